@@ -1,0 +1,52 @@
+"""Amazon AppStream 2.0 (WorkSpaces Applications) images as pandas DataFrames and Parquet snapshots.
+
+These names are the whole public API. The charts and the sandbox are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from appstream_frames.drain import drain
+from appstream_frames.errors import (
+    AccessError,
+    AppStreamFramesError,
+    DrainError,
+    EndpointError,
+    RequestError,
+    SnapshotCorruptError,
+    SnapshotNotFoundError,
+)
+from appstream_frames.frames import Frames
+from appstream_frames.model import columns
+from appstream_frames.snapshots import list_snapshots, read_snapshot, write_snapshot
+
+if TYPE_CHECKING:
+    from appstream_frames import charts
+    from appstream_frames.sandbox import sandbox
+
+__all__ = [
+    "AccessError",
+    "AppStreamFramesError",
+    "DrainError",
+    "EndpointError",
+    "Frames",
+    "RequestError",
+    "SnapshotCorruptError",
+    "SnapshotNotFoundError",
+    "charts",
+    "columns",
+    "drain",
+    "list_snapshots",
+    "read_snapshot",
+    "sandbox",
+    "write_snapshot",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in {"charts", "sandbox"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")  # the module sandbox can be called like the function in it

@@ -1,0 +1,270 @@
+"""How the charts look and read: palette, words, safe text, and the horizontal bars that several charts are made of.
+
+It knows nothing of AWS or of any column: it is given rows with a label, a count and a colour. It is not a theme: no
+rcParams are read into it or changed, and everything is laid out inside the Axes it is given, so that nothing is clipped
+whatever figure the Axes lives in.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.textpath import text_to_path
+from matplotlib.transforms import blended_transform_factory
+
+from appstream_frames.text import printable
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart: blues are up to date, orange calls for action
+FOLLOWS, NEWEST, RECENT, OLD, UNKNOWN = "#0072B2", "#56B4E9", "#999999", "#D55E00", "none"
+
+FEWEST_ROWS, OWN_ROWS, MOST_ROWS = 6, 16, 24
+_TEXT, _TITLE, _NOTE = 9.0, 11.0, 7.5  # points, as are all lengths below
+_LEADING = 1.25
+_GAP = 8.0
+_HEAD = 2 * _TITLE * _LEADING + _GAP
+_ROW, _DOUBLE_ROW, _TALLEST_ROW = 15.0, 23.0, 34.0
+_WIDE = 4.8 * 72
+_OWN_WIDTH = 8.0  # inches
+_PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # `$` in a stranger's words is no mathematics
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One row of a bar chart: what it is, how many, its colour, and whether its label is bold."""
+
+    label: str
+    count: int
+    colour: str
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The size of an Axes in points; narrow ones have each label above its bar, wide ones beside it."""
+
+    width: float
+    height: float
+
+    @property
+    def beside(self) -> bool:
+        """Whether labels stand beside the bars."""
+        return self.width >= _WIDE
+
+    @property
+    def rows(self) -> int:
+        """How many rows can be read in it; never under `FEWEST_ROWS`, which every chart can make do with."""
+        fit_in = int((self.height - _HEAD) / (_ROW if self.beside else _DOUBLE_ROW))
+        return min(MOST_ROWS, max(FEWEST_ROWS, fit_in))
+
+
+def room(ax: Axes | None) -> Room:
+    """Return the size of an Axes; for None, that of a figure of our own with `OWN_ROWS` rows."""
+    if ax is None:
+        return Room(_OWN_WIDTH * 72, _HEAD + _ROW * OWN_ROWS)
+    scale = 72 / ax.figure.dpi
+    return Room(ax.bbox.width * scale, ax.bbox.height * scale)
+
+
+def draw_bars(ax: Axes | None, bars: Sequence[Bar], title: str, note: str) -> Axes:
+    """Draw rows from top to bottom with their counts, the finding above them and a small note below.
+
+    Parameters
+    ----------
+    ax : Axes or None
+        Where to draw; its limits, ticks and spines are set, its figure is left alone. None makes a figure of our own.
+    bars : sequence of Bar
+        At least one; words from elsewhere in their labels have passed `drawable`.
+    title : str
+        The finding; wrapped to the width of the Axes.
+    note : str
+        What a reader must know to read the rows.
+
+    Returns
+    -------
+    Axes
+        The Axes drawn into.
+    """
+    ax = _canvas(ax, len(bars))
+    space = room(ax)
+    head = _headline(ax, title, space)
+    row = max(1.0, min(_TALLEST_ROW, (space.height - head) / len(bars)))
+    top = -0.5 - head / row
+    ax.set_ylim(top + space.height / row, top)
+    _rows(ax, bars, space, size=max(5.0, min(_TEXT, row * 0.62) if space.beside else min(_TEXT - 1, row * 0.4)))
+    ax.set_xlabel(fit(note, space.width, _NOTE), loc="left", fontsize=_NOTE, labelpad=2, alpha=0.75, **_PLAIN)
+    return ax
+
+
+def draw_nothing(ax: Axes | None, message: str) -> Axes:
+    """Say in an Axes, or in a figure of our own, that there is nothing to draw."""
+    ax = _canvas(ax, 0)
+    ax.text(0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", alpha=0.75, **_PLAIN)
+    return ax
+
+
+def _canvas(ax: Axes | None, rows: int) -> Axes:
+    if ax is None:
+        height = max(1.8, 0.9 + 0.29 * rows)
+        figure, ax = plt.subplots(figsize=(_OWN_WIDTH, height), layout="constrained")
+        _bare(ax)
+        figure.draw_without_rendering()  # lays it out, so that the size we measure is the size that will be drawn
+    _bare(ax)
+    return ax
+
+
+def _bare(ax: Axes) -> None:
+    ax.spines[:].set_visible(False)
+    ax.grid(visible=False)
+    ax.tick_params(which="both", left=False, labelleft=False, bottom=False, labelbottom=False)
+
+
+def _headline(ax: Axes, title: str, space: Room) -> float:
+    size = _TITLE if space.beside else _TITLE - 1
+    lines = wrap(title, space.width, size, "bold")
+    style: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "linespacing": _LEADING, **_PLAIN}
+    ax.set_title("\n".join(lines), loc="left", y=1.0, pad=0, va="top", **style)
+    return len(lines) * size * _LEADING + _GAP
+
+
+def _rows(ax: Axes, bars: Sequence[Bar], space: Room, size: float) -> None:
+    tail = max(_width(f"{bar.count:,}", size) for bar in bars) + _GAP
+    weights = ["bold" if bar.marked and space.beside else "normal" for bar in bars]
+    most = space.width * (0.5 if space.beside else 1)
+    labels = [fit(bar.label, most, size, weight) for bar, weight in zip(bars, weights, strict=True)]
+    start = _GAP + max(_width(label, size, weight) for label, weight in zip(labels, weights, strict=True))
+    _scale(ax, max(bar.count for bar in bars), start if space.beside else 0.0, tail, space.width)
+    lower, upper, height = (0.0, 0.0, 0.62) if space.beside else (0.26, -0.2, 0.32)
+    _bars(ax, bars, lower, height)
+    for row, (bar, label, weight) in enumerate(zip(bars, labels, weights, strict=True)):
+        _label(ax, row + upper, label, fontsize=size, fontweight=weight)
+        _count(ax, row + lower, bar.count, fontsize=size)
+
+
+def _scale(ax: Axes, largest: int, start: float, tail: float, width: float) -> None:
+    """Set the limits so that bars begin `start` points from the left and leave `tail` points on the right."""
+    unit = max(1.0, width - start - tail) / max(1, largest)
+    ax.set_xlim(-start / unit, (width - start) / unit)
+
+
+def _bars(ax: Axes, bars: Sequence[Bar], offset: float, height: float) -> None:
+    unknown = [bar.colour == UNKNOWN for bar in bars]
+    ax.barh(
+        [row + offset for row in range(len(bars))],
+        [bar.count for bar in bars],
+        height=height,
+        color=[bar.colour for bar in bars],
+        edgecolor=[RECENT if hollow else bar.colour for bar, hollow in zip(bars, unknown, strict=True)],
+        hatch=["////" if hollow else "" for hollow in unknown],
+        linewidth=0.6,
+    )
+
+
+def _label(ax: Axes, row: float, text: str, **font: Any) -> None:
+    # not tick labels: Axes that share an axis would draw those again, and read `$` in them as mathematics
+    place = blended_transform_factory(ax.transAxes, ax.transData)
+    ax.text(0, row, text, transform=place, va="center_baseline", **_PLAIN, **font)
+
+
+def _count(ax: Axes, row: float, count: int, **font: Any) -> None:
+    style: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", **_PLAIN, **font}
+    ax.annotate(f"{count:,}", (count, row), (_GAP / 2, 0), **style)
+
+
+def share(part: int, whole: int, verb: str) -> str:
+    """Return how many of the images do what a verb says.
+
+    Examples
+    --------
+    >>> share(14, 61, "run"), share(1, 61, "run"), share(0, 61, "run")
+    ('14 of 61 images run', '1 of 61 images runs', 'No image runs')
+    >>> share(2000, 2000, "run"), share(1, 1, "run")
+    ('All 2,000 images run', 'The only image runs')
+    """
+    if part == whole:
+        return f"All {whole:,} images {verb}" if whole > 1 else f"The only image {verb}s"
+    if part == 0:
+        return f"No image {verb}s"
+    return f"{part:,} of {whole:,} images {verb}{'s' if part == 1 else ''}"
+
+
+def age(days: int) -> str:
+    """Return an age that a person can take in.
+
+    Examples
+    --------
+    >>> age(0), age(1), age(30), age(275), age(767)
+    ('today', '1 day', '30 days', '9 months', '2.1 years')
+    """
+    if days < 45:
+        return "today" if days == 0 else "1 day" if days == 1 else f"{days} days"
+    return f"{round(days / 30.44)} months" if days < 365 else f"{days / 365.25:.1f} years"
+
+
+def drawable(value: object, width: int = 60) -> str:
+    r"""Return text that a font can draw in one line: what it has no glyph for, and marks that stack, are escaped.
+
+    Examples
+    --------
+    >>> drawable("café 今")
+    'café \\u4eca'
+    """
+    known = _glyphs(findfont(FontProperties()))
+    return "".join(
+        c if ord(c) in known and unicodedata.category(c)[0] != "M" else _escape(c) for c in printable(value, width)
+    )
+
+
+def fit(text: str, points: float, size: float, weight: str = "normal") -> str:
+    """Return the text, cut with an ellipsis when it is wider than so many points at a font size.
+
+    Examples
+    --------
+    >>> fit("short", 200, 9), fit("W" * 99, 40, 9)
+    ('short', 'WWW…')
+    """
+    if _width(text, size, weight) <= points:
+        return text
+    while text and _width(text + "…", size, weight) > points:
+        text = text[:-1]
+    return text + "…"
+
+
+def wrap(text: str, points: float, size: float, weight: str = "normal") -> list[str]:
+    """Return the text in lines that are at most so many points wide at a font size; a longer word stays whole.
+
+    Examples
+    --------
+    >>> wrap("14 of 61 images run an old agent", 90, 9)
+    ['14 of 61 images', 'run an old agent']
+    """
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and _width(longer, size, weight) <= points:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _width(text: str, size: float, weight: str = "normal") -> float:
+    # backends round each glyph to whole pixels, so what is drawn may be a little wider than what is measured
+    font = FontProperties(size=size, weight=weight)
+    width: float = text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+    return width * 1.03 + 1
+
+
+@cache
+def _glyphs(path: str) -> frozenset[int]:
+    return frozenset(get_font(path).get_charmap())
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

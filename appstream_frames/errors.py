@@ -1,0 +1,75 @@
+"""The errors this package raises: one base, and stdlib types mixed in so that old habits still catch them.
+
+::
+
+    AppStreamFramesError
+    ├── RequestError (ValueError)             a parameter that cannot be right; nothing was sent
+    ├── DrainError (RuntimeError)             a target was not read to a proven end
+    │   ├── AccessError (PermissionError)     credentials missing, expired or refused; access denied
+    │   └── EndpointError (ConnectionError)   no AppStream endpoint answered for the region
+    ├── SnapshotNotFoundError (LookupError)   no such snapshot under the root
+    └── SnapshotCorruptError (ValueError)     a snapshot's file is not what was written
+
+Every message says what was seen, what was expected, and what to do now. This module raises nothing itself.
+"""
+
+from __future__ import annotations
+
+
+class AppStreamFramesError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class RequestError(AppStreamFramesError, ValueError):
+    """A parameter that cannot be right; raised before any request, or when the service refused the parameter."""
+
+
+class DrainError(AppStreamFramesError, RuntimeError):
+    """A target was not read to a proven end, so nothing of it is returned as if it were whole.
+
+    Attributes
+    ----------
+    target : str
+        ``account/region`` of the drain; the account is ``?`` while it is not known.
+    page : int
+        Number of the page that could not be read, counted from 1.
+    resume_token : str or None
+        Give it as ``starting_token=`` to go on from the last proven page; None means from the start.
+    status : str
+        The status that this failure has in a coverage table (``failed``, ``throttled``, ``denied`` …).
+    code : str or None
+        AWS's error code, when AWS gave one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        target: str = "?",
+        page: int = 1,
+        resume_token: str | None = None,
+        status: str = "failed",
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.target = target
+        self.page = page
+        self.resume_token = resume_token
+        self.status = status
+        self.code = code
+
+
+class AccessError(DrainError, PermissionError):
+    """AWS did not accept the credentials, or does not allow them to describe images."""
+
+
+class EndpointError(DrainError, ConnectionError):
+    """No AppStream endpoint could be reached for the region."""
+
+
+class SnapshotNotFoundError(AppStreamFramesError, LookupError):
+    """No such snapshot, or none at all, under the root."""
+
+
+class SnapshotCorruptError(AppStreamFramesError, ValueError):
+    """A file of a snapshot is missing or is not what was written; its content is not given out."""

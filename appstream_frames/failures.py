@@ -1,0 +1,154 @@
+"""What went wrong, in words that help: botocore's exceptions and AWS's error codes to this package's errors.
+
+The sets of codes are what AWS's services answer in practice; a code in none of them is a failure with AWS's own words.
+Nothing here decides when to try again; `pages` does, by asking whether a failure is passing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from appstream_frames.errors import AccessError, DrainError, EndpointError, RequestError
+from appstream_frames.text import printable
+
+THROTTLES: Final = frozenset(
+    "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException TooManyRequestsException "
+    "RequestLimitExceeded RequestLimitExceededException SlowDown BandwidthLimitExceeded PriorRequestNotComplete".split()
+)
+_CREDENTIALS: Final = frozenset(
+    "ExpiredToken ExpiredTokenException RequestExpired InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId "
+    "InvalidSignatureException SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken AuthFailure "
+    "MissingAuthenticationTokenException InvalidToken NotAuthorized".split()
+)
+_DENIED: Final = frozenset("AccessDenied AccessDeniedException UnauthorizedOperation UnauthorizedException".split())
+_REGION: Final = frozenset("OptInRequired RegionDisabledException".split())
+_REQUEST: Final = frozenset(
+    "InvalidParameterCombinationException InvalidParameterCombination InvalidParameterValue ValidationException "
+    "ValidationError ResourceNotFoundException SerializationException InvalidParameterException".split()
+)
+# botocore's exception classes, by name: not every supported version has every one
+_NO_CREDENTIALS: Final = frozenset(
+    "NoCredentialsError PartialCredentialsError CredentialRetrievalError TokenRetrievalError SSOError NoAuthTokenError "
+    "ProfileNotFound".split()
+)
+_WIRE_FAULTS: Final = frozenset("HTTPClientError IncompleteReadError ResponseParserError PageError".split())
+
+_ALLOW = (
+    'Allow "appstream:DescribeImages" on Resource "*" in the role\'s policy; a service control policy may deny it too.'
+)
+_REFRESH = "Sign in again (`aws sso login`) or renew the credentials. A region that is not enabled answers so too."
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a drain stood when it failed."""
+
+    target: str
+    page: int  # 0: before the first, when STS is asked for the account
+    resume_token: str | None
+
+    @property
+    def step(self) -> str:
+        """What was being done, in AWS's words."""
+        return f"page {self.page} of DescribeImages" if self.page else "GetCallerIdentity"
+
+
+def code_of(error: BaseException) -> str:
+    """Return AWS's code of a botocore ClientError, or the kind of failure."""
+    return str(_answer(error).get("Error", {}).get("Code", type(error).__name__))
+
+
+def is_throttle(error: BaseException) -> bool:
+    """Tell whether AWS asked us to slow down."""
+    return bool(_answer(error)) and (code_of(error) in THROTTLES or _http_status(error) == 429)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether the same request may well succeed in a moment."""
+    return is_throttle(error) or _http_status(error) >= 500 or _is_a(error, _WIRE_FAULTS)
+
+
+def _answer(error: BaseException) -> dict[str, Any]:
+    """AWS's answer, as botocore's ClientError carries it; empty when there was none."""
+    return getattr(error, "response", None) or {}
+
+
+def _http_status(error: BaseException) -> int:
+    return int(_answer(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _is_a(error: BaseException, names: Collection[str]) -> bool:
+    return any(kind.__name__ in names for kind in type(error).__mro__)
+
+
+def explain(
+    error: BaseException, where: Where, asked: int = 1, late: BaseException | None = None
+) -> DrainError | RequestError:
+    """Return the error of this package that says what was seen, what was expected and what to do.
+
+    Parameters
+    ----------
+    error : BaseException
+        What botocore or the page reader raised.
+    where : Where
+        Target, page and resume token.
+    asked : int
+        How many times the page was asked for.
+    late : BaseException, optional
+        That the time was up, when it was.
+    """
+    kind, status, advice = _verdict(error)
+    seen = _seen(error, asked) + (f"; {late}" if late not in (None, error) else "")
+    message = f"{where.target}, {where.step}: {seen}. {advice}"
+    if kind is RequestError:
+        return RequestError(message)
+    failed: DrainError = kind(
+        message,
+        target=where.target,
+        page=where.page,
+        resume_token=where.resume_token,
+        status=status,
+        code=code_of(error),
+    )
+    return failed
+
+
+def _verdict(error: BaseException) -> tuple[Any, str, str]:
+    code = code_of(error)
+    if _is_a(error, _NO_CREDENTIALS):
+        return AccessError, "bad_credentials", "No usable credentials: configure a profile, or sign in, and try again."
+    if code in _CREDENTIALS:
+        return AccessError, "bad_credentials", _REFRESH
+    if code in _DENIED or _http_status(error) == 403:
+        return AccessError, "denied", _ALLOW
+    if code in _REGION:
+        return AccessError, "region_disabled", "Enable the region for the account, or leave it out."
+    if code in _REQUEST or _is_a(error, {"ParamValidationError"}):
+        return RequestError, "failed", "Correct names, arns, type, page_size or starting_token; nothing was read."
+    if _is_a(error, {"EndpointConnectionError"}):
+        return (
+            EndpointError,
+            "no_endpoint",
+            "Check the region's spelling, that it has AppStream, and the network or proxy.",
+        )
+    if is_throttle(error):
+        return (
+            DrainError,
+            "throttled",
+            "AWS asked to slow down until the time was up: raise timeout=, or drain fewer at once.",
+        )
+    return (
+        DrainError,
+        "failed",
+        "Expected a whole page. Nothing of this target is returned as if it were complete; try again.",
+    )
+
+
+def _seen(error: BaseException, asked: int) -> str:
+    times = f"asked {asked} times, last " if asked > 1 else ""
+    if _answer(error):
+        words = _answer(error).get("Error", {}).get("Message", "")
+        return f"{times}AWS answered {printable(code_of(error), 80)} ({printable(words, 300)})"
+    return f"{times}{type(error).__name__}: {printable(error, 300)}"

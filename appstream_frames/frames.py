@@ -1,0 +1,179 @@
+"""One snapshot in memory: `Frames`, and the way from Arrow to pandas and back. No I/O, no AWS."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from appstream_frames import model
+from appstream_frames.errors import RequestError
+from appstream_frames.text import printable
+
+_STRING: Final = pd.StringDtype("pyarrow", na_value=np.nan)
+_PANDAS: Final[dict[pa.DataType, Any]] = {
+    pa.string(): _STRING,
+    pa.bool_(): pd.BooleanDtype(),
+    pa.int64(): pd.Int64Dtype(),
+}
+_TOP: Final = 8
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Frames:
+    """The tables of one snapshot, and where to go on when `max_items` cut it.
+
+    Attributes
+    ----------
+    tables : dict of str to pandas.DataFrame
+        Every table by name: ``images``, ``applications``, ``errors``, ``coverage``, and what a newer boto3 adds.
+        `columns` describes each column.
+    resume_token : str or None
+        Give it to `drain` as ``starting_token=`` to read on from where `max_items` cut; None at the end.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> with asf.sandbox() as sandbox:
+    ...     frames = asf.drain(sandbox.client(), type="PUBLIC")
+    >>> frames.coverage["status"].to_list()
+    ['complete']
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    resume_token: str | None = None
+
+    @property
+    def images(self) -> pd.DataFrame:
+        """A row per image of a target."""
+        return self.tables["images"]
+
+    @property
+    def applications(self) -> pd.DataFrame:
+        """A row per application in an image."""
+        return self.tables["applications"]
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """A row per error that AWS reports of an image."""
+        return self.tables["errors"]
+
+    @property
+    def coverage(self) -> pd.DataFrame:
+        """A row per target: whether it was read whole, and if not, why."""
+        return self.tables["coverage"]
+
+    @property
+    def snapshot(self) -> pd.Timestamp:
+        """The moment these frames were taken, UTC."""
+        return pd.Timestamp(self.coverage["snapshot"].iloc[0])
+
+    @property
+    def incomplete(self) -> pd.DataFrame:
+        """The rows of `coverage` that are not ``complete``."""
+        return self.coverage[self.coverage["status"] != "complete"]
+
+    def relabel(self, moment: str | dt.datetime) -> Frames:
+        """Return the same frames as if taken at another moment, say to file what was drained earlier elsewhere.
+
+        Parameters
+        ----------
+        moment : str or datetime
+            The moment for every row's ``snapshot``; without a time zone it is taken as UTC.
+
+        Examples
+        --------
+        >>> import appstream_frames as asf
+        >>> with asf.sandbox(at="2026-09-07") as sandbox:
+        ...     asf.drain(sandbox.client(), max_items=1).relabel("2026-09-07").snapshot
+        Timestamp('2026-09-07 00:00:00+0000', tz='UTC')
+        """
+        stamp = pd.Timestamp(moment)
+        stamp = (stamp.tz_localize("UTC") if stamp.tz is None else stamp.tz_convert("UTC")).as_unit("us")
+        changed = {name: table.assign(snapshot=pd.Series(stamp, table.index)) for name, table in self.tables.items()}
+        return replace(self, tables=changed)
+
+    def __repr__(self) -> str:
+        return "\n".join([f"Frames: {self._headline()}", *(f"  {label}: {value}" for label, value in self._facts())])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><th style="text-align:left">{label}</th><td style="text-align:left">{html.escape(value)}</td></tr>'
+            for label, value in self._facts()
+        )
+        return f"<div><b>Frames</b>: {html.escape(self._headline())}<table>{rows}</table></div>"
+
+    def _headline(self) -> str:
+        counts = [f"{len(table):,} {name}" for name, table in self.tables.items() if name != "coverage"]
+        targets = len(self.coverage)
+        return f"{', '.join(counts)} from {targets:,} target{'' if targets == 1 else 's'}"
+
+    def _facts(self) -> Iterator[tuple[str, str]]:
+        if len(self.coverage):
+            yield "taken", f"{self.snapshot:%Y-%m-%d %H:%M:%S} UTC"
+        for label, column in (("state", "state"), ("platform", "platform"), ("agent", "appstream_agent_version")):
+            yield label, _counted(self.images[column])
+        dates = self.images["public_base_image_released_date"].dropna()
+        yield (
+            "base images",
+            f"{dates.min():%Y-%m-%d} (oldest) to {dates.max():%Y-%m-%d} (newest)" if len(dates) else "—",
+        )
+        yield "complete", f"{len(self.coverage) - len(self.incomplete)} of {len(self.coverage)} targets"
+        for row in self.incomplete.head(_TOP).itertuples():
+            why = "" if pd.isna(row.error_message) else f": {row.error_message}"
+            yield "not complete", printable(f"{row.account}/{row.region} {row.status}{why}", 160)
+
+
+def _counted(values: pd.Series) -> str:
+    counts = values.fillna("(none)").value_counts()
+    shown = [f"{printable(name, 40)} {count}" for name, count in counts.head(_TOP).items()]
+    others = counts.iloc[_TOP:]
+    return ", ".join([*shown, f"{len(others)} others {others.sum()}"] if len(others) else shown) or "—"
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Return a DataFrame with the dtypes of the design, whatever the table holds; the table's memory is given up."""
+    names = {name: table.schema.field(name).type for name in table.schema.names}
+    mapper = {kind: _PANDAS.get(kind) or _arrow_dtype(kind) for kind in names.values()}
+    return table.to_pandas(types_mapper=mapper.get, split_blocks=True, self_destruct=True)
+
+
+def _arrow_dtype(kind: pa.DataType) -> Any:
+    return pd.ArrowDtype(kind) if pa.types.is_nested(kind) else None
+
+
+def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
+    """Return the Arrow table of a frame: the model's types for its columns, pandas' own for any other.
+
+    Raises
+    ------
+    RequestError
+        When a column does not hold what its name promises.
+    """
+    known = {column.name: column.type for column in model.tables()[name].columns}
+    if missing := [key.name for key in model.tables()[name].keys if key.name not in frame]:
+        raise RequestError(
+            f"The frame {name!r} lacks its key {', '.join(missing)}; pass Frames as a drain returned them."
+        )
+    try:
+        arrays = [pa.array(frame[column], known.get(column), from_pandas=True) for column in frame.columns]
+        return pa.table([_plain(array) for array in arrays], names=list(frame.columns))
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise RequestError(
+            f"The frame {name!r} holds a value that does not fit its column: {printable(error)}"
+        ) from error
+
+
+def _plain(array: Any) -> Any:
+    return array.cast(pa.string()) if pa.types.is_large_string(array.type) else array
+
+
+def empty(name: str) -> pd.DataFrame:
+    """Return a table without rows, with all its columns and dtypes."""
+    return to_pandas(model.tables()[name].schema.empty_table())

@@ -1,0 +1,141 @@
+"""Where to drain: a client, the account its credentials belong to, and its region.
+
+The account is what STS answers to GetCallerIdentity, asked with the client's own credentials and, when the client speaks to
+an endpoint that is not Amazon's (a sandbox, a test server), at that same endpoint.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
+
+from appstream_frames import failures
+from appstream_frames.errors import DrainError, RequestError
+from appstream_frames.text import printable
+
+_AMAZON: Final = re.compile(
+    r"\.(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws|api\.amazonwebservices\.com\.cn|ic\.gov)$"
+)
+_ACCOUNT: Final = re.compile(r"\d{12}")
+_known: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Place:
+    """One account in one region, with a client that speaks to it."""
+
+    client: Any
+    account: str
+    region: str
+
+    def __str__(self) -> str:
+        return f"{self.account}/{self.region}"
+
+
+def place(client: Any = None, account: object = None) -> Place:
+    """Return where a client's calls go.
+
+    Parameters
+    ----------
+    client : boto3 AppStream client, optional
+        Default: one of your default credentials and region.
+    account : str, optional
+        Twelve digits; asked of STS when not given.
+
+    Raises
+    ------
+    RequestError
+        When the client is none of AppStream, speaks no JSON, or the account is not twelve digits.
+    AccessError
+        When STS does not accept the credentials.
+    """
+    if account is not None and not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
+        raise RequestError(f"account={account!r} is not a string of twelve digits, such as '012345678901'.")
+    client = _checked(_default_client() if client is None else client)
+    return Place(client, str(account or _account(client)), client.meta.region_name)
+
+
+def _default_client() -> Any:
+    session = boto3.Session()
+    if session.region_name is None:
+        raise RequestError("No region is configured. Set AWS_DEFAULT_REGION or a profile's region, or pass a client.")
+    return session.client("appstream")
+
+
+def _checked(client: Any) -> Any:
+    service = getattr(getattr(client, "meta", None), "service_model", None)
+    if service is None:
+        raise RequestError(f"client is {printable(repr(client))}; pass boto3.client('appstream'), or nothing.")
+    if service.service_name != "appstream":
+        raise RequestError(f"client is one of {service.service_name}; pass boto3.client('appstream').")
+    if service.resolved_protocol != "json":
+        raise RequestError(
+            f"This botocore speaks {service.resolved_protocol} to AppStream, and this package reads JSON only. "
+            "Upgrade appstream-frames, or install an older boto3."
+        )
+    return client
+
+
+def _account(client: Any) -> str:
+    if client not in _known:
+        where = failures.Where(f"?/{client.meta.region_name}", 0, None)
+        try:
+            _known[client] = str(_sts(client).get_caller_identity()["Account"])
+        except (BotoCoreError, ClientError) as error:
+            raise failures.explain(error, where) from error
+    return _known[client]
+
+
+def _sts(client: Any) -> Any:
+    """Return an STS client with the credentials of another client."""
+    # botocore gives no public way from a client to its credentials; without them the caller has to name the account
+    credentials = _inside(client, "_request_signer", "_credentials")
+    if credentials is None:
+        raise _unknown_account(client, "the client has no credentials to ask STS with")
+    frozen = credentials.get_frozen_credentials()
+    return _session().create_client(
+        "sts",
+        region_name=client.meta.region_name,
+        aws_access_key_id=frozen.access_key,
+        aws_secret_access_key=frozen.secret_key,
+        aws_session_token=frozen.token,
+        endpoint_url=_other_endpoint(client),
+        verify=_inside(client, "_endpoint", "http_session", "_verify"),
+        config=Config(connect_timeout=10, read_timeout=20, proxies=client.meta.config.proxies),
+    )
+
+
+def _unknown_account(client: Any, seen: str) -> DrainError:
+    target = f"?/{client.meta.region_name}"
+    return DrainError(f"{target}: {seen}. Pass the account yourself: account='012345678901'.", target=target, page=0)
+
+
+def _inside(thing: Any, *names: str) -> Any:
+    for name in names:
+        thing = getattr(thing, name, None)
+    return thing
+
+
+def _other_endpoint(client: Any) -> str | None:
+    url = str(client.meta.endpoint_url)
+    return None if _AMAZON.search(urlsplit(url).hostname or "") else url
+
+
+@cache
+def _session() -> Any:
+    """Return a session for STS; it keeps botocore's data files, so that later clients are cheap."""
+    session = botocore.session.Session()
+    try:
+        session.get_scoped_config()
+    except ProfileNotFound:  # the caller's client did without that profile, and so can we
+        return botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    return session
