@@ -234,7 +234,7 @@ def _later(counts: Mapping[_Release, int], today: date) -> Bar:
 def _garbled(texts: Mapping[str, int]) -> list[Bar]:
     """Return bars for texts that are no versions: the most frequent one, and all others together."""
     ranked = sorted(texts.items(), key=lambda item: (-item[1], item[0]))
-    first = [Bar(f"not a version: “{style.drawable(text)}”", n, style.UNKNOWN) for text, n in ranked[:1]]
+    first = [Bar(f"not a version: “{style.drawable(text, 20)}”", n, style.UNKNOWN) for text, n in ranked[:1]]
     others = Bar(f"{len(ranked) - 1:,} more that are not versions", sum(n for _, n in ranked[1:]), style.UNKNOWN)
     return [*first, others]
 
@@ -272,7 +272,7 @@ def _shared_bar(chart: _Chart, dated: list[_DatedBar], by_year: bool) -> Bar:
     oldest, bar = dated[-1]
     if len(dated) == 1:
         return bar
-    what = f"{len(dated):,} {chart.thing}s of {oldest.year}" if by_year else f"{len(dated):,} other {chart.thing}s"
+    what = f"{len(dated):,} more {chart.thing}s" + (f" of {oldest.year}" if by_year else "")
     count = sum(bar.count for _, bar in dated)
     return Bar(f"{what} · up to {style.age((chart.today - oldest).days)}", count, bar.colour)
 

@@ -1,8 +1,8 @@
 """How the charts look and read: palette, words, safe text, and the horizontal bars that several charts are made of.
 
-It knows nothing of AWS or of any column: it is given rows with a label, a count and a colour. It is not a theme: no
-rcParams are read into it or changed, and everything is laid out inside the Axes it is given, so that nothing is clipped
-whatever figure the Axes lives in.
+It knows nothing of AWS or of any column: it is given rows with a label, a count and a colour. It is not a theme: it
+changes no rcParams and keeps the user's font and text colour. All but the small note below is laid out inside the Axes,
+so that nothing is clipped whatever figure the Axes lives in.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LEADING = 1.25
 _GAP = 8.0
 _HEAD = 2 * _TITLE * _LEADING + _GAP
 _ROW, _DOUBLE_ROW, _TALLEST_ROW = 15.0, 23.0, 34.0
-_WIDE = 4.8 * 72
+_WIDE = 6.1 * 72
 _OWN_WIDTH = 8.0  # inches
 _PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # `$` in a stranger's words is no mathematics
 
@@ -134,9 +134,14 @@ def _headline(ax: Axes, title: str, space: Room) -> float:
 
 
 def _rows(ax: Axes, bars: Sequence[Bar], space: Room, size: float) -> None:
-    tail = max(_width(f"{bar.count:,}", size) for bar in bars) + _GAP
     weights = ["bold" if bar.marked and space.beside else "normal" for bar in bars]
-    most = space.width * (0.5 if space.beside else 1)
+    most = space.width * (0.62 if space.beside else 1)
+    # bold labels are the point of the chart: rather than cut one, make all text a little smaller
+    needed = max(
+        (_width(bar.label, size, weight) for bar, weight in zip(bars, weights, strict=True) if bar.marked), default=0
+    )
+    size *= max(0.8, min(1.0, 0.98 * most / max(1.0, needed)))
+    tail = max(_width(f"{bar.count:,}", size) for bar in bars) + _GAP
     labels = [fit(bar.label, most, size, weight) for bar, weight in zip(bars, weights, strict=True)]
     start = _GAP + max(_width(label, size, weight) for label, weight in zip(labels, weights, strict=True))
     _scale(ax, max(bar.count for bar in bars), start if space.beside else 0.0, tail, space.width)
@@ -216,9 +221,8 @@ def drawable(value: object, width: int = 60) -> str:
     'café \\u4eca'
     """
     known = _glyphs(findfont(FontProperties()))
-    return "".join(
-        c if ord(c) in known and unicodedata.category(c)[0] != "M" else _escape(c) for c in printable(value, width)
-    )
+    text = "".join(char if _drawn(char, known) else _escape(char) for char in printable(value, width))
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def fit(text: str, points: float, size: float, weight: str = "normal") -> str:
@@ -264,6 +268,10 @@ def _width(text: str, size: float, weight: str = "normal") -> float:
 @cache
 def _glyphs(path: str) -> frozenset[int]:
     return frozenset(get_font(path).get_charmap())
+
+
+def _drawn(char: str, known: frozenset[int]) -> bool:
+    return ord(char) in known and unicodedata.category(char)[0] != "M"
 
 
 def _escape(char: str) -> str:

@@ -17,6 +17,7 @@ import socketserver
 import sys
 import threading
 import uuid
+from contextlib import suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
@@ -221,10 +222,8 @@ class Server(socketserver.ThreadingTCPServer):
         """Close the listening socket and every connection, and wait for their threads."""
         self.server_close()
         for thread, connection in list(self.open.items()):
-            try:
+            with suppress(OSError):  # its client may have closed it already
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # its client has closed it already
             thread.join(timeout=5)
 
 

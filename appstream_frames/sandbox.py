@@ -205,7 +205,8 @@ class _Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has
 class _Callable(types.ModuleType):
     """A module that can be called; see below."""
 
-    __call__ = staticmethod(sandbox)
+    def __call__(self, *, at: str | dt.date | None = None, port: int = 0) -> Sandbox:
+        return sandbox(at=at, port=port)
 
 
 # the import system puts this module where the package has its function `sandbox`; so it must do what that does

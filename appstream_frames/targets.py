@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, NoRegionError, ProfileNotFound
 
 from appstream_frames import failures
 from appstream_frames.errors import DrainError, RequestError
@@ -60,15 +60,28 @@ def place(client: Any = None, account: object = None) -> Place:
     """
     if account is not None and not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
         raise RequestError(f"account={account!r} is not a string of twelve digits, such as '012345678901'.")
-    client = _checked(_default_client() if client is None else client)
+    client = _checked(client_of() if client is None else client)
     return Place(client, str(account or _account(client)), client.meta.region_name)
 
 
-def _default_client() -> Any:
-    session = boto3.Session()
-    if session.region_name is None:
-        raise RequestError("No region is configured. Set AWS_DEFAULT_REGION or a profile's region, or pass a client.")
-    return session.client("appstream")
+def client_of(profile: str | None = None, region: str | None = None) -> Any:
+    """Return an AppStream client of a profile and region; default: those of your environment.
+
+    Raises
+    ------
+    RequestError
+        When there is no such profile, or no region is configured.
+    """
+    try:
+        session = boto3.Session(profile_name=profile, region_name=region)
+        return session.client("appstream")
+    except ProfileNotFound as error:
+        known = ", ".join(map(printable, botocore.session.Session().available_profiles)) or "none"
+        raise RequestError(f"{printable(error)}. Profiles configured here: {known}.") from error
+    except NoRegionError as error:
+        raise RequestError("No region is configured. Name one, set AWS_DEFAULT_REGION, or pass a client.") from error
+    except (InvalidRegionError, ValueError) as error:
+        raise RequestError(f"{printable(error)}. Expected a region such as eu-west-1.") from error
 
 
 def _checked(client: Any) -> Any:

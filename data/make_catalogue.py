@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -80,7 +80,7 @@ FAMILIES = {
 
 
 # name of a line -> members that it has besides the usual ones
-MORE = {
+MORE: dict[str, Json] = {
     "BI-Analyst-{y}Q": {"ManagedSoftwareIncluded": True},
     "poc-office-managed": {"ManagedSoftwareIncluded": True},
     "msix-dynamic-apps": {"DynamicAppProvidersEnabled": "ENABLED"},
@@ -98,17 +98,23 @@ SHARES: dict[str, list[tuple[str, int, int | None, bool, bool]]] = {
 }
 # code and message of the state, and the ImageErrors
 FAILURES = [
-    row.split(" | ")
-    for row in (
-        "INTERNAL_ERROR | Image creation failed due to an internal error. Try again. | "
+    [
+        "INTERNAL_ERROR",
+        "Image creation failed due to an internal error. Try again.",
         "INTERNAL_SERVICE_ERROR: We encountered an internal error while creating your image.",
-        "IMAGE_BUILDER_NOT_AVAILABLE | The image builder stopped before the image was created. | "
-        "FLEET_INSTANCE_PROVISIONING_FAILURE: The instance failed to provision: status check failed. | "
+    ],
+    [
+        "IMAGE_BUILDER_NOT_AVAILABLE",
+        "The image builder stopped before the image was created.",
+        "FLEET_INSTANCE_PROVISIONING_FAILURE: The instance failed to provision: status check failed.",
         "NETWORK_INTERFACE_LIMIT_EXCEEDED: You have reached the limit of network interfaces in this VPC.",
-        "INTERNAL_ERROR | Sysprep was not able to validate your Windows installation. | "
-        "VALIDATION_ERROR: Package Microsoft.BingSearch_1.1.43.0_x64__8wekyb3d8bbwe was installed for a user, but not for all. | "
+    ],
+    [
+        "INTERNAL_ERROR",
+        "Sysprep was not able to validate your Windows installation.",
+        "VALIDATION_ERROR: Package Microsoft.BingSearch_1.1.43.0_x64 was installed for one user, but not for all.",
         "INTERNAL_SERVICE_ERROR: Image creation timed out.",
-    )
+    ],
 ]
 COPY_FAILURE = ["IMAGE_COPY_FAILURE", "Image copy failed.", "IMAGE_NOT_FOUND: The source image no longer exists."]
 IMPORT_FAILURE = [
@@ -135,8 +141,8 @@ class Line:
 
     The columns of ``sample_lines.csv``. In `name`, `label` and `text`, ``{y} {m} {d}`` are the build's year, month and
     day, and ``{v}`` is its number, from `count` on; a name that ends in Q gets its quarter. `every` is in months, 0
-    builds once; `keep` versions stay; `agent` is latest, pinned (the newest of the build's day) or a version; the base
-    is `stale` days older than it need be.
+    builds once; `keep` versions stay; `agent` is latest, a version, or pinned with the days for which the image
+    builder has not been updated; the base is `stale` days older than it need be.
     """
 
     owner: str
@@ -444,7 +450,8 @@ def private(line: Line, number: int, day: date, rng: Random) -> Json:
     words = {"y": f"{day:%Y}", "m": f"{day:%m}", "d": f"{day:%d}", "v": line.count + number}
     name = line.name.format(**words) + (str((day.month + 2) // 3) if line.name.endswith("Q") else "")
     released = base_day(line.os, line.gpu, day - timedelta(days=10 + line.stale))
-    agent = {"latest": "LATEST", "pinned": agent_of(day - timedelta(days=5))}.get(line.agent, line.agent)
+    policy, _, lag = line.agent.partition(" ")
+    agent = agent_of(day - timedelta(days=int(lag))) if lag else {"latest": "LATEST"}.get(policy, policy)
     image: Json = {
         "Name": name,
         "Arn": f"arn:aws:appstream:{line.region}:{line.owner}:image/{name}",
@@ -579,10 +586,10 @@ def plain(owner: str, region: str, name: str, day: date, **members: Any) -> Json
     } | members
 
 
-def one(weeks: list[int | None], image: Json, changes: Changes | None = None) -> Json:
+def one(weeks: Sequence[int | None], image: Json, changes: Changes | None = None) -> Json:
     """Return the record of an image that is in one region only; owner and region are in its ARN."""
     _, _, _, region, owner, _ = image["Arn"].split(":")
-    return record(owner, {region: weeks}, image, changes)
+    return record(owner, {region: list(weeks)}, image, changes)
 
 
 def based(region: str, os: str, gpu: str, day: date) -> Json:
@@ -653,8 +660,19 @@ def unusual() -> Iterator[Json]:
     yield one(
         [12, None], failed(plain(LAB, WEST, "Lab_Robotics_20261120", date(2026, 11, 20), **robotics), FAILURES[1])
     )
+    hotfix = based(EU, "WinServer2022", "", date(2025, 11, 10)) | {"ImageBuilderName": "ib-hr-hotfix"}
+    yield one(
+        [11, None], failed(plain(PROD, EU, "HR-Desktop-2026-11-hotfix", date(2026, 11, 13), **hotfix), FAILURES[2])
+    )
     yield one([10, 12], failed(plain(PROD, US, "dr-drill-2026", date(2026, 11, 6)), COPY_FAILURE))
     yield one([11, None], failed(plain(PROD, ASIA, "brisbane-copy-of-finance", date(2026, 11, 13)), COPY_FAILURE))
+    copy = based(WEST, "WinServer2025", "Graphics-G6", date(2025, 12, 18)) | {
+        "State": "COPYING",
+        "ImageBuilderName": None,
+    }
+    yield one(
+        [12, None], plain(PROD, WEST, "engineering-g6-dr", date(2026, 11, 23), **copy, ImageBuilderSupported=False)
+    )
     forgotten: Json = {"BaseImageArn": None, "Applications": keys("basic"), "Description": None}
     forgotten |= {"AppstreamAgentVersion": "05-21-2024", "LatestAppstreamAgentVersion": "FALSE"}
     yield one(

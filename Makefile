@@ -1,0 +1,49 @@
+# Everything below sets up its own .venv first; Python ≥ 3.11 is all that must be there.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test lab bench lock check catalogue notebooks clean
+
+help:  ## Show what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/ready  ## The main job on the built-in sandbox: drain, snapshot, charts (no AWS account)
+	$(BIN)/appstream-frames demo appstream-demo
+
+test: .venv/ready  ## All tests
+	$(BIN)/python -m pytest -q
+
+check: .venv/ready  ## Lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lab: .venv/ready  ## Open the notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+bench: .venv/ready  ## Measure speed and memory as ratios, with an A/A control
+	$(BIN)/python tests/benchmarks/bench_drain.py
+	$(BIN)/python tests/benchmarks/bench_memory.py
+
+notebooks: .venv/ready  ## Run the notebooks and keep their outputs
+	$(BIN)/python notebooks/run.py
+
+catalogue: .venv/ready  ## Make the sandbox's catalogue again
+	$(BIN)/python data/make_catalogue.py
+
+lock: .venv/ready  ## Resolve requirements.lock again, newest versions
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
+		--extra notebooks --group dev pyproject.toml --output-file requirements.lock
+
+clean:  ## Remove what the other targets made
+	rm -rf .venv appstream-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# uv, taken from the lock with its hash, installs the rest in seconds; the project itself is editable.
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv .venv || { echo "Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv)"; exit 1; }
+	@awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements.lock > .venv/uv.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@

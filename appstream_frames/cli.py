@@ -1,0 +1,207 @@
+"""The command ``appstream-frames``: the package's main jobs for a terminal and for scripts.
+
+It only calls the public functions and prints what they give. Exit codes: 0 complete, 3 partial, 1 failed, 2 misuse.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import unicodedata
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import pandas as pd
+
+import appstream_frames as asf
+from appstream_frames import targets
+from appstream_frames.text import printable
+
+COMPLETE: Final = 0
+FAILED: Final = 1
+MISUSE: Final = 2
+PARTIAL: Final = 3
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+class _Group(click.Group):
+    """Turns this package's errors into one line and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except asf.AppStreamFramesError as error:
+            click.echo(f"Error: {printable(error, 2000)}", err=True)
+            context.exit(MISUSE if isinstance(error, asf.RequestError) else FAILED)
+        except OSError as error:
+            click.echo(f"Error: {printable(error, 2000)}. The snapshots already there are as they were.", err=True)
+            context.exit(FAILED)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(asf.__version__, package_name="appstream-frames")
+def main() -> None:
+    """Amazon AppStream 2.0 images as tables and Parquet snapshots.
+
+    Exit codes: 0 complete, 3 partial (something was not read to its end), 1 failed, 2 misuse.
+    """
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default="appstream-demo")
+def demo(folder: Path) -> None:
+    """Try the main job on the built-in sandbox, without an AWS account.
+
+    Drains an invented account over real HTTP, writes a Parquet snapshot and two charts into FOLDER, and shows what is there.
+    """
+    with asf.sandbox() as sandbox:
+        click.echo(f"A loopback AppStream serves account {sandbox.accounts[0]} at {sandbox.url}")
+        frames = asf.drain(sandbox.client())
+    click.echo(repr(frames))
+    name = asf.write_snapshot(frames, folder / "snapshots")
+    click.echo(f"\nSnapshot {name} in {folder / 'snapshots'}:\n")
+    _print_table(asf.list_snapshots(folder / "snapshots"))
+    click.echo("\nCharts:")
+    for path in _draw(frames.images, folder):
+        click.echo(f"  {path}")
+    click.echo("\nYour own account:  appstream-frames snapshot ./snapshots --profile NAME --region eu-west-1")
+
+
+def _draw(images: pd.DataFrame, folder: Path) -> Iterable[Path]:
+    from matplotlib.figure import Figure
+
+    for chart in (asf.charts.agent_versions, asf.charts.base_image_releases):
+        figure = Figure(figsize=(10, 7), layout="constrained")
+        chart(images, ax=figure.add_subplot())
+        path = folder / f"{chart.__name__}.png"
+        figure.savefig(path, dpi=110)
+        yield path
+
+
+@main.command()
+@click.argument("root")
+@click.option("--profile", help="Profile of your AWS configuration; default: your environment's credentials.")
+@click.option("--region", help="AWS region; default: your environment's.")
+@click.option("--name", "names", multiple=True, help="Only the image of this name (repeatable).")
+@click.option("--arn", "arns", multiple=True, help="Only the image of this ARN (repeatable).")
+@click.option("--type", "type_", help="PUBLIC, PRIVATE or SHARED; default: everything.")
+@click.option("--max-items", type=int, help="Read at most so many images; the snapshot is then partial.")
+@click.option("--page-size", type=int, help="Images per request, 0 to 25.")
+@click.option("--redact", multiple=True, metavar="COLUMN", help="Leave this column null in the files (repeatable).")
+@click.option("--timeout", default=60.0, show_default=True, help="Seconds that one page may take, retries included.")
+@_json
+def snapshot(
+    root: str,
+    profile: str | None,
+    region: str | None,
+    names: Sequence[str],
+    arns: Sequence[str],
+    type_: str | None,
+    max_items: int | None,
+    page_size: int | None,
+    redact: Sequence[str],
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Read one account in one region and write a Parquet snapshot under ROOT."""
+    frames = asf.drain(
+        targets.client_of(profile, region),
+        names=names or None,
+        arns=arns or None,
+        type=type_,
+        max_items=max_items,
+        page_size=page_size,
+        timeout=timeout,
+    )
+    name = asf.write_snapshot(frames, root, redact=redact)
+    if as_json:
+        _print_json({"id": name, "root": root, "coverage": _records(frames.coverage)})
+    else:
+        click.echo(f"{frames!r}\nSnapshot {name} in {printable(root)}")
+    click.get_current_context().exit(PARTIAL if len(frames.incomplete) else COMPLETE)
+
+
+@main.command()
+@click.argument("root")
+@_json
+def ls(root: str, as_json: bool) -> None:
+    """List the snapshots under ROOT, oldest first."""
+    _show(asf.list_snapshots(root), as_json, empty=f"No snapshot under {printable(root)}.")
+
+
+@main.command()
+@click.argument("table", type=click.Choice(["images", "applications", "errors", "coverage"]))
+@_json
+def columns(table: str, as_json: bool) -> None:
+    """Describe the columns of TABLE, in AWS's own words."""
+    _show(asf.columns(table), as_json)
+
+
+@main.command()
+@click.option("--port", default=0, help="Port on 127.0.0.1; default: a free one.")
+@click.option("--at", metavar="DATE", help="Serve the catalogue as it was on this date, say 2026-09-07.")
+@click.option("--account", help="Account of the printed credentials.")
+@click.option("--region", help="Region of the printed environment.")
+@click.option("--minutes", default=60.0, show_default=True, help="Stop after so many minutes.")
+def sandbox(port: int, at: str | None, account: str | None, region: str | None, minutes: float) -> None:
+    """Serve a loopback AppStream, and print the environment that points any boto3 program at it."""
+    with asf.sandbox(at=at, port=port) as served:
+        for name, value in served.environment(account, region).items():
+            click.echo(f"export {name}={value}")
+        click.echo(
+            f"# serving {served.url} until Ctrl-C, at most {minutes:g} minutes; unset the variables afterwards",
+            err=True,
+        )
+        try:
+            time.sleep(minutes * 60)
+        except KeyboardInterrupt:
+            click.echo("# stopped", err=True)
+
+
+def _show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
+    if as_json:
+        _print_json(_records(frame))
+    elif frame.empty:
+        click.echo(empty)
+    else:
+        _print_table(frame)
+
+
+def _records(frame: pd.DataFrame) -> Any:
+    return json.loads(frame.to_json(orient="records", date_format="iso", date_unit="us"))
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def _print_table(frame: pd.DataFrame) -> None:
+    rows = [list(frame.columns), *([_cell(value) for value in row] for row in frame.itertuples(index=False))]
+    widths = [max(_width(row[place]) for row in rows) for place in range(len(frame.columns))]
+    right = [pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes]
+    for row in rows:
+        cells = (_padded(*cell) for cell in zip(row, widths, right, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return printable(", ".join(map(str, value)), 60)
+    if pd.isna(value):
+        return "-"
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d %H:%M:%S}Z"
+    return f"{value:,}" if isinstance(value, Integral) else printable(value, 100)
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    space = " " * (width - _width(text))
+    return space + text if right else text + space
