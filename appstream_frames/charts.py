@@ -79,7 +79,7 @@ def agent_versions(
     Returns
     -------
     Axes
-        The Axes drawn into; ``ax.get_title(loc="left")`` is the finding.
+        The Axes drawn into; ``ax.get_title()`` is the finding.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def agent_versions(
     >>> from matplotlib.figure import Figure
     >>> images = pd.DataFrame({"appstream_agent_version": ["LATEST", "06-29-2026", "10-22-2024"]})
     >>> ax = agent_versions(images, Figure().subplots(), today="2026-11-23")
-    >>> ax.get_title(loc="left")
+    >>> ax.get_title()
     '1 of 3 images runs an agent over a year old'
     """
     counts, day = Counter(_texts(_column(images, "appstream_agent_version"))), _day(today, images)
@@ -128,7 +128,7 @@ def base_image_releases(
     Returns
     -------
     Axes
-        The Axes drawn into; ``ax.get_title(loc="left")`` is the finding.
+        The Axes drawn into; ``ax.get_title()`` is the finding.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def base_image_releases(
     >>> released = pd.to_datetime(["2026-08-31", "2024-07-30"], utc=True)
     >>> images = pd.DataFrame({"public_base_image_released_date": released, "platform": "RHEL8"})
     >>> ax = base_image_releases(images, Figure().subplots(), today="2026-11-23")
-    >>> ax.get_title(loc="left")
+    >>> ax.get_title()
     '1 of 2 images stands on a base release over a year old'
     """
     released = _days(_column(images, "public_base_image_released_date"))

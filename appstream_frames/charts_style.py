@@ -129,7 +129,7 @@ def _headline(ax: Axes, title: str, space: Room) -> float:
     size = _TITLE if space.beside else _TITLE - 1
     lines = wrap(title, space.width, size, "bold")
     style: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "linespacing": _LEADING, **_PLAIN}
-    ax.set_title("\n".join(lines), loc="left", y=1.0, pad=0, va="top", **style)
+    ax.set_title("\n".join(lines), y=1.0, pad=0, va="top", **style)
     return len(lines) * size * _LEADING + _GAP
 
 

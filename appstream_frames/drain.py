@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from appstream_frames.pages import Page, Pages
 from appstream_frames.request import Request
 from appstream_frames.targets import Place, place
 
-_BATCH: Final = 250  # images flattened at once: large enough for Arrow, small enough for memory
+_BATCH: Final = 125  # images flattened at once: large enough for Arrow, small enough for memory
 _STALE_PAGES: Final = 100
 
 
@@ -96,13 +97,14 @@ def drain(
         starting_token=starting_token,
     )
     _check_timeout(timeout)
-    where = place(client, account)
+    where = place(client, account, timeout)
     with tqdm(desc=str(where), unit=" images", disable=None if progress is None else not progress, leave=False) as bar:
         drained = Drain(where, request, timeout)
         collected = Collected()
-        for batch in drained:
-            collected.add(batch)
-            bar.update(batch["images"].num_rows)
+        with closing(iter(drained)) as batches:  # or a traceback that is kept would keep the handlers on the client
+            for batch in batches:
+                collected.add(batch)
+                bar.update(batch["images"].num_rows)
     return _frames(drained, collected)
 
 
@@ -126,17 +128,18 @@ class Drain:
         self._pages = Pages(self.place.client, self.request, target=str(self.place), timeout=self.timeout)
         self._key = Key(self.snapshot, self.place.account, self.place.region)
         self._unmodeled: list[str] = []
-        self._arns: set[str] = set()
+        self._found: set[str | None] = set()  # ARNs, or names of images without one
         self._last_new_page = 0
 
-    def __iter__(self) -> Iterator[dict[str, pa.Table]]:
+    def __iter__(self) -> Generator[dict[str, pa.Table], None, None]:
         images: list[bytes] = []
-        for page in self._pages:
-            self._note(page)
-            images += page.images
-            if len(images) >= _BATCH:
-                yield self._flatten(images)
-                images = []
+        with closing(iter(self._pages)) as pages:
+            for page in pages:
+                self._note(page)
+                images += page.images
+                if len(images) >= _BATCH:
+                    yield self._flatten(images)
+                    images = []
         yield self._flatten(images)
         if self.request.starting_token or self.resume_token:
             self.status = "limited"
@@ -153,14 +156,15 @@ class Drain:
     def _flatten(self, images: list[bytes]) -> dict[str, pa.Table]:
         self.images += len(images)
         tables = flatten(images, self._key)
-        self._check_progress(tables["images"].column("arn").to_pylist())
+        found = tables["images"]
+        self._check_progress(pc.coalesce(found.column("arn"), found.column("name")).to_pylist())
         return tables
 
-    def _check_progress(self, arns: list[str | None]) -> None:
+    def _check_progress(self, found: list[str | None]) -> None:
         """Refuse to follow for ever a chain of pages that repeat themselves under ever-new tokens."""
-        before = len(self._arns)
-        self._arns.update(arn for arn in arns if arn is not None)
-        if len(self._arns) > before or None in arns:
+        before = len(self._found)
+        self._found.update(found)
+        if len(self._found) > before:
             self._last_new_page = self._pages.read
         elif self._pages.read - self._last_new_page >= _STALE_PAGES:
             raise DrainError(

@@ -6,6 +6,7 @@ Nothing here decides when to try again; `pages` does, by asking whether a failur
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
@@ -33,8 +34,13 @@ _NO_CREDENTIALS: Final = frozenset(
     "NoCredentialsError PartialCredentialsError CredentialRetrievalError TokenRetrievalError SSOError NoAuthTokenError "
     "ProfileNotFound".split()
 )
+_UNREACHABLE: Final = frozenset("EndpointConnectionError ConnectTimeoutError ProxyConnectionError".split())
 _WIRE_FAULTS: Final = frozenset("HTTPClientError IncompleteReadError ResponseParserError PageError".split())
-
+# what AWS's messages repeat of a request whose signature it refuses
+_SECRETS: Final = re.compile(
+    r"(?i)(?<=x-amz-security-token)\W+\S+|(?<=signature=)[^\s&,]+|(?<=credential=)[^\s&,]+|\b(?:AKIA|ASIA)\w{8,}"
+)
+_ACCOUNT: Final = "Try again, or pass the account yourself: account='012345678901'."
 _ALLOW = (
     'Allow "appstream:DescribeImages" on Resource "*" in the role\'s policy; a service control policy may deny it too.'
 )
@@ -57,7 +63,9 @@ class Where:
 
 def code_of(error: BaseException) -> str:
     """Return AWS's code of a botocore ClientError, or the kind of failure."""
-    return str(_answer(error).get("Error", {}).get("Code", type(error).__name__))
+    if not _answer(error):
+        return type(error).__name__
+    return str(_answer(error).get("Error", {}).get("Code") or f"HTTP {_http_status(error)}")
 
 
 def is_throttle(error: BaseException) -> bool:
@@ -72,7 +80,8 @@ def is_passing(error: BaseException) -> bool:
 
 def _answer(error: BaseException) -> dict[str, Any]:
     """AWS's answer, as botocore's ClientError carries it; empty when there was none."""
-    return getattr(error, "response", None) or {}
+    answer = getattr(error, "response", None)
+    return answer if isinstance(answer, dict) else {}
 
 
 def _http_status(error: BaseException) -> int:
@@ -88,6 +97,8 @@ def explain(
 ) -> DrainError | RequestError:
     """Return the error of this package that says what was seen, what was expected and what to do.
 
+    Secrets that AWS repeats are taken out of the text of `error` too, because it is shown as the cause.
+
     Parameters
     ----------
     error : BaseException
@@ -99,7 +110,10 @@ def explain(
     late : BaseException, optional
         That the time was up, when it was.
     """
+    error.args = tuple(_hushed(part) if isinstance(part, str) else part for part in error.args)
     kind, status, advice = _verdict(error)
+    if not where.page and kind is DrainError:
+        advice = _ACCOUNT
     seen = _seen(error, asked) + (f"; {late}" if late not in (None, error) else "")
     message = f"{where.target}, {where.step}: {seen}. {advice}"
     if kind is RequestError:
@@ -127,7 +141,7 @@ def _verdict(error: BaseException) -> tuple[Any, str, str]:
         return AccessError, "region_disabled", "Enable the region for the account, or leave it out."
     if code in _REQUEST or _is_a(error, {"ParamValidationError"}):
         return RequestError, "failed", "Correct names, arns, type, page_size or starting_token; nothing was read."
-    if _is_a(error, {"EndpointConnectionError"}):
+    if _is_a(error, _UNREACHABLE):
         return (
             EndpointError,
             "no_endpoint",
@@ -146,9 +160,13 @@ def _verdict(error: BaseException) -> tuple[Any, str, str]:
     )
 
 
+def _hushed(text: str) -> str:
+    return _SECRETS.sub("***", text)
+
+
 def _seen(error: BaseException, asked: int) -> str:
     times = f"asked {asked} times, last " if asked > 1 else ""
     if _answer(error):
-        words = _answer(error).get("Error", {}).get("Message", "")
+        words = _hushed(str(_answer(error).get("Error", {}).get("Message", "")))
         return f"{times}AWS answered {printable(code_of(error), 80)} ({printable(words, 300)})"
     return f"{times}{type(error).__name__}: {printable(error, 300)}"

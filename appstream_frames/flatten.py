@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from appstream_frames import fit, jsontext
 from appstream_frames.model import ARROW, UTC_US, Column, Table, tables
@@ -164,7 +165,7 @@ class _Batch:
         names, arns = made["images"].column("name"), made["images"].column("arn")
         for form in self._children:
             rows, parents, positions = self._expand(form.table.member)
-            above = {"image_arn": arns.take(parents), "image_name": names.take(parents), "position": positions}
+            above = {"image_arn": _taken(arns, parents), "image_name": _taken(names, parents), "position": positions}
             made[form.table.name] = self._table(form, rows, key, above)
         return made
 
@@ -180,7 +181,7 @@ class _Batch:
         return rows, pa.array(parents[there]), pa.array(positions[there], pa.int64())
 
     def _table(self, form: _Form, rows: list[Any], key: Key, above: Mapping[str, Any]) -> pa.Table:
-        made = {name: pa.repeat(pa.scalar(value, type_), len(rows)) for name, value, type_ in _constants(key)}
+        made = {name: pa.repeat(pa.scalar(value, type_), len(rows), fit.POOL) for name, value, type_ in _constants(key)}
         made.update(above)
         made.update(_arrays(form.tree, rows, exact=not self._careful))
         if form is self._form:
@@ -224,6 +225,10 @@ def _constants(key: Key) -> list[tuple[str, Any, pa.DataType]]:
         ("account", key.account, ARROW["string"]),
         ("region", key.region, ARROW["string"]),
     ]
+
+
+def _taken(values: pa.ChunkedArray, places: pa.Array) -> pa.ChunkedArray:
+    return pc.take(values, places, memory_pool=fit.POOL)
 
 
 def _owner(arn: str | None) -> str | None:

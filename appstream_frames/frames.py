@@ -138,14 +138,19 @@ def _counted(values: pd.Series) -> str:
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Return a DataFrame with the dtypes of the design, whatever the table holds; the table's memory is given up."""
-    names = {name: table.schema.field(name).type for name in table.schema.names}
-    mapper = {kind: _PANDAS.get(kind) or _arrow_dtype(kind) for kind in names.values()}
-    return table.to_pandas(types_mapper=mapper.get, split_blocks=True, self_destruct=True)
+    """Return a DataFrame with the dtypes of the design, whatever the table holds.
+
+    Column by column, so that each Arrow column is given up as soon as its pandas column is there.
+    """
+    made = {}
+    for name in table.schema.names:
+        made[name] = table.column(name).to_pandas(types_mapper=_dtype)
+        table = table.drop_columns([name])
+    return pd.DataFrame(made, copy=False)
 
 
-def _arrow_dtype(kind: pa.DataType) -> Any:
-    return pd.ArrowDtype(kind) if pa.types.is_nested(kind) else None
+def _dtype(kind: pa.DataType) -> Any:
+    return _PANDAS.get(kind) or (pd.ArrowDtype(kind) if pa.types.is_nested(kind) else None)
 
 
 def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:

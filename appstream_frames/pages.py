@@ -12,11 +12,11 @@ import ctypes
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from botocore.paginate import TokenEncoder
 
@@ -26,6 +26,7 @@ from appstream_frames.request import Request
 _ATTEMPTS: Final = 6  # of one page, throttles not counted: those are asked again until the time is up
 _LONGEST_PAUSE: Final = 8.0
 _EMPTY_PAGES: Final = 100
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Pages:
     """
 
     def __init__(self, client: Any, request: Request, *, target: str, timeout: float) -> None:
-        self._client, self._request, self._target, self._timeout = client, request, target, timeout
+        self._client, self._request, self._target = client, request, target
+        self._timeout = min(timeout, threading.TIMEOUT_MAX)
         self._left = request.max_items
         self._pager: Any = None
         self._stream: Iterator[Any] | None = None
@@ -70,8 +72,9 @@ class Pages:
         self.read = 0
         self.retries = 0
         self.resume_token = request.starting_token
+        self._token = request.next_token  # AWS's own, inside the resume token
 
-    def __iter__(self) -> Iterator[Page]:
+    def __iter__(self) -> Generator[Page, None, None]:
         """Yield each page; while it is being used the next one is already asked for."""
         with wire.strict(self._client):
             caller = _Caller(self._pages())
@@ -82,7 +85,7 @@ class Pages:
             finally:
                 caller.abandon()
 
-    def _wait(self, caller: _Caller) -> Page | None:
+    def _wait(self, caller: _Caller[Page]) -> Page | None:
         try:
             return caller.answer(self._timeout)
         except Empty:
@@ -116,11 +119,12 @@ class Pages:
 
     def _call(self) -> tuple[Page, str | None] | None:
         self._stream = self._stream or self._open()
-        with wire.reading() as proof:
+        with wire.reading(self._token) as proof:
             reply = next(self._stream, None)
         if reply is None:
             return None
-        if proof.images is None:  # a change of handlers elsewhere can hide ours for one call
+        if proof.images is None:
+            wire.find_again(self._client)
             raise wire.PageError("the reply passed by the strict reader")
         self.retries += reply["ResponseMetadata"].get("RetryAttempts", 0)
         return Page(reply["Images"], proof.unmodeled), proof.token
@@ -149,26 +153,42 @@ class Pages:
             self._left -= len(page.images)
         if token is None:
             return
-        # encoded, because botocore takes the bare token "None" for the start
         encoded = TokenEncoder().encode({"NextToken": token})
         if encoded in self._seen:
             raise self._endless("AWS sent a NextToken that it had sent before")
         if self._empty >= _EMPTY_PAGES:
             raise self._endless(f"AWS sent {_EMPTY_PAGES} pages in a row without an image, each with a new NextToken")
         self._seen.add(encoded)
-        self.resume_token = encoded
+        self._token, self.resume_token = token, encoded
 
     def _endless(self, seen: str) -> Exception:
         return self._explained(EndlessError(seen))
 
 
-class _Caller:
-    """A thread that makes the calls, one page for one `ask`."""
+def in_time(call: Callable[[], T], timeout: float) -> T:
+    """Return what a call returns, or raise what it raises; give it up when it takes more than `timeout` seconds.
 
-    def __init__(self, pages: Iterator[Page]) -> None:
-        self._pages = pages
+    Raises
+    ------
+    TimeoutError
+        When the time is up.
+    """
+    caller = _Caller(call() for _ in range(1))
+    try:
+        return caller.answer(timeout)  # type: ignore[return-value]  # the one answer there is
+    except Empty:
+        raise TimeoutError(f"no answer within {timeout:g} s") from None
+    finally:
+        caller.abandon()
+
+
+class _Caller(Generic[T]):
+    """A thread that makes the calls, one for one `ask`."""
+
+    def __init__(self, calls: Iterator[T]) -> None:
+        self._calls = calls
         self._asks: SimpleQueue[bool] = SimpleQueue()
-        self._answers: SimpleQueue[tuple[Page | None, BaseException | None]] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
         self._waiting = False
         run = contextvars.copy_context().run
         self._thread = threading.Thread(target=run, args=(self._run,), name="appstream_frames.pages", daemon=True)
@@ -179,26 +199,27 @@ class _Caller:
         self._waiting, self._asked_at = True, time.monotonic()
         self._asks.put(True)
 
-    def answer(self, timeout: float) -> Page | None:
-        page, error = self._answers.get(timeout=max(0.0, self._asked_at + timeout - time.monotonic()))
+    def answer(self, timeout: float) -> T | None:
+        found, error = self._answers.get(timeout=max(0.0, self._asked_at + timeout - time.monotonic()))
         self._waiting = False
         if error is not None:
             raise error
-        return page
+        return found
 
     def abandon(self) -> None:
         """Let the thread end; a call that is still under way is broken off at its next byte."""
-        self._asks.put(False)
+        # in this order: without the False the thread cannot have ended, and its number be another's
         if self._waiting and self._thread.ident is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), ctypes.py_object(_Abandoned))
+        self._asks.put(False)
 
     def _run(self) -> None:
-        with suppress(_Abandoned):
+        with suppress(_Abandoned), suppress(_Abandoned):  # it may arrive while the inner one is being left
             for _ in iter(self._asks.get, False):
                 self._answers.put(self._next())
 
-    def _next(self) -> tuple[Page | None, BaseException | None]:
+    def _next(self) -> tuple[T | None, BaseException | None]:
         try:
-            return next(self._pages, None), None
-        except BaseException as error:  # noqa: BLE001  it is raised again where the page is waited for
+            return next(self._calls, None), None
+        except BaseException as error:  # noqa: BLE001  it is raised again where the answer is waited for
             return None, error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from appstream_frames import model
@@ -50,6 +52,11 @@ class Request:
             _token(starting_token),
         )
 
+    @property
+    def next_token(self) -> str | None:
+        """AWS's own token at which the drain starts, out of `starting_token`."""
+        return None if self.starting_token is None else _inside(self.starting_token)
+
     def parameters(self) -> dict[str, object]:
         """Return the operation's parameters, by AWS's names."""
         given = {
@@ -70,7 +77,10 @@ def _texts(name: str, values: Iterable[object] | None) -> tuple[str, ...] | None
         return None
     if isinstance(values, str):
         raise RequestError(f"{name}={values!r} is one string; pass a list of strings: {name}=[{values!r}].")
-    texts = tuple(values)
+    try:
+        texts = tuple(values)
+    except TypeError:
+        raise RequestError(f"{name}={values!r} must be a list of strings, or None.") from None
     if not texts:
         raise RequestError(f"{name} is empty, and AWS takes that for all images; pass None for all, or at least one.")
     if wrong := [text for text in texts if not isinstance(text, str)]:
@@ -100,5 +110,21 @@ def _token(value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, str) and value:
-        return value
+        with suppress(ValueError, RecursionError):
+            _inside(value)
+            return value
     raise RequestError(f"starting_token={value!r} must be a resume token: the text in frames.resume_token, or None.")
+
+
+def _inside(token: str) -> str | None:
+    """Return the NextToken inside a resume token of boto3, or the token itself when it is a bare one of AWS's."""
+    try:
+        inside = json.loads(str(base64.b64decode(token), "utf-8"))
+    except ValueError:
+        return token
+    match {"boto_truncate_amount": 0} | inside if isinstance(inside, dict) else None:
+        case {"NextToken": str() | None as found, "boto_truncate_amount": int(skipped), **rest} if (
+            skipped >= 0 and not rest
+        ):
+            return found
+    raise ValueError("neither")

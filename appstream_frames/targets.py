@@ -17,15 +17,17 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, NoRegionError, ProfileNotFound
+from botocore.parsers import ResponseParserError
 
 from appstream_frames import failures
-from appstream_frames.errors import DrainError, RequestError
+from appstream_frames.errors import AccessError, DrainError, RequestError
+from appstream_frames.pages import in_time
 from appstream_frames.text import printable
 
 _AMAZON: Final = re.compile(
     r"\.(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws|api\.amazonwebservices\.com\.cn|ic\.gov)$"
 )
-_ACCOUNT: Final = re.compile(r"\d{12}")
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _known: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 
@@ -41,7 +43,7 @@ class Place:
         return f"{self.account}/{self.region}"
 
 
-def place(client: Any = None, account: object = None) -> Place:
+def place(client: Any = None, account: object = None, timeout: float = 60.0) -> Place:
     """Return where a client's calls go.
 
     Parameters
@@ -50,18 +52,22 @@ def place(client: Any = None, account: object = None) -> Place:
         Default: one of your default credentials and region.
     account : str, optional
         Twelve digits; asked of STS when not given.
+    timeout : float
+        Wall-clock seconds that STS may take.
 
     Raises
     ------
     RequestError
         When the client is none of AppStream, speaks no JSON, or the account is not twelve digits.
     AccessError
-        When STS does not accept the credentials.
+        When the client has no credentials, or STS does not accept them.
+    DrainError
+        When STS does not say the account in time.
     """
     if account is not None and not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
         raise RequestError(f"account={account!r} is not a string of twelve digits, such as '012345678901'.")
     client = _checked(client_of() if client is None else client)
-    return Place(client, str(account or _account(client)), client.meta.region_name)
+    return Place(client, str(account or _account(client, timeout)), client.meta.region_name)
 
 
 def client_of(profile: str | None = None, region: str | None = None) -> Any:
@@ -98,13 +104,17 @@ def _checked(client: Any) -> Any:
     return client
 
 
-def _account(client: Any) -> str:
+def _account(client: Any, timeout: float) -> str:
     if client not in _known:
         where = failures.Where(f"?/{client.meta.region_name}", 0, None)
         try:
-            _known[client] = str(_sts(client).get_caller_identity()["Account"])
-        except (BotoCoreError, ClientError) as error:
+            answer = in_time(_sts(client).get_caller_identity, timeout)
+        except (BotoCoreError, ClientError, ResponseParserError, TimeoutError) as error:
             raise failures.explain(error, where) from error
+        account = answer.get("Account")
+        if not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
+            raise _unknown_account(client, f"STS named the account {printable(account)}", DrainError)
+        _known[client] = account
     return _known[client]
 
 
@@ -113,7 +123,7 @@ def _sts(client: Any) -> Any:
     # botocore gives no public way from a client to its credentials; without them the caller has to name the account
     credentials = _inside(client, "_request_signer", "_credentials")
     if credentials is None:
-        raise _unknown_account(client, "the client has no credentials to ask STS with")
+        raise _unknown_account(client, "the client has no credentials to ask STS with", AccessError)
     frozen = credentials.get_frozen_credentials()
     return _session().create_client(
         "sts",
@@ -127,9 +137,10 @@ def _sts(client: Any) -> Any:
     )
 
 
-def _unknown_account(client: Any, seen: str) -> DrainError:
-    target = f"?/{client.meta.region_name}"
-    return DrainError(f"{target}: {seen}. Pass the account yourself: account='012345678901'.", target=target, page=0)
+def _unknown_account(client: Any, seen: str, kind: type[DrainError]) -> DrainError:
+    target, status = f"?/{client.meta.region_name}", "bad_credentials" if kind is AccessError else "failed"
+    advice = "Sign in or configure a profile; or pass the account yourself: account='012345678901'."
+    return kind(f"{target}: {seen}. {advice}", target=target, page=0, status=status)
 
 
 def _inside(thing: Any, *names: str) -> Any:

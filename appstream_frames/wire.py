@@ -7,7 +7,10 @@ acts only for the thread that asked for it; whoever else uses the same client ge
 
 from __future__ import annotations
 
+import gzip
+import json
 import threading
+import zlib
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,8 +21,10 @@ import msgspec
 from appstream_frames import jsontext
 from appstream_frames.text import printable
 
-_EVENT: Final = "before-parse.appstream.DescribeImages"
-_HANDLER_ID: Final = "appstream_frames.wire"
+_PARAMETERS: Final = "provide-client-params.appstream.DescribeImages"
+_REPLY: Final = "before-parse.appstream.DescribeImages"
+_ID: Final = "appstream_frames."
+_GZIP: Final = b"\x1f\x8b"
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 _thread = threading.local()
@@ -42,38 +47,78 @@ class Proof:
 @contextmanager
 def strict(client: Any) -> Iterator[None]:
     """Attach the strict reader to a client, and take it off again."""
-    events, how = client.meta.events, {"unique_id": _HANDLER_ID, "unique_id_uses_count": True}
     with _registering:  # botocore's counting of handlers is not made for threads
-        events.register_last(_EVENT, _on_reply, **how)
+        for event, handler in _HANDLERS.items():
+            client.meta.events.register_last(event, handler, _ID + event, True)
     try:
         yield
     finally:
         with _registering:
-            events.unregister(_EVENT, _on_reply, **how)
+            for event, handler in _HANDLERS.items():
+                client.meta.events.unregister(event, handler, _ID + event, True)
+
+
+def find_again(client: Any) -> None:
+    """Make botocore look its handlers up anew: a look-up that another thread began before `strict` may have been kept."""
+    with _registering:  # any change of any handler does
+        client.meta.events.register(_ID, _on_reply)
+        client.meta.events.unregister(_ID, _on_reply)
 
 
 @contextmanager
-def reading() -> Iterator[Proof]:
-    """Read the replies of this thread's calls strictly; the `Proof` holds the last one."""
+def reading(asked: str | None = None) -> Iterator[Proof]:
+    """Read the replies of this thread's calls strictly; the `Proof` holds the last one, `asked` is the token they send."""
     proof = _thread.proof = Proof()
+    _thread.asked = asked
     try:
         yield proof
     finally:
-        _thread.proof = None
+        _thread.proof = _thread.asked = None
+
+
+def _on_parameters(params: dict[str, Any], **_: object) -> None:
+    if getattr(_thread, "asked", None) == "None":  # botocore's paginator takes that text for no token, and begins again
+        params["NextToken"] = "None"
 
 
 def _on_reply(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
     proof: Proof | None = getattr(_thread, "proof", None)
-    if proof is None or response_dict["status_code"] >= 300:
+    if proof is None:
         return
-    body = response_dict["body"]
-    _check_length(body, response_dict["headers"])
-    read = prove(body)
+    if response_dict["status_code"] >= 300:
+        response_dict["body"] = _refusal(response_dict["body"])
+        return
+    read = prove(_whole(response_dict["body"], response_dict["headers"]))
     proof.images, proof.token, proof.unmodeled = read.images, read.token, read.unmodeled
     customized_response_dict["Images"] = read.images
     if read.token:
         customized_response_dict["NextToken"] = read.token
     response_dict["body"] = b"{}"  # nothing is left for botocore to parse a second time
+
+
+_HANDLERS: Final = {_PARAMETERS: _on_parameters, _REPLY: _on_reply}
+
+
+def _refusal(body: bytes) -> bytes:
+    """Return the body of an error reply; an empty object instead of one that botocore's parser would stumble over."""
+    try:
+        reply = json.loads(str(body, "utf-8"))
+    except (UnicodeDecodeError, RecursionError):
+        return b"{}"
+    except ValueError:
+        return body  # botocore takes what is no JSON for the message
+    return body if isinstance(reply, dict) and isinstance(reply.get("__type", ""), str) else b"{}"
+
+
+def _whole(body: bytes, headers: MutableMapping[str, str]) -> bytes:
+    """Return the body, unpacked, once it is as long as its header says."""
+    if body.startswith(_GZIP):  # which has a length and a checksum of its own
+        try:
+            return gzip.decompress(body)
+        except (OSError, EOFError, zlib.error) as error:
+            raise PageError(f"the reply is not whole gzip: {printable(error, 80)}") from None
+    _check_length(body, headers)
+    return body
 
 
 def _check_length(body: bytes, headers: MutableMapping[str, str]) -> None:
@@ -104,7 +149,7 @@ def prove(body: bytes) -> Proof:
         except (msgspec.DecodeError, RecursionError):
             members, images = _split_slowly(text)
         return Proof(images, _token(members.pop("NextToken", "null")), members)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PageError(f"{printable(error, 160)}; the body begins {_beginning(body)}") from None
 
 

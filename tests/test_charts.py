@@ -140,7 +140,7 @@ def labels(ax: Axes) -> list[str]:
 
 
 def title(ax: Axes) -> str:
-    return ax.get_title(loc="left").replace("\n", " ")
+    return ax.get_title().replace("\n", " ")
 
 
 def on(width: float, height: float, **options: object) -> Axes:

@@ -1,0 +1,362 @@
+"""Pages to a proven end: bad replies, endless chains, slow servers, resuming, and parity with boto3's own paginator.
+
+Drains past bad replies mostly wait, so those of a module run side by side; each test looks at its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from faults import ACCOUNT, BAD, GOOD, SLOW, THROTTLES, Fault, FaultServer, arns, body, chain, error, page
+
+import appstream_frames as asf
+from appstream_frames.wire import PageError
+
+POSITIONS = {"first": 0, "middle": 1, "last": 2}
+TIMEOUT = 2.0
+drain = partial(asf.drain, account=ACCOUNT, progress=False)
+
+
+def _everywhere(faults: dict[str, Fault]) -> Any:
+    """Parametrize a test with every fault at every position."""
+    pairs = itertools.product(faults, POSITIONS)
+    return pytest.mark.parametrize(("kind", "position"), [pytest.param(*pair, id=" ".join(pair)) for pair in pairs])
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> Iterator[Any]:
+    """Run every bad drain of this module, side by side; call for one's outcome."""
+    everywhere = list(itertools.product(BAD | SLOW, POSITIONS))
+    with ThreadPoolExecutor(24) as pool:
+        running: dict[tuple[str, str, str], Future[Any]] = {
+            ("for ever", kind, position): pool.submit(_for_ever, (BAD | SLOW)[kind], position)
+            for kind, position in everywhere
+        }
+        for kind, position in everywhere:
+            if kind in BAD:
+                running["once", kind, position] = pool.submit(_once, BAD[kind], position)
+        yield lambda *key: running[key].result()
+
+
+def _once(fault: Fault, position: str) -> asf.Frames:
+    with FaultServer(fault=fault, at=POSITIONS[position], times=1) as server:
+        return drain(server.client(), timeout=30)
+
+
+def _for_ever(fault: Fault, position: str) -> SimpleNamespace:
+    """Drain from a server that is ill for ever, and go on when it is healed."""
+    with FaultServer(fault=fault, at=POSITIONS[position]) as server:
+        client = server.client()
+        with pytest.raises(asf.AppStreamFramesError) as caught:
+            drain(client, timeout=TIMEOUT)
+        took = time.monotonic() - server.faulted[0]
+        server.heal()
+        rest = drain(client, timeout=30, starting_token=caught.value.resume_token)
+        return SimpleNamespace(error=caught.value, took=took, rest=rest.images["arn"].to_list())
+
+
+@_everywhere(BAD)
+def test_a_bad_reply_is_asked_for_again(kind: str, position: str, outcomes: Any) -> None:
+    """One bad reply, wherever it comes, costs a retry and no image."""
+    frames = outcomes("once", kind, position)
+    assert frames.images["arn"].to_list() == arns(range(9))
+    assert frames.applications["image_arn"].to_list() == arns(range(9))
+    assert frames.coverage["status"].item() == "complete"
+    assert frames.coverage["retries"].item() == 1
+
+
+@_everywhere(BAD | SLOW)
+def test_a_page_that_stays_bad_fails_the_drain(kind: str, position: str, outcomes: Any) -> None:
+    """A page that never becomes whole is a DrainError in time, which says where, why, and where to go on."""
+    outcome, at = outcomes("for ever", kind, position), POSITIONS[position]
+    failure = outcome.error
+    assert type(failure) is asf.DrainError
+    assert (failure.target, failure.page) == (f"{ACCOUNT}/eu-west-1", at + 1)
+    assert (failure.resume_token is None) == (at == 0)
+    assert isinstance(failure.__cause__, BotoCoreError | ClientError | PageError | TimeoutError)
+    assert outcome.took <= TIMEOUT + 0.5
+
+
+@_everywhere(BAD | SLOW)
+def test_a_failed_drain_goes_on_where_it_stood(kind: str, position: str, outcomes: Any) -> None:
+    """Given the error's resume token, a new drain reads exactly the images of the pages that were not proven."""
+    assert outcomes("for ever", kind, position).rest == arns(range(3 * POSITIONS[position], 9))
+
+
+@_everywhere(GOOD)
+def test_an_unusual_reply_that_is_whole_arrives(kind: str, position: str) -> None:
+    """What is legal is not refused: no retry, every image."""
+    with FaultServer(fault=GOOD[kind], at=POSITIONS[position]) as server:
+        frames = drain(server.client())
+    assert frames.images["arn"].to_list() == arns(range(9))
+    assert frames.coverage["retries"].item() == 0
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SLOW if kind != "stall"])
+def test_an_abandoned_drip_leaves_no_thread_and_no_socket(kind: str) -> None:
+    """A reply that is given up is broken off: its thread ends and its connection closes within three seconds."""
+    with FaultServer(fault=SLOW[kind], at=1) as server:
+        with pytest.raises(asf.DrainError):
+            drain(server.client(), timeout=0.5)
+        deadline = time.monotonic() + 3
+        while (_callers() or server.broken_off is None) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not _callers()
+        assert server.broken_off is not None
+
+
+def _callers() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("appstream_frames")]
+
+
+def test_pages_that_are_not_read_on_leave_no_thread() -> None:
+    """Leaving the pages early, while the next one is ready or on its way, ends their thread without a sound."""
+    from appstream_frames.pages import Pages
+    from appstream_frames.request import Request
+
+    with FaultServer() as server:
+        client = server.client()
+        for pause in (0, 0.001, 0.01, 0.05) * 10:
+            pages = iter(Pages(client, Request(), target="?", timeout=5))
+            next(pages)
+            time.sleep(pause)
+            pages.close()
+        deadline = time.monotonic() + 3
+        while _callers() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not _callers()
+
+
+@pytest.mark.parametrize("code", THROTTLES)
+def test_throttles_are_waited_out(code: str) -> None:
+    """A few throttles cost retries and no image."""
+    with FaultServer(fault=error(code), at=1, times=4) as server:
+        frames = drain(server.client())
+    assert frames.images["arn"].to_list() == arns(range(9))
+    assert frames.coverage["retries"].item() >= 1
+
+
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "503 Service Unavailable", "429 Too Many Requests"])
+def test_a_busy_service_is_waited_for(status: str) -> None:
+    """The same for servers that are busy, whatever code they give."""
+    with FaultServer(fault=error("Odd", status), at=2, times=4) as server:
+        assert drain(server.client()).images["arn"].to_list() == arns(range(9))
+
+
+def test_throttles_that_do_not_end_are_called_so() -> None:
+    """When AWS asks to slow down until the time is up, the error's status says so, and where to go on."""
+    with FaultServer(fault=error("ThrottlingException"), at=1) as server, pytest.raises(asf.DrainError) as caught:
+        drain(server.client(retries={"total_max_attempts": 1}), timeout=2)
+    assert (caught.value.status, caught.value.code) == ("throttled", "ThrottlingException")
+    assert caught.value.resume_token is not None
+
+
+@pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
+def test_every_retry_mode_of_botocore_will_do(mode: str) -> None:
+    """However the caller's client retries, the drain gets past a code that botocore does not retry."""
+    with FaultServer(fault=error("RequestLimitExceededException"), at=0, times=2) as server:
+        frames = drain(server.client(retries={"mode": mode, "max_attempts": 2}))
+    assert frames.coverage["retries"].item() == 2
+
+
+def test_retries_come_with_jitter() -> None:
+    """The pauses grow within their bounds and are never the same twice, so that many drains do not knock together."""
+    with FaultServer(fault=BAD["no members"], times=4) as server:
+        drain(server.client())
+        pauses = [after - before for before, after in itertools.pairwise(server.moments[:5])]
+    assert all(pause < 0.2 * 2**asked + 0.3 for asked, pause in enumerate(pauses, start=1))
+    assert len({round(pause, 4) for pause in pauses}) == len(pauses)
+
+
+def test_a_bad_page_is_asked_for_six_times() -> None:
+    """A page that is bad again and again is given up before its time is."""
+    with FaultServer(fault=BAD["html"], at=1) as server, pytest.raises(asf.DrainError, match="asked 6 times"):
+        drain(server.client(), timeout=60)
+    assert len(server.faulted) == 6
+
+
+def _tokens(*tokens: str) -> FaultServer:
+    """Serve for ever a page with an image of its own and the next of these tokens."""
+    count = itertools.count()
+    return FaultServer(answer=lambda _: page([number := next(count)], tokens[number % len(tokens)]))
+
+
+@pytest.mark.parametrize("tokens", ["A", "AB", "ABC"])
+def test_tokens_that_cycle_are_an_error(tokens: str) -> None:
+    """A token that comes again would lead round for ever; it does not."""
+    with _tokens(*tokens) as server, pytest.raises(asf.DrainError, match="NextToken that it had sent before"):
+        drain(server.client())
+    assert len(server.requests) == len(tokens) + 1
+
+
+def test_a_page_that_points_at_itself_is_an_error() -> None:
+    """The same, when the cycle is one page in the middle of a chain."""
+    pages = chain()
+    pages["token-1"]["NextToken"] = "token-1"
+    with FaultServer(pages) as server, pytest.raises(asf.DrainError, match="NextToken"):
+        drain(server.client())
+
+
+def test_empty_pages_for_ever_are_an_error() -> None:
+    """A hundred pages in a row without an image, each with a new token, are given up."""
+    count = itertools.count()
+    with FaultServer(answer=lambda _: page([], f"token-{next(count)}")) as server:
+        with pytest.raises(asf.DrainError, match="100 pages in a row"):
+            drain(server.client())
+        assert len(server.requests) == 100
+
+
+@pytest.mark.parametrize("missing", [(), ("Arn",), ("Arn", "Name")], ids=["arn", "name only", "neither"])
+@pytest.mark.parametrize("size", [1, 25])
+def test_the_same_page_for_ever_is_an_error(size: int, missing: tuple[str, ...]) -> None:
+    """Pages that repeat themselves under ever-new tokens are given up, whatever their images are told apart by."""
+    count = itertools.count()
+
+    def answer(_: Any) -> dict[str, Any]:
+        again: dict[str, Any] = page(range(size), f"token-{next(count)}")
+        again["Images"] = [{name: value for name, value in each.items() if name not in missing} for each in again["Images"]]
+        return again
+
+    with FaultServer(answer=answer) as server, pytest.raises(asf.DrainError, match="no new image in 100 pages"):
+        drain(server.client())
+    assert len(server.requests) < 500
+
+
+def test_empty_pages_in_between_are_no_end() -> None:
+    """Fifty pages without an image, then one with: it is read."""
+    tokens = [None, *(f"token-{number}" for number in range(51)), None]
+    pages = {
+        token: page([number] if number in (0, 51) else [], after)
+        for number, (token, after) in enumerate(itertools.pairwise(tokens))
+    }
+    with FaultServer(pages) as server:
+        assert drain(server.client()).images["arn"].to_list() == arns([0, 51])
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_the_token_none_is_a_token(position: str) -> None:
+    """The literal token "None", which botocore takes for the start, leads on: after a bad reply and on resuming too."""
+    pages = {None: page([0, 1], "None"), "None": page([2, 3], "next"), "next": page([4, 5])}
+    with FaultServer(pages, fault=BAD["cut"], at=POSITIONS[position], times=1) as server:
+        client = server.client()
+        assert drain(client).images["arn"].to_list() == arns(range(6))
+        for size in range(1, 6):
+            start = drain(client, max_items=size)
+            rest = drain(client, starting_token=start.resume_token)
+            assert [*start.images["arn"], *rest.images["arn"]] == arns(range(6))
+
+
+@pytest.mark.parametrize("token", ["a___5", "null", "\x00\x1f", "𝔘𝔫𝔦", "W10=", "x" * 100_000, "eyJOZXh0VG9rZW4iOiAieCJ9"])
+def test_any_text_is_a_token(token: str) -> None:
+    """Whatever a token looks like, base64 and boto3's old token form too, it goes back to AWS as it came."""
+    pages = {None: page([0, 1], token), token: page([2, 3])}
+    with FaultServer(pages, fault=BAD["empty"], at=1, times=1) as server:
+        client = server.client()
+        assert drain(client).images["arn"].to_list() == arns(range(4))
+        assert drain(client, starting_token=drain(client, max_items=2).resume_token).images["arn"].to_list() == arns([2, 3])
+
+
+@cache
+def _catalogue() -> dict[str | None, dict[str, object]]:
+    return chain(4, 15)
+
+
+def _paged(request: dict[str, Any]) -> dict[str, object]:
+    start, size = int(request.get("NextToken", "0")), request.get("MaxResults", 15)
+    end = start + size
+    return page(range(start, min(end, 60)), str(end) if end < 60 else None)
+
+
+@pytest.mark.parametrize("page_size", [None, 1, 10, 25])
+@pytest.mark.parametrize("max_items", [None, 1, 24, 25, 26, 50, 1000])
+def test_paging_is_boto3s(max_items: int | None, page_size: int | None) -> None:
+    """For every MaxItems and PageSize the images are the plain paginator's; its end is ours; resuming reads each once."""
+    with FaultServer(answer=_paged) as server:
+        client = server.client()
+        config = {"MaxItems": max_items, "PageSize": page_size}
+        plain = client.get_paginator("describe_images").paginate(PaginationConfig=config)
+        expected = [image["Arn"] for reply in plain for image in reply["Images"]]
+        requests, server.requests = server.requests, []
+        frames = drain(client, max_items=max_items, page_size=page_size)
+        assert frames.images["arn"].to_list() == expected
+        assert frames.resume_token == plain.resume_token
+        assert server.requests == requests
+
+
+@pytest.mark.parametrize("page_size", [None, 10, 25])
+@pytest.mark.parametrize("max_items", [7, 24, 25, 26, 50])
+def test_resuming_to_the_end_reads_each_image_once(max_items: int, page_size: int | None) -> None:
+    """Drain by drain, each from the last one's resume token, every image comes exactly once."""
+    found: list[str] = []
+    token = None
+    with FaultServer(answer=_paged) as server:
+        client = server.client()
+        while True:
+            frames = drain(client, max_items=max_items, page_size=page_size, starting_token=token)
+            found += frames.images["arn"].to_list()
+            assert frames.coverage["status"].item() == "limited"
+            if (token := frames.resume_token) is None:
+                break
+    assert found == arns(range(60))
+
+
+@pytest.mark.parametrize("kind", ["cut", "closed"])
+@pytest.mark.parametrize("max_items", [1, 4, 7])
+def test_a_bad_reply_does_not_upset_the_count(max_items: int, kind: str) -> None:
+    """A retry in a drain that MaxItems cuts, or that started inside a page, neither skips nor repeats an image."""
+    found: list[str] = []
+    token = None
+    for _ in range(9 // max_items + 1):
+        with FaultServer(fault=BAD[kind], at=1, times=1) as server:
+            frames = drain(server.client(), max_items=max_items, starting_token=token)
+        found += frames.images["arn"].to_list()
+        token = frames.resume_token
+    assert (found, token) == (arns(range(9)), None)
+
+
+def test_plain_boto3_resumes_where_a_drain_stopped() -> None:
+    """The resume token of a drain is one of boto3's own."""
+    with FaultServer() as server:
+        client = server.client()
+        token = drain(client, max_items=4).resume_token
+        plain = client.get_paginator("describe_images").paginate(PaginationConfig={"StartingToken": token})
+        assert [image["Arn"] for reply in plain for image in reply["Images"]] == arns(range(4, 9))
+
+
+def test_no_image_at_all_is_a_complete_drain() -> None:
+    """Empty is not failed."""
+    with FaultServer({None: page([])}) as server:
+        coverage = drain(server.client()).coverage
+    assert coverage[["status", "images", "pages"]].to_numpy().tolist() == [["complete", 0, 1]]
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e10, 10**400])
+def test_there_is_no_timeout_too_long(timeout: float) -> None:
+    """Who wants to wait for ever can say so."""
+    with FaultServer() as server:
+        assert len(drain(server.client(), timeout=timeout).images) == 9
+
+
+def test_a_slow_page_is_not_a_late_one() -> None:
+    """The timeout is a page's, not a drain's: pages that take most of it each add up to more."""
+
+    def slow(connection: Any, good: bytes) -> None:
+        connection.server.stopped.wait(0.6)
+        connection.send(good)
+
+    with FaultServer(fault=slow, at=0) as server:
+        pages = server.pages
+        server.at, server.fault = None, slow
+        started = time.monotonic()
+        for _ in pages:
+            drain(server.client(), timeout=1)
+        assert time.monotonic() - started > 1
