@@ -83,8 +83,13 @@ def _near(value: Any, column: Column) -> Any:
 def _collection(value: Any, kind: str) -> Any:
     if kind == "strings" and isinstance(value, list) and all(map(_is_text, value)):
         return [text and _legible(text) for text in value]
-    if kind == "map" and isinstance(value, dict) and all(map(_is_text, value.values())):
-        return {_legible(name): text and _legible(text) for name, text in value.items()}
+    # a map whose keys would have to change is no nearer form of itself
+    if (
+        kind == "map"
+        and isinstance(value, dict)
+        and all(_is_text(text) and _legible(key) == key for key, text in value.items())
+    ):
+        return {name: text and _legible(text) for name, text in value.items()}
     return None
 
 

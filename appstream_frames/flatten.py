@@ -12,6 +12,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -198,13 +199,16 @@ class _Batch:
 _NULL: Final = object()  # a null of an unknown member, which is kept, told from "nothing is left"
 
 
-def _arrays(tree: Mapping[str, Any], rows: Sequence[Any], *, exact: bool) -> Iterable[tuple[str, pa.Array]]:
+def _arrays(
+    tree: Mapping[str, Any], rows: Sequence[Any], *, exact: bool, dense: bool = True
+) -> Iterable[tuple[str, pa.Array]]:
     for member, node in tree.items():
         if isinstance(node, _Form):
             continue
-        values = [None if row is None else getattr(row, member) for row in rows]
+        get = attrgetter(member)
+        values = list(map(get, rows)) if dense else [None if row is None else get(row) for row in rows]
         if isinstance(node, dict):
-            yield from _arrays(node, values, exact=exact)
+            yield from _arrays(node, values, exact=exact, dense=False)
             continue
         if member == fit.ICON_URL:
             values = [url and url.partition("?")[0] for url in values]

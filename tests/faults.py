@@ -10,11 +10,13 @@ import gzip
 import json
 import math
 import re
+import select
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, Self
 
@@ -59,8 +61,8 @@ class Connection:
         self.server, self.sock = server, sock
         self._buffer = b""
 
-    def request(self) -> tuple[bytes, bytes] | None:
-        """Return the head and the body of the next request; None when the client closed."""
+    def request(self) -> bytes | None:
+        """Return the body of the next request; None when the client closed."""
         while b"\r\n\r\n" not in self._buffer:
             if not self._more():
                 return None
@@ -70,7 +72,7 @@ class Connection:
             if not self._more():
                 return None
         body, self._buffer = self._buffer[:length], self._buffer[length:]
-        return head, body
+        return body
 
     def _more(self) -> bytes:
         got = self.sock.recv(65536)
@@ -87,14 +89,12 @@ class Connection:
 
     def drip(self, data: bytes, pause: float = 1.0) -> None:
         """Send a byte at a time until the client goes away; then note when that was."""
-        try:
-            for number in range(len(data)):
-                self.sock.sendall(data[number : number + 1])
-                if self.server.stopped.wait(pause):
-                    return
-        except OSError:
-            self.server.broken_off = time.monotonic()
-            raise
+        for number in range(len(data)):
+            self.sock.sendall(data[number : number + 1])
+            gone, _, _ = select.select([self.sock], [], [], pause)
+            if gone:  # the client has closed, or the server is being stopped
+                self.server.broken_off = time.monotonic()
+                return
 
     def close(self, *, reset: bool = False) -> None:
         """End the connection now, politely or with a reset."""
@@ -146,7 +146,7 @@ class FaultServer:
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, socket.socket] = {}
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = "http://127.0.0.1:{}".format(self._listener.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._accept, name="faults.accept", daemon=True)
         self._thread.start()
 
@@ -160,10 +160,8 @@ class FaultServer:
         self._thread.join(5)
         self._listener.close()
         for thread, sock in list(self._open.items()):
-            try:
+            with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             thread.join(5)
 
     def client(self, service: str = "appstream", *, keys: tuple[str, ...] = ("AKID", "SECRET"), **config: Any) -> Any:
@@ -194,14 +192,14 @@ class FaultServer:
         connection = Connection(self, sock)
         try:
             while sock.fileno() >= 0 and (request := connection.request()) is not None:
-                self._respond(connection, *request)
+                self._respond(connection, request)
         except OSError:
             pass  # the client went away, or the fault closed the connection
         finally:
             sock.close()
             self._open.pop(threading.current_thread(), None)
 
-    def _respond(self, connection: Connection, head: bytes, body: bytes) -> None:
+    def _respond(self, connection: Connection, body: bytes) -> None:
         if b"GetCallerIdentity" in body:
             self.sts += 1
             self._sts(connection, identity())

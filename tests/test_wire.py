@@ -162,9 +162,7 @@ def test_the_handlers_are_gone_while_an_endless_chain_is_reported() -> None:
 
 def test_others_on_the_same_client_get_what_plain_boto3_gives() -> None:
     """During drains, another thread's calls and paginator give the very dicts they gave before, and give after."""
-    pages = chain(20)
-    with FaultServer(pages, fault=lambda connection, good: (connection.server.stopped.wait(0.3), connection.send(good))) as server:
-        server.times = 1
+    with FaultServer(chain(20)) as server:
         client = server.client(max_pool_connections=20)
 
         def own() -> list[dict[str, Any]]:
