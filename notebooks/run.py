@@ -14,6 +14,7 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parent
+_QUIET = ["--log-level=ERROR"]  # or the kernel says on the terminal that loopback is not encrypted
 GALLERY = {"2-agent-versions": FOLDER / "gallery" / "agent-versions.png"}
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -38,7 +39,8 @@ def run(path: Path, **kernel: Any) -> nbformat.NotebookNode:
     """
     notebook = nbformat.read(path, as_version=4)
     place = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=place).execute(**kernel)
+    client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources=place, extra_arguments=_QUIET)
+    client.execute(**kernel)
     return _stable(notebook)
 
 

@@ -85,7 +85,9 @@ def _shape() -> dict[str, Any]:
 def _pruned(value: Any, shape: Any) -> Any:
     if isinstance(value, dict) and isinstance(shape, dict):
         kept = {name: _pruned(inner, shape.get(name)) for name, inner in value.items()}
-        return {name: inner for name, inner in kept.items() if name not in shape or not _says_nothing(inner, shape[name])}
+        return {
+            name: inner for name, inner in kept.items() if name not in shape or not _says_nothing(inner, shape[name])
+        }
     if isinstance(value, list) and isinstance(shape, dict):
         return [_pruned(inner, shape) for inner in value]
     return value

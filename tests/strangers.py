@@ -16,7 +16,17 @@ TEXTS = (
     *("https://i.example/a.png?X-Amz-Signature=s", "https://i.example/a.png"),
 )
 NUMBERS = (0, 1, -1, 25, 2**31, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 10**30, 0.1, -0.5, 1e-7, 1e300)
-TIMES = (0, 1617300000, 1617300000.123, 1617300000.123456, 1617300000.1234567, -1.5, 253402300799, 253402300800, 1831334400000)
+TIMES = (
+    0,
+    1617300000,
+    1617300000.123,
+    1617300000.123456,
+    1617300000.1234567,
+    -1.5,
+    253402300799,
+    253402300800,
+    1831334400000,
+)
 STRANGERS = ("NewThing", "newThing", "Newer", "unmodeled", "snapshot", "", "\ud800", "Images", "IconURL", "Metadata")
 
 
@@ -74,8 +84,18 @@ def _fitting(column: Column, random: Random) -> Any:
 
 
 def _anything(random: Random, depth: int = 2) -> Any:
-    choices = [None, True, False, random.choice(NUMBERS), random.choice(TIMES), random.choice(TEXTS), random.uniform(-9, 9)]
+    choices = [
+        None,
+        True,
+        False,
+        random.choice(NUMBERS),
+        random.choice(TIMES),
+        random.choice(TEXTS),
+        random.uniform(-9, 9),
+    ]
     if depth:
         choices.append([_anything(random, depth - 1) for _ in range(random.randrange(3))])
-        choices.append({random.choice((*TEXTS, *STRANGERS)): _anything(random, depth - 1) for _ in range(random.randrange(3))})
+        choices.append(
+            {random.choice((*TEXTS, *STRANGERS)): _anything(random, depth - 1) for _ in range(random.randrange(3))}
+        )
     return random.choice(choices)

@@ -80,7 +80,9 @@ def main() -> int:
     middle = {name: statistics.median(times) for name, times in took.items()}
     pages = -(-IMAGES // 25)
     for name, seconds in middle.items():
-        print(f"{name:28} {seconds / pages * 1000:6.2f} ms CPU a page   {middle['drain'] / seconds:5.2f} = drain / this")
+        print(
+            f"{name:28} {seconds / pages * 1000:6.2f} ms CPU a page   {middle['drain'] / seconds:5.2f} = drain / this"
+        )
     apart = abs(middle["drain"] / middle["drain again"] - 1)
     print(f"A/A control: {apart:.1%} apart ({'kept' if apart <= 0.03 else 'DISCARD this run: over 3 %'})")
     return 0 if apart <= 0.03 else 1

@@ -22,7 +22,8 @@ def application(number: int) -> dict[str, object]:
     return {
         "Name": f"application-{number}",
         "DisplayName": f"Application number {number}",
-        "IconURL": f"https://appstream2-icons.s3.eu-west-1.amazonaws.com/{ACCOUNT}/{number:064d}?X-Amz-Signature=" + "a" * 220,
+        "IconURL": f"https://appstream2-icons.s3.eu-west-1.amazonaws.com/{ACCOUNT}/{number:064d}?X-Amz-Signature="
+        + "a" * 220,
         "LaunchPath": f"C:\\Program Files\\Vendor {number}\\application.exe",
         "LaunchParameters": "--start maximized",
         "Enabled": True,

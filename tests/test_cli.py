@@ -1,0 +1,128 @@
+"""The command line, run as a user runs it: a process of its own, judged by what it prints and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import appstream_frames as asf
+
+PNG = b"\x89PNG"
+
+
+def run(
+    *words: str, environment: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    base = {name: os.environ[name] for name in ("PATH", "HOME")} | {"AWS_EC2_METADATA_DISABLED": "true"}
+    command = [sys.executable, "-W", "error", "-m", "appstream_frames", *words]
+    return subprocess.run(
+        command, env={**base, **(environment or {})}, cwd=cwd, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_demo_does_the_main_job(tmp_path: Path) -> None:
+    """Without an account: a snapshot, two charts, exit code 0."""
+    done = run("demo", "here", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(asf.list_snapshots(tmp_path / "here" / "snapshots")) == 1
+    assert {path.read_bytes()[:4] for path in (tmp_path / "here").glob("*.png")} == {PNG}
+
+
+def test_snapshot_reads_the_environment_s_account(box: asf.sandbox, root: Path) -> None:
+    """With the sandbox's environment, any folder gets a snapshot of it."""
+    done = run("snapshot", str(root), environment=box.environment())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert asf.read_snapshot(root).coverage["account"].to_list() == [box.accounts[0]]
+
+
+def test_a_limited_snapshot_exits_with_3(box: asf.sandbox, root: Path) -> None:
+    """Partial is told from complete."""
+    assert run("snapshot", str(root), "--max-items", "1", environment=box.environment()).returncode == 3
+
+
+def test_snapshot_prints_json(box: asf.sandbox, root: Path) -> None:
+    """A script gets the id and the coverage."""
+    said = json.loads(run("snapshot", str(root), "--json", environment=box.environment()).stdout)
+    assert (said["id"], said["coverage"][0]["status"]) == (asf.list_snapshots(root)["id"].item(), "complete")
+
+
+def test_a_refused_account_exits_with_1(box: asf.sandbox, root: Path) -> None:
+    """Credentials that AWS does not accept are a failure, said in one line, and nothing is written."""
+    done = run("snapshot", str(root), environment={**box.environment(), "AWS_ACCESS_KEY_ID": "ASIANOBODY"})
+    assert (done.returncode, done.stderr.count("\n"), root.exists()) == (1, 1, False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("snapshot", "x", "--profile", "nobody"),
+        ("snapshot", "x", "--type", "private", "--region", "eu-west-1"),
+        ("snapshot", "x"),
+        ("columns", "fleets"),
+        ("sandbox", "--at", "1999-01-01"),
+        ("nonsense",),
+    ],
+)
+def test_misuse_exits_with_2(words: tuple[str, ...], tmp_path: Path) -> None:
+    """What cannot be right is an exit code of its own, and no traceback."""
+    done = run(*words, cwd=tmp_path, environment={"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"})
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+
+
+def test_ls_lists_what_is_there(frames: asf.Frames, root: Path) -> None:
+    """The list names the snapshot."""
+    name = asf.write_snapshot(frames, root)
+    assert name in run("ls", str(root)).stdout
+
+
+def test_ls_prints_json(frames: asf.Frames, root: Path) -> None:
+    """A script gets numbers and ISO moments."""
+    asf.write_snapshot(frames.relabel("2026-11-23"), root)
+    (row,) = json.loads(run("ls", str(root), "--json").stdout)
+    assert (row["images"], row["snapshot"]) == (len(frames.images), "2026-11-23T00:00:00.000000Z")
+
+
+def test_ls_of_nothing_says_so(root: Path) -> None:
+    """No snapshot is no error."""
+    assert run("ls", str(root)).stdout.startswith("No snapshot")
+
+
+def test_ls_of_damage_exits_with_1(frames: asf.Frames, root: Path) -> None:
+    """A damaged commit record is a failure that names the file."""
+    name = asf.write_snapshot(frames, root)
+    (root / "coverage" / f"{name}.parquet").write_bytes(b"damage")
+    done = run("ls", str(root))
+    assert (done.returncode, name in done.stderr) == (1, True)
+
+
+def test_columns_describes_a_table() -> None:
+    """Every column of the table is a line."""
+    assert run("columns", "images").stdout.count("\n") == len(asf.columns("images")) + 1
+
+
+def test_columns_prints_json() -> None:
+    """A script gets the API's paths."""
+    paths = {row["column"]: row["api_path"] for row in json.loads(run("columns", "errors", "--json").stdout)}
+    assert paths["error_code"] == "Images[].ImageErrors[].ErrorCode"
+
+
+def test_sandbox_prints_an_environment_that_works(root: Path) -> None:
+    """What it prints points any boto3 program at it."""
+    command = [sys.executable, "-u", "-m", "appstream_frames", "sandbox", "--minutes", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as served:
+        try:
+            lines = [served.stdout.readline() for _ in range(5)] if served.stdout else []
+            environment = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
+            assert run("snapshot", str(root), environment=environment).returncode == 0
+        finally:
+            served.terminate()
+
+
+def test_sandbox_stops_by_itself() -> None:
+    """Nobody has to remember to stop it."""
+    assert run("sandbox", "--minutes", "0.001").returncode == 0
