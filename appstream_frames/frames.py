@@ -167,16 +167,19 @@ def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
             f"The frame {name!r} lacks its key {', '.join(missing)}; pass Frames as a drain returned them."
         )
     try:
-        arrays = [pa.array(frame[column], known.get(column), from_pandas=True) for column in frame.columns]
-        return pa.table([_plain(array) for array in arrays], names=list(frame.columns))
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        return pa.table({column: _as_arrow(frame[column], known.get(column)) for column in frame.columns})
+    except (pa.ArrowException, ValueError, TypeError) as error:
         raise RequestError(
             f"The frame {name!r} holds a value that does not fit its column: {printable(error)}"
         ) from error
 
 
-def _plain(array: Any) -> Any:
-    return array.cast(pa.string()) if pa.types.is_large_string(array.type) else array
+def _as_arrow(series: pd.Series, kind: pa.DataType | None) -> Any:
+    array = pa.array(series, kind, from_pandas=True)
+    if kind is None and pa.types.is_large_string(array.type):
+        kind = pa.string()
+    # not every pyarrow heeds the type when the column is Arrow's already
+    return array if kind in (None, array.type) else array.cast(kind)
 
 
 def empty(name: str) -> pd.DataFrame:

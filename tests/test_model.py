@@ -19,7 +19,7 @@ def grown(**members: Any) -> dict[str, model.Table]:
     """Return the tables of the installed model with more members in Image."""
     loaded = json.loads(json.dumps(botocore.session.get_session().get_data("appstream/2016-12-01/service-2")))
     loaded["shapes"]["Image"]["members"].update({name: {"shape": shape} for name, (shape, _) in members.items()})
-    loaded["shapes"].update({shape: definition for shape, definition in members.values()})
+    loaded["shapes"].update(dict(members.values()))
     return model.tables_of(ServiceModel(loaded, "appstream").shape_for("Image"))
 
 

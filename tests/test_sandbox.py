@@ -180,7 +180,7 @@ def test_environment_points_another_program_at_the_sandbox(box, tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     nowhere = {"AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
     run = [sys.executable, "-c", program]
-    done = subprocess.run(run, env=clean | nowhere | box.environment(LAB), capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(run, env=clean | nowhere | box.environment(LAB), capture_output=True, text=True, check=True)
     assert done.stdout == "3\n"
 
 

@@ -215,9 +215,9 @@ def test_writing_does_not_change_the_frames(frames: asf.Frames, root: Path) -> N
 
 def test_a_column_the_file_lacks_is_there_all_null(frames: asf.Frames, root: Path) -> None:
     """A snapshot of an older model reads with the columns of the installed one."""
-    older = Frames({**frames.tables, "images": frames.images.drop(columns="image_type")})
+    older = Frames({**frames.tables, "images": frames.images.drop(columns="description")})
     asf.write_snapshot(older, root)
-    assert asf.read_snapshot(root).images["image_type"].isna().all()
+    assert asf.read_snapshot(root).images["description"].isna().all()
 
 
 def test_a_column_only_the_file_has_is_kept(frames: asf.Frames, root: Path) -> None:

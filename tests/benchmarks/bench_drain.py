@@ -32,7 +32,7 @@ def client(port: int) -> object:
         region_name="eu-west-1",
         endpoint_url=f"http://127.0.0.1:{port}",
         aws_access_key_id="benchmark",
-        aws_secret_access_key="benchmark",  # noqa: S106  loopback only
+        aws_secret_access_key="benchmark",
         config=Config(retries={"max_attempts": 1}),
     )
 

@@ -44,8 +44,9 @@ def main() -> int:
         bound = 1.3 * seen["tables"] + 150
         failed += seen["peak"] > bound
         print(
-            f"{images:7,} images: peak {seen['peak']:.0f} MB, of which {seen['before']:.0f} MB before the drain; tables "
-            f"{seen['tables']:.0f} MB; bound 1.3 × tables + 150 MB = {bound:.0f} MB {'kept' if seen['peak'] <= bound else 'BROKEN'}"
+            f"{images:7,} images: peak {seen['peak']:.0f} MB, of which {seen['before']:.0f} MB before the drain; "
+            f"tables {seen['tables']:.0f} MB; bound 1.3 × tables + 150 MB = {bound:.0f} MB, "
+            f"{'kept' if seen['peak'] <= bound else 'BROKEN'}"
         )
     return int(failed > 0)
 
