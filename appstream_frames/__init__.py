@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from appstream_frames.archive import list_snapshots, read_snapshot
 from appstream_frames.drain import drain
 from appstream_frames.errors import (
     AccessError,
@@ -20,7 +21,7 @@ from appstream_frames.errors import (
 )
 from appstream_frames.frames import Frames
 from appstream_frames.model import columns
-from appstream_frames.snapshots import list_snapshots, read_snapshot, write_snapshot
+from appstream_frames.snapshots import write_snapshot
 
 if TYPE_CHECKING:
     from appstream_frames import charts
