@@ -18,6 +18,8 @@ from appstream_frames.errors import (
     RequestError,
     SnapshotCorruptError,
     SnapshotNotFoundError,
+    StorageError,
+    UnknownOutcomeError,
 )
 from appstream_frames.frames import Frames
 from appstream_frames.model import columns
@@ -36,6 +38,8 @@ __all__ = [
     "RequestError",
     "SnapshotCorruptError",
     "SnapshotNotFoundError",
+    "StorageError",
+    "UnknownOutcomeError",
     "charts",
     "columns",
     "drain",

@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from appstream_frames import frames as arrow
-from appstream_frames import model
+from appstream_frames import model, parquet
 from appstream_frames.errors import RequestError, SnapshotCorruptError, SnapshotNotFoundError
 from appstream_frames.frames import Frames
-from appstream_frames.store import LocalStore, open_store
+from appstream_frames.staging import Store
+from appstream_frames.store import open_store
 from appstream_frames.text import printable
 
 FORMAT: Final = 1
@@ -66,7 +67,7 @@ def read_snapshot(root: str | os.PathLike[str], snapshot: str | None = None) -> 
     return Frames(tables, token[0] if len(token) == 1 else None)
 
 
-def _chosen(store: LocalStore, snapshot: str | None) -> str:
+def _chosen(store: Store, snapshot: str | None) -> str:
     names = ids(store)
     if snapshot in names:
         return snapshot
@@ -82,14 +83,14 @@ def _chosen(store: LocalStore, snapshot: str | None) -> str:
     return names[-1]
 
 
-def ids(store: LocalStore) -> list[str]:
+def ids(store: Store) -> list[str]:
     """Return the ids of the committed snapshots, oldest first."""
     return [name for name in store.names("coverage") if _ID.fullmatch(name)]
 
 
-def commit_record(store: LocalStore, name: str) -> tuple[pa.Table, dict[str, Any]]:
+def commit_record(store: Store, name: str) -> tuple[pa.Table, dict[str, Any]]:
     """Return the commit record of a snapshot: its coverage and what it says of the other files."""
-    where = store.describe("coverage", name)
+    where = store.where("coverage", name)
     try:
         table = _parsed(store.read("coverage", name))
         record = json.loads(table.schema.metadata[RECORD])
@@ -98,6 +99,8 @@ def commit_record(store: LocalStore, name: str) -> tuple[pa.Table, dict[str, Any
         raise SnapshotCorruptError(f"{where} cannot be read ({printable(error)}). {_CORRUPT}") from error
     if not whole:
         raise SnapshotCorruptError(f"{where} does not hold what was written into it. {_CORRUPT}")
+    if record["id"] != name:
+        raise SnapshotCorruptError(f"{where} is the commit record of {record['id']}. {_CORRUPT}")
     if record["format"] != FORMAT:
         raise RequestError(
             f"{where} has format {record['format']}, this version reads {FORMAT}. Upgrade appstream-frames."
@@ -105,9 +108,9 @@ def commit_record(store: LocalStore, name: str) -> tuple[pa.Table, dict[str, Any
     return table, record
 
 
-def proven(store: LocalStore, folder: str, name: str, expected: dict[str, Any]) -> pa.Table:
+def proven(store: Store, folder: str, name: str, expected: dict[str, Any]) -> pa.Table:
     """Return a file's content, if it is the file that was recorded."""
-    where = store.describe(folder, name)
+    where = store.where(folder, name)
     try:
         content = store.read(folder, name)
     except FileNotFoundError as error:
@@ -119,6 +122,17 @@ def proven(store: LocalStore, folder: str, name: str, expected: dict[str, Any]) 
             f"{expected['bytes']} bytes with {expected['sha256'][:12]}…. {_CORRUPT}"
         )
     return _parsed(content)
+
+
+def proven_columns(store: Store, folder: str, name: str, expected: dict[str, Any], columns: list[str]) -> pa.Table:
+    """Return some columns of a file, read alone and proven alone; those the file does not hold are left out."""
+    where = store.where(folder, name)
+    try:
+        return parquet.read_columns(lambda start, size: store.read(folder, name, start, size), expected, columns)
+    except FileNotFoundError as error:
+        raise SnapshotCorruptError(f"{where} is missing, though the snapshot was committed. {_CORRUPT}") from error
+    except (parquet.DamageError, pa.ArrowException) as error:
+        raise SnapshotCorruptError(f"{where}: {printable(error)}. {_CORRUPT}") from error
 
 
 def _parsed(content: bytes) -> pa.Table:

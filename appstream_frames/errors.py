@@ -7,6 +7,8 @@
     ├── DrainError (RuntimeError)             a target was not read to a proven end
     │   ├── AccessError (PermissionError)     credentials missing, expired or refused; access denied
     │   └── EndpointError (ConnectionError)   no AppStream endpoint answered for the region
+    ├── StorageError (OSError)                the archive's storage refused, or could not be reached
+    │   └── UnknownOutcomeError               the last upload got no answer: committed or not, it is not known
     ├── SnapshotNotFoundError (LookupError)   no such snapshot under the root
     └── SnapshotCorruptError (ValueError)     a snapshot's file is not what was written
 
@@ -65,6 +67,14 @@ class AccessError(DrainError, PermissionError):
 
 class EndpointError(DrainError, ConnectionError):
     """No AppStream endpoint could be reached for the region."""
+
+
+class StorageError(AppStreamFramesError, OSError):
+    """The storage of an archive refused, or could not be reached; nothing was committed."""
+
+
+class UnknownOutcomeError(StorageError):
+    """The commit record was sent and no answer came: the snapshot may be there or not, and nothing was deleted."""
 
 
 class SnapshotNotFoundError(AppStreamFramesError, LookupError):

@@ -78,6 +78,12 @@ def is_passing(error: BaseException) -> bool:
     return is_throttle(error) or _http_status(error) >= 500 or _is_a(error, _WIRE_FAULTS)
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether the credentials were missing, not accepted, or not enough."""
+    refused = code_of(error) in _CREDENTIALS | _DENIED or _http_status(error) == 403
+    return refused or _is_a(error, _NO_CREDENTIALS)
+
+
 def _answer(error: BaseException) -> dict[str, Any]:
     """AWS's answer, as botocore's ClientError carries it; empty when there was none."""
     answer = getattr(error, "response", None)
@@ -114,8 +120,8 @@ def explain(
     kind, status, advice = _verdict(error)
     if not where.page and kind is DrainError:
         advice = _ACCOUNT
-    seen = _seen(error, asked) + (f"; {late}" if late not in (None, error) else "")
-    message = f"{where.target}, {where.step}: {seen}. {advice}"
+    words = seen(error, asked) + (f"; {late}" if late not in (None, error) else "")
+    message = f"{where.target}, {where.step}: {words}. {advice}"
     if kind is RequestError:
         return RequestError(message)
     failed: DrainError = kind(
@@ -164,7 +170,8 @@ def _hushed(text: str) -> str:
     return _SECRETS.sub("***", text)
 
 
-def _seen(error: BaseException, asked: int) -> str:
+def seen(error: BaseException, asked: int = 1) -> str:
+    """Return what was seen, in AWS's words or the exception's, safe to show."""
     times = f"asked {asked} times, last " if asked > 1 else ""
     if _answer(error):
         words = _hushed(str(_answer(error).get("Error", {}).get("Message", "")))

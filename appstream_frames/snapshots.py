@@ -9,26 +9,22 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import mmap
 import os
 import secrets
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from appstream_frames import archive, model
+from appstream_frames import archive, model, parquet
 from appstream_frames import frames as arrow
 from appstream_frames.errors import RequestError
 from appstream_frames.frames import Frames
-from appstream_frames.store import LocalStore, Staged, open_store
+from appstream_frames.staging import Staged, Store
+from appstream_frames.store import open_store
 from appstream_frames.text import printable
-
-_WRITING: Final = {
-    "compression": "zstd",
-    "compression_level": 1,  # 0.57 of snappy's size for 1.09 of its time
-    "write_page_checksum": True,
-}
 
 
 def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iterable[str] = ()) -> str:
@@ -74,21 +70,25 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     staged: list[Staged] = []
     try:
         record = {}
-        for table in sorted(set(tables) - {"coverage"}, key=lambda table: table == "images"):
+        for table in sorted(set(tables) - {"coverage"}, key=lambda table: (table == "images", table)):
             record[table] = _stage(store, name, table, tables[table], staged)
-        _stage(store, name, "coverage", _sealed(tables["coverage"], record, redacted), staged)
+        _stage(store, name, "coverage", _sealed(tables["coverage"], name, record, redacted), staged)
         store.publish(staged)
     except BaseException:
         store.discard(staged)
         raise
-    store.tidy()
     return name
 
 
-def _stage(store: LocalStore, name: str, folder: str, table: pa.Table, staged: list[Staged]) -> dict[str, Any]:
+def _stage(store: Store, name: str, folder: str, table: pa.Table, staged: list[Staged]) -> dict[str, Any]:
     with store.stage(folder, name, staged) as sink:
-        pq.write_table(table, sink, **_WRITING)
-    return {"rows": table.num_rows, "bytes": staged[-1].bytes, "sha256": staged[-1].sha256}
+        pq.write_table(table, sink, **parquet.WRITING)
+    return _recorded(staged[-1], table.num_rows)
+
+
+def _recorded(file: Staged, rows: int) -> dict[str, Any]:
+    with open(file.path, "rb") as written, mmap.mmap(written.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return {"rows": rows, "bytes": file.bytes, "sha256": file.sha256, **parquet.fingerprints(content)}
 
 
 def _redacted(tables: dict[str, pa.Table], redact: Iterable[str]) -> list[str]:
@@ -107,8 +107,8 @@ def _redacted(tables: dict[str, pa.Table], redact: Iterable[str]) -> list[str]:
     return sorted(names)
 
 
-def _sealed(coverage: pa.Table, files: dict[str, Any], redacted: list[str]) -> pa.Table:
-    record = {"format": archive.FORMAT, "files": files, "redacted": redacted}
+def _sealed(coverage: pa.Table, name: str, files: dict[str, Any], redacted: list[str]) -> pa.Table:
+    record = {"format": archive.FORMAT, "id": name, "files": files, "redacted": redacted}
     record["digest"] = archive.digest(coverage, record)
     return coverage.replace_schema_metadata({archive.RECORD: json.dumps(record)})
 

@@ -163,3 +163,19 @@ def _session() -> Any:
     except ProfileNotFound:  # the caller's client did without that profile, and so can we
         return botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     return session
+
+
+def s3_client() -> Any:
+    """Return an S3 client of the default session; its credentials are refreshed when they expire.
+
+    Raises
+    ------
+    RequestError
+        When the environment names a profile that is not there, or an endpoint that is none.
+    """
+    try:
+        return boto3.client("s3")
+    except (BotoCoreError, ValueError) as error:
+        raise RequestError(
+            f"{printable(error)}. Configure credentials for the bucket, or correct the profile."
+        ) from error

@@ -65,7 +65,7 @@ def bare(tmp_path_factory):
         "HOME": str(home),
         "PYTHONPATH": str(home / "guard"),
         "ATTEMPTS": str(home / "attempts"),
-        "PYTHONWARNINGS": "error",
+        "PYTHONWARNINGS": "error,ignore::PendingDeprecationWarning:ipykernel.kernelbase",  # its own, as it shuts down
         "PYTHONUTF8": "1",
         "TZ": "America/New_York",
         "AWS_EC2_METADATA_DISABLED": "false",  # boto3 may ask; the guard would see it

@@ -9,7 +9,7 @@ import gc
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
@@ -31,10 +31,13 @@ TIMEOUT = 2.0
 drain = partial(asf.drain, account=ACCOUNT, progress=False)
 
 
-def _everywhere(faults: dict[str, Fault]) -> Any:
+def _at(faults: Iterable[str]) -> Iterable[tuple[str, str]]:
+    return itertools.product(faults, POSITIONS)
+
+
+def everywhere(faults: Iterable[str]) -> Any:
     """Parametrize a test with every fault at every position."""
-    pairs = itertools.product(faults, POSITIONS)
-    return pytest.mark.parametrize(("kind", "position"), [pytest.param(*pair, id=" ".join(pair)) for pair in pairs])
+    return pytest.mark.parametrize(("kind", "position"), [pytest.param(*at, id=" ".join(at)) for at in _at(faults)])
 
 
 def _past(fault: Fault, position: str, times: int = 1) -> SimpleNamespace:
@@ -56,31 +59,30 @@ def _for_ever(fault: Fault, position: str, timeout: float = TIMEOUT, **retries: 
 
 
 BUSY = ("429 Too Many Requests", "500 Internal Server Error", "503 Service Unavailable")
-#: Drains that wait, by name; the longest first.
+#: Drains that wait, by name: the longest first, and last those that are timed.
 WAITING: dict[tuple[str, ...], Callable[[], SimpleNamespace]] = {
     ("six",): partial(_for_ever, BAD["html"], "middle", 60),
     ("jitter",): partial(_past, BAD["no members"], "first", 4),
     ("throttled",): partial(_for_ever, error("ThrottlingException"), "middle", 3, retries={"total_max_attempts": 1}),
     **{("throttle", code): partial(_past, error(code), "middle", 4) for code in THROTTLES},
     **{("busy", status): partial(_past, error("Odd", status), "last", 4) for status in BUSY},
-    **{
-        ("ever", *at): partial(_for_ever, (BAD | SLOW)[at[0]], at[1]) for at in itertools.product(BAD | SLOW, POSITIONS)
-    },
-    **{("once", *at): partial(_past, BAD[at[0]], at[1]) for at in itertools.product(BAD, POSITIONS)},
+    **{("once", kind, position): partial(_past, BAD[kind], position) for kind, position in _at(BAD)},
+    **{("ever", kind, position): partial(_for_ever, BAD[kind], position) for kind, position in _at(BAD)},
+    **{("ever", kind, position): partial(_for_ever, SLOW[kind], position) for kind, position in _at(SLOW)},
 }
 
 
 @pytest.fixture(scope="module")
 def outcome() -> Iterator[Any]:
     """Start all that waits; call for the outcome of one."""
-    with ThreadPoolExecutor(32) as pool:
+    with ThreadPoolExecutor(16) as pool:
         running = {name: pool.submit(run) for name, run in WAITING.items()}
         yield lambda *name: running[name].result()
     running.clear()
     gc.collect()
 
 
-@_everywhere(BAD)
+@everywhere(BAD)
 def test_a_bad_reply_is_asked_for_again(kind: str, position: str, outcome: Any) -> None:
     """One bad reply, wherever it comes, costs a retry and no image."""
     frames = outcome("once", kind, position).frames
@@ -90,7 +92,7 @@ def test_a_bad_reply_is_asked_for_again(kind: str, position: str, outcome: Any) 
     assert frames.coverage["retries"].item() == 1
 
 
-@_everywhere(BAD | SLOW)
+@everywhere(BAD | SLOW)
 def test_a_page_that_stays_bad_fails_the_drain(kind: str, position: str, outcome: Any) -> None:
     """A page that never becomes whole is a DrainError in time, which says where, why, and where to go on."""
     ended, at = outcome("ever", kind, position), POSITIONS[position]
@@ -102,13 +104,13 @@ def test_a_page_that_stays_bad_fails_the_drain(kind: str, position: str, outcome
     assert ended.took <= TIMEOUT + 0.5
 
 
-@_everywhere(BAD | SLOW)
+@everywhere(BAD | SLOW)
 def test_a_failed_drain_goes_on_where_it_stood(kind: str, position: str, outcome: Any) -> None:
     """Given the error's resume token, a new drain reads exactly the images of the pages that were not proven."""
     assert outcome("ever", kind, position).rest == arns(range(3 * POSITIONS[position], 9))
 
 
-@_everywhere(GOOD)
+@everywhere(GOOD)
 def test_an_unusual_reply_that_is_whole_arrives(kind: str, position: str) -> None:
     """What is legal is not refused: no retry, every image."""
     with FaultServer(fault=GOOD[kind], at=POSITIONS[position]) as server:

@@ -15,7 +15,21 @@ HOUSE = Path(appstream_frames.__file__).parent
 #: A room imports only rooms that stand before it.
 ORDER = (
     *("errors", "text", "reference", "jsontext", "model", "request", "wire", "failures", "pages"),
-    *("fit", "flatten", "frames", "targets", "drain", "store", "archive", "snapshots", "charts_style", "charts"),
+    *(
+        "fit",
+        "flatten",
+        "frames",
+        "targets",
+        "drain",
+        "staging",
+        "local",
+        "s3",
+        "store",
+        "archive",
+        "snapshots",
+        "charts_style",
+        "charts",
+    ),
     *("catalogue", "loopback", "sandbox", "__init__", "cli", "__main__"),
 )
 AWS = {"targets", "pages", "wire", "sandbox", "loopback", "model"}

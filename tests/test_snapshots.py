@@ -17,7 +17,7 @@ import pytest
 
 import appstream_frames as asf
 from appstream_frames import frames as arrow
-from appstream_frames import model, store
+from appstream_frames import local, model
 from appstream_frames.frames import Frames
 
 TABLES = ("applications", "errors", "images", "coverage")
@@ -79,14 +79,14 @@ def test_the_commit_record_holds_the_hashes_of_the_others(frames: asf.Frames, ro
     for table, expected in record(root, name)["files"].items():
         content = (root / table / f"{name}.parquet").read_bytes()
         seen = {"rows": len(frames.tables[table]), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        assert seen == expected
+        assert seen.items() <= expected.items()
 
 
 def test_coverage_is_published_last(frames: asf.Frames, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Children come before images, and images before the commit record."""
     order = []
-    move = store._move
-    monkeypatch.setattr(store, "_move", lambda source, target: (order.append(target.parent.name), move(source, target)))
+    move = local._move
+    monkeypatch.setattr(local, "_move", lambda source, target: (order.append(target.parent.name), move(source, target)))
     asf.write_snapshot(frames, root)
     assert order == ["applications", "errors", "images", "coverage"]
 
@@ -98,14 +98,14 @@ def test_a_write_that_fails_leaves_nothing(
     """An error at any file of the second snapshot leaves the first one alone and no trace of its own."""
     asf.write_snapshot(frames, root)
     before = files(root)
-    move = store._move
+    move = local._move
 
     def full(source: Path, target: Path) -> None:
         if target.parent.name == fails:
             raise OSError(28, "No space left on device")
         move(source, target)
 
-    monkeypatch.setattr(store, "_move", full)
+    monkeypatch.setattr(local, "_move", full)
     with pytest.raises(OSError, match="No space"):
         asf.write_snapshot(frames, root)
     assert files(root) == before
@@ -116,7 +116,7 @@ def test_files_are_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "new").write_text("new")
     (tmp_path / "old").write_text("old")
     with pytest.raises(FileExistsError):
-        store._move(tmp_path / "new", tmp_path / "old")
+        local._move(tmp_path / "new", tmp_path / "old")
 
 
 def test_the_newest_is_read_by_default(frames: asf.Frames, root: Path) -> None:

@@ -1,0 +1,106 @@
+"""Snapshots in a folder: flushed to disk, then linked under their name, so that a crash leaves the old state or the new."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from appstream_frames.staging import SUFFIX, Found, Staged, Store
+
+STAGING: Final = ".staging"
+_NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+
+
+class LocalStore(Store):
+    """A folder of the local file system."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self._root = Path(root)
+        self.root = str(root)
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of a folder's files, without their suffix, sorted."""
+        return sorted(path.name.removesuffix(SUFFIX) for path in (self._root / folder).glob(f"*{SUFFIX}"))
+
+    def where(self, folder: str, name: str) -> str:
+        """Return a file's path."""
+        return str(self._path(folder, name))
+
+    def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """Return a file's bytes, all or a range."""
+        with open(self._path(folder, name), "rb") as file:
+            file.seek(start)
+            return file.read(-1 if length is None else length)
+
+    def publish(self, staged: list[Staged]) -> None:
+        """Link each file under its name, and flush its folder before the next."""
+        for file in staged:
+            target = self._path(file.folder, file.name)
+            target.parent.mkdir(exist_ok=True)
+            _move(file.path, target)
+            _flush_folder(target.parent)
+        _flush_folder(self._root)
+        self._tidy()
+
+    def discard(self, staged: list[Staged]) -> None:
+        """Remove them under both names, the commit record first."""
+        for file in reversed(staged):
+            self._path(file.folder, file.name).unlink(missing_ok=True)
+            file.path.unlink(missing_ok=True)
+        self._tidy()
+
+    def found(self) -> list[Found]:
+        """Return every file that a writer may have made."""
+        paths = [*self._root.glob(f"*/*{SUFFIX}"), *(self._root / STAGING).glob("*.tmp")]
+        return [
+            Found(path.parent.name, path.name.removesuffix(SUFFIX), str(path), _age(path)) for path in sorted(paths)
+        ]
+
+    def remove(self, found: Found) -> None:
+        """Remove one file."""
+        Path(found.where).unlink(missing_ok=True)
+        self._tidy()
+
+    def _path(self, folder: str, name: str) -> Path:
+        return self._root / folder / f"{name}{SUFFIX}"
+
+    def _staging(self) -> Path:
+        staging = self._root / STAGING
+        staging.mkdir(parents=True, exist_ok=True)
+        return staging
+
+    def _tidy(self) -> None:
+        with suppress(OSError):  # another writer still uses it
+            (self._root / STAGING).rmdir()
+
+
+def _age(path: Path) -> float:
+    with suppress(FileNotFoundError):  # published or removed meanwhile
+        return time.time() - path.stat().st_mtime
+    return 0.0
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename without ever replacing a file; a link does that where the file system has links."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "a snapshot's file is never overwritten", str(target)) from None
+        source.rename(target)
+    else:
+        source.unlink()
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,116 @@
+"""What every store of snapshots can do, and the writing aside that all of them share.
+
+A file is written in a local staging folder first, whole, flushed and hashed; how it then gets its name differs from store to
+store (`local`, `s3`). A store knows folders, names and bytes; what is in the files is the business of others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+SUFFIX: Final = ".parquet"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A file written whole and flushed, but not yet under its name."""
+
+    folder: str
+    name: str
+    path: Path
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that lies in a store, for whoever looks after the archive."""
+
+    folder: str
+    name: str
+    where: str
+    age: float  # seconds since it was last written
+
+
+class Sink:
+    """A binary file that hashes what passes through it."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._hash, self.bytes = file, hashlib.sha256(), 0
+
+    def write(self, data: Any) -> int:
+        """Write all of some bytes."""
+        self._file.write(data)
+        self._hash.update(data)
+        self.bytes += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing: the store flushes the whole file at its end."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of everything written."""
+        return self._hash.hexdigest()
+
+
+class Store(ABC):
+    """A place for snapshots: files that appear under their name whole, or not at all, and are never overwritten."""
+
+    root: str
+
+    @abstractmethod
+    def names(self, folder: str) -> list[str]:
+        """Return the names of a folder's files, without their suffix, sorted; none when there is no such folder."""
+
+    @abstractmethod
+    def where(self, folder: str, name: str) -> str:
+        """Return where a file lies, for a message."""
+
+    @abstractmethod
+    def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """Return a file's bytes, all or a range; FileNotFoundError when it is not there."""
+
+    @abstractmethod
+    def publish(self, staged: list[Staged]) -> None:
+        """Give staged files their names, in order; each is safe under its name before the next one follows."""
+
+    @abstractmethod
+    def discard(self, staged: list[Staged]) -> None:
+        """Remove files that were staged or published and certainly never committed."""
+
+    @abstractmethod
+    def found(self) -> list[Found]:
+        """Return every file under the root, those left in staging included (their folder is the staging folder's)."""
+
+    @abstractmethod
+    def remove(self, found: Found) -> None:
+        """Remove one file."""
+
+    @abstractmethod
+    def _staging(self) -> Path:
+        """Return the local folder in which files are written aside."""
+
+    @contextmanager
+    def stage(self, folder: str, name: str, made: list[Staged]) -> Iterator[Sink]:
+        """Write a file aside; when the block ends well it is whole, flushed, and added to `made`."""
+        path = self._staging() / f"{name}.{folder}.tmp"
+        try:
+            with open(path, "xb") as file:
+                sink = Sink(file)
+                yield sink
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        made.append(Staged(folder, name, path, sink.bytes, sink.sha256))
