@@ -92,20 +92,41 @@ def commit_record(store: Store, name: str) -> tuple[pa.Table, dict[str, Any]]:
     """Return the commit record of a snapshot: its coverage and what it says of the other files."""
     where = store.where("coverage", name)
     try:
-        table = _parsed(store.read("coverage", name))
+        content = store.read("coverage", name)
+        if not name.endswith(_seal(hashlib.sha256(content).hexdigest())):
+            raise ValueError("its content is not what its name says")
+        table = _parsed(content)
         record = json.loads(table.schema.metadata[RECORD])
         whole = record["digest"] == digest(table, record)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotCorruptError(f"{where} cannot be read ({printable(error)}). {_CORRUPT}") from error
     if not whole:
         raise SnapshotCorruptError(f"{where} does not hold what was written into it. {_CORRUPT}")
-    if record["id"] != name:
-        raise SnapshotCorruptError(f"{where} is the commit record of {record['id']}. {_CORRUPT}")
     if record["format"] != FORMAT:
         raise RequestError(
             f"{where} has format {record['format']}, this version reads {FORMAT}. Upgrade appstream-frames."
         )
     return table, record
+
+
+def id_of(moment: dt.datetime, sha256: str) -> str:
+    """Return the id of a snapshot: its moment, and the beginning of its commit record's hash.
+
+    Examples
+    --------
+    >>> id_of(dt.datetime(2026, 11, 23, 10, 15, 0, 123456), "3f9c1ab7")
+    '20261123T101500.123456Z-3f9c1a'
+    """
+    return f"{moment:%Y%m%dT%H%M%S.%f}Z{_seal(sha256)}"
+
+
+def moment_of(name: str) -> dt.datetime:
+    """Return the moment in a snapshot's id, UTC."""
+    return dt.datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=dt.UTC)
+
+
+def _seal(sha256: str) -> str:
+    return f"-{sha256[:6]}"
 
 
 def proven(store: Store, folder: str, name: str, expected: dict[str, Any]) -> pa.Table:
@@ -178,11 +199,10 @@ def list_snapshots(root: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def _listed(name: str, coverage: pa.Table, record: dict[str, Any]) -> dict[str, Any]:
-    moment = dt.datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=dt.UTC)
     status = coverage.column("status").to_pylist()
     return {
         "id": name,
-        "snapshot": moment,
+        "snapshot": moment_of(name),
         "targets": len(status),
         "complete": status.count("complete"),
         **{table: file["rows"] for table, file in record["files"].items()},

@@ -118,7 +118,7 @@ def explain(
     """
     error.args = tuple(_hushed(part) if isinstance(part, str) else part for part in error.args)
     kind, status, advice = _verdict(error)
-    if not where.page and kind is DrainError:
+    if not where.page and status in {"denied", "failed"}:
         advice = _ACCOUNT
     words = seen(error, asked) + (f"; {late}" if late not in (None, error) else "")
     message = f"{where.target}, {where.step}: {words}. {advice}"
@@ -141,7 +141,7 @@ def _verdict(error: BaseException) -> tuple[Any, str, str]:
         return AccessError, "bad_credentials", "No usable credentials: configure a profile, or sign in, and try again."
     if code in _CREDENTIALS:
         return AccessError, "bad_credentials", _REFRESH
-    if code in _DENIED or _http_status(error) == 403:
+    if code in _DENIED:
         return AccessError, "denied", _ALLOW
     if code in _REGION:
         return AccessError, "region_disabled", "Enable the region for the account, or leave it out."
@@ -159,6 +159,8 @@ def _verdict(error: BaseException) -> tuple[Any, str, str]:
             "throttled",
             "AWS asked to slow down until the time was up: raise timeout=, or drain fewer at once.",
         )
+    if _http_status(error) == 403:
+        return AccessError, "denied", _ALLOW
     return (
         DrainError,
         "failed",

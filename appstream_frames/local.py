@@ -36,20 +36,21 @@ class LocalStore(Store):
             file.seek(start)
             return file.read(-1 if length is None else length)
 
-    def publish(self, staged: list[Staged]) -> None:
+    def publish(self, name: str, staged: list[Staged]) -> None:
         """Link each file under its name, and flush its folder before the next."""
         for file in staged:
-            target = self._path(file.folder, file.name)
+            target = self._path(file.folder, name)
             target.parent.mkdir(exist_ok=True)
             _move(file.path, target)
             _flush_folder(target.parent)
         _flush_folder(self._root)
         self._tidy()
 
-    def discard(self, staged: list[Staged]) -> None:
+    def discard(self, name: str | None, staged: list[Staged]) -> None:
         """Remove them under both names, the commit record first."""
         for file in reversed(staged):
-            self._path(file.folder, file.name).unlink(missing_ok=True)
+            if name is not None:
+                self._path(file.folder, name).unlink(missing_ok=True)
             file.path.unlink(missing_ok=True)
         self._tidy()
 

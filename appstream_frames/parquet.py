@@ -67,13 +67,14 @@ def read_columns(read: Read, expected: dict[str, Any], names: list[str]) -> pa.T
         raise DamageError("the footer is not the one that was written")
     metadata = _metadata(footer)
     held = [name for name in names if name in metadata.schema.to_arrow_schema().names]
-    spans, parts = _spans(metadata), {}
+    spans = _spans(metadata)
+    parts: dict[int, bytes] = {}
     for name in held:
         chunks = [(start, read(start, size)) for start, size in spans.get(name, ())]
         if _sha256(chunk for _, chunk in chunks) != expected["columns"][name]:
             raise DamageError(f"the column {name} is not the one that was written")
         parts.update(chunks)
-    return pq.ParquetFile(_Parts(parts, expected["bytes"]), metadata=metadata).read(held)
+    return pq.ParquetFile(_Parts(parts, expected["bytes"]), metadata=metadata, pre_buffer=False).read(held)
 
 
 def _metadata(footer: bytes) -> Any:

@@ -60,18 +60,19 @@ class S3Store(Store):
                 raise FileNotFoundError(self.where(folder, name)) from error
             raise self._explained(error, f"reading {self.where(folder, name)}") from error
 
-    def publish(self, staged: list[Staged]) -> None:
+    def publish(self, name: str, staged: list[Staged]) -> None:
         """Upload each file under its name, the commit record last."""
         for file in staged:
             self._committing = file is staged[-1]
-            self._upload(file)
+            self._upload(file, self._key(file.folder, name))
         self._committing = False
         self._tidy()
 
-    def discard(self, staged: list[Staged]) -> None:
+    def discard(self, name: str | None, staged: list[Staged]) -> None:
         """Delete what was uploaded, unless the commit record was on its way: it may yet arrive."""
-        for file in [] if self._committing else staged:
-            self._client.delete_object(Bucket=self._bucket, Key=self._key(file.folder, file.name))
+        if name is not None and not self._committing:
+            for file in staged:
+                self._client.delete_object(Bucket=self._bucket, Key=self._key(file.folder, name))
         self._committing = False
         self._tidy()
 
@@ -101,8 +102,7 @@ class S3Store(Store):
     def _key(self, folder: str, name: str) -> str:
         return f"{self._prefix}{folder}/{name}{SUFFIX}"
 
-    def _upload(self, file: Staged) -> None:
-        key = self._key(file.folder, file.name)
+    def _upload(self, file: Staged, key: str) -> None:
         try:
             with open(file.path, "rb") as body:
                 self._client.put_object(

@@ -7,7 +7,6 @@ files come to be whole is the store's business, and reading them is that of `arc
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import mmap
 import os
@@ -66,22 +65,27 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
         raise RequestError(f"frames is {printable(type(frames).__name__)}; pass the Frames that a drain returned.")
     tables = {name: arrow.to_arrow(table, name) for name, table in frames.tables.items()}
     redacted = _redacted(tables, redact)
-    store, name = open_store(root), _new_id(frames.snapshot)
+    store = open_store(root)
     staged: list[Staged] = []
+    name = None
     try:
-        record = {}
-        for table in sorted(set(tables) - {"coverage"}, key=lambda table: (table == "images", table)):
-            record[table] = _stage(store, name, table, tables[table], staged)
-        _stage(store, name, "coverage", _sealed(tables["coverage"], name, record, redacted), staged)
-        store.publish(staged)
+        files = {table: _stage(store, table, tables[table], staged) for table in _in_order(tables)}
+        _stage(store, "coverage", _sealed(tables["coverage"], files, redacted), staged)
+        name = archive.id_of(frames.snapshot, staged[-1].sha256)
+        store.publish(name, staged)
     except BaseException:
-        store.discard(staged)
+        store.discard(name, staged)
         raise
     return name
 
 
-def _stage(store: Store, name: str, folder: str, table: pa.Table, staged: list[Staged]) -> dict[str, Any]:
-    with store.stage(folder, name, staged) as sink:
+def _in_order(tables: Iterable[str]) -> list[str]:
+    """Return the tables in the order of writing: children, then images; coverage comes after all of them."""
+    return sorted(set(tables) - {"coverage"}, key=lambda table: (table == "images", table))
+
+
+def _stage(store: Store, folder: str, table: pa.Table, staged: list[Staged]) -> dict[str, Any]:
+    with store.stage(folder, staged) as sink:
         pq.write_table(table, sink, **parquet.WRITING)
     return _recorded(staged[-1], table.num_rows)
 
@@ -107,11 +111,12 @@ def _redacted(tables: dict[str, pa.Table], redact: Iterable[str]) -> list[str]:
     return sorted(names)
 
 
-def _sealed(coverage: pa.Table, name: str, files: dict[str, Any], redacted: list[str]) -> pa.Table:
-    record = {"format": archive.FORMAT, "id": name, "files": files, "redacted": redacted}
+def _sealed(coverage: pa.Table, files: dict[str, Any], redacted: list[str]) -> pa.Table:
+    record = {
+        "format": archive.FORMAT,
+        "files": files,
+        "redacted": redacted,
+        "nonce": secrets.token_hex(8),  # no two snapshots are alike, so no two ids are
+    }
     record["digest"] = archive.digest(coverage, record)
     return coverage.replace_schema_metadata({archive.RECORD: json.dumps(record)})
-
-
-def _new_id(moment: dt.datetime) -> str:
-    return f"{moment:%Y%m%dT%H%M%S.%f}Z-{secrets.token_hex(3)}"

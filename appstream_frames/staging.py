@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,6 @@ class Staged:
     """A file written whole and flushed, but not yet under its name."""
 
     folder: str
-    name: str
     path: Path
     bytes: int
     sha256: str
@@ -81,12 +81,12 @@ class Store(ABC):
         """Return a file's bytes, all or a range; FileNotFoundError when it is not there."""
 
     @abstractmethod
-    def publish(self, staged: list[Staged]) -> None:
-        """Give staged files their names, in order; each is safe under its name before the next one follows."""
+    def publish(self, name: str, staged: list[Staged]) -> None:
+        """Give staged files their name, in order; each is safe under it before the next one follows."""
 
     @abstractmethod
-    def discard(self, staged: list[Staged]) -> None:
-        """Remove files that were staged or published and certainly never committed."""
+    def discard(self, name: str | None, staged: list[Staged]) -> None:
+        """Remove files that were staged, or published under a name, and certainly never committed."""
 
     @abstractmethod
     def found(self) -> list[Found]:
@@ -101,9 +101,9 @@ class Store(ABC):
         """Return the local folder in which files are written aside."""
 
     @contextmanager
-    def stage(self, folder: str, name: str, made: list[Staged]) -> Iterator[Sink]:
+    def stage(self, folder: str, made: list[Staged]) -> Iterator[Sink]:
         """Write a file aside; when the block ends well it is whole, flushed, and added to `made`."""
-        path = self._staging() / f"{name}.{folder}.tmp"
+        path = self._staging() / f"{secrets.token_hex(8)}.{folder}.tmp"
         try:
             with open(path, "xb") as file:
                 sink = Sink(file)
@@ -113,4 +113,4 @@ class Store(ABC):
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        made.append(Staged(folder, name, path, sink.bytes, sink.sha256))
+        made.append(Staged(folder, path, sink.bytes, sink.sha256))

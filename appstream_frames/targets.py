@@ -16,8 +16,7 @@ from weakref import WeakKeyDictionary
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, NoRegionError, ProfileNotFound
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import BotoCoreError, InvalidRegionError, NoRegionError, ProfileNotFound
 
 from appstream_frames import failures
 from appstream_frames.errors import AccessError, DrainError, RequestError
@@ -109,7 +108,9 @@ def _account(client: Any, timeout: float) -> str:
         where = failures.Where(f"?/{client.meta.region_name}", 0, None)
         try:
             answer = in_time(_sts(client).get_caller_identity, timeout)
-        except (BotoCoreError, ClientError, ResponseParserError, TimeoutError) as error:
+        except DrainError:
+            raise
+        except Exception as error:  # botocore's XML parser lets even a KeyError out
             raise failures.explain(error, where) from error
         account = answer.get("Account")
         if not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
