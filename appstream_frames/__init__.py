@@ -23,7 +23,8 @@ from appstream_frames.errors import (
 )
 from appstream_frames.frames import Frames
 from appstream_frames.model import columns
-from appstream_frames.snapshots import write_snapshot
+from appstream_frames.snapshots import take_snapshot, write_snapshot
+from appstream_frames.upkeep import verify
 
 if TYPE_CHECKING:
     from appstream_frames import charts
@@ -46,6 +47,8 @@ __all__ = [
     "list_snapshots",
     "read_snapshot",
     "sandbox",
+    "take_snapshot",
+    "verify",
     "write_snapshot",
 ]
 __version__ = "0.1.0"

@@ -17,7 +17,7 @@ import click
 import pandas as pd
 
 import appstream_frames as asf
-from appstream_frames import targets
+from appstream_frames import targets, upkeep
 from appstream_frames.text import printable
 
 COMPLETE: Final = 0
@@ -131,6 +131,27 @@ def snapshot(
 def ls(root: str, as_json: bool) -> None:
     """List the snapshots under ROOT, oldest first."""
     _show(asf.list_snapshots(root), as_json, empty=f"No snapshot under {printable(root)}.")
+
+
+@main.command()
+@click.argument("root")
+@click.option(
+    "--repair", is_flag=True, help="Remove what a crash left behind, if it is older than an hour; nothing else."
+)
+@_json
+def verify(root: str, repair: bool, as_json: bool) -> None:
+    """Check every file under ROOT against its recorded hash.
+
+    Exit codes: 0 whole, 3 only leftovers of a crash, 1 damage.
+    """
+    problems = asf.verify(root)
+    if repair:
+        removed = upkeep.repair(root)
+        problems = problems[~problems["file"].isin(removed)]
+        click.echo(f"Removed {len(removed)} leftovers.", err=True)
+    _show(problems, as_json, empty="Every file is the one that was written.")
+    damaged = not problems["problem"].isin(["orphan"]).all()
+    click.get_current_context().exit(FAILED if damaged else PARTIAL if len(problems) else COMPLETE)
 
 
 @main.command()

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Final
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from appstream_frames.frames import Frames, to_pandas
 from appstream_frames.pages import Page, Pages
 from appstream_frames.request import Request
 from appstream_frames.targets import Place, place
+from appstream_frames.text import printable
 
 _BATCH: Final = 125  # images flattened at once: large enough for Arrow, small enough for memory
 _STALE_PAGES: Final = 100
@@ -123,19 +125,22 @@ class Drain:
     snapshot: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
     images: int = 0
     status: str = "complete"
+    failure: DrainError | None = None
 
     def __post_init__(self) -> None:
         self._pages = Pages(self.place.client, self.request, target=str(self.place), timeout=self.timeout)
         self._key = Key(self.snapshot, self.place.account, self.place.region)
         self._unmodeled: list[str] = []
-        self._found: set[str | None] = set()  # ARNs, or names of images without one
-        self._last_new_page = 0
+        self._sizes: list[int] = []  # images of each page since the last batch
+        self._known: set[int] = set()  # hashes of pages, not of images: a drain may have a million
+        self._stale = 0
 
     def __iter__(self) -> Generator[dict[str, pa.Table], None, None]:
         images: list[bytes] = []
         with closing(iter(self._pages)) as pages:
             for page in pages:
                 self._note(page)
+                self._sizes.append(len(page.images))
                 images += page.images
                 if len(images) >= _BATCH:
                     yield self._flatten(images)
@@ -162,18 +167,23 @@ class Drain:
 
     def _check_progress(self, found: list[str | None]) -> None:
         """Refuse to follow for ever a chain of pages that repeat themselves under ever-new tokens."""
-        before = len(self._found)
-        self._found.update(found)
-        if len(self._found) > before:
-            self._last_new_page = self._pages.read
-        elif self._pages.read - self._last_new_page >= _STALE_PAGES:
+        ends = list(accumulate(self._sizes))
+        pages = [hash(tuple(found[end - size : end])) for size, end in zip(self._sizes, ends, strict=True)]
+        self._sizes = []
+        self._stale = 0 if set(pages) - self._known - {hash(())} else self._stale + len(pages)
+        self._known.update(pages)
+        if self._stale >= _STALE_PAGES:
             raise DrainError(
-                f"{self.place}, page {self._pages.read} of DescribeImages: no new image in {_STALE_PAGES} pages, each with a "
+                f"{self.place}, page {self._pages.read} of DescribeImages: {self._stale} pages came again, each with a "
                 "new NextToken. Expected the pages to end. Nothing of this target is returned; try again.",
                 target=str(self.place),
                 page=self._pages.read,
                 resume_token=self.resume_token,
             )
+
+    def fail(self, error: DrainError) -> None:
+        """Note that the drain ended with an error."""
+        self.status, self.failure = error.status, error
 
     def coverage(self, counts: dict[str, int]) -> dict[str, Any]:
         """Return the target's row of coverage, given the rows of each table."""
@@ -188,6 +198,8 @@ class Drain:
             **counts,
             "duplicates": self.images - counts["images"],
             "retries": self._pages.retries,
+            "error_code": self.failure and self.failure.code,
+            "error_message": self.failure and printable(self.failure, 1000),
             "resume_token": self.resume_token,
             "request": self.request.as_json(),
             "botocore_version": model.botocore_version(),

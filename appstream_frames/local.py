@@ -36,30 +36,26 @@ class LocalStore(Store):
             file.seek(start)
             return file.read(-1 if length is None else length)
 
-    def publish(self, name: str, staged: list[Staged]) -> None:
-        """Link each file under its name, and flush its folder before the next."""
-        for file in staged:
-            target = self._path(file.folder, name)
-            target.parent.mkdir(exist_ok=True)
-            _move(file.path, target)
+    def _publish(self, file: Staged, name: str, *, last: bool) -> None:
+        target = self._path(file.folder, name)
+        target.parent.mkdir(exist_ok=True)
+        _move(file.path, target)
+        try:
             _flush_folder(target.parent)
-        _flush_folder(self._root)
-        self._tidy()
+            if last:
+                _flush_folder(self._root)
+        except BaseException:
+            target.unlink()
+            raise
 
-    def discard(self, name: str | None, staged: list[Staged]) -> None:
-        """Remove them under both names, the commit record first."""
-        for file in reversed(staged):
-            if name is not None:
-                self._path(file.folder, name).unlink(missing_ok=True)
-            file.path.unlink(missing_ok=True)
-        self._tidy()
+    def _withdraw(self, name: str, staged: list[Staged]) -> None:
+        for file in staged:
+            self._path(file.folder, name).unlink(missing_ok=True)
 
     def found(self) -> list[Found]:
         """Return every file that a writer may have made."""
         paths = [*self._root.glob(f"*/*{SUFFIX}"), *(self._root / STAGING).glob("*.tmp")]
-        return [
-            Found(path.parent.name, path.name.removesuffix(SUFFIX), str(path), _age(path)) for path in sorted(paths)
-        ]
+        return [_found(path) for path in sorted(paths)]
 
     def remove(self, found: Found) -> None:
         """Remove one file."""
@@ -79,10 +75,12 @@ class LocalStore(Store):
             (self._root / STAGING).rmdir()
 
 
-def _age(path: Path) -> float:
+def _found(path: Path) -> Found:
+    size, age = -1, 0.0
     with suppress(FileNotFoundError):  # published or removed meanwhile
-        return time.time() - path.stat().st_mtime
-    return 0.0
+        status = path.stat()
+        size, age = status.st_size, time.time() - status.st_mtime
+    return Found(path.parent.name, path.name.removesuffix(SUFFIX), str(path), size, age)
 
 
 def _move(source: Path, target: Path) -> None:

@@ -60,21 +60,16 @@ class S3Store(Store):
                 raise FileNotFoundError(self.where(folder, name)) from error
             raise self._explained(error, f"reading {self.where(folder, name)}") from error
 
-    def publish(self, name: str, staged: list[Staged]) -> None:
-        """Upload each file under its name, the commit record last."""
-        for file in staged:
-            self._committing = file is staged[-1]
-            self._upload(file, self._key(file.folder, name))
+    def _publish(self, file: Staged, name: str, *, last: bool) -> None:
+        self._committing = last
+        self._upload(file, self._key(file.folder, name))
         self._committing = False
-        self._tidy()
 
-    def discard(self, name: str | None, staged: list[Staged]) -> None:
-        """Delete what was uploaded, unless the commit record was on its way: it may yet arrive."""
-        if name is not None and not self._committing:
-            for file in staged:
-                self._client.delete_object(Bucket=self._bucket, Key=self._key(file.folder, name))
-        self._committing = False
-        self._tidy()
+    def _withdraw(self, name: str, staged: list[Staged]) -> None:
+        if self._committing:  # the commit record was on its way, and may yet arrive
+            return
+        for file in staged:
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(file.folder, name))
 
     def found(self) -> list[Found]:
         """Return every object under the root."""
@@ -84,7 +79,7 @@ class S3Store(Store):
             folder, _, name = item["Key"].removeprefix(self._prefix).rpartition("/")
             if name.endswith(SUFFIX) and "/" not in folder:
                 where, age = f"s3://{self._bucket}/{item['Key']}", (now - item["LastModified"]).total_seconds()
-                made.append(Found(folder, name.removesuffix(SUFFIX), where, age))
+                made.append(Found(folder, name.removesuffix(SUFFIX), where, item["Size"], age))
         return made
 
     def remove(self, found: Found) -> None:

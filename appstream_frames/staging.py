@@ -36,6 +36,7 @@ class Found:
     folder: str
     name: str
     where: str
+    bytes: int
     age: float  # seconds since it was last written
 
 
@@ -80,13 +81,35 @@ class Store(ABC):
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Return a file's bytes, all or a range; FileNotFoundError when it is not there."""
 
-    @abstractmethod
     def publish(self, name: str, staged: list[Staged]) -> None:
         """Give staged files their name, in order; each is safe under it before the next one follows."""
+        published: list[Staged] = []
+        try:
+            for file in staged:
+                self._publish(file, name, last=file is staged[-1])
+                published.append(file)
+        except BaseException:
+            self._withdraw(name, published)
+            raise
+        self.discard(staged)
+
+    def discard(self, staged: list[Staged]) -> None:
+        """Remove what was written aside."""
+        for file in staged:
+            file.path.unlink(missing_ok=True)
+        self._tidy()
 
     @abstractmethod
-    def discard(self, name: str | None, staged: list[Staged]) -> None:
-        """Remove files that were staged, or published under a name, and certainly never committed."""
+    def _publish(self, file: Staged, name: str, *, last: bool) -> None:
+        """Give one file its name, or leave nothing of it under that name; the last one is the commit record."""
+
+    @abstractmethod
+    def _withdraw(self, name: str, staged: list[Staged]) -> None:
+        """Remove files that were published under a name, unless the commit record may follow them yet."""
+
+    @abstractmethod
+    def _tidy(self) -> None:
+        """Remove the staging folder, if nobody uses it."""
 
     @abstractmethod
     def found(self) -> list[Found]:

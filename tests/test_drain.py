@@ -155,8 +155,8 @@ def test_many_pages_are_read_in_order() -> None:
     assert frames.applications["image_arn"].to_list() == arns(range(5000))
 
 
-def test_the_next_page_is_asked_for_while_one_is_worked_on() -> None:
-    """A request is under way while the images of the page before are made into tables; never more than one."""
+def test_requests_follow_one_another() -> None:
+    """AWS never sees two requests of one drain at once, though the next page is fetched while one is worked on."""
     pages, most, now = chain(10), [0], [0]
 
     def watch(request: Any) -> dict[str, object]:
@@ -211,7 +211,7 @@ def interrupt(fault: Fault, wait: Callable[[FaultServer], object]) -> tuple[floa
     """Drain in a process of its own, send it Ctrl-C during a fault, and return how long it lived on, its code and its words."""
     with FaultServer(fault=fault, at=1) as server:
         script = textwrap.dedent(SCRIPT.format(tests=str(Path(__file__).parent), url=server.url, account=ACCOUNT))
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             [sys.executable, "-c", script],
             stderr=subprocess.PIPE,
             text=True,

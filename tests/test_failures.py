@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from faults import ACCOUNT, BAD, CANARIES, Connection, Fault, FaultServer, error, stall
+from faults import ACCOUNT, BAD, CANARIES, UNCLOSED, Connection, Fault, FaultServer, error, stall
 
 import appstream_frames as asf
 
+pytestmark = UNCLOSED
 drain = partial(asf.drain, account=ACCOUNT, progress=False)
 
 

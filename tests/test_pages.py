@@ -17,15 +17,14 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from faults import ACCOUNT, BAD, GOOD, SLOW, THROTTLES, Fault, FaultServer, arns, chain, error, page
+from faults import ACCOUNT, BAD, GOOD, SLOW, THROTTLES, UNCLOSED, Fault, FaultServer, arns, chain, error, page
 
 import appstream_frames as asf
 from appstream_frames.pages import Pages
 from appstream_frames.request import Request
 from appstream_frames.wire import PageError
 
-#: On a machine with too much to do, a call is broken off amid its work, and leaves its socket to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = UNCLOSED
 POSITIONS = {"first": 0, "middle": 1, "last": 2}
 TIMEOUT = 2.0
 drain = partial(asf.drain, account=ACCOUNT, progress=False)

@@ -7,10 +7,12 @@ import time
 from typing import Any
 
 import pytest
-from faults import ACCOUNT, BAD, SLOW, Connection, Fault, FaultServer, body, error, identity, session
+from faults import ACCOUNT, BAD, SLOW, UNCLOSED, Connection, Fault, FaultServer, body, error, identity, session
 
 import appstream_frames as asf
 from appstream_frames.targets import place
+
+pytestmark = UNCLOSED
 
 
 def test_the_account_is_asked_of_sts_where_the_client_speaks() -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from faults import ACCOUNT, BAD, FaultServer, arns, body, chain, page, zipped
+from faults import ACCOUNT, BAD, UNCLOSED, FaultServer, arns, body, chain, page, zipped
 
 import appstream_frames as asf
 from appstream_frames import wire
 
+pytestmark = UNCLOSED
 GOOD = json.dumps(page(range(3), "next")).encode()
 
 

@@ -1,0 +1,162 @@
+"""Batches of tables into staged Parquet files, holding no more than a row group of each in memory.
+
+An image that AWS sends again in a later batch replaces the earlier row, which may be on disk by then. Eight bytes an image are
+kept to notice that; when it happened (it hardly ever does), the staged files are written once more without the replaced rows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from appstream_frames import parquet
+from appstream_frames.staging import Staged, Store
+
+_GROUP: Final = 32_768  # rows held before a row group is written
+_IDENTITY: Final = ["account", "region", "arn"]
+
+
+class Stream:
+    """Several tables on their way into staged files; use it as a context, and `finish` at its end.
+
+    Attributes
+    ----------
+    schemas : dict of str to pyarrow.Schema
+        The tables, in the order in which their files are finished.
+    staged : list of Staged
+        The caller's list; after `finish` it has a file of each table.
+    batches : int
+        Batches added so far.
+    """
+
+    def __init__(self, store: Store, schemas: dict[str, pa.Schema], staged: list[Staged]) -> None:
+        self._store, self.schemas, self.staged = store, schemas, staged
+        self.batches = 0
+        self._counts: dict[str, list[int]] = {name: [] for name in schemas}  # rows of each batch
+        self._groups: dict[str, _Groups] = {}
+        self._hashes: list[Any] = []  # of the identity of every image
+
+    def __enter__(self) -> Stream:
+        self._stack = ExitStack().__enter__()
+        files = [(name, self.schemas[name]) for name in reversed(self.schemas)]  # they are finished last in, first out
+        self._groups = {
+            name: self._stack.enter_context(_grouped(self._store, name, s, self.staged)) for name, s in files
+        }
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self._stack.__exit__(*failure)
+
+    def add(self, batch: Mapping[str, pa.Table]) -> None:
+        """Write a batch of tables."""
+        for name in self.schemas:
+            self._groups[name].add(batch[name])
+            self._counts[name].append(batch[name].num_rows)
+        keys = batch["images"].select(_IDENTITY).to_pandas()
+        self._hashes.append(np.where(keys["arn"].isna(), 0, pd.util.hash_pandas_object(keys, index=False)))
+        self.batches += 1
+
+    def rows(self, table: str, first: int = 0, last: int | None = None) -> int:
+        """Return the rows of a table in the batches from `first` to before `last`; after `finish`, without those replaced."""
+        return sum(self._counts[table][first:last])
+
+    def finish(self) -> None:
+        """Finish the files."""
+        self._stack.close()
+        if replaced := self._replaced():
+            for file in list(self.staged):
+                self._write_again(file, replaced)
+                self.staged.remove(file)
+                file.path.unlink()
+
+    def _replaced(self) -> dict[int, set[tuple[str, ...]]]:
+        """Return, by batch, the identities of images that came again in a later one."""
+        hashes = np.concatenate(self._hashes) if self._hashes else np.zeros(0)
+        values, counts = np.unique(hashes[hashes != 0], return_counts=True)
+        suspects = np.flatnonzero(np.isin(hashes, values[counts > 1]))
+        last: dict[tuple[str, ...], int] = {}
+        replaced: dict[int, set[tuple[str, ...]]] = {}
+        ends = np.cumsum(self._counts["images"]).tolist()
+        for row, identity in zip(suspects.tolist(), self._identities(suspects), strict=True):
+            if identity in last:
+                replaced.setdefault(bisect_right(ends, last[identity]), set()).add(identity)
+            last[identity] = row
+        return replaced
+
+    def _identities(self, rows: Any) -> Iterator[tuple[str, ...]]:
+        if not len(rows):
+            return
+        images = next(file for file in self.staged if file.folder == "images")
+        start = 0
+        for group in pq.ParquetFile(images.path).iter_batches(columns=_IDENTITY):
+            wanted = rows[(rows >= start) & (rows < start + group.num_rows)] - start
+            yield from (tuple(row.values()) for row in group.take(pa.array(wanted)).to_pylist())
+            start += group.num_rows
+
+    def _write_again(self, file: Staged, replaced: Mapping[int, set[tuple[str, ...]]]) -> None:
+        name = file.folder
+        source = _Rows(pq.ParquetFile(file.path))
+        with _grouped(self._store, name, self.schemas[name], self.staged) as groups:
+            for batch, count in enumerate(self._counts[name]):
+                kept = _without(source.take(count), replaced.get(batch, set()))
+                groups.add(kept)
+                self._counts[name][batch] = kept.num_rows
+
+
+@contextmanager
+def _grouped(store: Store, name: str, schema: pa.Schema, staged: list[Staged]) -> Iterator[_Groups]:
+    with store.stage(name, staged) as sink, pq.ParquetWriter(sink, schema, **parquet.WRITING) as writer:
+        groups = _Groups(writer)
+        yield groups
+        groups.flush()
+
+
+class _Groups:
+    """Gathers rows until there are enough for a row group."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+        self._held: list[pa.Table] = []
+        self._rows = 0
+
+    def add(self, table: pa.Table) -> None:
+        self._held.append(table)
+        self._rows += table.num_rows
+        if self._rows >= _GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(pa.concat_tables(self._held), row_group_size=self._rows)
+        self._held, self._rows = [], 0
+
+
+class _Rows:
+    """Reads a file's rows in portions of any size."""
+
+    def __init__(self, file: Any) -> None:
+        self._batches, self._table = file.iter_batches(), file.schema_arrow.empty_table()
+
+    def take(self, rows: int) -> pa.Table:
+        while self._table.num_rows < rows:
+            self._table = pa.concat_tables([self._table, pa.Table.from_batches([next(self._batches)])])
+        taken, self._table = self._table.slice(0, rows), self._table.slice(rows)
+        return taken
+
+
+def _without(table: pa.Table, identities: set[tuple[str, ...]]) -> pa.Table:
+    """Return a batch's rows that do not belong to these images."""
+    column = "image_arn" if "image_arn" in table.schema.names else "arn"
+    for account, region, arn in identities:
+        ours = pc.and_(pc.equal(table["account"], account), pc.equal(table["region"], region))
+        gone = pc.fill_null(pc.and_(ours, pc.equal(table[column], arn)), False)
+        table = table.filter(pc.invert(gone))
+    return table
