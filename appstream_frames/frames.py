@@ -85,7 +85,8 @@ class Frames:
         Parameters
         ----------
         moment : str or datetime
-            The moment for every row's ``snapshot``; without a time zone it is taken as UTC.
+            The moment for every row's ``snapshot``; without a time zone it is taken as UTC. When the drain really began
+            and ended stays in ``coverage``.
 
         Examples
         --------
@@ -117,7 +118,12 @@ class Frames:
     def _facts(self) -> Iterator[tuple[str, str]]:
         if len(self.coverage):
             yield "taken", f"{self.snapshot:%Y-%m-%d %H:%M:%S} UTC"
-        for label, column in (("state", "state"), ("platform", "platform"), ("agent", "appstream_agent_version")):
+        for label, column in (
+            ("visibility", "visibility"),
+            ("state", "state"),
+            ("platform", "platform"),
+            ("agent", "appstream_agent_version"),
+        ):
             yield label, _counted(self.images[column])
         dates = self.images["public_base_image_released_date"].dropna()
         yield (
@@ -132,9 +138,10 @@ class Frames:
 
 def _counted(values: pd.Series) -> str:
     counts = values.fillna("(none)").value_counts()
-    shown = [f"{printable(name, 40)} {count}" for name, count in counts.head(_TOP).items()]
-    others = counts.iloc[_TOP:]
-    return ", ".join([*shown, f"{len(others)} others {others.sum()}"] if len(others) else shown) or "—"
+    shown = counts if len(counts) <= _TOP + 1 else counts.head(_TOP)
+    words = [f"{printable(name, 40)} {count}" for name, count in shown.items()]
+    others = len(counts) - len(shown)
+    return ", ".join([*words, f"{others} others {counts.sum() - shown.sum()}"] if others else words) or "—"
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:

@@ -193,10 +193,21 @@ def columns(table: str) -> pd.DataFrame:
         "column": [column.name for column in rows.columns],
         "type": [str(column.type) for column in rows.columns],
         "api_path": [prefix + ".".join(column.path) if column.path else None for column in rows.columns],
-        "sentence": [column.sentence for column in rows.columns],
+        "sentence": [_described(column) for column in rows.columns],
     }
-    enums = pd.Series([list(column.enum) or None for column in rows.columns], dtype=pd.ArrowDtype(ARROW["strings"]))
+    enums = pd.Series([_values(column) for column in rows.columns], dtype=pd.ArrowDtype(ARROW["strings"]))
     return pd.DataFrame(frame, dtype="str").assign(enum_values=enums)
+
+
+def _described(column: Column) -> str:
+    if column.kind != "flag":
+        return column.sentence
+    true, false = column.flag
+    return f"{column.sentence} (AWS's {true} and {false} are true and false here.)"
+
+
+def _values(column: Column) -> list[str] | None:
+    return None if column.kind == "flag" else list(column.enum) or None
 
 
 def _coverage(counted: Iterable[str]) -> Table:
