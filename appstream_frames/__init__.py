@@ -22,6 +22,7 @@ from appstream_frames.errors import (
     UnknownOutcomeError,
 )
 from appstream_frames.frames import Frames
+from appstream_frames.insights import agents, base_images
 from appstream_frames.model import columns
 from appstream_frames.snapshots import take_snapshot, write_snapshot
 from appstream_frames.upkeep import verify
@@ -41,6 +42,8 @@ __all__ = [
     "SnapshotNotFoundError",
     "StorageError",
     "UnknownOutcomeError",
+    "agents",
+    "base_images",
     "charts",
     "columns",
     "drain",

@@ -6,22 +6,19 @@ every row they are given; which images those are is the caller's choice.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from itertools import groupby
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from appstream_frames import charts_style as style
-from appstream_frames import reference
+from appstream_frames import dates, reference
 from appstream_frames.charts_style import Bar
-from appstream_frames.errors import RequestError
 
-_VERSION = re.compile(r"[0-9]{2}-[0-9]{2}-[0-9]{4}")
 _ANY = ""  # the one family of agents, which AWS releases for all platforms alike
 _UNKNOWN_FAMILY = "platform unknown"
 _FAMILIES = {
@@ -94,10 +91,10 @@ def agent_versions(
     >>> ax.get_title()
     '1 of 3 images runs an agent over a year old'
     """
-    counts, day = Counter(_texts(_column(images, "appstream_agent_version"))), _day(today, images)
+    counts, day = Counter(_texts(dates.column(images, "appstream_agent_version"))), dates.today(today, images)
     following = Bar("LATEST · follows AWS's newest", counts.pop("LATEST", 0), style.FOLLOWS)
     unnamed = Bar("no version named", counts.pop(None, 0), style.UNKNOWN)
-    days = {text: _version_day(text) for text in counts if text is not None}
+    days = {text: dates.version_day(text) for text in counts if text is not None}
     pinned = {(known, _ANY): counts[text] for text, known in days.items() if known}
     garbled = _garbled({text: counts[text] for text, known in days.items() if not known})
     below = [*garbled, _later(pinned, day), unnamed]
@@ -144,50 +141,17 @@ def base_image_releases(
     >>> ax.get_title()
     '1 of 2 images stands on a base release over a year old'
     """
-    released = _days(_column(images, "public_base_image_released_date"))
-    families = [_family(platform) for platform in _texts(_column(images, "platform"))]
-    day = _day(today, images)
+    released = dates.days(dates.column(images, "public_base_image_released_date"))
+    families = [_family(platform) for platform in _texts(dates.column(images, "platform"))]
+    day = dates.today(today, images)
     counts = Counter((known, family) for known, family in zip(released, families, strict=True) if known)
     unnamed = Bar("no base release named", released.count(None), style.UNKNOWN)
     dated = _dated_bars(counts, _bases({family for _, family in counts}), day)
     return _draw(_Chart(*_BASE, day, [], dated, [_later(counts, day), unnamed]), ax)
 
 
-def _column(images: pd.DataFrame, name: str) -> pd.Series:
-    if not isinstance(images, pd.DataFrame):
-        raise RequestError(f"images is a {type(images).__name__}, expected a DataFrame: pass frames.images")
-    if name not in images.columns:
-        raise RequestError(f"images has no column {name!r}, which this chart counts: pass frames.images whole")
-    return images[name]
-
-
-def _day(today: str | date | pd.Timestamp | None, images: pd.DataFrame) -> date:
-    if today is None:
-        taken = _days(images["snapshot"]) if "snapshot" in images.columns else []
-        return max((day for day in taken if day), default=datetime.now(UTC).date())
-    given = pd.Series([today if isinstance(today, str | date) else None], dtype=object)
-    day = _days(given)[0]
-    if day is None:
-        raise RequestError(f"today is {style.drawable(today)!r}, expected a day such as '2026-11-23'")
-    return day
-
-
-def _days(column: pd.Series) -> list[date | None]:
-    """Return the UTC day of each value; what a `date` cannot hold becomes the nearest that it can."""
-    moments = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601").dt.as_unit("us")
-    near = moments.clip(pd.Timestamp(date.min, tz="UTC"), pd.Timestamp(date.max, tz="UTC"))
-    return [None if missing else day for day, missing in zip(near.dt.date, near.isna(), strict=True)]
-
-
 def _texts(column: pd.Series) -> list[str | None]:
     return [None if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)]
-
-
-def _version_day(text: str) -> date | None:
-    try:
-        return datetime.strptime(text, "%m-%d-%Y").date() if _VERSION.fullmatch(text) else None
-    except ValueError:  # 02-30-2024
-        return None
 
 
 def _family(platform: str | None) -> str:
@@ -219,12 +183,8 @@ def _release_bar(release: _Release, count: int, newest: bool, today: date) -> Ba
     day, family = release
     name = f"{day} · {family}" if family else f"{day:%m-%d-%Y}"
     mark = " · AWS's newest" if newest else ""
-    colour = style.OLD if _over_a_year(day, today) else style.NEWEST if newest else style.RECENT
+    colour = style.OLD if dates.over_a_year(day, today) else style.NEWEST if newest else style.RECENT
     return Bar(f"{name}{mark} · {style.age((today - day).days)}", count, colour, marked=newest)
-
-
-def _over_a_year(day: date, today: date) -> bool:
-    return (day.year + 1, day.month, day.day) < (today.year, today.month, today.day)
 
 
 def _later(counts: Mapping[_Release, int], today: date) -> Bar:

@@ -1,0 +1,75 @@
+"""Days in UTC: of a column, of an agent's version, of today. Ages everywhere in the package are counted from here."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from typing import TypeAlias
+
+import pandas as pd
+
+from appstream_frames.errors import RequestError
+from appstream_frames.text import printable
+
+_VERSION = re.compile(r"[0-9]{2}-[0-9]{2}-[0-9]{4}")
+
+#: What callers may give for a day.
+Day: TypeAlias = str | date | None  # a Timestamp is a date
+
+
+def today(given: object, images: pd.DataFrame) -> date:
+    """Return the day from which ages are counted: the one given, else that of the newest snapshot in the frame, else now.
+
+    Raises
+    ------
+    RequestError
+        When what was given is no day.
+    """
+    if given is None:
+        taken = days(images["snapshot"]) if "snapshot" in images.columns else []
+        return max((day for day in taken if day), default=datetime.now(UTC).date())
+    day = days(pd.Series([given if isinstance(given, str | date) else None], dtype=object))[0]
+    if day is None:
+        raise RequestError(f"today is {printable(given)!r}, expected a day such as '2026-11-23'")
+    return day
+
+
+def days(column: pd.Series) -> list[date | None]:
+    """Return the UTC day of each value; what a `date` cannot hold becomes the nearest that it can."""
+    moments = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601").dt.as_unit("us")
+    near = moments.clip(pd.Timestamp(date.min, tz="UTC"), pd.Timestamp(date.max, tz="UTC"))
+    return [None if missing else day for day, missing in zip(near.dt.date, near.isna(), strict=True)]
+
+
+def version_day(text: str) -> date | None:
+    """Return the day in an agent's version, MM-DD-YYYY.
+
+    Examples
+    --------
+    >>> version_day("09-18-2024"), version_day("LATEST"), version_day("02-30-2024")
+    (datetime.date(2024, 9, 18), None, None)
+    """
+    try:
+        return datetime.strptime(text, "%m-%d-%Y").date() if _VERSION.fullmatch(text) else None
+    except ValueError:  # 02-30-2024
+        return None
+
+
+def over_a_year(day: date, today: date) -> bool:
+    """Tell whether a day's first anniversary has passed."""
+    return (day.year + 1, day.month, day.day) < (today.year, today.month, today.day)
+
+
+def column(images: pd.DataFrame, name: str) -> pd.Series:
+    """Return a column of the frame of images.
+
+    Raises
+    ------
+    RequestError
+        When the frame is none, or lacks the column.
+    """
+    if not isinstance(images, pd.DataFrame):
+        raise RequestError(f"images is a {type(images).__name__}, expected a DataFrame: pass frames.images")
+    if name not in images.columns:
+        raise RequestError(f"images has no column {name!r}, which is needed here: pass frames.images whole")
+    return images[name]
