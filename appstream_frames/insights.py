@@ -165,7 +165,8 @@ def base_images(images: pd.DataFrame, *, today: Day = None) -> pd.DataFrame:
         it and the base, itself included; 0 for a base), ``family`` (such as ``Base WinServer2022`` or ``Graphics G4dn RHEL8``),
         ``released``, ``newest_base`` of the family, ``newest_released``, ``newest_from`` (``drain``: a public image of the same
         account and region; ``reference``: the table that ships with the package), ``days_behind``, ``age_days``, ``verdict``
-        and its ``reason``. Verdicts: ``current``, ``behind``, ``retired`` (AWS lists the family, or that release, no more), ``unknown``.
+        and its ``reason``. Verdicts: ``current``, ``behind``, ``retired`` (AWS lists the family, or that release, no more),
+        ``unknown``.
 
     Raises
     ------
