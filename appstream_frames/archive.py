@@ -83,9 +83,14 @@ def _chosen(store: Store, snapshot: str | None) -> str:
     return names[-1]
 
 
+def is_id(name: str) -> bool:
+    """Tell whether a file's name is one that a snapshot may have."""
+    return bool(_ID.fullmatch(name))
+
+
 def ids(store: Store) -> list[str]:
     """Return the ids of the committed snapshots, oldest first."""
-    return [name for name in store.names("coverage") if _ID.fullmatch(name)]
+    return [name for name in store.names("coverage") if is_id(name)]
 
 
 def commit_record(store: Store, name: str) -> tuple[pa.Table, dict[str, Any]]:
@@ -93,6 +98,9 @@ def commit_record(store: Store, name: str) -> tuple[pa.Table, dict[str, Any]]:
     where = store.where("coverage", name)
     try:
         content = store.read("coverage", name)
+    except FileNotFoundError as error:
+        raise SnapshotCorruptError(f"{where} is missing. {_CORRUPT}") from error
+    try:
         if not name.endswith(_seal(hashlib.sha256(content).hexdigest())):
             raise ValueError("its content is not what its name says")
         table = _parsed(content)

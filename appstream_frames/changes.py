@@ -27,6 +27,7 @@ Pairs = tuple[np.ndarray, np.ndarray]
 _LABELS: Final = {"snapshot", "account", "region", "icon_url"}  # where a row was seen, and a URL that is no fact of it
 _NAMED: Final = 5  # targets in a warning
 _FEW: Final = 32  # rows that are looked at one by one
+_LONG: Final = 64  # rows from which a slice costs less than copying them
 
 
 def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
@@ -84,7 +85,7 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
     return arrow.to_pandas(_differences(left, right, table))
 
 
-def _checked(frames: Frames, side: str) -> Frames:
+def _checked(frames: object, side: str) -> Frames:
     if isinstance(frames, Frames) and "coverage" in frames.tables:
         return frames
     raise RequestError(
@@ -118,11 +119,10 @@ def _reason(before: things.Asked | None, after: things.Asked | None) -> str:
             return f"not in {side}"
         if asked[1] != "complete":
             return f"{printable(asked[1], 30)} in {side}"
-    return _otherwise(*(printable(asked[0], 60) for asked in (before, after) if asked))
-
-
-def _otherwise(before: str, after: str) -> str:
-    return "" if before == after else f"asked {before} before and {after} after"
+    questions = [asked[0] for asked in (before, after) if asked]
+    if questions[0] == questions[1]:
+        return ""
+    return "asked {} before and {} after".format(*(printable(question, 60) for question in questions))
 
 
 def _differences(left: pa.Table, right: pa.Table, name: str) -> pa.Table:
@@ -132,8 +132,8 @@ def _differences(left: pa.Table, right: pa.Table, name: str) -> pa.Table:
         pairs = _not_rebuilt(left, right, pairs)
     gone, new = (_others(side, rows) for side, rows in zip((left, right), pairs, strict=True))
     pieces = [
-        _listed(left, gone, name, change="removed", before=_objects(left.take(gone), name)),
-        _listed(right, new, name, change="added", after=_objects(right.take(new), name)),
+        _listed(left, gone, name, change="removed", before=_objects(_only(left, gone), name)),
+        _listed(right, new, name, change="added", after=_objects(_only(right, new), name)),
     ]
     by_key = {
         *_LABELS,
@@ -198,14 +198,25 @@ def _others(table: pa.Table, rows: np.ndarray) -> np.ndarray:
 
 
 def _at(column: pa.ChunkedArray, rows: np.ndarray) -> pa.ChunkedArray:
-    if len(rows) == len(column) and (rows == np.arange(len(rows))).all():
-        return column
-    return column.take(pa.array(rows))
+    """Return some rows of a column: as slices without a copy, if long stretches of them stand together."""
+    starts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+    if len(starts) * _LONG > len(rows):
+        return column.take(pa.array(rows))
+    sizes = np.diff(starts, append=len(rows))
+    found = map(column.slice, rows[starts].tolist(), sizes.tolist())
+    return pa.chunked_array([chunk for piece in found for chunk in piece.chunks], column.type)
+
+
+def _only(content: Any, rows: np.ndarray) -> Any:
+    """Return some rows, in ascending order, of a table or a column; unlike `take`, a filter does not join the chunks first."""
+    keep = np.zeros(len(content), bool)
+    keep[rows] = True
+    return content.filter(pa.array(keep))
 
 
 def _listed(table: pa.Table, rows: np.ndarray, name: str, **more: Any) -> pa.Table:
     """Return the rows of a diff for some rows of a table."""
-    taken = table.select([key for key in things.shown(name) if key in table.schema.names]).take(pa.array(rows))
+    taken = _only(table.select([key for key in things.shown(name) if key in table.schema.names]), rows)
     made = {key: taken.column(key) if key in taken.schema.names else None for key in things.shown(name)}
     made |= {"change": None, "column": None, "before": None, "after": None} | more
     types = {key: pa.int64() if key == "position" else pa.string() for key in made}
@@ -219,7 +230,7 @@ def _filled(value: Any, kind: pa.DataType, many: int) -> Any:
 def _changed(left: pa.Table, right: pa.Table, pairs: Pairs, column: str, name: str) -> pa.Table:
     before, after = (_at(side.column(column), rows) for side, rows in zip((left, right), pairs, strict=True))
     rows = _unequal(before, after)
-    before, after = (things.texts(side.take(pa.array(rows))) for side in (before, after))
+    before, after = (things.texts(_only(side, rows)) for side in (before, after))
     return _listed(left, pairs[0][rows], name, change="changed", column=column, before=before, after=after)
 
 
@@ -228,12 +239,12 @@ def _unequal(before: pa.ChunkedArray, after: pa.ChunkedArray) -> np.ndarray:
     if before.type != after.type:
         before, after = things.texts(before), things.texts(after)
     if pa.types.is_nested(before.type):
-        return np.fromiter(_searched(before.combine_chunks(), after.combine_chunks(), 0), np.int64)
+        return np.fromiter(_searched(before, after, 0), np.int64)
     one_null = pc.xor(before.is_null(), after.is_null())
     return np.asarray(pc.indices_nonzero(pc.coalesce(pc.not_equal(before, after), one_null)))
 
 
-def _searched(before: pa.Array, after: pa.Array, start: int) -> Iterator[int]:
+def _searched(before: pa.ChunkedArray, after: pa.ChunkedArray, start: int) -> Iterator[int]:
     """Yield where lists or maps differ: Arrow tells whether halves are equal, Python only looks at those that are not."""
     if before.equals(after):
         return

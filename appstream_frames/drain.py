@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Generator, Iterable
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, Final
@@ -103,10 +102,9 @@ def drain(
     with tqdm(desc=str(where), unit=" images", disable=None if progress is None else not progress, leave=False) as bar:
         drained = Drain(where, request, timeout)
         collected = Collected()
-        with closing(iter(drained)) as batches:  # or a traceback that is kept would keep the handlers on the client
-            for batch in batches:
-                collected.add(batch)
-                bar.update(batch["images"].num_rows)
+        for batch in drained:
+            collected.add(batch)
+            bar.update(batch["images"].num_rows)
     return _frames(drained, collected)
 
 
@@ -137,14 +135,13 @@ class Drain:
 
     def __iter__(self) -> Generator[dict[str, pa.Table], None, None]:
         images: list[bytes] = []
-        with closing(iter(self._pages)) as pages:
-            for page in pages:
-                self._note(page)
-                self._sizes.append(len(page.images))
-                images += page.images
-                if len(images) >= _BATCH:
-                    yield self._flatten(images)
-                    images = []
+        for page in self._pages:
+            self._note(page)
+            self._sizes.append(len(page.images))
+            images += page.images
+            if len(images) >= _BATCH:
+                yield self._flatten(images)
+                images = []
         yield self._flatten(images)
         if self.request.starting_token or self.resume_token:
             self.status = "limited"
@@ -168,9 +165,9 @@ class Drain:
     def _check_progress(self, found: list[str | None]) -> None:
         """Refuse to follow for ever a chain of pages that repeat themselves under ever-new tokens."""
         ends = list(accumulate(self._sizes))
-        pages = [hash(tuple(found[end - size : end])) for size, end in zip(self._sizes, ends, strict=True)]
+        pages = [hash(frozenset(found[end - size : end])) for size, end in zip(self._sizes, ends, strict=True)]
         self._sizes = []
-        self._stale = 0 if set(pages) - self._known - {hash(())} else self._stale + len(pages)
+        self._stale = 0 if set(pages) - self._known - {hash(frozenset())} else self._stale + len(pages)
         self._known.update(pages)
         if self._stale >= _STALE_PAGES:
             raise DrainError(

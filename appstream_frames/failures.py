@@ -45,6 +45,7 @@ _ALLOW = (
     'Allow "appstream:DescribeImages" on Resource "*" in the role\'s policy; a service control policy may deny it too.'
 )
 _REFRESH = "Sign in again (`aws sso login`) or renew the credentials. A region that is not enabled answers so too."
+_MIDWAY = "AWS refused in the middle what it had accepted at the start, say a NextToken that expired. Begin again."
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ def explain(
     """
     error.args = tuple(_hushed(part) if isinstance(part, str) else part for part in error.args)
     kind, status, advice = _verdict(error)
+    if kind is RequestError and where.page > 1:  # the parameters were right for the pages before
+        kind, advice = DrainError, _MIDWAY
     if not where.page and status in {"denied", "failed"}:
         advice = _ACCOUNT
     words = seen(error, asked) + (f"; {late}" if late not in (None, error) else "")

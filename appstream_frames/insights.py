@@ -83,7 +83,7 @@ def agents(images: pd.DataFrame, *, today: Day = None) -> pd.DataFrame:
     >>> with asf.sandbox() as sandbox:
     ...     images = asf.drain(sandbox.client(), type="PRIVATE").images
     >>> sorted(asf.agents(images, today="2026-11-23")["verdict"].unique())
-    ['behind', 'current', 'known_bad', 'latest', 'unknown']
+    ['behind', 'current', 'known_bad', 'latest']
     """
     versions = [_text(value) for value in dates.column(images, "appstream_agent_version")]
     flags = [None if pd.isna(flag) else bool(flag) for flag in dates.column(images, "latest_appstream_agent_version")]

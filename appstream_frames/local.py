@@ -38,19 +38,19 @@ class LocalStore(Store):
 
     def _publish(self, file: Staged, name: str, *, last: bool) -> None:
         target = self._path(file.folder, name)
-        target.parent.mkdir(exist_ok=True)
+        _make(target.parent)
+        if last:
+            _flush_folder(self._root)  # the folders of the other files are there to stay
         _move(file.path, target)
-        try:
-            _flush_folder(target.parent)
-            if last:
-                _flush_folder(self._root)
-        except BaseException:
-            target.unlink()
-            raise
+        _flush_folder(target.parent)
 
     def _withdraw(self, name: str, staged: list[Staged]) -> None:
-        for file in staged:
-            self._path(file.folder, name).unlink(missing_ok=True)
+        with suppress(OSError):
+            for file in reversed(staged):  # the commit record first: at no moment is it there without the others
+                target = self._path(file.folder, name)
+                if _is_ours(file.path, target):
+                    target.unlink()
+                    _flush_folder(target.parent)
 
     def found(self) -> list[Found]:
         """Return every file that a writer may have made."""
@@ -66,8 +66,9 @@ class LocalStore(Store):
         return self._root / folder / f"{name}{SUFFIX}"
 
     def _staging(self) -> Path:
+        _make(self._root)
         staging = self._root / STAGING
-        staging.mkdir(parents=True, exist_ok=True)
+        staging.mkdir(exist_ok=True)
         return staging
 
     def _tidy(self) -> None:
@@ -95,6 +96,19 @@ def _move(source: Path, target: Path) -> None:
         source.rename(target)
     else:
         source.unlink()
+
+
+def _is_ours(source: Path, target: Path) -> bool:
+    """Tell whether `_move` got as far as giving the file its name."""
+    return target.exists() and (not source.exists() or target.samefile(source))
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it, each flushed to disk."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _flush_folder(folder.parent)
 
 
 def _flush_folder(folder: Path) -> None:

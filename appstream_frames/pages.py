@@ -26,6 +26,7 @@ from appstream_frames.request import Request
 _ATTEMPTS: Final = 6  # of one page, throttles not counted: those are asked again until the time is up
 _LONGEST_PAUSE: Final = 8.0
 _EMPTY_PAGES: Final = 100
+_GRACE: Final = 0.1
 T = TypeVar("T")
 
 
@@ -141,11 +142,12 @@ class Pages:
         self._last = error
         if not failures.is_passing(error) or (self._asked >= _ATTEMPTS and not failures.is_throttle(error)):
             raise self._explained(error) from error
-        pause = random.uniform(0, min(_LONGEST_PAUSE, 0.2 * 2**self._asked))  # noqa: S311  jitter is no secret
-        if time.monotonic() + pause >= deadline:
+        left = deadline - time.monotonic()
+        if left < _GRACE:
             late = TimeoutError(f"no whole page within {self._timeout:g} s")
             raise self._explained(error, late) from error
-        time.sleep(pause)
+        pause = random.uniform(0, min(_LONGEST_PAUSE, 0.2 * 2**self._asked))  # noqa: S311  jitter is no secret
+        time.sleep(min(pause, left / 2))  # the last of the time is for asking once more
 
     def _advance(self, page: Page, token: str | None) -> None:
         self._empty = 0 if page.images else self._empty + 1
@@ -175,7 +177,7 @@ def in_time(call: Callable[[], T], timeout: float) -> T:
     """
     caller = _Caller(call() for _ in range(1))
     try:
-        return caller.answer(timeout)  # type: ignore[return-value]  # the one answer there is
+        return caller.answer(min(timeout, threading.TIMEOUT_MAX))  # type: ignore[return-value]  # the one answer there is
     except Empty:
         raise TimeoutError(f"no answer within {timeout:g} s") from None
     finally:
@@ -208,10 +210,17 @@ class _Caller(Generic[T]):
 
     def abandon(self) -> None:
         """Let the thread end; a call that is still under way is broken off at its next byte."""
-        # in this order: without the False the thread cannot have ended, and its number be another's
-        if self._waiting and self._thread.ident is not None:
+        try:
+            if self._waiting:
+                self._answers.get(timeout=_GRACE)  # a call that ends by itself leaves its connection in order
+        except Empty:
+            self._break_off()
+        finally:
+            self._asks.put(False)  # last: until then the thread cannot have ended, and its number be another's
+
+    def _break_off(self) -> None:
+        if self._thread.ident is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), ctypes.py_object(_Abandoned))
-        self._asks.put(False)
 
     def _run(self) -> None:
         with suppress(_Abandoned), suppress(_Abandoned):  # it may arrive while the inner one is being left

@@ -11,13 +11,13 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from appstream_frames import failures
 from appstream_frames.errors import RequestError, StorageError, UnknownOutcomeError
 from appstream_frames.staging import SUFFIX, Found, Staged, Store
-from appstream_frames.text import printable
 
 _TAKEN: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _MISSING: Final = {"NoSuchKey", "404", "NotFound"}
@@ -63,13 +63,13 @@ class S3Store(Store):
     def _publish(self, file: Staged, name: str, *, last: bool) -> None:
         self._committing = last
         self._upload(file, self._key(file.folder, name))
-        self._committing = False
 
     def _withdraw(self, name: str, staged: list[Staged]) -> None:
         if self._committing:  # the commit record was on its way, and may yet arrive
             return
-        for file in staged:
-            self._client.delete_object(Bucket=self._bucket, Key=self._key(file.folder, name))
+        with suppress(Exception):  # not everybody who may write may delete; what is left is an orphan
+            for file in staged[:-1]:
+                self._client.delete_object(Bucket=self._bucket, Key=self._key(file.folder, name))
 
     def found(self) -> list[Found]:
         """Return every object under the root."""
@@ -84,7 +84,10 @@ class S3Store(Store):
 
     def remove(self, found: Found) -> None:
         """Delete one object."""
-        self._client.delete_object(Bucket=self._bucket, Key=self._key(found.folder, found.name))
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(found.folder, found.name))
+        except Exception as error:
+            raise self._explained(error, f"removing {found.where}") from error
 
     def _listed(self, under: str, delimiter: str = "") -> Iterator[dict[str, Any]]:
         paginator = self._client.get_paginator("list_objects_v2")
@@ -104,24 +107,21 @@ class S3Store(Store):
                     Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*", Metadata={"sha256": file.sha256}
                 )
         except Exception as error:
-            if self._is_there(file, key, error):
-                return
-            raise self._explained(error, f"writing s3://{self._bucket}/{key}") from error
+            if not self._is_there(file, key, error):
+                raise self._explained(error, f"writing s3://{self._bucket}/{key}") from error
 
     def _is_there(self, file: Staged, key: str, error: Exception) -> bool:
         """Tell whether the object is ours after all: an answer that was lost, and a retry that met its own object."""
-        if failures.code_of(error) not in _TAKEN and not failures.is_passing(error):
+        if _is_settled(error):
             return False
         try:
             head = self._client.head_object(Bucket=self._bucket, Key=key)
-        except Exception as unknown:  # noqa: BLE001  every kind leaves the outcome unknown
-            if failures.code_of(unknown) in _MISSING:
-                return False
+        except Exception as unseen:  # noqa: BLE001  even that it is not there: what got no answer may yet arrive
             if self._committing:
                 raise UnknownOutcomeError(
-                    f"s3://{self._bucket}/{key}: it is not known whether the snapshot was committed: the upload failed "
-                    f"({printable(error)}), and so did looking for it ({printable(unknown)}). Nothing was deleted; "
-                    "list_snapshots shows whether it is there."
+                    f"s3://{self._bucket}/{key}: it is not known whether the snapshot is committed: the upload failed "
+                    f"({_told(error)}), and looking for it gave: {_told(unseen)}. Nothing was deleted; "
+                    "list_snapshots shows, in a minute, whether it is there."
                 ) from error
             return False
         return bool(head["Metadata"].get("sha256") == file.sha256 and head["ContentLength"] == file.bytes)
@@ -131,8 +131,11 @@ class S3Store(Store):
         if failures.code_of(error) == "NoSuchBucket":
             advice = f"There is no bucket {self._bucket!r}: create it, or correct the root."
         elif failures.is_refusal(error):
-            advice = "Check the profile, and that its policy allows s3:ListBucket, s3:GetObject and s3:PutObject there."
-        return StorageError(f"{doing}: {failures.seen(error)}. {advice}")
+            advice = (
+                "Check the credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; sign in again when they "
+                "expire), and that they allow s3:ListBucket, s3:GetObject and s3:PutObject there."
+            )
+        return StorageError(f"{doing}: {_told(error)}. {advice}")
 
     def _staging(self) -> Path:
         if self._aside is None:
@@ -144,3 +147,17 @@ class S3Store(Store):
         if self._aside is not None:
             shutil.rmtree(self._aside, ignore_errors=True)
             self._aside = None
+
+
+def _told(error: Exception) -> str:
+    """Return an error's words without secrets, and leave it no others: it is shown as the cause."""
+    words = failures.seen(error)
+    error.args = (words,)
+    return words
+
+
+def _is_settled(error: Exception) -> bool:
+    """Tell whether S3 refused the one and only attempt, so that nothing of it can be stored."""
+    answer = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
+    refused = 400 <= answer.get("HTTPStatusCode", 0) < 500 and failures.code_of(error) not in _TAKEN
+    return refused and not answer.get("RetryAttempts")

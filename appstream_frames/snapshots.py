@@ -124,14 +124,15 @@ def take_snapshot(
     >>> with asf.sandbox() as sandbox, tempfile.TemporaryDirectory() as root:
     ...     clients = [sandbox.client(region=region) for region in sandbox.regions]
     ...     name = asf.take_snapshot(root, clients)
-    ...     asf.list_snapshots(root)["complete"].item()
-    4
+    ...     asf.list_snapshots(root)["complete"].to_list()
+    [4]
     """
     request = Request.of(names=names, arns=arns, type=type)
     schemas = {name: model.tables()[name].schema for name in _in_order(model.tables())}
     redacted = _redactable(redact, schemas)
     moment = dt.datetime.now(dt.UTC)
     drains = [Drain(place(client, None, timeout), request, timeout, moment) for client in _clients(targets)]
+    _refuse_twins([str(drain.place) for drain in drains])
     store = open_store(root)
     with (
         _committed(store) as staged,
@@ -152,6 +153,14 @@ def _clients(targets: Any) -> list[Any]:
     if not given:
         raise RequestError("targets is empty: pass at least one boto3 AppStream client, or None for your default one.")
     return given
+
+
+def _refuse_twins(places: list[str]) -> None:
+    """Refuse a target given twice: its images would count for the drain that sent them last only."""
+    if twins := sorted({place for place in places if places.count(place) > 1}):
+        raise RequestError(
+            f"targets holds {', '.join(twins)} more than once; pass one client for each account and region."
+        )
 
 
 def _drained(drain: Drain, stream: Stream, redacted: list[str], bar: Any) -> int:

@@ -11,12 +11,13 @@ import os
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 SUFFIX: Final = ".parquet"
+_TRIES: Final = 100
 
 
 @dataclass(frozen=True)
@@ -83,15 +84,16 @@ class Store(ABC):
 
     def publish(self, name: str, staged: list[Staged]) -> None:
         """Give staged files their name, in order; each is safe under it before the next one follows."""
-        published: list[Staged] = []
+        begun: list[Staged] = []
         try:
             for file in staged:
+                begun.append(file)
                 self._publish(file, name, last=file is staged[-1])
-                published.append(file)
         except BaseException:
-            self._withdraw(name, published)
+            self._withdraw(name, begun)
             raise
-        self.discard(staged)
+        with suppress(OSError):  # it is committed, whatever becomes of what was written aside
+            self.discard(staged)
 
     def discard(self, staged: list[Staged]) -> None:
         """Remove what was written aside."""
@@ -105,7 +107,10 @@ class Store(ABC):
 
     @abstractmethod
     def _withdraw(self, name: str, staged: list[Staged]) -> None:
-        """Remove files that were published under a name, unless the commit record may follow them yet."""
+        """Take back what was published under a name, as far as that goes; it was the last file that failed.
+
+        Nothing is removed that a commit record may refer to, and the error that led here is not replaced by another.
+        """
 
     @abstractmethod
     def _tidy(self) -> None:
@@ -126,9 +131,10 @@ class Store(ABC):
     @contextmanager
     def stage(self, folder: str, made: list[Staged]) -> Iterator[Sink]:
         """Write a file aside; when the block ends well it is whole, flushed, and added to `made`."""
-        path = self._staging() / f"{secrets.token_hex(8)}.{folder}.tmp"
+        opened = self._opened(folder)
+        path = Path(opened.name)
         try:
-            with open(path, "xb") as file:
+            with opened as file:
                 sink = Sink(file)
                 yield sink
                 file.flush()
@@ -137,3 +143,10 @@ class Store(ABC):
             path.unlink(missing_ok=True)
             raise
         made.append(Staged(folder, path, sink.bytes, sink.sha256))
+
+    def _opened(self, folder: str) -> BinaryIO:
+        name = f"{secrets.token_hex(8)}.{folder}.tmp"
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):  # another writer tidied the folder away before we were in it
+                return open(self._staging() / name, "xb")
+        return open(self._staging() / name, "xb")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
+from typing import Final
 
 from appstream_frames import targets
 from appstream_frames.errors import RequestError
 from appstream_frames.local import LocalStore
 from appstream_frames.s3 import S3Store
 from appstream_frames.staging import Store
+
+_one_by_one: Final = threading.Lock()  # boto3's default session makes no two clients at once
 
 
 def open_store(root: str | os.PathLike[str]) -> Store:
@@ -26,7 +30,8 @@ def open_store(root: str | os.PathLike[str]) -> Store:
     """
     text = os.fspath(root)
     if text.startswith("s3://"):
-        return S3Store(text, targets.s3_client())
+        with _one_by_one:
+            return S3Store(text, targets.s3_client())
     if "://" in text:
         raise RequestError(
             f"root={text!r} is a URL that cannot be written to; expected a folder or s3://bucket/prefix."

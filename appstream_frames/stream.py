@@ -45,18 +45,17 @@ class Stream:
         self._hashes: list[Any] = []  # of the identity of every image
 
     def __enter__(self) -> Stream:
-        self._stack = ExitStack().__enter__()
         files = [(name, self.schemas[name]) for name in reversed(self.schemas)]  # they are finished last in, first out
-        self._groups = {
-            name: self._stack.enter_context(_grouped(self._store, name, s, self.staged)) for name, s in files
-        }
+        with ExitStack() as stack:
+            self._groups = {name: stack.enter_context(_grouped(self._store, name, s, self.staged)) for name, s in files}
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *failure: Any) -> None:
         self._stack.__exit__(*failure)
 
     def add(self, batch: Mapping[str, pa.Table]) -> None:
-        """Write a batch of tables."""
+        """Write a batch of one target's tables."""
         for name in self.schemas:
             self._groups[name].add(batch[name])
             self._counts[name].append(batch[name].num_rows)
@@ -77,17 +76,17 @@ class Stream:
                 self.staged.remove(file)
                 file.path.unlink()
 
-    def _replaced(self) -> dict[int, set[tuple[str, ...]]]:
-        """Return, by batch, the identities of images that came again in a later one."""
+    def _replaced(self) -> dict[int, list[str]]:
+        """Return, by batch, the ARNs of images that came again in a later one."""
         hashes = np.concatenate(self._hashes) if self._hashes else np.zeros(0)
         values, counts = np.unique(hashes[hashes != 0], return_counts=True)
         suspects = np.flatnonzero(np.isin(hashes, values[counts > 1]))
         last: dict[tuple[str, ...], int] = {}
-        replaced: dict[int, set[tuple[str, ...]]] = {}
+        replaced: dict[int, list[str]] = {}
         ends = np.cumsum(self._counts["images"]).tolist()
         for row, identity in zip(suspects.tolist(), self._identities(suspects), strict=True):
             if identity in last:
-                replaced.setdefault(bisect_right(ends, last[identity]), set()).add(identity)
+                replaced.setdefault(bisect_right(ends, last[identity]), []).append(identity[-1])
             last[identity] = row
         return replaced
 
@@ -101,12 +100,12 @@ class Stream:
             yield from (tuple(row.values()) for row in group.take(pa.array(wanted)).to_pylist())
             start += group.num_rows
 
-    def _write_again(self, file: Staged, replaced: Mapping[int, set[tuple[str, ...]]]) -> None:
+    def _write_again(self, file: Staged, replaced: Mapping[int, list[str]]) -> None:
         name = file.folder
         source = _Rows(pq.ParquetFile(file.path))
         with _grouped(self._store, name, self.schemas[name], self.staged) as groups:
             for batch, count in enumerate(self._counts[name]):
-                kept = _without(source.take(count), replaced.get(batch, set()))
+                kept = _without(source.take(count), replaced.get(batch, []))
                 groups.add(kept)
                 self._counts[name][batch] = kept.num_rows
 
@@ -152,11 +151,9 @@ class _Rows:
         return taken
 
 
-def _without(table: pa.Table, identities: set[tuple[str, ...]]) -> pa.Table:
+def _without(table: pa.Table, arns: list[str]) -> pa.Table:
     """Return a batch's rows that do not belong to these images."""
-    column = "image_arn" if "image_arn" in table.schema.names else "arn"
-    for account, region, arn in identities:
-        ours = pc.and_(pc.equal(table["account"], account), pc.equal(table["region"], region))
-        gone = pc.fill_null(pc.and_(ours, pc.equal(table[column], arn)), False)
-        table = table.filter(pc.invert(gone))
-    return table
+    if not arns:
+        return table
+    column = table.column("image_arn" if "image_arn" in table.schema.names else "arn")
+    return table.filter(pc.invert(pc.is_in(column, pa.array(arns, pa.string()))))

@@ -12,6 +12,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -50,6 +51,16 @@ def near(name: str, known: Iterable[str]) -> str:
     known = list(known)
     found = difflib.get_close_matches(str(name), known, n=3) or known
     return f"Did you mean {', '.join(found)}?" if len(found) <= 3 else f"Choose from: {', '.join(found)}."
+
+
+def listed(parameter: str, given: str | Iterable[str]) -> list[str]:
+    """Return the columns that a parameter names, each once."""
+    try:
+        return list(dict.fromkeys([given] if isinstance(given, str) else given))
+    except TypeError:
+        raise RequestError(
+            f"{parameter}={printable(repr(given))} must be a column's name, or a list of names."
+        ) from None
 
 
 def targets(coverage: Iterable[Mapping[str, Any]]) -> dict[Target, Asked]:
@@ -108,6 +119,8 @@ def numbers(table: pa.Table) -> np.ndarray:
 def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     """Return the place of each value among the values, and the values."""
     flat = texts(column) if pa.types.is_nested(column.type) else column
+    if not len(flat):  # which pyarrow cannot always encode
+        return np.zeros(0, np.int64), pa.nulls(0)
     encoded = pc.dictionary_encode(flat, null_encoding="encode").combine_chunks()
     return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
 
@@ -115,9 +128,10 @@ def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
 def identity(table: pa.Table, name: str) -> pa.Table:
     """Return what tells a thing from all others: account, region, the image's ARN or else its name, and the row's own."""
     images = [table.column(part) for part in image_key(name) if part in table.schema.names]
-    within = {part: table.column(part) for part in within(name) if part in table.schema.names}
+    image = pc.coalesce(*images) if images else pa.nulls(table.num_rows, pa.string())
     where = {part: table.column(part) for part in ("account", "region")}
-    return pa.table({**where, "*": pc.coalesce(*images) if images else pa.nulls(table.num_rows, pa.string()), **within})
+    own = {part: table.column(part) for part in within(name) if part in table.schema.names}
+    return pa.table({**where, "*": image, **own})
 
 
 def image_key(name: str) -> tuple[str, str]:
@@ -139,20 +153,25 @@ def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return values as text: strings as they are, times in ISO format, all else as JSON; null stays null."""
     if pa.types.is_string(column.type):
         return column
-    rows = (value if value is None or isinstance(value, str) else as_json(value) for value in values(column))
+    rows = (value if value is None or isinstance(value, str) else as_json(value).strip('"') for value in values(column))
     return pa.chunked_array([pa.array(rows, pa.string())])
 
 
 def values(column: pa.ChunkedArray) -> list[Any]:
-    """Return values that JSON can hold."""
+    """Return values that `as_json` takes; the order of a map's keys says nothing, so they are sorted."""
     rows: list[Any] = column.to_pylist()
-    if pa.types.is_map(column.type):  # the order of a map's keys says nothing
+    if pa.types.is_map(column.type):
         return [None if row is None else dict(sorted(row, key=itemgetter(0))) for row in rows]
-    if pa.types.is_timestamp(column.type):
-        return [row and row.isoformat() for row in rows]
     return rows
 
 
 def as_json(value: Any) -> str:
-    """Return JSON that a person can read."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """Return JSON, with times in ISO format.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> as_json([dt.datetime(2026, 9, 7, tzinfo=dt.UTC), "é", None])
+    '["2026-09-07T00:00:00Z","é",null]'
+    """
+    return str(msgspec.json.encode(value, enc_hook=str), "utf-8")

@@ -22,6 +22,7 @@ from appstream_frames.text import printable
 
 _PORTION: Final = 16 * 2**20  # bytes hashed at once
 _AT_WORK: Final = 3600.0  # seconds for which a file may belong to a writer at work
+_ASIDE: Final = 24 * _AT_WORK  # the same, of one in staging: a long drain may have no row for it for hours
 _SCHEMA: Final = pa.schema([(name, pa.string()) for name in ("id", "file", "problem", "detail")])
 
 
@@ -55,23 +56,24 @@ def verify(root: str | os.PathLike[str]) -> pd.DataFrame:
     True
     """
     store = open_store(root)
+    names = archive.ids(store)  # before the files: what is committed in between is whole, and not looked at
     found = {(file.folder, file.name): file for file in store.found()}
-    problems = [*_problems(store, found), *map(_orphan, _orphans(store, found))]
+    problems = [*_problems(store, names, found), *map(_orphan, _orphans(store, found))]
     return arrow.to_pandas(pa.Table.from_pylist(problems, schema=_SCHEMA))
 
 
 def repair(root: str | os.PathLike[str]) -> list[str]:
-    """Remove the orphans that are older than an hour; return where they lay."""
+    """Remove the orphans that are older than an hour, a day for those in staging; return where they lay."""
     store = open_store(root)
     found = {(file.folder, file.name): file for file in store.found()}
-    old = [file for file in _orphans(store, found) if file.age > _AT_WORK]
+    old = [file for file in _orphans(store, found) if not _is_young(file)]
     for file in old:
         store.remove(file)
     return [file.where for file in old]
 
 
-def _problems(store: Store, found: dict[tuple[str, str], Found]) -> Iterator[dict[str, Any]]:
-    for name in archive.ids(store):
+def _problems(store: Store, names: list[str], found: dict[tuple[str, str], Found]) -> Iterator[dict[str, Any]]:
+    for name in names:
         try:
             _, record = archive.commit_record(store, name)
         except SnapshotCorruptError as error:
@@ -95,16 +97,25 @@ def _sha256(store: Store, file: Found) -> str:
 
 
 def _orphans(store: Store, found: dict[tuple[str, str], Found]) -> list[Found]:
-    """Return the files that no commit record, whole or damaged, can belong to."""
+    """Return the files of ours that no commit record, whole or damaged, can belong to."""
     # read again: what was committed while we looked is no orphan
     committed = set(archive.ids(store))
-    return [file for (folder, name), file in found.items() if folder != "coverage" and name not in committed]
+    ours = [file for file in found.values() if _is_aside(file) or archive.is_id(file.name)]
+    return [file for file in ours if file.folder != "coverage" and file.name not in committed]
+
+
+def _is_aside(file: Found) -> bool:
+    return file.name.endswith(".tmp")
+
+
+def _is_young(file: Found) -> bool:
+    return file.age <= (_ASIDE if _is_aside(file) else _AT_WORK)
 
 
 def _orphan(file: Found) -> dict[str, Any]:
     hours = f"{file.age / 3600:.1f} hours old"
-    advice = "perhaps being written" if file.age <= _AT_WORK else "left behind; `verify --repair` removes it"
-    return _row("" if file.name.endswith(".tmp") else file.name, file.where, "orphan", f"{hours}, {advice}")
+    advice = "perhaps being written" if _is_young(file) else "left behind; `verify --repair` removes it"
+    return _row("" if _is_aside(file) else file.name, file.where, "orphan", f"{hours}, {advice}")
 
 
 def _row(name: str, where: str, problem: str, detail: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -68,6 +69,7 @@ def canonical(image: dict[str, Any]) -> str:
     return json.dumps(_pruned(_plain(image), _shape()), sort_keys=True)
 
 
+@cache
 def _shape() -> dict[str, Any]:
     shape: dict[str, Any] = {}
     for table in tables().values():

@@ -5,6 +5,7 @@ Made from the installed model by a seeded `random.Random`, so that ten thousand 
 
 from __future__ import annotations
 
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -42,6 +43,7 @@ def image(random: Random) -> dict[str, Any]:
     return made
 
 
+@cache
 def _tree(name: str) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for column in tables()[name].modelled:

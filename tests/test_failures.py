@@ -156,7 +156,7 @@ def test_no_secret_is_in_any_text(kind: str, named: bool) -> None:
         FaultServer(fault=fault, sts=None if named else fault) as server,
         pytest.raises(asf.AppStreamFramesError) as caught,
     ):
-        asf.drain(server.client(keys=CANARIES), account=ACCOUNT if named else None, timeout=0.7, progress=False)
+        asf.drain(server.client(keys=CANARIES), account=ACCOUNT if named else None, timeout=0.4, progress=False)
     texts = [str(caught.value), repr(caught.value), *traceback.format_exception(caught.value)]
     cause: BaseException | None = caught.value
     while cause is not None:

@@ -100,7 +100,7 @@ def test_a_page_that_stays_bad_fails_the_drain(kind: str, position: str, outcome
     assert (failure.target, failure.page) == (f"{ACCOUNT}/eu-west-1", at + 1)
     assert (failure.resume_token is None) == (at == 0)
     assert isinstance(failure.__cause__, BotoCoreError | ClientError | PageError | TimeoutError)
-    assert ended.took <= TIMEOUT + 0.5
+    assert ended.took <= TIMEOUT + 1.5  # the machine may be busy; a hang is longer
 
 
 @everywhere(BAD | SLOW)
@@ -236,9 +236,21 @@ def test_the_same_page_for_ever_is_an_error(size: int, missing: tuple[str, ...])
         ]
         return again
 
-    with FaultServer(answer=answer) as server, pytest.raises(asf.DrainError, match="no new image in 100 pages"):
+    with FaultServer(answer=answer) as server, pytest.raises(asf.DrainError, match="pages came again"):
         drain(server.client())
     assert len(server.requests) < 500
+
+
+def test_the_same_images_in_ever_new_orders_are_an_error() -> None:
+    """Nor does the order of its images make a page a new one."""
+    count = itertools.count()
+
+    def answer(_: Any) -> dict[str, object]:
+        number = next(count)
+        return page(sorted(range(25), key=lambda each: hash((each, number))), f"token-{number}")
+
+    with FaultServer(answer=answer) as server, pytest.raises(asf.DrainError, match="pages came again"):
+        drain(server.client())
 
 
 def test_empty_pages_in_between_are_no_end() -> None:
@@ -352,7 +364,7 @@ def test_no_image_at_all_is_a_complete_drain() -> None:
 def test_there_is_no_timeout_too_long(timeout: float) -> None:
     """Who wants to wait for ever can say so."""
     with FaultServer() as server:
-        assert len(drain(server.client(), timeout=timeout).images) == 9
+        assert len(drain(server.client(), account=None, timeout=timeout).images) == 9
 
 
 def test_a_slow_page_is_not_a_late_one() -> None:

@@ -90,7 +90,7 @@ def test_closed_sandbox_leaves_no_thread():
     before = threading.active_count()
     with sandbox() as running:
         running.client().describe_images()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_sandbox_listens_on_the_asked_port():
