@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab bench lock check catalogue notebooks clean
+.PHONY: help demo test torture lab bench lock check catalogue notebooks clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -11,7 +11,7 @@ demo: .venv/ready  ## The main job on the built-in sandbox: drain, snapshot, cha
 	$(BIN)/appstream-frames demo appstream-demo
 
 test: .venv/ready  ## All tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
 
 check: .venv/ready  ## Lint, format and types
 	$(BIN)/ruff check .
@@ -21,9 +21,14 @@ check: .venv/ready  ## Lint, format and types
 lab: .venv/ready  ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
+torture: .venv/ready  ## The long versions of the crash and damage tests
+	$(BIN)/python tests/torture.py
+
 bench: .venv/ready  ## Measure speed and memory as ratios, with an A/A control
 	$(BIN)/python tests/benchmarks/bench_drain.py
 	$(BIN)/python tests/benchmarks/bench_memory.py
+	$(BIN)/python tests/benchmarks/bench_storage.py
+	$(BIN)/python tests/benchmarks/bench_history.py
 
 notebooks: .venv/ready  ## Run the notebooks and keep their outputs
 	$(BIN)/python notebooks/run.py
@@ -34,6 +39,8 @@ catalogue: .venv/ready  ## Make the sandbox's catalogue again
 lock: .venv/ready  ## Resolve requirements.lock again, newest versions
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
 		--extra notebooks --group dev pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
+		--group spark --output-file requirements-spark.lock
 
 clean:  ## Remove what the other targets made
 	rm -rf .venv appstream-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

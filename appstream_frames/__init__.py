@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from appstream_frames.archive import list_snapshots, read_snapshot
+from appstream_frames.changes import diff
 from appstream_frames.drain import drain
 from appstream_frames.errors import (
     AccessError,
@@ -22,6 +23,7 @@ from appstream_frames.errors import (
     UnknownOutcomeError,
 )
 from appstream_frames.frames import Frames
+from appstream_frames.history import read_history, timeline, trend
 from appstream_frames.insights import agents, base_images
 from appstream_frames.model import columns
 from appstream_frames.snapshots import take_snapshot, write_snapshot
@@ -46,11 +48,15 @@ __all__ = [
     "base_images",
     "charts",
     "columns",
+    "diff",
     "drain",
     "list_snapshots",
+    "read_history",
     "read_snapshot",
     "sandbox",
     "take_snapshot",
+    "timeline",
+    "trend",
     "verify",
     "write_snapshot",
 ]

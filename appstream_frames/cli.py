@@ -18,6 +18,7 @@ import pandas as pd
 
 import appstream_frames as asf
 from appstream_frames import targets, upkeep
+from appstream_frames.ddl import ddl as statement
 from appstream_frames.text import printable
 
 COMPLETE: Final = 0
@@ -160,6 +161,14 @@ def verify(root: str, repair: bool, as_json: bool) -> None:
 def columns(table: str, as_json: bool) -> None:
     """Describe the columns of TABLE, in AWS's own words."""
     _show(asf.columns(table), as_json)
+
+
+@main.command()
+@click.argument("table", type=click.Choice(["images", "applications", "errors", "coverage"]))
+@click.argument("location", metavar="S3_ROOT")
+def ddl(table: str, location: str) -> None:
+    """Print the SQL with which Athena and Glue read TABLE of the archive at S3_ROOT."""
+    click.echo(statement(table, location))
 
 
 @main.command()

@@ -1,0 +1,124 @@
+"""Memory of a streamed snapshot at 10,000 and 1,000,000 images, and size of the files against pandas' own Parquet.
+
+Memory: pages are flattened and streamed into an archive in a fresh process, with no HTTP in between; the pages are the same
+bytes over and over under ever-new ARNs, with 2 applications an image (`--applications 12` takes six times as long). Size: the
+files of a snapshot against ``DataFrame.to_parquet()`` with its defaults, for every target of the sandbox, and for 1,000 images
+× 12 applications of the page server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import page_server
+import pyarrow as pa
+
+import appstream_frames as asf
+from appstream_frames import frames as arrow
+from appstream_frames import model
+from appstream_frames.flatten import Key, flatten
+from appstream_frames.frames import Frames
+from appstream_frames.store import open_store
+from appstream_frames.stream import Stream
+
+BATCH = 125
+NUMBER = b"0000000007"
+MEMORY, SIZE = 1.2, 0.65
+
+
+def key() -> Key:
+    """Return what the rows have in common."""
+    return Key(dt.datetime(2026, 11, 23, tzinfo=dt.UTC), page_server.ACCOUNT, "eu-west-1")
+
+
+def template(applications: int) -> bytes:
+    """Return an image whose name and ARN hold a number to replace."""
+    made = page_server.image(7)
+    made["Applications"] = made["Applications"][:applications]
+    names = {"Name": f"image-{NUMBER.decode()}", "Arn": f"arn:aws:appstream:eu-west-1:1:image/{NUMBER.decode()}"}
+    return json.dumps(made | names).encode()
+
+
+def streamed(images: int, applications: int) -> dict[str, float]:
+    """Stream so many images into an archive; return the process's peak in MB, and the seconds it took."""
+    page, began = template(applications), time.monotonic()
+    schemas = {name: model.tables()[name].schema for name in ("applications", "errors", "images")}
+    with tempfile.TemporaryDirectory() as root:
+        store, staged = open_store(root), []
+        with Stream(store, schemas, staged) as stream:
+            for start in range(0, images, BATCH):
+                numbers = range(start, min(start + BATCH, images))
+                stream.add(flatten([page.replace(NUMBER, b"%010d" % number) for number in numbers], key()))
+            stream.finish()
+        assert (stream.rows("images"), stream.rows("applications")) == (images, images * applications)
+        store.discard(staged)
+    return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "seconds": time.monotonic() - began}
+
+
+def memory(small: int, large: int, applications: int) -> bool:
+    """Print the peaks; tell whether their ratio is within its bound."""
+    seen = {}
+    for images in (small, large):
+        command = [sys.executable, __file__, "--stream", str(images), "--applications", str(applications)]
+        seen[images] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+        peak, took = seen[images]["peak"], seen[images]["seconds"]
+        print(f"{images:9,} images × {applications} applications: peak {peak:.0f} MB, {took:.0f} s")
+    ratio = seen[large]["peak"] / seen[small]["peak"]
+    print(f"memory: {ratio:.2f} × that of {small:,} images, bound {MEMORY}: {'kept' if ratio <= MEMORY else 'BROKEN'}")
+    return ratio <= MEMORY
+
+
+def sandbox() -> list[Frames]:
+    """Return the frames of every target of the sandbox."""
+    with asf.sandbox() as box:
+        where = [box.client(account, region) for account in box.accounts for region in box.regions]
+        return [asf.drain(client, progress=False) for client in where]
+
+
+def generated() -> list[Frames]:
+    """Return the frames of the page server's images."""
+    tables = flatten([json.dumps(page_server.image(number)).encode() for number in range(1000)], key())
+    coverage = {"snapshot": key().snapshot, "account": key().account, "region": key().region, "status": "complete"}
+    tables["coverage"] = pa.Table.from_pylist([coverage], schema=model.tables()["coverage"].schema)
+    return [Frames({name: arrow.to_pandas(table) for name, table in tables.items()})]
+
+
+def size(what: str, made: list[Frames]) -> bool:
+    """Print the bytes of snapshots against those of pandas; tell whether their ratio is within its bound."""
+    ours = theirs = 0
+    for frames in made:
+        with tempfile.TemporaryDirectory() as folder:
+            asf.write_snapshot(frames, Path(folder) / "ours")
+            ours += sum(path.stat().st_size for path in (Path(folder) / "ours").rglob("*.parquet"))
+            for name, table in frames.tables.items():
+                table.to_parquet(Path(folder) / f"{name}.parquet")
+                theirs += (Path(folder) / f"{name}.parquet").stat().st_size
+    verdict = "kept" if ours <= SIZE * theirs else "BROKEN"
+    print(f"size, {what}: {ours:,} bytes, pandas {theirs:,}: {ours / theirs:.2f}, bound {SIZE}: {verdict}")
+    return ours <= SIZE * theirs
+
+
+def main() -> int:
+    """Measure both; fail when a bound is broken."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--applications", type=int, default=2, help="applications of an image")
+    parser.add_argument("--images", type=int, default=1_000_000, help="images of the larger stream")
+    parser.add_argument("--stream", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.stream:
+        print(json.dumps(streamed(given.stream, given.applications)))
+        return 0
+    kept = [size("sandbox", sandbox()), size("1,000 images × 12 applications", generated())]
+    return int(not all([*kept, memory(10_000, given.images, given.applications)]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
