@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 import unicodedata
+import warnings
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 from pathlib import Path
@@ -17,7 +18,7 @@ import click
 import pandas as pd
 
 import appstream_frames as asf
-from appstream_frames import targets, upkeep
+from appstream_frames import dates, targets, upkeep
 from appstream_frames.ddl import ddl as statement
 from appstream_frames.text import printable
 
@@ -137,6 +138,57 @@ def ls(root: str, as_json: bool) -> None:
 @main.command()
 @click.argument("root")
 @click.option(
+    "--since", metavar="DATE", help="Compare with the newest snapshot up to this day; default: the last but one."
+)
+@click.option("--table", type=click.Choice(["images", "applications", "errors"]), default="images", show_default=True)
+@_json
+def diff(root: str, since: str | None, table: str, as_json: bool) -> None:
+    """Show what changed under ROOT, up to its newest snapshot.
+
+    Exit codes: 0 everything was compared, 3 some targets were not (standard error says which).
+    """
+    before, after = _two(asf.list_snapshots(root), since)
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always", UserWarning)
+        changes = asf.diff(asf.read_snapshot(root, before), asf.read_snapshot(root, after), table)
+    for note in noted:
+        click.echo(f"Note: {printable(note.message, 2000)}", err=True)
+    _show(changes if as_json else _readable(changes), as_json, empty=f"Nothing changed between {before} and {after}.")
+    click.get_current_context().exit(PARTIAL if noted else COMPLETE)
+
+
+def _readable(changes: pd.DataFrame) -> pd.DataFrame:
+    """Return what a person needs of changes: no ARNs, no target when there is one, values only where a column changed."""
+    shown = changes.drop(columns=["arn", "image_arn"], errors="ignore")
+    for key in ("account", "region"):
+        shown = shown.drop(columns=key) if shown[key].nunique() <= 1 else shown
+    changed = shown["change"] == "changed"
+    cells = {
+        name: shown[name].where(changed).map(lambda value: printable(value, 48), na_action="ignore")
+        for name in ("before", "after")
+    }
+    return shown.assign(**cells)
+
+
+def _two(listed: pd.DataFrame, since: str | None) -> tuple[str, str]:
+    """Return the ids of the snapshots to compare."""
+    if len(listed) < 2:
+        raise asf.SnapshotNotFoundError(
+            f"A comparison needs two snapshots, and there are {len(listed)}. Take another one."
+        )
+    earlier = listed.iloc[:-1]
+    if since is not None:
+        day = dates.days(pd.Series([since], dtype=object))[0]
+        if day is None:
+            raise asf.RequestError(f"--since {since!r} is no day; expected one such as 2026-11-16.")
+        upto = earlier[earlier["snapshot"].dt.date <= day]
+        earlier = upto if len(upto) else earlier.iloc[:1]
+    return str(earlier["id"].iloc[-1]), str(listed["id"].iloc[-1])
+
+
+@main.command()
+@click.argument("root")
+@click.option(
     "--repair", is_flag=True, help="Remove what a crash left behind, if it is older than an hour; nothing else."
 )
 @_json
@@ -225,7 +277,7 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, pd.Timestamp):
         return f"{value:%Y-%m-%d %H:%M:%S}Z"
-    return f"{value:,}" if isinstance(value, Integral) else printable(value, 100)
+    return f"{value:,}" if isinstance(value, Integral) else printable(value, 240)
 
 
 def _width(text: str) -> int:

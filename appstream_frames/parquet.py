@@ -15,15 +15,34 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-WRITING: Final = {
-    "compression": "zstd",
-    "compression_level": 1,  # 0.57 of snappy's size for 1.09 of its time
-    "write_page_checksum": True,
-}
 _MAGIC: Final = b"PAR1"
 
 #: Gives the bytes of a file from a start, so many.
 Read = Callable[[int, int], bytes]
+
+
+#: Types that Parquet gives back as they were, without a copy of the schema (and of its metadata) beside its own.
+_PLAIN: Final = {pa.string(), pa.bool_(), pa.int64(), pa.float64(), pa.timestamp("us", "UTC")}
+
+
+def writing(schema: pa.Schema, keys: Iterable[str]) -> dict[str, Any]:
+    """Return the options for writing a table; only of its keys are least and greatest value kept, for readers to skip by."""
+    return {
+        "compression": "zstd",
+        "compression_level": 3,  # 0.98 of level 1 for 1.1 of its time; from 4 on the time doubles
+        "write_page_checksum": True,
+        "write_statistics": [name for name in keys if name in schema.names],
+        "store_schema": not set(schema.types) <= _PLAIN,
+    }
+
+
+def write(table: pa.Table, sink: Any, keys: Iterable[str]) -> None:
+    """Write a table and its schema's metadata, once."""
+    options = writing(table.schema, keys)
+    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+        writer.write_table(table)
+        if not options["store_schema"]:  # which is what would hold them
+            writer.add_key_value_metadata(table.schema.metadata or {})
 
 
 class DamageError(ValueError):

@@ -18,7 +18,6 @@ from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from appstream_frames import archive, model, parquet
@@ -219,7 +218,7 @@ def _in_order(tables: Iterable[str]) -> list[str]:
 
 def _stage(store: Store, folder: str, table: pa.Table, staged: list[Staged]) -> dict[str, Any]:
     with store.stage(folder, staged) as sink:
-        pq.write_table(table, sink, **parquet.WRITING)
+        parquet.write(table, sink, [key.name for key in model.tables()[folder].keys])
     return _recorded(staged[-1], table.num_rows)
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from appstream_frames import parquet
+from appstream_frames import model, parquet
 from appstream_frames.staging import Staged, Store
 
 _GROUP: Final = 32_768  # rows held before a row group is written
@@ -112,7 +112,8 @@ class Stream:
 
 @contextmanager
 def _grouped(store: Store, name: str, schema: pa.Schema, staged: list[Staged]) -> Iterator[_Groups]:
-    with store.stage(name, staged) as sink, pq.ParquetWriter(sink, schema, **parquet.WRITING) as writer:
+    options = parquet.writing(schema, [key.name for key in model.tables()[name].keys])
+    with store.stage(name, staged) as sink, pq.ParquetWriter(sink, schema, **options) as writer:
         groups = _Groups(writer)
         yield groups
         groups.flush()

@@ -126,3 +126,75 @@ def test_sandbox_prints_an_environment_that_works(root: Path) -> None:
 def test_sandbox_stops_by_itself() -> None:
     """Nobody has to remember to stop it."""
     assert run("sandbox", "--minutes", "0.001").returncode == 0
+
+
+@pytest.fixture
+def weeks(root: Path) -> Path:
+    """Return an archive of three weeks of the sandbox."""
+    for week in ("2026-11-09", "2026-11-16", "2026-11-23"):
+        with asf.sandbox(at=week) as box:
+            asf.write_snapshot(asf.drain(box.client(), type="PRIVATE").relabel(week), root)
+    return root
+
+
+def test_diff_compares_with_the_snapshot_before(weeks: Path) -> None:
+    """Without a date, the last two snapshots are compared."""
+    said = json.loads(run("diff", str(weeks), "--json").stdout)
+    ids = asf.list_snapshots(weeks)["id"]
+    expected = asf.diff(asf.read_snapshot(weeks, ids.iloc[1]), asf.read_snapshot(weeks, ids.iloc[2]))
+    assert [row["change"] for row in said] == expected["change"].to_list()
+
+
+def test_diff_since_goes_further_back(weeks: Path) -> None:
+    """A date chooses the newest snapshot up to it."""
+    one, two = (
+        json.loads(run("diff", str(weeks), "--json", *since).stdout) for since in ((), ("--since", "2026-11-10"))
+    )
+    assert len(two) > len(one) > 0
+
+
+def test_diff_of_one_snapshot_says_what_it_needs(frames: asf.Frames, root: Path) -> None:
+    """One snapshot cannot be compared."""
+    asf.write_snapshot(frames, root)
+    done = run("diff", str(root))
+    assert (done.returncode, "needs two snapshots" in done.stderr) == (1, True)
+
+
+def test_diff_of_what_cannot_be_compared_exits_with_3(box: asf.sandbox, root: Path) -> None:
+    """A limited drain is not compared, and standard error says so."""
+    for options in ({}, {"max_items": 2}):
+        asf.write_snapshot(asf.drain(box.client(), **options), root)
+    done = run("diff", str(root))
+    assert (done.returncode, "limited" in done.stderr) == (3, True)
+
+
+def test_verify_finds_a_whole_archive_whole(weeks: Path) -> None:
+    """Nothing wrong is exit code 0."""
+    assert run("verify", str(weeks)).returncode == 0
+
+
+def test_verify_of_damage_exits_with_1(weeks: Path) -> None:
+    """Damage is a failure, and the file is named."""
+    path = next((weeks / "images").iterdir())
+    path.write_bytes(b"damage")
+    done = run("verify", str(weeks))
+    assert (done.returncode, path.name in done.stdout) == (1, True)
+
+
+def test_verify_of_leftovers_exits_with_3(weeks: Path) -> None:
+    """What a crash left is no damage."""
+    (weeks / "images" / "20260101T000000.000000Z-abcdef.parquet").write_bytes(b"half")
+    assert run("verify", str(weeks)).returncode == 3
+
+
+def test_repair_removes_what_is_old(weeks: Path) -> None:
+    """After the repair the archive is whole."""
+    path = weeks / "images" / "20260101T000000.000000Z-abcdef.parquet"
+    path.write_bytes(b"half")
+    os.utime(path, (0, 0))
+    assert (run("verify", str(weeks), "--repair").returncode, path.exists()) == (0, False)
+
+
+def test_ddl_prints_a_statement() -> None:
+    """The SQL names the table's folder."""
+    assert "LOCATION 's3://bucket/archive/images/'" in run("ddl", "images", "s3://bucket/archive").stdout
