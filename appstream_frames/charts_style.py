@@ -23,26 +23,33 @@ from appstream_frames.text import printable
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart: blues are up to date, orange calls for action
 FOLLOWS, NEWEST, RECENT, OLD, UNKNOWN = "#0072B2", "#56B4E9", "#999999", "#D55E00", "none"
+BEHIND = "#E69F00"
 
 FEWEST_ROWS, OWN_ROWS, MOST_ROWS = 6, 16, 24
 _TEXT, _TITLE, _NOTE = 9.0, 11.0, 7.5  # points, as are all lengths below
 _LEADING = 1.25
-_GAP = 8.0
-_HEAD = 2 * _TITLE * _LEADING + _GAP
+GAP = 8.0
+_HEAD = 2 * _TITLE * _LEADING + GAP
 _ROW, _DOUBLE_ROW, _TALLEST_ROW = 15.0, 23.0, 34.0
 _WIDE = 6.1 * 72
 _OWN_WIDTH = 8.0  # inches
-_PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # `$` in a stranger's words is no mathematics
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # `$` in a stranger's words is no mathematics
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One row of a bar chart: what it is, how many, its colour, and whether its label is bold."""
+    """One row of a bar chart: what it is, how many, its colour, whether its label is bold, other words for how many."""
 
     label: str
     count: int
     colour: str
     marked: bool = False
+    words: str = ""
+
+    @property
+    def value(self) -> str:
+        """What stands at the end of the bar."""
+        return self.words or f"{self.count:,}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +98,27 @@ def draw_bars(ax: Axes | None, bars: Sequence[Bar], title: str, note: str) -> Ax
     Axes
         The Axes drawn into.
     """
-    ax = _canvas(ax, len(bars))
+    ax, space, size = ruled(ax, len(bars), title, note)
+    _rows(ax, bars, space, size)
+    return ax
+
+
+def ruled(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, Room, float]:
+    """Set an Axes out in rows 0, 1 … from the top, between finding and note; return it, its room and the size of text."""
+    ax = _canvas(ax, rows)
     space = room(ax)
     head = _headline(ax, title, space)
-    row = max(1.0, min(_TALLEST_ROW, (space.height - head) / len(bars)))
+    row = max(1.0, min(_TALLEST_ROW, (space.height - head) / rows))
     top = -0.5 - head / row
     ax.set_ylim(top + space.height / row, top)
-    _rows(ax, bars, space, size=max(5.0, min(_TEXT, row * 0.62) if space.beside else min(_TEXT - 1, row * 0.4)))
-    ax.set_xlabel(fit(note, space.width, _NOTE), loc="left", fontsize=_NOTE, labelpad=2, alpha=0.75, **_PLAIN)
-    return ax
+    ax.set_xlabel(fit(note, space.width, _NOTE), loc="left", fontsize=_NOTE, labelpad=2, alpha=0.75, **PLAIN)
+    return ax, space, max(5.0, min(_TEXT, row * 0.62) if space.beside else min(_TEXT - 1, row * 0.4))
 
 
 def draw_nothing(ax: Axes | None, message: str) -> Axes:
     """Say in an Axes, or in a figure of our own, that there is nothing to draw."""
     ax = _canvas(ax, 0)
-    ax.text(0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", alpha=0.75, **_PLAIN)
+    ax.text(0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", alpha=0.75, **PLAIN)
     return ax
 
 
@@ -128,9 +141,9 @@ def _bare(ax: Axes) -> None:
 def _headline(ax: Axes, title: str, space: Room) -> float:
     size = _TITLE if space.beside else _TITLE - 1
     lines = wrap(title, space.width, size, "bold")
-    style: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "linespacing": _LEADING, **_PLAIN}
+    style: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "linespacing": _LEADING, **PLAIN}
     ax.set_title("\n".join(lines), y=1.0, pad=0, va="top", **style)
-    return len(lines) * size * _LEADING + _GAP
+    return len(lines) * size * _LEADING + GAP
 
 
 def _rows(ax: Axes, bars: Sequence[Bar], space: Room, size: float) -> None:
@@ -138,18 +151,18 @@ def _rows(ax: Axes, bars: Sequence[Bar], space: Room, size: float) -> None:
     most = space.width * (0.62 if space.beside else 1)
     # bold labels are the point of the chart: rather than cut one, make all text a little smaller
     needed = max(
-        (_width(bar.label, size, weight) for bar, weight in zip(bars, weights, strict=True) if bar.marked), default=0
+        (measure(bar.label, size, weight) for bar, weight in zip(bars, weights, strict=True) if bar.marked), default=0
     )
     size *= max(0.8, min(1.0, 0.98 * most / max(1.0, needed)))
-    tail = max(_width(f"{bar.count:,}", size) for bar in bars) + _GAP
+    tail = max(measure(bar.value, size) for bar in bars) + GAP
     labels = [fit(bar.label, most, size, weight) for bar, weight in zip(bars, weights, strict=True)]
-    start = _GAP + max(_width(label, size, weight) for label, weight in zip(labels, weights, strict=True))
+    start = GAP + max(measure(label, size, weight) for label, weight in zip(labels, weights, strict=True))
     _scale(ax, max(bar.count for bar in bars), start if space.beside else 0.0, tail, space.width)
     lower, upper, height = (0.0, 0.0, 0.62) if space.beside else (0.26, -0.2, 0.32)
     _bars(ax, bars, lower, height)
     for row, (bar, label, weight) in enumerate(zip(bars, labels, weights, strict=True)):
-        _label(ax, row + upper, label, fontsize=size, fontweight=weight)
-        _count(ax, row + lower, bar.count, fontsize=size)
+        write(ax, row + upper, label, fontsize=size, fontweight=weight)
+        _value(ax, row + lower, bar, fontsize=size)
 
 
 def _scale(ax: Axes, largest: int, start: float, tail: float, width: float) -> None:
@@ -171,15 +184,16 @@ def _bars(ax: Axes, bars: Sequence[Bar], offset: float, height: float) -> None:
     )
 
 
-def _label(ax: Axes, row: float, text: str, **font: Any) -> None:
+def write(ax: Axes, row: float, text: str, **font: Any) -> None:
+    """Write a label at the left of a row."""
     # not tick labels: Axes that share an axis would draw those again, and read `$` in them as mathematics
     place = blended_transform_factory(ax.transAxes, ax.transData)
-    ax.text(0, row, text, transform=place, va="center_baseline", **_PLAIN, **font)
+    ax.text(0, row, text, transform=place, va="center_baseline", **PLAIN, **font)
 
 
-def _count(ax: Axes, row: float, count: int, **font: Any) -> None:
-    style: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", **_PLAIN, **font}
-    ax.annotate(f"{count:,}", (count, row), (_GAP / 2, 0), **style)
+def _value(ax: Axes, row: float, bar: Bar, **font: Any) -> None:
+    style: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", **PLAIN, **font}
+    ax.annotate(bar.value, (bar.count, row), (GAP / 2, 0), **style)
 
 
 def share(part: int, whole: int, verb: str) -> str:
@@ -192,11 +206,12 @@ def share(part: int, whole: int, verb: str) -> str:
     >>> share(2000, 2000, "run"), share(1, 1, "run")
     ('All 2,000 images run', 'The only image runs')
     """
+    does = "is" if verb == "are" else f"{verb}s"
     if part == whole:
-        return f"All {whole:,} images {verb}" if whole > 1 else f"The only image {verb}s"
+        return f"All {whole:,} images {verb}" if whole > 1 else f"The only image {does}"
     if part == 0:
-        return f"No image {verb}s"
-    return f"{part:,} of {whole:,} images {verb}{'s' if part == 1 else ''}"
+        return f"No image {does}"
+    return f"{part:,} of {whole:,} images {does if part == 1 else verb}"
 
 
 def age(days: int) -> str:
@@ -233,9 +248,9 @@ def fit(text: str, points: float, size: float, weight: str = "normal") -> str:
     >>> fit("short", 200, 9), fit("W" * 99, 40, 9)
     ('short', 'WWW…')
     """
-    if _width(text, size, weight) <= points:
+    if measure(text, size, weight) <= points:
         return text
-    while text and _width(text + "…", size, weight) > points:
+    while text and measure(text + "…", size, weight) > points:
         text = text[:-1]
     return text + "…"
 
@@ -251,14 +266,15 @@ def wrap(text: str, points: float, size: float, weight: str = "normal") -> list[
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and _width(longer, size, weight) <= points:
+        if lines and measure(longer, size, weight) <= points:
             lines[-1] = longer
         else:
             lines.append(word)
     return lines
 
 
-def _width(text: str, size: float, weight: str = "normal") -> float:
+def measure(text: str, size: float, weight: str = "normal") -> float:
+    """Return the width of a text in points, on the safe side."""
     # backends round each glyph to whole pixels, so what is drawn may be a little wider than what is measured
     font = FontProperties(size=size, weight=weight)
     width: float = text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]

@@ -6,6 +6,7 @@ kept to notice that; when it happened (it hardly ever does), the staged files ar
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -42,7 +43,7 @@ class Stream:
         self.batches = 0
         self._counts: dict[str, list[int]] = {name: [] for name in schemas}  # rows of each batch
         self._groups: dict[str, _Groups] = {}
-        self._hashes: list[Any] = []  # of the identity of every image
+        self._hashes = array("Q")  # of the identity of every image, in one block: many small ones would fragment memory
 
     def __enter__(self) -> Stream:
         files = [(name, self.schemas[name]) for name in reversed(self.schemas)]  # they are finished last in, first out
@@ -60,7 +61,8 @@ class Stream:
             self._groups[name].add(batch[name])
             self._counts[name].append(batch[name].num_rows)
         keys = batch["images"].select(_IDENTITY).to_pandas()
-        self._hashes.append(np.where(keys["arn"].isna(), 0, pd.util.hash_pandas_object(keys, index=False)))
+        hashes = pd.util.hash_pandas_object(keys, index=False).to_numpy(np.uint64)
+        self._hashes.frombytes(np.where(keys["arn"].isna(), np.uint64(0), hashes).tobytes())
         self.batches += 1
 
     def rows(self, table: str, first: int = 0, last: int | None = None) -> int:
@@ -78,7 +80,7 @@ class Stream:
 
     def _replaced(self) -> dict[int, list[str]]:
         """Return, by batch, the ARNs of images that came again in a later one."""
-        hashes = np.concatenate(self._hashes) if self._hashes else np.zeros(0)
+        hashes = np.frombuffer(self._hashes, np.uint64)
         values, counts = np.unique(hashes[hashes != 0], return_counts=True)
         suspects = np.flatnonzero(np.isin(hashes, values[counts > 1]))
         last: dict[tuple[str, ...], int] = {}

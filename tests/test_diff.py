@@ -133,6 +133,22 @@ def test_a_moment_of_creation_that_got_known_is_no_rebuild() -> None:
     ]
 
 
+@pytest.mark.parametrize("noise", [{"icon_url": "https://i.example/2.png"}, {"position": 3}])
+def test_noise_is_no_change(noise: dict[str, Any]) -> None:
+    """An icon's URL is made anew, and a place in a list says nothing of the application."""
+    key = {name: one()["images"][0][name] for name in ("snapshot", "account", "region")}
+    app = key | {"image_arn": "a", "image_name": "a", "position": 0, "name": "x", "icon_url": "https://i.example/1.png"}
+    assert told(*(one() | {"applications": [row]} for row in (app, app | noise)), "applications") == []
+
+
+def test_the_order_of_a_map_is_no_change() -> None:
+    """A JSON object says the same in any order of its members."""
+    key = {name: one()["images"][0][name] for name in ("snapshot", "account", "region")}
+    app = key | {"image_arn": "a", "image_name": "a", "position": 0, "name": "x"}
+    orders = {"a": "1", "b": None}, {"b": None, "a": "1"}
+    assert told(*(one() | {"applications": [app | {"metadata": order}]} for order in orders), "applications") == []
+
+
 def test_a_column_of_one_side_is_no_change() -> None:
     """When AWS adds a member, not every image has changed."""
     before, after = frames_of(one()), frames_of(one(description="text"))

@@ -292,6 +292,11 @@ def test_a_rebuilt_image_has_generations(root: Path) -> None:
     assert seen[["generations", "snapshots"]].to_numpy().tolist() == [[2, 3]]
 
 
+def test_an_image_of_unknown_creation_is_one_generation(root: Path) -> None:
+    """AWS need not send the moment."""
+    assert timeline(written(root, one(created_time=None)))["generations"].to_list() == [1]
+
+
 def test_a_target_written_twice_counts_once(root: Path) -> None:
     """The same moment filed again is the same look."""
     written(written(root, one()), one())

@@ -33,11 +33,12 @@ def worlds(draw: st.DrawFn, week: int = 0, *, sound: bool = False) -> World:
     for account, region in TARGETS:
         key = {"snapshot": moment, "account": account, "region": region}
         if sound or draw(st.integers(0, 9)):
-            status = "complete" if sound else draw(st.sampled_from(["complete"] * 4 + ["denied", "limited"]))
-            request = "{}" if sound else draw(st.sampled_from(["{}"] * 5 + list(ASKED)))
+            status = "complete" if sound else draw(st.sampled_from(["complete"] * 8 + ["denied", "limited"]))
+            request = "{}" if sound else draw(st.sampled_from(["{}"] * 9 + list(ASKED)))
             world["coverage"].append(key | {"status": status, "request": request})
-            for label in draw(st.sets(st.sampled_from("abc"))):
-                _add(draw, world, key, label)
+            for label in "abc":
+                if draw(st.integers(0, 3)):
+                    _add(draw, world, key, label)
     return {name: draw(st.permutations(rows)) for name, rows in world.items()}
 
 
