@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any, Final
-
-import pandas as pd
 
 from appstream_frames import dates, reference
 
@@ -72,14 +71,17 @@ def _newer(known: Base | None, other: Base) -> bool:
 
 def retired(base: Base, today: date) -> str | None:
     """Return why AWS lists a base image no more, if so."""
-    for row in reference.retired_bases().itertuples():
-        of_it = all(
-            pd.isna(rule) or rule == own for rule, own in ((row.family_type, base.kind), (row.family_os, base.os))
-        )
-        due = pd.isna(row.retired_on) or row.retired_on <= today
-        if of_it and due and (pd.isna(row.released_before) or base.released < row.released_before):
-            return str(row.reason)
+    for kind, os, on, before, reason in _retirements():
+        of_it = kind in (None, base.kind) and os in (None, base.os)
+        if of_it and (on is None or on <= today) and (before is None or base.released < before):
+            return reason
     return None
+
+
+@cache
+def _retirements() -> list[tuple[str | None, str | None, date | None, date | None, str]]:
+    table = reference.retired_bases().astype(object)
+    return [tuple(row) for row in table.where(table.notna(), None).to_numpy().tolist()]
 
 
 def is_public(arn: str) -> bool:

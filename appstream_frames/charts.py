@@ -17,8 +17,10 @@ from matplotlib.axes import Axes
 
 from appstream_frames import charts_style as style
 from appstream_frames import dates, reference
+from appstream_frames.charts_answers import agents, base_images
 from appstream_frames.charts_style import Bar
 
+__all__ = ["agent_versions", "agents", "base_image_releases", "base_images"]
 _ANY = ""  # the one family of agents, which AWS releases for all platforms alike
 _UNKNOWN_FAMILY = "platform unknown"
 _FAMILIES = {

@@ -1,6 +1,6 @@
 """Batches of tables into staged Parquet files, holding no more than a row group of each in memory.
 
-An image that AWS sends again in a later batch replaces the earlier row, which may be on disk by then. Eight bytes an image are
+An image that AWS sends again in a later batch replaces the earlier row, which may be on disk by then. Four bytes an image are
 kept to notice that; when it happened (it hardly ever does), the staged files are written once more without the replaced rows.
 """
 
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from appstream_frames import model, parquet
 from appstream_frames.staging import Staged, Store
 
-_GROUP: Final = 32_768  # rows held before a row group is written
+_GROUP: Final = 8_192  # rows held before a row group is written
 _IDENTITY: Final = ["account", "region", "arn"]
 
 
@@ -43,7 +43,7 @@ class Stream:
         self.batches = 0
         self._counts: dict[str, list[int]] = {name: [] for name in schemas}  # rows of each batch
         self._groups: dict[str, _Groups] = {}
-        self._hashes = array("Q")  # of the identity of every image, in one block: many small ones would fragment memory
+        self._hashes = array("I")  # of the identity of every image; 0 without an ARN; two may clash
 
     def __enter__(self) -> Stream:
         files = [(name, self.schemas[name]) for name in reversed(self.schemas)]  # they are finished last in, first out
@@ -61,8 +61,8 @@ class Stream:
             self._groups[name].add(batch[name])
             self._counts[name].append(batch[name].num_rows)
         keys = batch["images"].select(_IDENTITY).to_pandas()
-        hashes = pd.util.hash_pandas_object(keys, index=False).to_numpy(np.uint64)
-        self._hashes.frombytes(np.where(keys["arn"].isna(), np.uint64(0), hashes).tobytes())
+        hashes = pd.util.hash_pandas_object(keys, index=False).to_numpy(np.uint64) >> np.uint64(32)
+        self._hashes.extend(np.where(keys["arn"].isna(), 0, np.maximum(hashes, 1)).tolist())
         self.batches += 1
 
     def rows(self, table: str, first: int = 0, last: int | None = None) -> int:
@@ -80,9 +80,10 @@ class Stream:
 
     def _replaced(self) -> dict[int, list[str]]:
         """Return, by batch, the ARNs of images that came again in a later one."""
-        hashes = np.frombuffer(self._hashes, np.uint64)
-        values, counts = np.unique(hashes[hashes != 0], return_counts=True)
-        suspects = np.flatnonzero(np.isin(hashes, values[counts > 1]))
+        hashes = np.asarray(self._hashes)
+        ordered = np.sort(hashes)
+        again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        suspects = np.flatnonzero(np.isin(hashes, again[again != 0])) if len(again) else again
         last: dict[tuple[str, ...], int] = {}
         replaced: dict[int, list[str]] = {}
         ends = np.cumsum(self._counts["images"]).tolist()
@@ -126,26 +127,35 @@ class _Groups:
 
     def __init__(self, writer: Any) -> None:
         self._writer = writer
-        self._held: list[pa.Table] = []
+        self._held: list[pa.Buffer] = []
         self._rows = 0
 
     def add(self, table: pa.Table) -> None:
-        self._held.append(table)
+        self._held.append(_packed(table))
         self._rows += table.num_rows
         if self._rows >= _GROUP:
             self.flush()
 
     def flush(self) -> None:
         if self._rows:
-            self._writer.write_table(pa.concat_tables(self._held), row_group_size=self._rows)
+            held = [pa.ipc.open_stream(packed).read_all() for packed in self._held]
+            self._writer.write_table(pa.concat_tables(held), row_group_size=self._rows)
         self._held, self._rows = [], 0
+
+
+def _packed(table: pa.Table) -> pa.Buffer:
+    """Return a table in one block: held in its hundreds of small ones, it would fragment memory more and more."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue()
 
 
 class _Rows:
     """Reads a file's rows in portions of any size."""
 
     def __init__(self, file: Any) -> None:
-        self._batches, self._table = file.iter_batches(), file.schema_arrow.empty_table()
+        self._batches, self._table = file.iter_batches(_GROUP), file.schema_arrow.empty_table()
 
     def take(self, rows: int) -> pa.Table:
         while self._table.num_rows < rows:

@@ -262,6 +262,21 @@ def test_sixteen_writers_of_one_root(tmp_path: Path) -> None:
     assert torture.leftovers(tmp_path) == []
 
 
+def test_a_staging_folder_that_another_writer_tidies_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between making the folder and opening a file in it, another writer may have removed it as empty."""
+    staging, removed = local.LocalStore._staging, []
+
+    def tidied(store: local.LocalStore) -> Path:
+        folder = staging(store)
+        if len(removed) < 3:
+            removed.append(folder.rmdir())
+        return folder
+
+    monkeypatch.setattr(local.LocalStore, "_staging", tidied)
+    asf.write_snapshot(marked("new"), tmp_path)
+    assert states(tmp_path) == ["new"]
+
+
 def test_a_commit_while_verify_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot committed between the two looks of verify is neither missing nor an orphan."""
     asf.write_snapshot(marked("old"), tmp_path)

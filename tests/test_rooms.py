@@ -39,12 +39,13 @@ ORDER = (
         "bases",
         "insights",
         "charts_style",
+        "charts_answers",
         "charts",
     ),
     *("catalogue", "loopback", "sandbox", "__init__", "cli", "__main__"),
 )
 AWS = {"targets", "pages", "wire", "sandbox", "loopback", "model"}
-PURE = {"flatten", "fit", "charts", "charts_style", "frames"}
+PURE = {"flatten", "fit", "charts", "charts_style", "charts_answers", "frames", "changes", "history", "insights", "ddl"}
 IO = {"os", "io", "pathlib", "socket", "shutil", "tempfile", "urllib", "subprocess", "boto3", "botocore"}
 LONGEST = 300
 

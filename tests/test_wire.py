@@ -231,7 +231,9 @@ def test_a_hidden_reader_is_found_again(server: FaultServer) -> None:
     assert frames.coverage["retries"].item() == 1
 
 
-@pytest.mark.parametrize("content", [b"[]", b'"oh"', b'{"__type": 5}', b"\xff", b"[" * 20_000, gzip.compress(b"{}", mtime=0)])
+@pytest.mark.parametrize(
+    "content", [b"[]", b'"oh"', b'{"__type": 5}', b"\xff", b"[" * 20_000, gzip.compress(b"{}", mtime=0)]
+)
 def test_an_odd_refusal_is_still_a_refusal(content: bytes, server: FaultServer) -> None:
     """An error reply that would make botocore's parser stumble is one clear error with its HTTP status."""
     server.fault = body(content, status="418 I'm a teapot")

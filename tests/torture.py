@@ -282,7 +282,7 @@ def write_some(root: str, first: str, count: int) -> list[str]:
     names = []
     for number in range(count):
         names.append(asf.write_snapshot(marked(f"{first}-{number}"), root))
-        if number % 5 == 0:
+        if number % 10 == 0 and first == "0":  # one of them is enough: it reads the whole archive
             problems = set(asf.verify(root)["problem"])
             assert problems <= {"orphan"}, problems
     return names

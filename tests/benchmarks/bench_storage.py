@@ -1,9 +1,9 @@
 """Memory of a streamed snapshot at 10,000 and 1,000,000 images, and size of the files against pandas' own Parquet.
 
 Memory: pages are flattened and streamed into an archive in a fresh process, with no HTTP in between; the pages are the same
-bytes over and over under ever-new ARNs, with 2 applications an image (`--applications 12` takes six times as long). Size: the
-files of a snapshot against ``DataFrame.to_parquet()`` with its defaults, for the sandbox's twelve targets together, and for 1,000 images
-× 12 applications of the page server.
+bytes over and over under ever-new ARNs, with 2 applications an image (`--applications 12` takes longer accordingly). Size: the
+files of a snapshot against ``DataFrame.to_parquet()`` with its defaults, for the sandbox's twelve targets together, and for
+1,000 images × 12 applications of the page server.
 """
 
 from __future__ import annotations

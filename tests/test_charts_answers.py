@@ -1,0 +1,337 @@
+"""What the charts of answers draw, read back from the Axes: bars, boxes, words, and the room they take."""
+
+from __future__ import annotations
+
+import time
+from io import BytesIO
+from itertools import combinations
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+import appstream_frames as asf
+from appstream_frames import charts, charts_style
+from appstream_frames.errors import RequestError
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+CHARTS = [charts.agents, charts.base_images]
+ANSWERS: dict[object, pd.DataFrame] = {}
+SIZES = [(4, 3), (6.4, 4.8), (14, 5), None]
+HOSTILE = [
+    r"$\frac{",
+    "$$",
+    "\x1b[31mred",
+    "\u202egnp.exe",
+    "\ud800lone",
+    "nul\0nul",
+    "W" * 20_000,
+    "<script>alert(1)</script>",
+    "\U0001f600 今日",
+    "z\u0300\u0301\u0489" * 9,
+    "two\nlines",
+    "",
+]
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def fleet(frames: asf.Frames) -> pd.DataFrame:
+    """Return 2,000 images, of which each is one of the sandbox's."""
+    images = frames.images
+    return pd.concat([images] * (2000 // len(images) + 1), ignore_index=True).head(2000)
+
+
+def answer_of(chart: object, images: pd.DataFrame) -> pd.DataFrame:
+    """Return the answer about the first images of the fleet; it is worked out once."""
+    key = (chart, len(images))
+    if key not in ANSWERS:
+        ANSWERS[key] = (asf.agents if chart is charts.agents else asf.base_images)(images, today="2026-11-23")
+    return ANSWERS[key]
+
+
+def answer(*rows: tuple[str | None, str, int | None], age: int = 0) -> pd.DataFrame:
+    """Return what both charts read: name or family, verdict, days behind; the newest base is `age` days old."""
+    names, verdicts, days = zip(*rows, strict=True)
+    behind = pd.array(days, dtype="Int64")
+    texts, words = (pd.Series(column, dtype=object) for column in (names, verdicts))
+    table = {"name": texts, "family": texts, "verdict": words, "days_behind": behind, "age_days": behind + age}
+    return pd.DataFrame(table)
+
+
+def on(size: tuple[float, float] | None) -> Axes | None:
+    return None if size is None else Figure(figsize=size).subplots()
+
+
+def words(ax: Axes) -> list[str]:
+    return [text.get_text() for text in ax.texts]
+
+
+def bars(ax: Axes) -> list[tuple[str, str, float]]:
+    """Read label, words at the end, and length of each bar."""
+    texts = words(ax)
+    lengths = [bar.get_width() for bar in ax.containers[0].patches]
+    return list(zip(texts[::2], texts[1::2], lengths, strict=True))
+
+
+def boxes(ax: Axes) -> list[Text]:
+    return [text for text in ax.texts if text.get_bbox_patch()]
+
+
+def title(ax: Axes) -> str:
+    return ax.get_title().replace("\n", " ")
+
+
+def many(count: int, verdict: str = "behind") -> pd.DataFrame:
+    return answer(*((f"image-{n}", verdict, n + 1) for n in range(count)))
+
+
+# --- agents
+
+
+def test_agents_stand_worst_first():
+    """Known bad agents come first, then the ones furthest behind; lengths are days."""
+    ax = charts.agents(answer(("a", "behind", 5), ("b", "behind", 900), ("c", "known_bad", 70)))
+    assert bars(ax) == [("c", "70 days · known bad", 70), ("b", "900 days", 900), ("a", "5 days", 5)]
+
+
+def test_agents_colour_is_the_verdict():
+    """Each verdict has the colour that the note explains."""
+    ax = charts.agents(answer(("a", "known_bad", 9), ("b", "behind", 5), ("c", "latest", None)))
+    drawn = [bar.get_facecolor() for bar in ax.containers[0].patches]
+    assert drawn == [mpl.colors.to_rgba(c) for c in (charts_style.OLD, charts_style.BEHIND, charts_style.FOLLOWS)]
+    assert ax.get_xlabel() == "red: known bad · orange: behind"
+
+
+def test_agents_not_behind_have_rows_at_zero():
+    """Images that follow or are pinned to the newest, and unknown ones, are counted in words at 0."""
+    ax = charts.agents(
+        answer(("a", "latest", None), ("b", "current", 0), ("c", "latest", None), ("d", "unknown", None))
+    )
+    assert bars(ax) == [
+        ("1 pinned to the newest", "not behind", 0),
+        ("2 follow AWS's newest", "not behind", 0),
+        ("1 unknown", "days not known", 0),
+    ]
+
+
+def test_agents_beyond_top_share_a_bar():
+    """One bar stands for all others, as long as the longest of them, and counts them."""
+    assert bars(charts.agents(many(60), top=3))[2:] == [
+        ("image-57", "58 days", 58),
+        ("57 others behind", "up to 57 days", 57),
+    ]
+
+
+def test_agents_known_bad_among_the_others_are_counted():
+    """A known bad agent that has no bar of its own is still named."""
+    ax = charts.agents(many(3, "known_bad"), top=1)
+    assert bars(ax)[-1][0] == "2 others behind, 2 known bad"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_agents_add_up(fleet, size):
+    """The bars of single images and the counts of the other rows make up all images."""
+    rows = [label for label, _, _ in bars(charts.agents(answer_of(charts.agents, fleet), on(size)))]
+    shared = [
+        row for row in rows if any(word in row for word in ("others behind", "pinned to", "follow AWS", " unknown"))
+    ]
+    assert len(rows) - len(shared) + sum(int(row.split()[0].replace(",", "")) for row in shared) == 2000
+
+
+def test_agents_days_not_known_is_said():
+    """An agent that is behind by an unknown number of days is drawn and says so."""
+    assert bars(charts.agents(answer(("a", "behind", None)))) == [("a", "days not known", 0)]
+
+
+def test_agents_of_several_regions_name_them():
+    """Where the frame has several regions, a label says which."""
+    ax = charts.agents(many(2).assign(region=["eu-west-1", "us-east-1"], account="1"))
+    assert [label for label, _, _ in bars(ax)] == ["image-1 · us-east-1", "image-0 · eu-west-1"]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "finding"),
+    [
+        (["behind", "known_bad", "latest"], "2 of 3 images are behind AWS's newest agent; 1 known bad"),
+        (["behind", "latest", "unknown"], "1 of 3 images is behind AWS's newest agent; 1 unknown"),
+        (["latest", "current"], "No image is behind AWS's newest agent"),
+        (["behind", "behind"], "All 2 images are behind AWS's newest agent"),
+        (["unknown", "a stranger's"], "No agent is known"),
+    ],
+)
+def test_agents_title_is_the_finding(verdicts, finding):
+    """The title counts who is behind, who is on a bad agent, and what is not known."""
+    assert title(charts.agents(answer(*(("a", verdict, 9) for verdict in verdicts)))) == finding
+
+
+# --- base images
+
+
+def test_bases_have_a_box_per_release():
+    """Each release of a family is a box with its count, older ones to the left."""
+    ax = charts.base_images(answer(*[("F", "behind", 500)] * 3, ("F", "current", 0), ("F", "retired", 900), age=50))
+    assert [box.get_text() for box in boxes(ax)] == ["1", "3", "1"]
+    assert [box.get_position()[0] for box in boxes(ax)] == sorted(box.get_position()[0] for box in boxes(ax))
+
+
+def test_bases_stand_at_their_age():
+    """A base of half the greatest age stands half way between the oldest and today."""
+    ax = charts.base_images(answer(("F", "retired", 800), ("F", "behind", 400), ("F", "current", 0)))
+    old, middle, new = (box.get_position()[0] for box in boxes(ax))
+    assert middle == pytest.approx((old + new) / 2)
+
+
+def test_bases_newest_is_outlined():
+    """The box that holds AWS's newest release has a black edge, and no other has."""
+    ax = charts.base_images(answer(("F", "behind", 400), ("F", "current", 0), age=84))
+    edges = [box.get_bbox_patch().get_edgecolor() == mpl.colors.to_rgba("black") for box in boxes(ax)]
+    assert edges == [False, True]
+
+
+def test_bases_newest_is_marked_without_images():
+    """AWS's newest release that no image stands on is a black line at its age."""
+    ax = charts.base_images(answer(("F", "behind", 400), ("F", "behind", 300), age=100))
+    line = next(line for line in ax.lines if line.get_color() == "black")
+    old, new = (box.get_position()[0] for box in boxes(ax))
+    assert line.get_xdata()[0] - new == pytest.approx(3 * (new - old))
+
+
+def test_bases_close_releases_share_a_box():
+    """Releases too close to be drawn apart are one box with all of their images, in the worst one's colour."""
+    ax = charts.base_images(
+        answer(("F", "retired", 3000), ("F", "retired", 1), ("F", "behind", 1), ("F", "current", 0))
+    )
+    assert [box.get_text() for box in boxes(ax)] == ["1", "3"]
+    assert boxes(ax)[1].get_bbox_patch().get_facecolor() == mpl.colors.to_rgba(charts_style.OLD)
+
+
+def test_bases_families_stand_by_number_of_images():
+    """The family with most images is on top, images without a family have a row, the rest share one."""
+    rows = [("A", "behind", 9)] * 2 + [(None, "unknown", None)] * 3 + [("B", "current", 0), ("C", "current", 0)]
+    assert words(charts.base_images(answer(*rows), top=2))[:3] == ["base unknown · 3", "A · 2", "2 others · 2"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_bases_add_up(fleet, size):
+    """Rows count all images, boxes all whose base has an age."""
+    table = answer_of(charts.base_images, fleet)
+    ax = charts.base_images(table, on(size))
+    labels = [text for text in words(ax) if " · " in text]
+    assert sum(int(label.rsplit(" · ")[-1].replace(",", "")) for label in labels) == 2000
+    assert sum(int(box.get_text().replace(",", "")) for box in boxes(ax)) == table["age_days"].notna().sum()
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "finding"),
+    [
+        (["behind", "retired", "current"], "2 of 3 images stand on an outdated base; 1 on one that AWS retired"),
+        (["current", "unknown"], "No image stands on an outdated base; 1 unknown"),
+        (["unknown"], "No base is known"),
+    ],
+)
+def test_bases_title_is_the_finding(verdicts, finding):
+    """The title counts outdated bases, retired ones and what is not known."""
+    assert title(charts.base_images(answer(*(("F", verdict, 9) for verdict in verdicts)))) == finding
+
+
+# --- both
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("count", [1, 60, 2000])
+def test_nothing_overlaps(chart, size, count, fleet):
+    """All text lies within the figure, and none over another or over a bar."""
+    ax = chart(answer_of(chart, fleet.head(count)), on(size))
+    canvas = FigureCanvasAgg(ax.figure)
+    canvas.draw()
+    texts = [text for text in ax.findobj(Text) if text.get_text() and text.get_visible()]
+    boxed = [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts]
+    figure = ax.figure.bbox
+    assert [n for n, box in boxed if box.x0 < 0 or box.y0 < 0 or box.x1 > figure.x1 or box.y1 > figure.y1] == []
+    patches = [bar for container in ax.containers for bar in container.patches]
+    boxed += [(f"bar {n}", bar.get_window_extent()) for n, bar in enumerate(patches)]
+    assert [(a, b) for (a, one), (b, other) in combinations(boxed, 2) if _overlap(one, other)] == []
+
+
+def _overlap(one, other, slack: float = 1.0) -> bool:
+    return (
+        min(one.x1, other.x1) - max(one.x0, other.x0) > slack and min(one.y1, other.y1) - max(one.y0, other.y0) > slack
+    )
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_nothing_to_draw_is_said(chart, frames):
+    """An empty answer is a chart that says so."""
+    assert words(chart(answer_of(chart, frames.images.head(0)))) == ["Nothing to draw"]
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_is_drawn(kind, text):
+    """Each payload, as name, family, verdict and region, can be saved as a picture."""
+    table = answer((text, "behind", 9), ("b", text, 3)).assign(region=pd.Series([text, "b"], dtype=object))
+    for chart in CHARTS:
+        buffer = BytesIO()
+        chart(table).figure.savefig(buffer, format=kind)
+        assert buffer.getvalue()
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+@pytest.mark.parametrize("column", ["verdict", "days_behind"])
+def test_missing_column_is_named(chart, column):
+    """The error names the column and the function whose result to pass."""
+    with pytest.raises(RequestError, match=rf"'{column}'.*pass what asf\.{chart.__name__}\(images\) gives"):
+        chart(many(3).drop(columns=column))
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_other_than_a_frame_is_refused(chart):
+    """A list is not a frame."""
+    with pytest.raises(RequestError, match="got a list"):
+        chart([])
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+@pytest.mark.parametrize("top", [0, -1, 2.5, "5", None])
+def test_top_is_a_positive_number(chart, top):
+    """A top that is no whole number from 1 on is refused."""
+    with pytest.raises(RequestError, match="expected a whole number"):
+        chart(many(3), top=top)
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_frame_is_not_mutated(chart):
+    """The answer is the same after as before, its index of duplicates too."""
+    table = many(12).set_index(pd.Index([7] * 12))
+    before = table.copy(deep=True)
+    chart(table)
+    pd.testing.assert_frame_equal(table, before)
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_draws_into_the_given_axes_only(chart):
+    """With ax=, that Axes is returned and no figure is made."""
+    ax = on((6, 4))
+    assert chart(many(12), ax) is ax
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_two_thousand_images_are_quick(chart, fleet):
+    """A chart of 2,000 images takes at most three seconds."""
+    table, start = answer_of(chart, fleet), time.perf_counter()
+    chart(table)
+    assert time.perf_counter() - start < 3
