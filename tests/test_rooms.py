@@ -45,7 +45,7 @@ ORDER = (
     *("catalogue", "loopback", "sandbox", "__init__", "cli", "__main__"),
 )
 AWS = {"targets", "pages", "wire", "sandbox", "loopback", "model"}
-PURE = {"flatten", "fit", "charts", "charts_style", "charts_answers", "frames", "changes", "history", "insights", "ddl"}
+PURE = {"flatten", "fit", "charts", "charts_style", "charts_answers", "frames", "changes", "insights", "ddl"}
 IO = {"os", "io", "pathlib", "socket", "shutil", "tempfile", "urllib", "subprocess", "boto3", "botocore"}
 LONGEST = 300
 
