@@ -100,7 +100,7 @@ def test_a_page_that_stays_bad_fails_the_drain(kind: str, position: str, outcome
     assert (failure.target, failure.page) == (f"{ACCOUNT}/eu-west-1", at + 1)
     assert (failure.resume_token is None) == (at == 0)
     assert isinstance(failure.__cause__, BotoCoreError | ClientError | PageError | TimeoutError)
-    assert ended.took <= TIMEOUT + 1.5  # the machine may be busy; a hang is longer
+    assert ended.took <= TIMEOUT + 4  # sixteen at once on a busy machine; alone it is a few hundredths
 
 
 @everywhere(BAD | SLOW)
