@@ -83,7 +83,9 @@ class Stream:
         hashes = np.asarray(self._hashes)
         ordered = np.sort(hashes)
         again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-        suspects = np.flatnonzero(np.isin(hashes, again[again != 0])) if len(again) else again
+        suspects = (
+            pc.indices_nonzero(pc.is_in(pa.array(hashes), pa.array(again[again != 0]))).to_numpy().astype(np.int64)
+        )
         last: dict[tuple[str, ...], int] = {}
         replaced: dict[int, list[str]] = {}
         ends = np.cumsum(self._counts["images"]).tolist()
@@ -98,7 +100,7 @@ class Stream:
             return
         images = next(file for file in self.staged if file.folder == "images")
         start = 0
-        for group in pq.ParquetFile(images.path).iter_batches(columns=_IDENTITY):
+        for group in pq.ParquetFile(images.path).iter_batches(_GROUP, columns=_IDENTITY):
             wanted = rows[(rows >= start) & (rows < start + group.num_rows)] - start
             yield from (tuple(row.values()) for row in group.take(pa.array(wanted)).to_pylist())
             start += group.num_rows
@@ -127,28 +129,20 @@ class _Groups:
 
     def __init__(self, writer: Any) -> None:
         self._writer = writer
-        self._held: list[pa.Buffer] = []
+        self._held: list[pa.Table] = []
         self._rows = 0
 
     def add(self, table: pa.Table) -> None:
-        self._held.append(_packed(table))
+        if table.num_rows:  # or a drain of a million images without errors would hold thousands of empty tables
+            self._held.append(table)
         self._rows += table.num_rows
         if self._rows >= _GROUP:
             self.flush()
 
     def flush(self) -> None:
         if self._rows:
-            held = [pa.ipc.open_stream(packed).read_all() for packed in self._held]
-            self._writer.write_table(pa.concat_tables(held), row_group_size=self._rows)
+            self._writer.write_table(pa.concat_tables(self._held), row_group_size=self._rows)
         self._held, self._rows = [], 0
-
-
-def _packed(table: pa.Table) -> pa.Buffer:
-    """Return a table in one block: held in its hundreds of small ones, it would fragment memory more and more."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return sink.getvalue()
 
 
 class _Rows:
