@@ -135,13 +135,17 @@ class Drain:
 
     def __iter__(self) -> Generator[dict[str, pa.Table], None, None]:
         images: list[bytes] = []
-        for page in self._pages:
-            self._note(page)
-            self._sizes.append(len(page.images))
-            images += page.images
-            if len(images) >= _BATCH:
-                yield self._flatten(images)
-                images = []
+        try:
+            for page in self._pages:
+                self._note(page)
+                self._sizes.append(len(page.images))
+                images += page.images
+                if len(images) >= _BATCH:
+                    yield self._flatten(images)
+                    images = []
+        except DrainError:
+            yield self._flatten(images)  # proven pages, which the resume token has passed
+            raise
         yield self._flatten(images)
         if self.request.starting_token or self.resume_token:
             self.status = "limited"

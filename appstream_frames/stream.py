@@ -1,6 +1,6 @@
 """Batches of tables into staged Parquet files, holding no more than a row group of each in memory.
 
-An image that AWS sends again in a later batch replaces the earlier row, which may be on disk by then. Four bytes an image are
+An image that AWS sends again in a later batch replaces the earlier row, which may be on disk by then. Eight bytes an image are
 kept to notice that; when it happened (it hardly ever does), the staged files are written once more without the replaced rows.
 """
 
@@ -43,7 +43,7 @@ class Stream:
         self.batches = 0
         self._counts: dict[str, list[int]] = {name: [] for name in schemas}  # rows of each batch
         self._groups: dict[str, _Groups] = {}
-        self._hashes = array("I")  # of the identity of every image; 0 without an ARN; two may clash
+        self._hashes = array("Q")  # of the identity of every image; 0 without an ARN; two may clash
 
     def __enter__(self) -> Stream:
         files = [(name, self.schemas[name]) for name in reversed(self.schemas)]  # they are finished last in, first out
@@ -61,8 +61,8 @@ class Stream:
             self._groups[name].add(batch[name])
             self._counts[name].append(batch[name].num_rows)
         keys = batch["images"].select(_IDENTITY).to_pandas()
-        hashes = pd.util.hash_pandas_object(keys, index=False).to_numpy(np.uint64) >> np.uint64(32)
-        self._hashes.extend(np.where(keys["arn"].isna(), 0, np.maximum(hashes, 1)).tolist())
+        hashes = pd.util.hash_pandas_object(keys, index=False).to_numpy(np.uint64)
+        self._hashes.frombytes(np.where(keys["arn"].isna(), np.uint64(0), np.maximum(hashes, 1)).tobytes())
         self.batches += 1
 
     def rows(self, table: str, first: int = 0, last: int | None = None) -> int:
@@ -81,11 +81,8 @@ class Stream:
     def _replaced(self) -> dict[int, list[str]]:
         """Return, by batch, the ARNs of images that came again in a later one."""
         hashes = np.asarray(self._hashes)
-        ordered = np.sort(hashes)
-        again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-        suspects = (
-            pc.indices_nonzero(pc.is_in(pa.array(hashes), pa.array(again[again != 0]))).to_numpy().astype(np.int64)
-        )
+        again = _repeated(hashes)
+        suspects = np.flatnonzero(np.isin(hashes, again[again != 0])) if again.any() else again
         last: dict[tuple[str, ...], int] = {}
         replaced: dict[int, list[str]] = {}
         ends = np.cumsum(self._counts["images"]).tolist()
@@ -113,6 +110,13 @@ class Stream:
                 kept = _without(source.take(count), replaced.get(batch, []))
                 groups.add(kept)
                 self._counts[name][batch] = kept.num_rows
+
+
+def _repeated(hashes: Any) -> Any:
+    """Return the values that come more than once; sorted a sixteenth at a time, to need little memory beside."""
+    low = hashes.view(np.uint8)[:: hashes.itemsize] % 16
+    parts = (np.sort(hashes[low == part]) for part in range(16))
+    return np.concatenate([np.unique(part[1:][part[1:] == part[:-1]]) for part in parts])
 
 
 @contextmanager
