@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import io
 import json
 import os
 import re
@@ -30,6 +29,7 @@ FORMAT: Final = 1
 RECORD: Final = b"appstream_frames"  # the key of the commit record in the metadata of a coverage file
 _ID: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{6}")
 _CORRUPT: Final = "Restore the file from a copy, or read another snapshot; nothing of this one is given out."
+_LARGE: Final = 16 * 2**20  # bytes from which reading with several threads is worth it
 _COUNTS: Final = ("targets", "complete", "images", "applications", "errors", "bytes")
 
 
@@ -165,7 +165,9 @@ def proven_columns(store: Store, folder: str, name: str, expected: dict[str, Any
 
 
 def _parsed(content: bytes) -> pa.Table:
-    return pq.read_table(io.BytesIO(content), page_checksum_verification=True)
+    # a process that ends right after a small file was read can be aborted by the threads that Arrow had started for it
+    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, pre_buffer=False)
+    return file.read(use_threads=len(content) > _LARGE)
 
 
 def completed(table: pa.Table, name: str) -> pa.Table:

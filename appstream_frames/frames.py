@@ -151,7 +151,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     """
     made = {}
     for name in table.schema.names:
-        made[name] = table.column(name).to_pandas(types_mapper=_dtype)
+        made[name] = table.column(name).to_pandas(types_mapper=_dtype, use_threads=False)
         table = table.drop_columns([name])
     return pd.DataFrame(made, copy=False)
 

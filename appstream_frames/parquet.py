@@ -93,7 +93,9 @@ def read_columns(read: Read, expected: dict[str, Any], names: list[str]) -> pa.T
         if _sha256(chunk for _, chunk in chunks) != expected["columns"][name]:
             raise DamageError(f"the column {name} is not the one that was written")
         parts.update(chunks)
-    return pq.ParquetFile(_Parts(parts, expected["bytes"]), metadata=metadata, pre_buffer=False).read(held)
+    return pq.ParquetFile(_Parts(parts, expected["bytes"]), metadata=metadata, pre_buffer=False).read(
+        held, use_threads=False
+    )
 
 
 def _metadata(footer: bytes) -> Any:
