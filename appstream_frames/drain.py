@@ -144,6 +144,7 @@ class Drain:
                     yield self._flatten(images)
                     images = []
         except DrainError:
+            self._sizes = []  # given up already: nothing is left to check
             yield self._flatten(images)  # proven pages, which the resume token has passed
             raise
         yield self._flatten(images)
