@@ -76,13 +76,13 @@ class Pages:
         self._token = request.next_token  # AWS's own, inside the resume token
 
     def __iter__(self) -> Generator[Page, None, None]:
-        """Yield each page; while it is being used the next one is already asked for."""
+        """Yield each page, asked for when it is wanted."""
         with wire.strict(self._client):
             caller = _Caller(self._pages())
             try:
                 while (page := self._wait(caller)) is not None:
-                    caller.ask()
                     yield page
+                    caller.ask()  # not sooner: two busy threads would fight for one interpreter
             finally:
                 caller.abandon()
 
