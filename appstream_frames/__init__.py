@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from appstream_frames.archive import list_snapshots, read_snapshot
 from appstream_frames.changes import diff
-from appstream_frames.drain import drain
+from appstream_frames.drain import drain, drain_targets
 from appstream_frames.errors import (
     AccessError,
     AppStreamFramesError,
@@ -20,13 +20,16 @@ from appstream_frames.errors import (
     SnapshotCorruptError,
     SnapshotNotFoundError,
     StorageError,
+    TargetsError,
     UnknownOutcomeError,
 )
 from appstream_frames.frames import Frames
 from appstream_frames.history import read_history, timeline, trend
 from appstream_frames.insights import agents, base_images
 from appstream_frames.model import columns
+from appstream_frames.report import report
 from appstream_frames.snapshots import take_snapshot, write_snapshot
+from appstream_frames.targets import Target, targets
 from appstream_frames.upkeep import verify
 
 if TYPE_CHECKING:
@@ -43,6 +46,8 @@ __all__ = [
     "SnapshotCorruptError",
     "SnapshotNotFoundError",
     "StorageError",
+    "Target",
+    "TargetsError",
     "UnknownOutcomeError",
     "agents",
     "base_images",
@@ -50,11 +55,14 @@ __all__ = [
     "columns",
     "diff",
     "drain",
+    "drain_targets",
     "list_snapshots",
     "read_history",
     "read_snapshot",
+    "report",
     "sandbox",
     "take_snapshot",
+    "targets",
     "timeline",
     "trend",
     "verify",

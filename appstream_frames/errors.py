@@ -7,6 +7,7 @@
     ├── DrainError (RuntimeError)             a target was not read to a proven end
     │   ├── AccessError (PermissionError)     credentials missing, expired or refused; access denied
     │   └── EndpointError (ConnectionError)   no AppStream endpoint answered for the region
+    ├── TargetsError (ExceptionGroup)         some of many targets failed; the others are in its `frames`
     ├── StorageError (OSError)                the archive's storage refused, or could not be reached
     │   └── UnknownOutcomeError               the last upload got no answer: committed or not, it is not known
     ├── SnapshotNotFoundError (LookupError)   no such snapshot under the root
@@ -16,6 +17,9 @@ Every message says what was seen, what was expected, and what to do now. This mo
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 
 class AppStreamFramesError(Exception):
@@ -67,6 +71,26 @@ class AccessError(DrainError, PermissionError):
 
 class EndpointError(DrainError, ConnectionError):
     """No AppStream endpoint could be reached for the region."""
+
+
+class TargetsError(AppStreamFramesError, ExceptionGroup[DrainError]):
+    """Some of many targets were not read; raised only on demand, when everything else is in.
+
+    Attributes
+    ----------
+    exceptions : tuple of DrainError
+        One per failed target.
+    frames : Frames
+        All that was read, with the failures in its ``coverage``.
+    """
+
+    frames: Any = None
+
+    def derive(self, excs: Sequence[DrainError]) -> TargetsError:  # type: ignore[override]  # ours hold DrainErrors only
+        """Return a part of the group, with the same frames."""
+        part = TargetsError(self.message, excs)
+        part.frames = self.frames
+        return part
 
 
 class StorageError(AppStreamFramesError, OSError):

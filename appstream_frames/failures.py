@@ -7,7 +7,8 @@ Nothing here decides when to try again; `pages` does, by asking whether a failur
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ _CREDENTIALS: Final = frozenset(
     "InvalidSignatureException SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken AuthFailure "
     "MissingAuthenticationTokenException InvalidToken NotAuthorized".split()
 )
+_UNRECOGNIZED: Final = frozenset({"UnrecognizedClientException", "InvalidClientTokenId"})
 _DENIED: Final = frozenset("AccessDenied AccessDeniedException UnauthorizedOperation UnauthorizedException".split())
 _REGION: Final = frozenset("OptInRequired RegionDisabledException".split())
 _REQUEST: Final = frozenset(
@@ -40,11 +42,15 @@ _WIRE_FAULTS: Final = frozenset("HTTPClientError IncompleteReadError ResponsePar
 _SECRETS: Final = re.compile(
     r"(?i)(?<=x-amz-security-token)\W+\S+|(?<=signature=)[^\s&,]+|(?<=credential=)[^\s&,]+|\b(?:AKIA|ASIA)\w{8,}"
 )
+_NAMED: Final = 5
 _ACCOUNT: Final = "Try again, or pass the account yourself: account='012345678901'."
 _ALLOW = (
     'Allow "appstream:DescribeImages" on Resource "*" in the role\'s policy; a service control policy may deny it too.'
 )
 _REFRESH = "Sign in again (`aws sso login`) or renew the credentials. A region that is not enabled answers so too."
+_UNREACHABLE_ADVICE = "Check the region's spelling, that it has AppStream, and the network or proxy."
+_NETWORK = "No endpoint of any region answered, so it is this machine's network, proxy or name service. Try again."
+_DISABLED = "STS accepts these credentials, so it is the region: enable it for the account, or leave it out."
 _MIDWAY = "AWS refused in the middle what it had accepted at the start, say a NextToken that expired. Begin again."
 
 
@@ -55,11 +61,13 @@ class Where:
     target: str
     page: int  # 0: before the first, when STS is asked for the account
     resume_token: str | None
+    before: str = "GetCallerIdentity"  # what is done before the first page
+    advice: str = _ACCOUNT  # when that is denied or fails
 
     @property
     def step(self) -> str:
         """What was being done, in AWS's words."""
-        return f"page {self.page} of DescribeImages" if self.page else "GetCallerIdentity"
+        return f"page {self.page} of DescribeImages" if self.page else self.before
 
 
 def code_of(error: BaseException) -> str:
@@ -122,7 +130,7 @@ def explain(
     if kind is RequestError and where.page > 1:  # the parameters were right for the pages before
         kind, advice = DrainError, _MIDWAY
     if not where.page and status in {"denied", "failed"}:
-        advice = _ACCOUNT
+        advice = where.advice
     words = seen(error, asked) + (f"; {late}" if late not in (None, error) else "")
     message = f"{where.target}, {where.step}: {words}. {advice}"
     if kind is RequestError:
@@ -151,11 +159,7 @@ def _verdict(error: BaseException) -> tuple[Any, str, str]:
     if code in _REQUEST or _is_a(error, {"ParamValidationError"}):
         return RequestError, "failed", "Correct names, arns, type, page_size or starting_token; nothing was read."
     if _is_a(error, _UNREACHABLE):
-        return (
-            EndpointError,
-            "no_endpoint",
-            "Check the region's spelling, that it has AppStream, and the network or proxy.",
-        )
+        return EndpointError, "no_endpoint", _UNREACHABLE_ADVICE
     if is_throttle(error):
         return (
             DrainError,
@@ -169,6 +173,59 @@ def _verdict(error: BaseException) -> tuple[Any, str, str]:
         "failed",
         "Expected a whole page. Nothing of this target is returned as if it were complete; try again.",
     )
+
+
+def reconsidered(failures: Sequence[DrainError | None], accounts: Sequence[str | None]) -> list[DrainError | None]:
+    """Return the failures of many targets in the light of each other.
+
+    Credentials that STS accepts and one region refuses are those of a region that is not enabled; refused in every one of
+    several regions, they are bad. An endpoint that does not answer is the region's fault; when none answers, the network's.
+    """
+    everywhere = len(failures) > 1 and all(f is not None and f.status == "no_endpoint" for f in failures)
+    regions = Counter(accounts)
+    refused = Counter(account for failure, account in zip(failures, accounts, strict=True) if _is_refused(failure))
+    found: list[DrainError | None] = []
+    for failure, account in zip(failures, accounts, strict=True):
+        if failure is None:
+            found.append(None)
+        elif everywhere:
+            found.append(_retold(failure, "failed", _UNREACHABLE_ADVICE, _NETWORK))
+        elif _is_refused(failure) and (regions[account] == 1 or refused[account] < regions[account]):
+            found.append(_retold(failure, "region_disabled", _REFRESH, _DISABLED))
+        else:
+            found.append(failure)
+    return found
+
+
+def summary(failed: Sequence[tuple[str, DrainError]], targets: int) -> str:
+    """Return one line that says which targets failed, and why."""
+    named = [
+        f"{name} {error.status} ({printable(error.code or type(error).__name__, 60)})"
+        for name, error in failed[:_NAMED]
+    ]
+    more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+    return (
+        f"{len(failed)} of {targets} targets failed: {', '.join(named)}{more}. "
+        "See frames.coverage; drain frames.failed_targets again."
+    )
+
+
+def _is_refused(failure: DrainError | None) -> bool:
+    """Tell whether AppStream refused credentials that STS accepted."""
+    return failure is not None and failure.page > 0 and failure.code in _UNRECOGNIZED
+
+
+def _retold(failure: DrainError, status: str, old: str, new: str) -> DrainError:
+    told = type(failure)(
+        str(failure).removesuffix(old) + new,
+        target=failure.target,
+        page=failure.page,
+        resume_token=failure.resume_token,
+        status=status,
+        code=failure.code,
+    )
+    told.__cause__ = failure.__cause__
+    return told
 
 
 def _hushed(text: str) -> str:

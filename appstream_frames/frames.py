@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from appstream_frames import model
 from appstream_frames.errors import RequestError
+from appstream_frames.joining import Part, merged
 from appstream_frames.text import printable
 
 _STRING: Final = pd.StringDtype("pyarrow", na_value=np.nan)
@@ -36,6 +37,8 @@ class Frames:
         `columns` describes each column.
     resume_token : str or None
         Give it to `drain` as ``starting_token=`` to read on from where `max_items` cut; None at the end.
+    targets : sequence of Target
+        What was drained, a target per row of ``coverage``; empty when that is not known, say of frames read from files.
 
     Examples
     --------
@@ -48,6 +51,7 @@ class Frames:
 
     tables: Mapping[str, pd.DataFrame]
     resume_token: str | None = None
+    targets: Sequence[Any] = ()
 
     @property
     def images(self) -> pd.DataFrame:
@@ -78,6 +82,47 @@ class Frames:
     def incomplete(self) -> pd.DataFrame:
         """The rows of `coverage` that are not ``complete``."""
         return self.coverage[self.coverage["status"] != "complete"]
+
+    @property
+    def failed_targets(self) -> list[Any]:
+        """The targets that failed, to be drained again by `drain_targets`; empty when targets are not known."""
+        if not self.targets:
+            return []
+        statuses = zip(self.targets, self.coverage["status"], strict=True)
+        return [target for target, status in statuses if status not in ("complete", "limited")]
+
+    def merge(self, *others: Frames) -> Frames:
+        """Return these frames with the targets of later ones in place of their own, or added.
+
+        A target that failed later does not replace one that was read. All rows carry the moment of these frames; when each
+        target was read stays in ``coverage``.
+
+        Parameters
+        ----------
+        *others : Frames
+            Say of ``drain_targets(frames.failed_targets)``.
+
+        Returns
+        -------
+        Frames
+            New frames, the targets in the order in which they first came.
+
+        Raises
+        ------
+        RequestError
+            When a target that was read twice was asked different things.
+
+        Examples
+        --------
+        >>> import appstream_frames as asf
+        >>> with asf.sandbox() as sandbox:
+        ...     first, second = (asf.drain(sandbox.client(region=name)) for name in sandbox.regions[:2])
+        >>> len(first.merge(second).images) == len(first.images) + len(second.images)
+        True
+        """
+        parts = [Part(frames.tables, frames.targets) for frames in (self, *others)]
+        tables, targets = merged(parts)
+        return Frames(tables, self.resume_token if len(tables["coverage"]) == 1 else None, targets)
 
     def relabel(self, moment: str | dt.datetime) -> Frames:
         """Return the same frames as if taken at another moment, say to file what was drained earlier elsewhere.

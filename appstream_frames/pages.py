@@ -1,22 +1,17 @@
 """One target's pages, in order, each proven whole, to a proven end.
 
 boto3's own paginator signs, retries, counts `max_items` and makes resume tokens; `wire` proves each reply. A page that could
-not be proven is asked for again with a *new* paginator that starts at the last proven token. The calls run in a thread of
-their own, because only so can a reply that drips a byte a second be abandoned in time. Images stay undecoded.
+not be proven is asked for again with a *new* paginator that starts at the last proven token. Images stay undecoded.
 """
 
 from __future__ import annotations
 
-import contextvars
-import ctypes
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 from botocore.paginate import TokenEncoder
 
@@ -27,7 +22,6 @@ _ATTEMPTS: Final = 6  # of one page, throttles not counted: those are asked agai
 _LONGEST_PAUSE: Final = 8.0
 _EMPTY_PAGES: Final = 100
 _GRACE: Final = 0.1
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,12 +36,8 @@ class EndlessError(Exception):
     """A chain of pages that would never end."""
 
 
-class _Abandoned(BaseException):
-    """Raised inside the calling thread when nobody waits for its page any more."""
-
-
 class Pages:
-    """The pages of one drain; iterate once.
+    """The pages of one drain: iterate `proven` once.
 
     Attributes
     ----------
@@ -75,29 +65,23 @@ class Pages:
         self.resume_token = request.starting_token
         self._token = request.next_token  # AWS's own, inside the resume token
 
-    def __iter__(self) -> Generator[Page, None, None]:
-        """Yield each page, asked for when it is wanted."""
-        with wire.strict(self._client):
-            caller = _Caller(self._pages())
-            try:
-                while (page := self._wait(caller)) is not None:
-                    yield page
-                    caller.ask()  # not sooner: two busy threads would fight for one interpreter
-            finally:
-                caller.abandon()
-
-    def _wait(self, caller: _Caller[Page]) -> Page | None:
-        try:
-            return caller.answer(self._timeout)
-        except Empty:
-            late = TimeoutError(f"no whole page within {self._timeout:g} s")
-            raise self._explained(self._last or late, late) from (self._last or late)
+    def late(self) -> Exception:
+        """Return the error of a page that did not come in time."""
+        late = TimeoutError(f"no whole page within {self._timeout:g} s")
+        error = self._explained(self._last or late, late)
+        error.__cause__ = self._last or late
+        return error
 
     def _explained(self, error: Exception, late: Exception | None = None) -> Exception:
         where = failures.Where(self._target, self.read + 1, self.resume_token)
         return failures.explain(error, where, self._asked, late)
 
-    def _pages(self) -> Iterator[Page]:
+    def proven(self) -> Generator[Page, None, None]:
+        """Yield each page; what takes time happens here, in the caller's thread."""
+        with wire.strict(self._client):
+            yield from self._proven()
+
+    def _proven(self) -> Generator[Page, None, None]:
         while (found := self._page()) is not None:
             page, token = found
             self.read += 1
@@ -165,70 +149,3 @@ class Pages:
 
     def _endless(self, seen: str) -> Exception:
         return self._explained(EndlessError(seen))
-
-
-def in_time(call: Callable[[], T], timeout: float) -> T:
-    """Return what a call returns, or raise what it raises; give it up when it takes more than `timeout` seconds.
-
-    Raises
-    ------
-    TimeoutError
-        When the time is up.
-    """
-    caller = _Caller(call() for _ in range(1))
-    try:
-        return caller.answer(min(timeout, threading.TIMEOUT_MAX))  # type: ignore[return-value]  # the one answer there is
-    except Empty:
-        raise TimeoutError(f"no answer within {timeout:g} s") from None
-    finally:
-        caller.abandon()
-
-
-class _Caller(Generic[T]):
-    """A thread that makes the calls, one for one `ask`."""
-
-    def __init__(self, calls: Iterator[T]) -> None:
-        self._calls = calls
-        self._asks: SimpleQueue[bool] = SimpleQueue()
-        self._answers: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
-        self._waiting = False
-        run = contextvars.copy_context().run
-        self._thread = threading.Thread(target=run, args=(self._run,), name="appstream_frames.pages", daemon=True)
-        self._thread.start()
-        self.ask()
-
-    def ask(self) -> None:
-        self._waiting, self._asked_at = True, time.monotonic()
-        self._asks.put(True)
-
-    def answer(self, timeout: float) -> T | None:
-        found, error = self._answers.get(timeout=max(0.0, self._asked_at + timeout - time.monotonic()))
-        self._waiting = False
-        if error is not None:
-            raise error
-        return found
-
-    def abandon(self) -> None:
-        """Let the thread end; a call that is still under way is broken off at its next byte."""
-        try:
-            if self._waiting:
-                self._answers.get(timeout=_GRACE)  # a call that ends by itself leaves its connection in order
-        except Empty:
-            self._break_off()
-        finally:
-            self._asks.put(False)  # last: until then the thread cannot have ended, and its number be another's
-
-    def _break_off(self) -> None:
-        if self._thread.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), ctypes.py_object(_Abandoned))
-
-    def _run(self) -> None:
-        with suppress(_Abandoned), suppress(_Abandoned):  # it may arrive while the inner one is being left
-            for _ in iter(self._asks.get, False):
-                self._answers.put(self._next())
-
-    def _next(self) -> tuple[T | None, BaseException | None]:
-        try:
-            return next(self._calls, None), None
-        except BaseException as error:  # noqa: BLE001  it is raised again where the answer is waited for
-            return None, error

@@ -13,23 +13,25 @@ import mmap
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from itertools import pairwise
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pyarrow as pa
-from tqdm import tqdm
 
 from appstream_frames import archive, model, parquet
 from appstream_frames import frames as arrow
-from appstream_frames.drain import Drain
+from appstream_frames.chain import Outcome
+from appstream_frames.drain import check_timeout, coverage
 from appstream_frames.errors import DrainError, RequestError
+from appstream_frames.fleet import Fleet
 from appstream_frames.frames import Frames
+from appstream_frames.progress import Bar
 from appstream_frames.request import Request
 from appstream_frames.staging import Staged, Store
 from appstream_frames.store import open_store
 from appstream_frames.stream import Stream
-from appstream_frames.targets import place
 from appstream_frames.text import printable
 
 
@@ -86,6 +88,7 @@ def take_snapshot(
     arns: Iterable[str] | None = None,
     type: str | None = None,
     timeout: float = 60.0,
+    executor: Executor | None = None,
     progress: bool | None = None,
     redact: Iterable[str] = (),
 ) -> str:
@@ -95,10 +98,13 @@ def take_snapshot(
     ----------
     root : str or path
         The archive: a folder, or ``s3://bucket/prefix``.
-    targets : boto3 AppStream client or iterable of them, optional
-        Where to drain, one after another; default: your default credentials and region.
+    targets : iterable of Target, optional
+        Where to drain, side by side: what `targets` returns, or boto3 AppStream clients; default: your default credentials
+        and region.
     names, arns, type, timeout, progress
         As in `drain`.
+    executor : concurrent.futures.Executor, optional
+        As in `drain_targets`.
     redact : iterable of str, optional
         As in `write_snapshot`.
 
@@ -130,60 +136,31 @@ def take_snapshot(
     schemas = {name: model.tables()[name].schema for name in _in_order(model.tables())}
     redacted = _redactable(redact, schemas)
     moment = dt.datetime.now(dt.UTC)
-    drains = [Drain(place(client, None, timeout), request, timeout, moment) for client in _clients(targets)]
-    _refuse_twins([str(drain.place) for drain in drains])
+    check_timeout(timeout)
+    fleet = Fleet(targets, request, timeout, moment, executor)
     store = open_store(root)
-    with (
-        _committed(store) as staged,
-        tqdm(unit=" images", disable=None if progress is None else not progress, leave=False) as bar,
-    ):
+    with _committed(store) as staged, Bar(fleet.names, progress) as bar:
+        batches = [0] * len(fleet.targets)  # of each target
         with Stream(store, schemas, staged) as stream:
-            ends = [_drained(drain, stream, redacted, bar) for drain in drains]
-            stream.finish()
-        _refuse_nothing([drain.failure for drain in drains])
-        rows = [_row(drain, stream, *span) for drain, span in zip(drains, pairwise([0, *ends]), strict=True)]
-        coverage = pa.Table.from_pylist(rows, schema=model.tables()["coverage"].schema)
-        files = {file.folder: _recorded(file, stream.rows(file.folder)) for file in staged}
-        return _commit(store, moment, coverage, files, redacted, staged)
-
-
-def _clients(targets: Any) -> list[Any]:
-    given = list(targets) if isinstance(targets, Iterable) else [targets]
-    if not given:
-        raise RequestError("targets is empty: pass at least one boto3 AppStream client, or None for your default one.")
-    return given
-
-
-def _refuse_twins(places: list[str]) -> None:
-    """Refuse a target given twice: its images would count for the drain that sent them last only."""
-    if twins := sorted({place for place in places if places.count(place) > 1}):
-        raise RequestError(
-            f"targets holds {', '.join(twins)} more than once; pass one client for each account and region."
-        )
-
-
-def _drained(drain: Drain, stream: Stream, redacted: list[str], bar: Any) -> int:
-    """Drain one target into the stream; return the number of batches that are in it then."""
-    bar.set_description(str(drain.place))
-    try:
-        with closing(iter(drain)) as batches:
-            for batch in batches:
+            for number, batch in fleet.batches(bar):
                 stream.add({name: _redacted(table, redacted) for name, table in batch.items()})
-                bar.update(batch["images"].num_rows)
-    except DrainError as error:
-        drain.fail(error)
-    return stream.batches
+                batches[number] += 1
+            stream.finish()
+        _refuse_nothing([outcome.failure for outcome in fleet.outcomes])
+        spans = pairwise(accumulate(batches, initial=0))
+        rows = [_row(outcome, stream, *span) for outcome, span in zip(fleet.outcomes, spans, strict=True)]
+        files = {file.folder: _recorded(file, stream.rows(file.folder)) for file in staged}
+        return _commit(store, moment, coverage(rows), files, redacted, staged)
 
 
 def _refuse_nothing(failures: list[DrainError | None]) -> None:
     """Raise the first failure when no target was read."""
-    first, *others = failures
-    if first is not None and None not in others:
-        raise first
+    if failures[0] is not None and None not in failures:
+        raise failures[0]
 
 
-def _row(drain: Drain, stream: Stream, first: int, last: int) -> dict[str, Any]:
-    return drain.coverage({name: stream.rows(name, first, last) for name in stream.schemas})
+def _row(outcome: Outcome, stream: Stream, first: int, last: int) -> dict[str, Any]:
+    return outcome.row({name: stream.rows(name, first, last) for name in stream.schemas})
 
 
 @contextmanager

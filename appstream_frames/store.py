@@ -6,7 +6,7 @@ import os
 import threading
 from typing import Final
 
-from appstream_frames import targets
+from appstream_frames import clients
 from appstream_frames.errors import RequestError
 from appstream_frames.local import LocalStore
 from appstream_frames.s3 import S3Store
@@ -31,7 +31,7 @@ def open_store(root: str | os.PathLike[str]) -> Store:
     text = os.fspath(root)
     if text.startswith("s3://"):
         with _one_by_one:
-            return S3Store(text, targets.s3_client())
+            return S3Store(text, clients.s3_client())
     if "://" in text:
         raise RequestError(
             f"root={text!r} is a URL that cannot be written to; expected a folder or s3://bucket/prefix."

@@ -1,182 +1,273 @@
-"""Where to drain: a client, the account its credentials belong to, and its region.
-
-The account is what STS answers to GetCallerIdentity, asked with the client's own credentials and, when the client speaks to
-an endpoint that is not Amazon's (a sandbox, a test server), at that same endpoint.
-"""
+"""Which accounts in which regions to drain: targets, named by text that can travel to another process."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, Final
-from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import total_ordering
+from typing import Final
 
 import boto3
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, InvalidRegionError, NoRegionError, ProfileNotFound
 
-from appstream_frames import failures
-from appstream_frames.errors import AccessError, DrainError, RequestError
-from appstream_frames.pages import in_time
+from appstream_frames import profiles as configuration
+from appstream_frames import regions as geography
+from appstream_frames import sources
+from appstream_frames.errors import RequestError
+from appstream_frames.organization import organization
+from appstream_frames.profiles import ROLE, Profile
+from appstream_frames.sources import Held, Source
 from appstream_frames.text import printable
 
-_AMAZON: Final = re.compile(
-    r"\.(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws|api\.amazonwebservices\.com\.cn|ic\.gov)$"
-)
-_ACCOUNT: Final = re.compile(r"[0-9]{12}")
-_known: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+_ROLE_NAME: Final = re.compile(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
+_EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+_ASKING: Final = 300.0  # seconds for the list of an organization's accounts
 
 
+@total_ordering
 @dataclass(frozen=True)
-class Place:
-    """One account in one region, with a client that speaks to it."""
+class Target:
+    """One account in one region, and where its credentials come from; made by `targets`.
 
-    client: Any
-    account: str
+    It holds no credentials, can be pickled, and sorts by account and region.
+
+    Attributes
+    ----------
+    account : str or None
+        The account that is expected, where it is known before anything is asked.
+    region : str
+        The region.
+    profile : str or None
+        The profile whose credentials are used, or with which the role is assumed; None: the default credentials.
+    role : str or None
+        ARN of the role to assume.
+    external_id : str or None
+        What the role demands of those who assume it; not shown.
+    session : Held or None
+        What stands for a session that was handed in; it is known in this process only.
+    """
+
+    account: str | None
     region: str
+    profile: str | None = None
+    role: str | None = None
+    external_id: str | None = field(default=None, repr=False)
+    session: Held | None = field(default=None, repr=False)
+
+    def __lt__(self, other: object) -> bool:
+        return self._key() < other._key() if isinstance(other, Target) else NotImplemented
 
     def __str__(self) -> str:
-        return f"{self.account}/{self.region}"
+        return f"{self.account or self._owner()}/{self.region}"
+
+    @property
+    def source(self) -> Source:
+        """Where the credentials come from."""
+        partition = geography.partition_of(self.region)
+        return Source(partition, self.profile, self.role, self.external_id, self.session)
+
+    def _owner(self) -> str:
+        if self.profile is not None:
+            return f"profile {printable(self.profile, 60)}"
+        return "default credentials" if self.session is None else "session"
+
+    def _key(self) -> tuple[str, ...]:
+        number = self.session and self.session.number
+        values = (self.account, self.region, self.profile, self.role, self.external_id, number)
+        return tuple(value or "" for value in values)
 
 
-def place(client: Any = None, account: object = None, timeout: float = 60.0) -> Place:
-    """Return where a client's calls go.
+def targets(
+    *,
+    profiles: Iterable[str] | None = None,
+    regions: Iterable[str] | str | None = None,
+    roles: Iterable[str] | None = None,
+    organization_role: str | None = None,
+    external_id: str | None = None,
+    session: boto3.Session | None = None,
+) -> list[Target]:
+    """Return which accounts to drain in which regions; without arguments your default credentials and region.
+
+    Nothing is asked of AWS, except for `organization_role`. Credentials are found when a target is drained, by the process
+    that drains it; those of roles are renewed while a drain lasts.
 
     Parameters
     ----------
-    client : boto3 AppStream client, optional
-        Default: one of your default credentials and region.
-    account : str, optional
-        Twelve digits; asked of STS when not given.
-    timeout : float
-        Wall-clock seconds that STS may take.
+    profiles : iterable of str, optional
+        Profiles of your AWS configuration, those of SSO and of roles included. With `roles` or `organization_role`: the
+        one profile to assume them with.
+    regions : iterable of str or "all", optional
+        Default: each profile's or the session's own region. ``"all"``: every region of the partition (aws, aws-us-gov …) in
+        which AppStream is, to the installed botocore's knowledge; upgrade boto3 to know the newest, or name them.
+    roles : iterable of str, optional
+        ARNs of roles to assume; each role's account is the one that is drained.
+    organization_role : str, optional
+        Name of a role that every account of your organization has: all ACTIVE accounts are drained, the caller's own
+        account with the caller's credentials, as it need not have the role. Not together with `roles`.
+    external_id : str, optional
+        What the roles demand of those who assume them.
+    session : boto3.Session, optional
+        Use its credentials in place of the default ones. Such targets can be drained in this process only.
+
+    Returns
+    -------
+    list of Target
+        In the order given: each profile, role or account (these sorted) in all its regions.
 
     Raises
     ------
     RequestError
-        When the client is none of AppStream, speaks no JSON, or the account is not twelve digits.
+        When a parameter cannot be right, or no region is known.
     AccessError
-        When the client has no credentials, or STS does not accept them.
+        When the accounts of the organization may not be listed.
     DrainError
-        When STS does not say the account in time.
+        When they could not be listed.
+
+    Warns
+    -----
+    UserWarning
+        Which accounts of the organization are not active, and so not among the targets.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> roles = ["arn:aws:iam::012345678901:role/Reader", "arn:aws:iam::111122223333:role/Reader"]
+    >>> [str(target) for target in asf.targets(roles=roles, regions=["eu-west-1"])]
+    ['012345678901/eu-west-1', '111122223333/eu-west-1']
     """
-    if account is not None and not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
-        raise RequestError(f"account={account!r} is not a string of twelve digits, such as '012345678901'.")
-    client = _checked(client_of() if client is None else client)
-    return Place(client, str(account or _account(client, timeout)), client.meta.region_name)
-
-
-def client_of(profile: str | None = None, region: str | None = None) -> Any:
-    """Return an AppStream client of a profile and region; default: those of your environment.
-
-    Raises
-    ------
-    RequestError
-        When there is no such profile, or no region is configured.
-    """
-    try:
-        session = boto3.Session(profile_name=profile, region_name=region)
-        return session.client("appstream")
-    except ProfileNotFound as error:
-        known = ", ".join(map(printable, botocore.session.Session().available_profiles)) or "none"
-        raise RequestError(f"{printable(error)}. Profiles configured here: {known}.") from error
-    except NoRegionError as error:
-        raise RequestError("No region is configured. Name one, set AWS_DEFAULT_REGION, or pass a client.") from error
-    except (InvalidRegionError, ValueError) as error:
-        raise RequestError(f"{printable(error)}. Expected a region such as eu-west-1.") from error
-
-
-def _checked(client: Any) -> Any:
-    service = getattr(getattr(client, "meta", None), "service_model", None)
-    if service is None:
-        raise RequestError(f"client is {printable(repr(client))}; pass boto3.client('appstream'), or nothing.")
-    if service.service_name != "appstream":
-        raise RequestError(f"client is one of {service.service_name}; pass boto3.client('appstream').")
-    if service.resolved_protocol != "json":
-        raise RequestError(
-            f"This botocore speaks {service.resolved_protocol} to AppStream, and this package reads JSON only. "
-            "Upgrade appstream-frames, or install an older boto3."
-        )
-    return client
-
-
-def _account(client: Any, timeout: float) -> str:
-    if client not in _known:
-        where = failures.Where(f"?/{client.meta.region_name}", 0, None)
-        try:
-            answer = in_time(_sts(client).get_caller_identity, timeout)
-        except DrainError:
-            raise
-        except Exception as error:  # botocore's XML parser lets even a KeyError out
-            raise failures.explain(error, where) from error
-        account = answer.get("Account")
-        if not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
-            raise _unknown_account(client, f"STS named the account {printable(account)}", DrainError)
-        _known[client] = account
-    return _known[client]
-
-
-def _sts(client: Any) -> Any:
-    """Return an STS client with the credentials of another client."""
-    # botocore gives no public way from a client to its credentials; without them the caller has to name the account
-    credentials = _inside(client, "_request_signer", "_credentials")
-    if credentials is None:
-        raise _unknown_account(client, "the client has no credentials to ask STS with", AccessError)
-    frozen = credentials.get_frozen_credentials()
-    return _session().create_client(
-        "sts",
-        region_name=client.meta.region_name,
-        aws_access_key_id=frozen.access_key,
-        aws_secret_access_key=frozen.secret_key,
-        aws_session_token=frozen.token,
-        endpoint_url=_other_endpoint(client),
-        verify=_inside(client, "_endpoint", "http_session", "_verify"),
-        config=Config(connect_timeout=10, read_timeout=20, proxies=client.meta.config.proxies),
+    asked = _Asked(
+        _names("profiles", profiles),
+        _regions(regions),
+        _names("roles", roles),
+        organization_role,
+        external_id,
+        None if session is None else sources.held(session),
     )
+    return list(asked.targets())
 
 
-def _unknown_account(client: Any, seen: str, kind: type[DrainError]) -> DrainError:
-    target, status = f"?/{client.meta.region_name}", "bad_credentials" if kind is AccessError else "failed"
-    advice = "Sign in or configure a profile; or pass the account yourself: account='012345678901'."
-    return kind(f"{target}: {seen}. {advice}", target=target, page=0, status=status)
+@dataclass(frozen=True)
+class _Asked:
+    """The parameters of `targets`."""
+
+    profiles: list[str] | None
+    regions: list[str] | str | None
+    roles: list[str] | None
+    organization_role: str | None
+    external_id: str | None
+    held: Held | None
+
+    def targets(self) -> Iterator[Target]:
+        self._check()
+        if self.roles is None and self.organization_role is None:
+            for each in map(self._profile, self.profiles or [None]):
+                yield from self._in_regions(each.account, each.partition, each)
+            return
+        base = self._profile(self.profiles[0] if self.profiles else None)
+        if self.roles is not None:
+            for role in self.roles:
+                yield from self._of_role(role, base)
+        else:
+            yield from self._of_organization(str(self.organization_role), base)
+
+    def _check(self) -> None:
+        assumed = self.roles is not None or self.organization_role is not None
+        if self.roles is not None and self.organization_role is not None:
+            raise RequestError("Pass roles= or organization_role=, not both; the lists of two calls can be added.")
+        if assumed and self.profiles is not None and len(self.profiles) > 1:
+            raise RequestError(
+                f"profiles= holds {len(self.profiles)}, and roles are assumed with one. Pass that one; the lists of two calls "
+                "can be added."
+            )
+        if self.held is not None and self.profiles is not None:
+            raise RequestError("session= has a profile of its own; pass session= or profiles=, not both.")
+        if self.external_id is not None:
+            if not assumed:
+                raise RequestError("external_id= is for roles; pass roles= or organization_role= with it.")
+            _matched("external_id", self.external_id, _EXTERNAL_ID, "2 to 1224 letters, digits and _+=,.@:/-")
+        if self.organization_role is not None:
+            _matched(
+                "organization_role", self.organization_role, _ROLE_NAME, "the role's name, such as 'AppStreamReader'"
+            )
+
+    def _profile(self, name: str | None) -> Profile:
+        if self.held is None:
+            return configuration.profile(name)
+        region = self.held.session.region_name
+        return Profile(None, region, geography.partition_of(str(region)), None)
+
+    def _of_role(self, arn: str, base: Profile) -> Iterator[Target]:
+        found = _matched("roles", arn, ROLE, "a role's ARN, such as 'arn:aws:iam::012345678901:role/AppStreamReader'")
+        yield from self._in_regions(found[2], found[1], base, arn)
+
+    def _of_organization(self, name: str, base: Profile) -> Iterator[Target]:
+        whole = organization(Source(base.partition, base.name, held=self.held), _ASKING)
+        if whole.others:
+            _warn(whole.others)
+        for account in whole.active:
+            role = None if account == whole.caller else f"arn:{base.partition}:iam::{account}:role/{name}"
+            yield from self._in_regions(account, base.partition, base, role)
+
+    def _in_regions(
+        self, account: str | None, partition: str, profile: Profile, role: str | None = None
+    ) -> Iterator[Target]:
+        external_id = None if role is None else self.external_id
+        for region in self._regions(partition, profile, role is not None):
+            yield Target(account, region, profile.name, role, external_id, self.held)
+
+    def _regions(self, partition: str, profile: Profile, assumed: bool) -> list[str]:
+        if self.regions == "all":
+            return geography.with_appstream(partition)
+        if self.regions is None and profile.region is None:
+            whose = "the session" if self.held else f"profile {profile.name!r}" if profile.name else "this environment"
+            raise RequestError(f"No region is configured for {whose}. Name one: regions=['eu-west-1'], or \"all\".")
+        chosen = geography.checked([profile.region] if self.regions is None else self.regions)
+        foreign = [region for region in chosen if assumed and geography.partition_of(region) != partition]
+        if foreign:
+            raise RequestError(
+                f"Region {foreign[0]} is not in {partition}, the partition of the role. Name its regions."
+            )
+        return chosen
 
 
-def _inside(thing: Any, *names: str) -> Any:
-    for name in names:
-        thing = getattr(thing, name, None)
-    return thing
+def _names(parameter: str, values: Iterable[str] | None) -> list[str] | None:
+    """Return a list of different strings; None when there is none."""
+    if values is None:
+        return None
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise RequestError(f"{parameter}={values!r} must be a list of strings: {parameter}=[{values!r}].")
+    names = list(values)
+    if not names:
+        raise RequestError(f"{parameter} is empty; pass None, or at least one.")
+    for number, name in enumerate(names):
+        if not isinstance(name, str) or not name:
+            raise RequestError(f"{parameter} holds {printable(repr(name))}; every element must be a string.")
+        if name in names[:number]:
+            raise RequestError(f"{parameter} holds {printable(repr(name))} twice; pass it once.")
+    return names
 
 
-def _other_endpoint(client: Any) -> str | None:
-    url = str(client.meta.endpoint_url)
-    return None if _AMAZON.search(urlsplit(url).hostname or "") else url
+def _regions(values: Iterable[str] | str | None) -> list[str] | str | None:
+    if values is None or values == "all":
+        return values
+    names = _names("regions", values)
+    return None if names is None else geography.checked(names)
 
 
-@cache
-def _session() -> Any:
-    """Return a session for STS; it keeps botocore's data files, so that later clients are cheap."""
-    session = botocore.session.Session()
-    try:
-        session.get_scoped_config()
-    except ProfileNotFound:  # the caller's client did without that profile, and so can we
-        return botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-    return session
+def _matched(parameter: str, value: object, pattern: re.Pattern[str], expected: str) -> re.Match[str]:
+    found = pattern.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        seen = "a value" if parameter == "external_id" else printable(repr(value))
+        raise RequestError(f"{parameter}: {seen} cannot be right; expected {expected}.")
+    return found
 
 
-def s3_client() -> Any:
-    """Return an S3 client of the default session; its credentials are refreshed when they expire.
-
-    Raises
-    ------
-    RequestError
-        When the environment names a profile that is not there, or an endpoint that is none.
-    """
-    try:
-        return boto3.client("s3")
-    except (BotoCoreError, ValueError) as error:
-        raise RequestError(
-            f"{printable(error)}. Configure credentials for the bucket, or correct the profile."
-        ) from error
+def _warn(others: dict[str, str]) -> None:
+    named = ", ".join(
+        f"{printable(account, 20)} ({printable(state, 40)})" for account, state in list(others.items())[:20]
+    )
+    more = f" and {len(others) - 20} more" if len(others) > 20 else ""
+    warnings.warn(
+        f"Not active, and so no targets: {named}{more}; their images are not seen.", UserWarning, stacklevel=4
+    )

@@ -5,6 +5,7 @@ Drains past bad replies mostly wait, so those of a module run side by side; each
 
 from __future__ import annotations
 
+import datetime as dt
 import gc
 import itertools
 import threading
@@ -20,7 +21,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from faults import ACCOUNT, BAD, GOOD, SLOW, THROTTLES, UNCLOSED, Fault, FaultServer, arns, chain, error, page
 
 import appstream_frames as asf
-from appstream_frames.pages import Pages
+from appstream_frames.chain import Chain
+from appstream_frames.clients import Place
+from appstream_frames.fanout import side_by_side
+from appstream_frames.progress import Bar
 from appstream_frames.request import Request
 from appstream_frames.wire import PageError
 
@@ -135,15 +139,16 @@ def _callers() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("appstream_frames")]
 
 
-def test_pages_that_are_not_read_on_leave_no_thread() -> None:
-    """Leaving the pages early, while the next one is ready or on its way, ends their thread without a sound."""
-    with FaultServer() as server:
-        client = server.client()
+def test_a_drain_that_is_left_leaves_no_thread() -> None:
+    """Leaving a drain early, while the next page is ready or on its way, ends its thread without a sound."""
+    with FaultServer(chain(pages=4, size=130)) as server:
+        place = Place(server.client(), ACCOUNT, "eu-west-1")
         for pause in (0, 0.001, 0.01, 0.05) * 10:
-            pages = iter(Pages(client, Request(), target="?", timeout=5))
-            next(pages)
+            left = Chain("?", lambda: place, Request(), 5.0, dt.datetime.now(dt.UTC))
+            batches = side_by_side([left], Bar(["?"], progress=False))
+            next(batches)
             time.sleep(pause)
-            pages.close()
+            batches.close()
         deadline = time.monotonic() + 3
         while _callers() and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -1,0 +1,126 @@
+"""AWS's regions as the installed botocore knows them: partitions, spelling, and where AppStream is.
+
+Nothing is asked of AWS. The lists are as old as botocore: a region that it does not know is let through when its name
+looks like one, and whether there is anything is seen when it is drained.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, Final
+
+import botocore.session
+from botocore.exceptions import BotoCoreError
+
+from appstream_frames.errors import RequestError
+from appstream_frames.text import printable
+
+_FORM: Final = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
+_HOME: Final = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
+
+
+@cache
+def _atlas() -> Any:
+    """Return a session that is only asked for regions, whatever profile the environment names."""
+    return botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+
+
+@cache
+def _of(partition: str) -> frozenset[str]:
+    """Return every region of a partition: EC2 is in all of them."""
+    return frozenset(_atlas().get_available_regions("ec2", partition))
+
+
+def _known() -> list[str]:
+    return sorted(region for partition in _atlas().get_available_partitions() for region in _of(partition))
+
+
+@cache
+def partition_of(region: str) -> str:
+    """Return a region's partition; that of a region of an unknown kind is ``aws``.
+
+    Examples
+    --------
+    >>> partition_of("us-gov-east-1"), partition_of("eu-west-99")
+    ('aws-us-gov', 'aws')
+    """
+    try:
+        return str(_atlas().get_partition_for_region(region))
+    except BotoCoreError:
+        return "aws"
+
+
+def home_of(partition: str) -> str:
+    """Return a region of the partition whose STS every account can reach.
+
+    Examples
+    --------
+    >>> home_of("aws-cn")
+    'cn-north-1'
+    """
+    return _HOME.get(partition) or min(_of(partition), default=_HOME["aws"])
+
+
+def with_appstream(partition: str) -> list[str]:
+    """Return the regions of a partition that have AppStream, to the installed botocore's knowledge.
+
+    Raises
+    ------
+    RequestError
+        When it knows of none.
+
+    Examples
+    --------
+    >>> with_appstream("aws-us-gov")
+    ['us-gov-east-1', 'us-gov-west-1']
+    """
+    regions = _atlas().get_available_regions("appstream", partition)
+    if not regions:
+        raise RequestError(
+            f'regions="all": the installed botocore {botocore.__version__} knows no region of partition {partition} with '
+            "AppStream. Upgrade boto3, or name the regions."
+        )
+    return sorted(regions)
+
+
+def checked(regions: Iterable[object]) -> list[str]:
+    """Return regions as a list, each once, in the order given.
+
+    Raises
+    ------
+    RequestError
+        When one is given twice, or cannot be a region.
+
+    Examples
+    --------
+    >>> checked(["eu-west-1", "us-east-1"])
+    ['eu-west-1', 'us-east-1']
+    >>> checked(["eu-wset-1"])
+    Traceback (most recent call last):
+    appstream_frames.errors.RequestError: 'eu-wset-1' is no region. Did you mean 'eu-west-1'?
+    """
+    seen: list[str] = []
+    for region in regions:
+        _check(region)
+        if region in seen:
+            raise RequestError(f"Region {region!r} is given twice; give each once.")
+        seen.append(str(region))
+    return seen
+
+
+def _check(region: object) -> None:
+    if not isinstance(region, str):
+        raise RequestError(f"{printable(repr(region))} is no region; expected a string such as 'eu-west-1'.")
+    near = difflib.get_close_matches(region.strip().lower(), _known(), n=1, cutoff=0.75)
+    if not _FORM.fullmatch(region) or (near and _misspelt(region)):
+        hint = f"Did you mean {near[0]!r}?" if near else "Expected one such as 'eu-west-1'."
+        raise RequestError(f"{printable(repr(region))} is no region. {hint}")
+
+
+def _misspelt(region: str) -> bool:
+    """Tell whether a name has a word that no region has: a new region is a new number, or a new place."""
+    words = {word for known in _known() for word in known.split("-")[:-1]}
+    return not set(region.split("-")[:-1]) <= words
