@@ -163,7 +163,7 @@ class Chain:
         key = Key(self.outcome.snapshot, self.outcome.account or "", self.outcome.region or "")
         tables = flatten(images, key)
         found = tables["images"]
-        if self.error is None:  # given up already: nothing is left to check
+        if not self.has_ended:
             self._check_progress(pc.coalesce(found.column("arn"), found.column("name")).to_pylist())
         return tables
 
@@ -197,6 +197,7 @@ class Chain:
         if self._pages is not None:  # copied: a thread that was given up may still be about to count
             ended.pages, ended.retries = self._pages.read, self._pages.retries
             ended.resume_token = self._pages.resume_token
+            self._pages = None  # with its client, of which there may be thousands
         ended.ended_at = dt.datetime.now(dt.UTC)
         if error is not None:
             ended.fail(self._failure(error))

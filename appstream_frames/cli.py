@@ -5,12 +5,9 @@ It only calls the public functions and prints what they give. Exit codes: 0 comp
 
 from __future__ import annotations
 
-import json
 import time
-import unicodedata
 import warnings
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +15,12 @@ import click
 import pandas as pd
 
 import appstream_frames as asf
-from appstream_frames import dates, targets, upkeep
+from appstream_frames import clients, dates, report_file, upkeep
 from appstream_frames.ddl import ddl as statement
+from appstream_frames.report import made
+from appstream_frames.terminal import print_json as _print_json
+from appstream_frames.terminal import print_table, show
+from appstream_frames.terminal import records as _records
 from appstream_frames.text import printable
 
 COMPLETE: Final = 0
@@ -66,7 +67,7 @@ def demo(folder: Path) -> None:
     click.echo(repr(frames))
     name = asf.write_snapshot(frames, folder / "snapshots")
     click.echo(f"\nSnapshot {name} in {folder / 'snapshots'}:\n")
-    _print_table(asf.list_snapshots(folder / "snapshots"))
+    print_table(asf.list_snapshots(folder / "snapshots"))
     click.echo("\nCharts:")
     for path in _draw(frames.images, folder):
         click.echo(f"  {path}")
@@ -111,7 +112,7 @@ def snapshot(
 ) -> None:
     """Read one account in one region and write a Parquet snapshot under ROOT."""
     frames = asf.drain(
-        targets.client_of(profile, region),
+        clients.client_of(profile, region),
         names=names or None,
         arns=arns or None,
         type=type_,
@@ -132,7 +133,7 @@ def snapshot(
 @_json
 def ls(root: str, as_json: bool) -> None:
     """List the snapshots under ROOT, oldest first."""
-    _show(asf.list_snapshots(root), as_json, empty=f"No snapshot under {printable(root)}.")
+    show(asf.list_snapshots(root), as_json, empty=f"No snapshot under {printable(root)}.")
 
 
 @main.command()
@@ -153,7 +154,7 @@ def diff(root: str, since: str | None, table: str, as_json: bool) -> None:
         changes = asf.diff(asf.read_snapshot(root, before), asf.read_snapshot(root, after), table)
     for note in noted:
         click.echo(f"Note: {printable(note.message, 2000)}", err=True)
-    _show(changes if as_json else _readable(changes), as_json, empty=f"Nothing changed between {before} and {after}.")
+    show(changes if as_json else _readable(changes), as_json, empty=f"Nothing changed between {before} and {after}.")
     click.get_current_context().exit(PARTIAL if noted else COMPLETE)
 
 
@@ -189,6 +190,25 @@ def _two(listed: pd.DataFrame, since: str | None) -> tuple[str, str]:
 @main.command()
 @click.argument("root")
 @click.option(
+    "-o", "--output", default="report.html", show_default=True, help="The file to write; - is standard output."
+)
+@click.option("--today", metavar="DATE", help="Count ages from this day; default: the newest snapshot's.")
+def report(root: str, output: str, today: str | None) -> None:
+    """Write one page on the newest snapshot under ROOT for people who open no notebook.
+
+    Exit codes: 0 every target was read to its end, 3 some were not (the page says which).
+    """
+    output = report_file.checked(output)
+    page = made(root, today=today)
+    report_file.save(page.html, output)
+    if output != report_file.STDOUT:
+        click.echo(f"{printable(output)}: {page.title}")
+    click.get_current_context().exit(COMPLETE if page.whole else PARTIAL)
+
+
+@main.command()
+@click.argument("root")
+@click.option(
     "--repair", is_flag=True, help="Remove what a crash left behind, if it is older than an hour; nothing else."
 )
 @_json
@@ -202,7 +222,7 @@ def verify(root: str, repair: bool, as_json: bool) -> None:
         removed = upkeep.repair(root)
         problems = problems[~problems["file"].isin(removed)]
         click.echo(f"Removed {len(removed)} leftovers.", err=True)
-    _show(problems, as_json, empty="Every file is the one that was written.")
+    show(problems, as_json, empty="Every file is the one that was written.")
     damaged = not problems["problem"].isin(["orphan"]).all()
     click.get_current_context().exit(FAILED if damaged else PARTIAL if len(problems) else COMPLETE)
 
@@ -212,7 +232,7 @@ def verify(root: str, repair: bool, as_json: bool) -> None:
 @_json
 def columns(table: str, as_json: bool) -> None:
     """Describe the columns of TABLE, in AWS's own words."""
-    _show(asf.columns(table), as_json)
+    show(asf.columns(table), as_json)
 
 
 @main.command()
@@ -242,48 +262,3 @@ def sandbox(port: int, at: str | None, account: str | None, region: str | None, 
             time.sleep(minutes * 60)
         except KeyboardInterrupt:
             click.echo("# stopped", err=True)
-
-
-def _show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
-    if as_json:
-        _print_json(_records(frame))
-    elif frame.empty:
-        click.echo(empty)
-    else:
-        _print_table(frame)
-
-
-def _records(frame: pd.DataFrame) -> Any:
-    return json.loads(frame.to_json(orient="records", date_format="iso", date_unit="us"))
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2))
-
-
-def _print_table(frame: pd.DataFrame) -> None:
-    rows = [list(frame.columns), *([_cell(value) for value in row] for row in frame.itertuples(index=False))]
-    widths = [max(_width(row[place]) for row in rows) for place in range(len(frame.columns))]
-    right = [pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes]
-    for row in rows:
-        cells = (_padded(*cell) for cell in zip(row, widths, right, strict=True))
-        click.echo("  ".join(cells).rstrip())
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return printable(", ".join(map(str, value)), 60)
-    if pd.isna(value):
-        return "-"
-    if isinstance(value, pd.Timestamp):
-        return f"{value:%Y-%m-%d %H:%M:%S}Z"
-    return f"{value:,}" if isinstance(value, Integral) else printable(value, 240)
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
-
-
-def _padded(text: str, width: int, right: bool) -> str:
-    space = " " * (width - _width(text))
-    return space + text if right else text + space

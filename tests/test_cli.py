@@ -198,3 +198,43 @@ def test_repair_removes_what_is_old(weeks: Path) -> None:
 def test_ddl_prints_a_statement() -> None:
     """The SQL names the table's folder."""
     assert "LOCATION 's3://bucket/archive/images/'" in run("ddl", "images", "s3://bucket/archive").stdout
+
+
+def test_report_writes_one_page(weeks: Path, tmp_path: Path) -> None:
+    """The page is that of the function, under its name, with nothing left beside it."""
+    path = tmp_path / "out" / "report.html"
+    path.parent.mkdir()
+    done = run("report", str(weeks), "-o", str(path))
+    assert (done.returncode, done.stderr, path.read_text("utf-8")) == (0, "", asf.report(weeks))
+    assert os.listdir(path.parent) == ["report.html"]
+
+
+def test_report_goes_to_standard_output(weeks: Path) -> None:
+    """A dash prints the page and nothing else, whatever the terminal's encoding."""
+    done = run("report", str(weeks), "-o", "-", environment={"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", asf.report(weeks))
+
+
+def test_report_of_a_partial_snapshot_exits_with_3(box: asf.sandbox, root: Path, tmp_path: Path) -> None:
+    """The page is there, and says what is missing; so does the exit code."""
+    asf.write_snapshot(asf.drain(box.client(), max_items=2), root)
+    path = tmp_path / "report.html"
+    assert (run("report", str(root), "-o", str(path)).returncode, path.exists()) == (3, True)
+
+
+@pytest.mark.parametrize("output", [".", "there/", "nowhere/report.html"])
+def test_report_refuses_what_is_no_file(weeks: Path, tmp_path: Path, output: str) -> None:
+    """A folder, or a file in a folder that is not there, is misuse; it is said in one line."""
+    done = run("report", str(weeks), "-o", output, cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n"), "folder" in done.stderr) == (2, 1, True)
+
+
+def test_report_of_nothing_exits_with_1(root: Path, tmp_path: Path) -> None:
+    """Without a snapshot there is no page."""
+    done = run("report", str(root), cwd=tmp_path)
+    assert (done.returncode, "No snapshot" in done.stderr, os.listdir(tmp_path)) == (1, True, [])
+
+
+def test_report_of_no_day_exits_with_2(weeks: Path, tmp_path: Path) -> None:
+    """A day that is none is misuse."""
+    assert run("report", str(weeks), "--today", "soon", cwd=tmp_path).returncode == 2

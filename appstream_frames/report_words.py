@@ -1,0 +1,64 @@
+"""The report's way with numbers, days and lists, in English whatever the machine's locale is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Final
+
+_MONTHS: Final = "January February March April May June July August September October November December".split()
+
+
+def day(when: date) -> str:
+    """Return a day as it is written in a letter.
+
+    Examples
+    --------
+    >>> day(date(2026, 11, 3))
+    '3 November 2026'
+    """
+    return f"{when.day} {_MONTHS[when.month - 1]} {when.year}"
+
+
+def moment(when: datetime) -> str:
+    """Return a moment in UTC to the minute.
+
+    Examples
+    --------
+    >>> moment(datetime(2026, 11, 3, 9, 5))
+    '3 November 2026, 09:05 UTC'
+    """
+    return f"{day(when)}, {when:%H:%M} UTC"
+
+
+def many(number: int, thing: str) -> str:
+    """Return how many things.
+
+    Examples
+    --------
+    >>> many(1, "image"), many(2000, "image"), many(0, "image")
+    ('1 image', '2,000 images', 'no images')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}" if number else f"no {thing}s"
+
+
+def listing(words: Sequence[str]) -> str:
+    """Return words one after another.
+
+    Examples
+    --------
+    >>> listing(["a"]), listing(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def sentence(words: str) -> str:
+    """Return words with a capital letter in front and a full stop behind.
+
+    Examples
+    --------
+    >>> sentence("no images were added")
+    'No images were added.'
+    """
+    return f"{words[:1].upper()}{words[1:]}."
