@@ -67,6 +67,12 @@ def read_snapshot(root: str | os.PathLike[str], snapshot: str | None = None) -> 
     return Frames(tables, token[0] if len(token) == 1 else None)
 
 
+def read_coverage(root: str | os.PathLike[str], snapshot: str) -> pd.DataFrame:
+    """Return the coverage of one snapshot, proven; no other file of it is read."""
+    coverage, _ = commit_record(open_store(root), snapshot)
+    return arrow.to_pandas(completed(coverage, "coverage"))
+
+
 def _chosen(store: Store, snapshot: str | None) -> str:
     names = ids(store)
     if snapshot in names:

@@ -5,36 +5,30 @@ It only calls the public functions and prints what they give. Exit codes: 0 comp
 
 from __future__ import annotations
 
+import signal
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import pandas as pd
 
 import appstream_frames as asf
-from appstream_frames import clients, dates, report_file, upkeep
+from appstream_frames import dates, report_file, upkeep
+from appstream_frames.cli_snapshot import snapshot
 from appstream_frames.ddl import ddl as statement
 from appstream_frames.report import made
-from appstream_frames.terminal import print_json as _print_json
-from appstream_frames.terminal import print_table, show
-from appstream_frames.terminal import records as _records
+from appstream_frames.terminal import COMPLETE, FAILED, MISUSE, PARTIAL, as_json_option, print_table, show
 from appstream_frames.text import printable
-
-COMPLETE: Final = 0
-FAILED: Final = 1
-MISUSE: Final = 2
-PARTIAL: Final = 3
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
 class _Group(click.Group):
     """Turns this package's errors into one line and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
+        before = signal.signal(signal.SIGTERM, _terminated)
         try:
             return super().invoke(context)
         except asf.AppStreamFramesError as error:
@@ -43,6 +37,13 @@ class _Group(click.Group):
         except OSError as error:
             click.echo(f"Error: {printable(error, 2000)}. The snapshots already there are as they were.", err=True)
             context.exit(FAILED)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _terminated(number: int, _: object) -> None:
+    """End as an error does, so that nothing half-written stays; a scheduler that stops a job sends this."""
+    raise SystemExit(128 + number)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -85,52 +86,12 @@ def _draw(images: pd.DataFrame, folder: Path) -> Iterable[Path]:
         yield path
 
 
-@main.command()
-@click.argument("root")
-@click.option("--profile", help="Profile of your AWS configuration; default: your environment's credentials.")
-@click.option("--region", help="AWS region; default: your environment's.")
-@click.option("--name", "names", multiple=True, help="Only the image of this name (repeatable).")
-@click.option("--arn", "arns", multiple=True, help="Only the image of this ARN (repeatable).")
-@click.option("--type", "type_", help="PUBLIC, PRIVATE or SHARED; default: everything.")
-@click.option("--max-items", type=int, help="Read at most so many images; the snapshot is then partial.")
-@click.option("--page-size", type=int, help="Images per request, 0 to 25.")
-@click.option("--redact", multiple=True, metavar="COLUMN", help="Leave this column null in the files (repeatable).")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds that one page may take, retries included.")
-@_json
-def snapshot(
-    root: str,
-    profile: str | None,
-    region: str | None,
-    names: Sequence[str],
-    arns: Sequence[str],
-    type_: str | None,
-    max_items: int | None,
-    page_size: int | None,
-    redact: Sequence[str],
-    timeout: float,
-    as_json: bool,
-) -> None:
-    """Read one account in one region and write a Parquet snapshot under ROOT."""
-    frames = asf.drain(
-        clients.client_of(profile, region),
-        names=names or None,
-        arns=arns or None,
-        type=type_,
-        max_items=max_items,
-        page_size=page_size,
-        timeout=timeout,
-    )
-    name = asf.write_snapshot(frames, root, redact=redact)
-    if as_json:
-        _print_json({"id": name, "root": root, "coverage": _records(frames.coverage)})
-    else:
-        click.echo(f"{frames!r}\nSnapshot {name} in {printable(root)}")
-    click.get_current_context().exit(PARTIAL if len(frames.incomplete) else COMPLETE)
+main.add_command(snapshot)
 
 
 @main.command()
 @click.argument("root")
-@_json
+@as_json_option
 def ls(root: str, as_json: bool) -> None:
     """List the snapshots under ROOT, oldest first."""
     show(asf.list_snapshots(root), as_json, empty=f"No snapshot under {printable(root)}.")
@@ -142,7 +103,7 @@ def ls(root: str, as_json: bool) -> None:
     "--since", metavar="DATE", help="Compare with the newest snapshot up to this day; default: the last but one."
 )
 @click.option("--table", type=click.Choice(["images", "applications", "errors"]), default="images", show_default=True)
-@_json
+@as_json_option
 def diff(root: str, since: str | None, table: str, as_json: bool) -> None:
     """Show what changed under ROOT, up to its newest snapshot.
 
@@ -211,7 +172,7 @@ def report(root: str, output: str, today: str | None) -> None:
 @click.option(
     "--repair", is_flag=True, help="Remove what a crash left behind, if it is older than an hour; nothing else."
 )
-@_json
+@as_json_option
 def verify(root: str, repair: bool, as_json: bool) -> None:
     """Check every file under ROOT against its recorded hash.
 
@@ -229,7 +190,7 @@ def verify(root: str, repair: bool, as_json: bool) -> None:
 
 @main.command()
 @click.argument("table", type=click.Choice(["images", "applications", "errors", "coverage"]))
-@_json
+@as_json_option
 def columns(table: str, as_json: bool) -> None:
     """Describe the columns of TABLE, in AWS's own words."""
     show(asf.columns(table), as_json)

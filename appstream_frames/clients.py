@@ -135,7 +135,7 @@ def account_in(identity: dict[str, Any]) -> str:
     """
     account = identity.get("Account")
     if not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
-        raise ValueError(f"STS named the account {printable(account)}")
+        raise ValueError(f"AWS named the account {printable(account)}")
     return account
 
 

@@ -9,12 +9,19 @@ import json
 import unicodedata
 from collections.abc import Iterable
 from numbers import Integral
-from typing import Any
+from typing import Any, Final
 
 import click
 import pandas as pd
 
 from appstream_frames.text import printable
+
+COMPLETE: Final = 0
+FAILED: Final = 1
+MISUSE: Final = 2
+PARTIAL: Final = 3
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
 def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
