@@ -18,9 +18,12 @@ from matplotlib.axes import Axes
 from appstream_frames import charts_style as style
 from appstream_frames import dates, reference
 from appstream_frames.charts_answers import agents, base_images
-from appstream_frames.charts_style import Bar
+from appstream_frames.charts_bars import Bar, draw_bars
+from appstream_frames.charts_coverage import coverage
+from appstream_frames.charts_lives import timeline
+from appstream_frames.charts_time import trend
 
-__all__ = ["agent_versions", "agents", "base_image_releases", "base_images"]
+__all__ = ["agent_versions", "agents", "base_image_releases", "base_images", "coverage", "timeline", "trend"]
 _ANY = ""  # the one family of agents, which AWS releases for all platforms alike
 _UNKNOWN_FAMILY = "platform unknown"
 _FAMILIES = {
@@ -109,7 +112,8 @@ def base_image_releases(
     """Draw how many images stand on which release of AWS's public base images, newest on top, each with its age.
 
     A release is a day and a family of platforms (Windows, RHEL, Rocky Linux …), as AWS releases them on different days.
-    The newest of each family in the frame is marked, and is shown even when no image stands on it. Images that name no
+    The newest of each family in the frame is marked, and is shown even when no image stands on it; it may be of another
+    kind of base, Graphics G7 say: `appstream_frames.base_images` tells what is newest of a kind. Images that name no
     base release have a bar of their own below. When there are more releases than fit, old ones share a bar. The
     counts always add up to the rows of the frame.
 
@@ -206,7 +210,7 @@ def _draw(chart: _Chart, ax: Axes | None) -> Axes:
     if not any(bar.count for bar in _all_bars(chart)):
         return style.draw_nothing(ax, "No images")
     dated = _fitted(chart, style.room(ax).rows - len(above) - len(below))
-    return style.draw_bars(ax, [*above, *dated, *below], _title(chart), _note(chart))
+    return draw_bars(ax, [*above, *dated, *below], _title(chart), _note(chart))
 
 
 def _all_bars(chart: _Chart) -> list[Bar]:
@@ -255,4 +259,5 @@ def _title(chart: _Chart) -> str:
 
 def _note(chart: _Chart) -> str:
     old = any(bar.count and bar.colour == style.OLD for bar in _all_bars(chart))
-    return f"Ages at {chart.today} (UTC)" + (" · orange: over a year old" if old else "")
+    kinds = " · newest: of all kinds of base" if chart.thing == _BASE[-1] else ""
+    return f"Ages at {chart.today} (UTC)" + (" · orange: over a year old" if old else "") + kinds

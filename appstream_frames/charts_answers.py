@@ -6,7 +6,6 @@ Each chart takes what the function of its name gives. Nothing is asked, read or 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +14,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from appstream_frames import charts_style as style
-from appstream_frames.charts_style import GAP, PLAIN, Bar
-from appstream_frames.errors import RequestError
+from appstream_frames.charts_bars import Bar, draw_bars
+from appstream_frames.charts_strip import NOTHING, Strip, check, cut, names, numbers, strip_of
+from appstream_frames.charts_style import PLAIN
 
-NOTHING = "Nothing to draw"
 _COLOURS = {
     "known_bad": style.OLD,
     "retired": style.OLD,
@@ -27,6 +26,13 @@ _COLOURS = {
     "latest": style.FOLLOWS,
 }
 _WORST = [*_COLOURS, "unknown"]
+_BOXES = {"retired": "red: retired", "behind": "orange: behind", "current": "blue: newest", "unknown": "white: unknown"}
+_MONTH, _YEAR = 30.4375, 365.25
+_STEPS = [
+    *((number, 1.0, "day") for number in (1, 2, 7)),
+    *((number, _MONTH, "month") for number in (1, 2, 3, 6)),
+    *((number, _YEAR, "year") for number in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**9)),
+]
 _NOT_BEHIND = {
     "current": ("pinned to the newest", "not behind"),
     "latest": ("follow AWS's newest", "not behind"),
@@ -84,12 +90,12 @@ def agents(answer: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Ax
     bars = [_late_bar(name, -minus, known_bad=not other) for other, minus, name in kept]
     if rest:
         bad = sum(not other for other, *_ in rest)
-        name = f"{len(rest):,} other{'s' if len(rest) > 1 else ''} behind" + (f", {bad:,} known bad" if bad else "")
+        name = f"{style.others(len(rest))} behind" + (f", {bad:,} known bad" if bad else "")
         bars.append(_late_bar(name, max(-minus for _, minus, _ in rest), up_to="up to "))
     found = f"{style.share(len(late), len(answer), 'are')} behind AWS's newest agent"
     title = found + _and(counts, ("known_bad", "known bad"), ("unknown", "unknown"))
     note = _legend({"known_bad": "red: known bad", "behind": "orange: behind"}, counts)
-    return style.draw_bars(ax, [*bars, *below], title if counts["unknown"] < len(answer) else "No agent is known", note)
+    return draw_bars(ax, [*bars, *below], title if counts["unknown"] < len(answer) else "No agent is known", note)
 
 
 def _late_bar(name: str, days: float, *, known_bad: bool = False, up_to: str = "") -> Bar:
@@ -102,7 +108,8 @@ def base_images(answer: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     """Draw how old the bases are that images stand on: a row per family, a box with the count of images per release.
 
     Time runs from left to right; AWS's newest release of a family is outlined in black, or a black line where no image
-    stands on it. Releases too close to be drawn apart share the box of the oldest of them, in the colour of the worst.
+    stands on it. Releases of one verdict that are too close to be drawn apart share a box at the oldest of them; those
+    of different verdicts stand side by side.
 
     Parameters
     ----------
@@ -138,134 +145,91 @@ def base_images(answer: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     table = pd.DataFrame({"family": family.where(family.notna(), None), "verdict": verdicts, "age": age})
     table["newest"] = (age - numbers(answer["days_behind"])).where(lambda days: days >= 0)
     ranked = table["family"].value_counts(dropna=False, sort=True).items()
-    kept, rest = cut([(None if pd.isna(name) else name, count) for name, count in ranked], ax, top, 1)
-    groups = [table[table["family"].isin([name])] for name, _ in kept]
-    labels = [f"{'base unknown' if name is None else style.drawable(name, 40)} · {count:,}" for name, count in kept]
+    kept, rest = cut([None if pd.isna(name) else name for name, _ in ranked], ax, top, 1)
+    groups = [table[table["family"].isin([name])] for name in kept]
+    labels = ["base unknown" if name is None else style.drawable(name, 40) for name in kept]
     if rest:
-        groups.append(table[table["family"].isin([name for name, _ in rest])].assign(newest=np.nan))
-        labels.append(f"{len(rest):,} other{'s' if len(rest) > 1 else ''} · {len(groups[-1]):,}")
-    counts = Counter(verdicts)
+        groups.append(table[table["family"].isin(rest)].assign(newest=np.nan))
+        labels.append(style.others(len(rest)))
+    counts, dated = Counter(verdicts), table.dropna(subset="age")
     title = f"{style.share(counts['behind'] + counts['retired'], len(table), 'stand')} on an outdated base"
     title += _and(counts, ("retired", "on one that AWS retired"), ("unknown", "unknown"))
-    colours = {
-        "retired": "red: retired",
-        "behind": "orange: behind",
-        "current": "blue: newest",
-        "unknown": "white: unknown",
-    }
-    note = "Black: AWS's newest · " + _legend(colours, counts)
-    strip = strip_of(ax, labels, title if counts["unknown"] < len(table) else "No base is known", note)
-    oldest = max(1.0, age.max()) if age.notna().any() else 1.0
-    strip.axis(oldest, 0.0, lambda days: style.age(round(days)))
+    note = "Black: AWS's newest · " + _legend(_BOXES, Counter(dated["verdict"]))
+    tails = [(label, f" · {len(group):,}") for label, group in zip(labels, groups, strict=True)]
+    strip = strip_of(ax, tails, title if counts["unknown"] < len(table) else "No base is known", note)
+    oldest = max(1.0, dated["age"].max()) if len(dated) else 1.0
+    strip.axis([(strip.x(days, oldest, 0.0), words) for days, words in _ages(oldest)])
     for row, group in enumerate(groups):
         _boxes(strip, row, group.dropna(subset="age"), oldest)
     return strip.ax
 
 
+def _ages(oldest: float) -> list[tuple[float, str]]:
+    """Return round ages up to the oldest, oldest first."""
+    number, unit, word = next(step for step in _STEPS if oldest <= step[0] * step[1] * 7)
+    ages = [number * times for times in range(1, 1 + int(oldest / (number * unit)))]
+    return [*((age * unit, style.others(age, word)) for age in reversed(ages)), (0.0, "today")]
+
+
+@dataclass(frozen=True)
+class _Box:
+    """Images of one verdict whose bases are about equally old, and where in the row they belong."""
+
+    x: float
+    verdict: str
+    ages: list[float]
+
+
 def _boxes(strip: Strip, row: int, group: pd.DataFrame, oldest: float) -> None:
     """Write counts in boxes, oldest first, none over another, and mark the newest release."""
     newest, middle = group["newest"].min(), row + strip.lower
-    apart = style.measure(f"{len(group):,}", strip.size) + 9
-    boxes: list[tuple[float, list[tuple[float, str]]]] = []
-    for age, verdict in sorted(zip(group["age"], group["verdict"], strict=True), key=lambda one: -one[0]):
-        x = strip.x(age, oldest, 0.0)
-        if not boxes or x - boxes[-1][0] >= apart:
-            boxes.append((x, []))
-        boxes[-1][1].append((age, verdict))
     if newest <= oldest and not (group["age"] == newest).any():
         x = strip.x(newest, oldest, 0.0)
         strip.ax.plot([x, x], [middle - 0.22, middle + 0.22], color="black", linewidth=2, zorder=1)
-    for x, inside in boxes:
-        colour = _COLOURS.get(min((verdict for _, verdict in inside), key=_WORST.index), "white")
+    apart = style.measure(f"{len(group):,}", strip.size) + 9
+    boxes = _shared(strip, group, oldest, apart)
+    for x, box in zip(_side_by_side([box.x for box in boxes], apart, strip.right), boxes, strict=True):
         edge: dict[str, Any] = {"edgecolor": style.RECENT, "linewidth": 0.6}
-        if any(age == newest for age, _ in inside):
+        if newest in box.ages:
             edge = {"edgecolor": "black", "linewidth": 1.1}
+        colour = _COLOURS.get(box.verdict, "white")
         font: dict[str, Any] = {
             "color": "white" if colour == style.OLD else "black",
             "fontsize": max(6.0, strip.size - 1),
         }
-        box = {"boxstyle": "round,pad=0.25", "facecolor": colour, **edge}
-        strip.ax.text(x, middle, f"{len(inside):,}", ha="center", va="center_baseline", bbox=box, **font, **PLAIN)
+        shape = {"boxstyle": f"round,pad={0.15 if strip.lower else 0.25}", "facecolor": colour, **edge}
+        strip.ax.text(x, middle, f"{len(box.ages):,}", ha="center", va="center_baseline", bbox=shape, **font, **PLAIN)
 
 
-@dataclass(frozen=True)
-class Strip:
-    """An Axes in rows whose x is in points: where marks may be, how far below the middle of a row, the row of the axis."""
-
-    ax: Axes
-    left: float
-    right: float
-    lower: float
-    size: float
-    foot: int
-
-    def x(self, value: float, first: float, last: float) -> float:
-        """Return where a value stands between the first, at the left, and the last."""
-        return self.left + (value - first) / ((last - first) or 1.0) * (self.right - self.left)
-
-    def axis(self, first: float, last: float, words: Callable[[float], str]) -> None:
-        """Write as many values below the rows as there is room for."""
-        apart = 1.8 * max(style.measure(words(value), self.size) for value in (first, last))
-        values = np.linspace(first, last, max(2, min(6, 1 + int((self.right - self.left) / apart))))
-        for value in values:
-            ha = "left" if value == first else "right" if value == last else "center"
-            self.ax.plot(
-                [self.x(value, first, last)] * 2,
-                [-0.5, self.foot - 0.5],
-                lw=0.5,
-                color=style.RECENT,
-                alpha=0.5,
-                zorder=0.5,
-            )
-            x = self.x(value, first, last)
-            self.ax.text(x, self.foot, words(value), ha=ha, va="center", fontsize=self.size, alpha=0.75, **PLAIN)
+def _shared(strip: Strip, group: pd.DataFrame, oldest: float, apart: float) -> list[_Box]:
+    """Return boxes from left to right, so few that they all have room."""
+    near = apart
+    while True:
+        boxes: list[_Box] = []
+        for verdict in _WORST:
+            for age in sorted(group.loc[group["verdict"] == verdict, "age"], reverse=True):
+                x = strip.x(age, oldest, 0.0)
+                if not boxes or boxes[-1].verdict != verdict or x - boxes[-1].x >= near:
+                    boxes.append(_Box(x, verdict, []))
+                boxes[-1].ages.append(age)
+        if (len(boxes) - 1) * apart <= strip.right - strip.left or near > strip.width:
+            return sorted(boxes, key=lambda box: box.x)
+        near *= 1.5
 
 
-def strip_of(ax: Axes | None, labels: Sequence[str], title: str, note: str) -> Strip:
-    """Set an Axes out in labelled rows and one more for the axis of time."""
-    ax, space, size = style.ruled(ax, len(labels) + 1, title, note)
-    ax.set_xlim(0, space.width)
-    texts = [style.fit(label, space.width * (0.42 if space.beside else 1), size) for label in labels]
-    upper, lower = (0.0, 0.0) if space.beside else (-0.24, 0.26)
-    for row, text in enumerate(texts):
-        style.write(ax, row + upper, text, fontsize=size)
-    left = max(style.measure(text, size) for text in texts) if space.beside else 0.0
-    return Strip(ax, left + 2 * GAP, space.width - 2 * GAP, lower, size, len(labels))
-
-
-def cut(ranked: list[Any], ax: Axes | None, top: int, extra: int) -> tuple[list[Any], list[Any]]:
-    """Return what has a row of its own and what shares one, when so many rows are needed for other things."""
-    rows = len(ranked) if ax is None else style.room(ax).rows - extra
-    return (
-        (ranked, []) if len(ranked) <= min(top, rows) else (ranked[: min(top, rows - 1)], ranked[min(top, rows - 1) :])
-    )
-
-
-def check(frame: object, columns: Iterable[str], source: str, top: object) -> None:
-    """Refuse what is no frame, lacks a column, or no number of rows."""
-    if not isinstance(frame, pd.DataFrame):
-        raise RequestError(f"expected a DataFrame, got a {type(frame).__name__}: pass {source}")
-    if missing := [name for name in columns if name not in frame.columns]:
-        raise RequestError(f"the frame has no column {missing[0]!r}, which is needed here: pass {source}")
-    if not isinstance(top, int) or top < 1:
-        raise RequestError(f"top={style.drawable(top)}: expected a whole number from 1 on")
+def _side_by_side(places: list[float], apart: float, right: float) -> list[float]:
+    """Return places, of which each is as near to where it was as it can be when all have room."""
+    for number in range(1, len(places)):
+        places[number] = max(places[number], places[number - 1] + apart)
+    limit = right
+    for number in range(len(places) - 1, -1, -1):
+        places[number] = min(places[number], limit)
+        limit = places[number] - apart
+    return places
 
 
 def _verdicts(answer: pd.DataFrame) -> list[str]:
     return [verdict if isinstance(verdict, str) and verdict in _COLOURS else "unknown" for verdict in answer["verdict"]]
-
-
-def numbers(column: pd.Series) -> pd.Series:
-    """Return a column as floats, NaN where it holds no number, with a plain index."""
-    found = pd.to_numeric(column, errors="coerce").astype("Float64").astype(float)
-    return found.replace([np.inf, -np.inf], np.nan).reset_index(drop=True)
-
-
-def names(answer: pd.DataFrame) -> list[str]:
-    """Return names as they can be drawn, with account and region where the frame has several."""
-    columns = ["name", *(key for key in ("account", "region") if key in answer and answer[key].nunique() > 1)]
-    rows = answer[columns].astype(object).itertuples(index=False)
-    return [" · ".join(style.drawable(value, 40) for value in row if not pd.isna(value)) or "(no name)" for row in rows]
 
 
 def _and(counts: Counter[str], *named: tuple[str, str]) -> str:

@@ -1,14 +1,13 @@
-"""How the charts look and read: palette, words, safe text, and the horizontal bars that several charts are made of.
+"""How the charts look and read: palette, words, safe text, and an Axes set out in rows.
 
-It knows nothing of AWS or of any column: it is given rows with a label, a count and a colour. It is not a theme: it
-changes no rcParams and keeps the user's font and text colour. All but the small note below is laid out inside the Axes,
+It knows nothing of AWS or of any column. It is not a theme: it changes no rcParams and keeps the user's font and text
+colour. All but the small note below is laid out inside the Axes,
 so that nothing is clipped whatever figure the Axes lives in.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -24,32 +23,19 @@ from appstream_frames.text import printable
 # Okabe and Ito's colours, which colour-blind readers can tell apart: blues are up to date, orange calls for action
 FOLLOWS, NEWEST, RECENT, OLD, UNKNOWN = "#0072B2", "#56B4E9", "#999999", "#D55E00", "none"
 BEHIND = "#E69F00"
+#: What is only to be told apart, in this order.
+SERIES = (FOLLOWS, BEHIND, "#009E73", NEWEST, "#CC79A7", "#F0E442", OLD)
 
 FEWEST_ROWS, OWN_ROWS, MOST_ROWS = 6, 16, 24
 _TEXT, _TITLE, _NOTE = 9.0, 11.0, 7.5  # points, as are all lengths below
 _LEADING = 1.25
+_NOTE_LINES = 2
 GAP = 8.0
 _HEAD = 2 * _TITLE * _LEADING + GAP
-_ROW, _DOUBLE_ROW, _TALLEST_ROW = 15.0, 23.0, 34.0
+_ROW, _DOUBLE_ROW, _TALLEST_ROW = 15.0, 18.0, 34.0
 _WIDE = 6.1 * 72
 _OWN_WIDTH = 8.0  # inches
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # `$` in a stranger's words is no mathematics
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One row of a bar chart: what it is, how many, its colour, whether its label is bold, other words for how many."""
-
-    label: str
-    count: int
-    colour: str
-    marked: bool = False
-    words: str = ""
-
-    @property
-    def value(self) -> str:
-        """What stands at the end of the bar."""
-        return self.words or f"{self.count:,}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,43 +61,26 @@ def room(ax: Axes | None) -> Room:
     """Return the size of an Axes; for None, that of a figure of our own with `OWN_ROWS` rows."""
     if ax is None:
         return Room(_OWN_WIDTH * 72, _HEAD + _ROW * OWN_ROWS)
+    if engine := ax.figure.get_layout_engine():  # which else would move the Axes only as it is drawn
+        _bare(ax)
+        engine.execute(ax.figure.figure)
     scale = 72 / ax.figure.dpi
     return Room(ax.bbox.width * scale, ax.bbox.height * scale)
-
-
-def draw_bars(ax: Axes | None, bars: Sequence[Bar], title: str, note: str) -> Axes:
-    """Draw rows from top to bottom with their counts, the finding above them and a small note below.
-
-    Parameters
-    ----------
-    ax : Axes or None
-        Where to draw; its limits, ticks and spines are set, its figure is left alone. None makes a figure of our own.
-    bars : sequence of Bar
-        At least one; words from elsewhere in their labels have passed `drawable`.
-    title : str
-        The finding; wrapped to the width of the Axes.
-    note : str
-        What a reader must know to read the rows.
-
-    Returns
-    -------
-    Axes
-        The Axes drawn into.
-    """
-    ax, space, size = ruled(ax, len(bars), title, note)
-    _rows(ax, bars, space, size)
-    return ax
 
 
 def ruled(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, Room, float]:
     """Set an Axes out in rows 0, 1 … from the top, between finding and note; return it, its room and the size of text."""
     ax = _canvas(ax, rows)
+    width = room(ax).width
+    notes = [fit(line, width, _NOTE) for line in wrap(note, width, _NOTE)[:_NOTE_LINES]]
+    ax.set_xlabel("\n".join(notes), loc="left", fontsize=_NOTE, labelpad=2, alpha=0.75, **PLAIN)
     space = room(ax)
-    head = _headline(ax, title, space)
-    row = max(1.0, min(_TALLEST_ROW, (space.height - head) / rows))
-    top = -0.5 - head / row
+    size, lines = _title_lines(title, space)
+    font: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "linespacing": _LEADING, **PLAIN}
+    ax.set_title("\n".join(lines), y=1.0, pad=0, va="top", **font)
+    row = max(1.0, min(_TALLEST_ROW, (space.height - head(title, space)) / rows))
+    top = -0.5 - head(title, space) / row
     ax.set_ylim(top + space.height / row, top)
-    ax.set_xlabel(fit(note, space.width, _NOTE), loc="left", fontsize=_NOTE, labelpad=2, alpha=0.75, **PLAIN)
     return ax, space, max(5.0, min(_TEXT, row * 0.62) if space.beside else min(_TEXT - 1, row * 0.4))
 
 
@@ -125,9 +94,7 @@ def draw_nothing(ax: Axes | None, message: str) -> Axes:
 def _canvas(ax: Axes | None, rows: int) -> Axes:
     if ax is None:
         height = max(1.8, 0.9 + 0.29 * rows)
-        figure, ax = plt.subplots(figsize=(_OWN_WIDTH, height), layout="constrained")
-        _bare(ax)
-        figure.draw_without_rendering()  # lays it out, so that the size we measure is the size that will be drawn
+        _, ax = plt.subplots(figsize=(_OWN_WIDTH, height), layout="constrained")
     _bare(ax)
     return ax
 
@@ -138,50 +105,15 @@ def _bare(ax: Axes) -> None:
     ax.tick_params(which="both", left=False, labelleft=False, bottom=False, labelbottom=False)
 
 
-def _headline(ax: Axes, title: str, space: Room) -> float:
-    size = _TITLE if space.beside else _TITLE - 1
-    lines = wrap(title, space.width, size, "bold")
-    style: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "linespacing": _LEADING, **PLAIN}
-    ax.set_title("\n".join(lines), y=1.0, pad=0, va="top", **style)
+def head(title: str, space: Room) -> float:
+    """Return how high a title is, with the gap below it."""
+    size, lines = _title_lines(title, space)
     return len(lines) * size * _LEADING + GAP
 
 
-def _rows(ax: Axes, bars: Sequence[Bar], space: Room, size: float) -> None:
-    weights = ["bold" if bar.marked and space.beside else "normal" for bar in bars]
-    most = space.width * (0.62 if space.beside else 1)
-    # bold labels are the point of the chart: rather than cut one, make all text a little smaller
-    needed = max(
-        (measure(bar.label, size, weight) for bar, weight in zip(bars, weights, strict=True) if bar.marked), default=0
-    )
-    size *= max(0.8, min(1.0, 0.98 * most / max(1.0, needed)))
-    tail = max(measure(bar.value, size) for bar in bars) + GAP
-    labels = [fit(bar.label, most, size, weight) for bar, weight in zip(bars, weights, strict=True)]
-    start = GAP + max(measure(label, size, weight) for label, weight in zip(labels, weights, strict=True))
-    _scale(ax, max(bar.count for bar in bars), start if space.beside else 0.0, tail, space.width)
-    lower, upper, height = (0.0, 0.0, 0.62) if space.beside else (0.26, -0.2, 0.32)
-    _bars(ax, bars, lower, height)
-    for row, (bar, label, weight) in enumerate(zip(bars, labels, weights, strict=True)):
-        write(ax, row + upper, label, fontsize=size, fontweight=weight)
-        _value(ax, row + lower, bar, fontsize=size)
-
-
-def _scale(ax: Axes, largest: int, start: float, tail: float, width: float) -> None:
-    """Set the limits so that bars begin `start` points from the left and leave `tail` points on the right."""
-    unit = max(1.0, width - start - tail) / max(1, largest)
-    ax.set_xlim(-start / unit, (width - start) / unit)
-
-
-def _bars(ax: Axes, bars: Sequence[Bar], offset: float, height: float) -> None:
-    unknown = [bar.colour == UNKNOWN for bar in bars]
-    ax.barh(
-        [row + offset for row in range(len(bars))],
-        [bar.count for bar in bars],
-        height=height,
-        color=[bar.colour for bar in bars],
-        edgecolor=[RECENT if hollow else bar.colour for bar, hollow in zip(bars, unknown, strict=True)],
-        hatch=["////" if hollow else "" for hollow in unknown],
-        linewidth=0.6,
-    )
+def _title_lines(title: str, space: Room) -> tuple[float, list[str]]:
+    size = _TITLE if space.beside else _TITLE - 1
+    return size, wrap(title, space.width, size, "bold")
 
 
 def write(ax: Axes, row: float, text: str, **font: Any) -> None:
@@ -189,11 +121,6 @@ def write(ax: Axes, row: float, text: str, **font: Any) -> None:
     # not tick labels: Axes that share an axis would draw those again, and read `$` in them as mathematics
     place = blended_transform_factory(ax.transAxes, ax.transData)
     ax.text(0, row, text, transform=place, va="center_baseline", **PLAIN, **font)
-
-
-def _value(ax: Axes, row: float, bar: Bar, **font: Any) -> None:
-    style: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", **PLAIN, **font}
-    ax.annotate(bar.value, (bar.count, row), (GAP / 2, 0), **style)
 
 
 def share(part: int, whole: int, verb: str) -> str:
@@ -212,6 +139,17 @@ def share(part: int, whole: int, verb: str) -> str:
     if part == 0:
         return f"No image {does}"
     return f"{part:,} of {whole:,} images {does if part == 1 else verb}"
+
+
+def others(count: int, what: str = "other") -> str:
+    """Return how many more there are.
+
+    Examples
+    --------
+    >>> others(1), others(1200)
+    ('1 other', '1,200 others')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def age(days: int) -> str:

@@ -4,20 +4,17 @@ import random
 import re
 import time
 from functools import cache
-from io import BytesIO
-from itertools import combinations
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pandas as pd
 import pytest
+from drawn import HOSTILE, assert_legible, on, saved, title
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from appstream_frames import charts, charts_style, reference
 from appstream_frames.errors import RequestError
@@ -37,30 +34,6 @@ PLATFORMS = {
     "RockyLinux8": ("ROCKY_LINUX8", "Rocky Linux"),
     "AmazonLinux2": ("AMAZON_LINUX2", "Amazon Linux 2"),
 }
-HOSTILE = [
-    r"$\frac{",
-    "${{{{",
-    r"$\undefined$",
-    "$$",
-    "\x1b[31mred\x1b[0m",
-    "\u202egnp.exe",
-    "\ud800lone",
-    "nul\0nul",
-    "W" * 20_000,
-    "<script>alert(1)</script>",
-    "]]><script>alert(1)</script><!--",
-    "\U0001f600 今日 \u0fd5",
-    "z\u0300\u0301\u0302\u0489" * 9,
-    "two\nlines\ttab\u2028",
-    "\uffff\U0010ffff",
-    "ЛАTEST",
-    "LATEST ",
-    "",
-    "02-30-2024",
-    "00-00-0000",
-    "٠١-٠١-٢٠٢٤",
-    "2024-01-01",
-]
 
 
 class Row(NamedTuple):
@@ -139,22 +112,8 @@ def labels(ax: Axes) -> list[str]:
     return [row.label for row in rows(ax)]
 
 
-def title(ax: Axes) -> str:
-    return ax.get_title().replace("\n", " ")
-
-
-def on(width: float, height: float, **options: object) -> Axes:
-    return Figure(figsize=(width, height), **options).subplots()
-
-
 def colour(name: str) -> tuple[float, ...]:
     return mpl.colors.to_rgba(name)
-
-
-def saved(ax: Axes, kind: str) -> bytes:
-    buffer = BytesIO()
-    ax.figure.savefig(buffer, format=kind)
-    return buffer.getvalue()
 
 
 # --- agents
@@ -236,7 +195,7 @@ def test_thousands_of_versions_share_bars():
 @settings(max_examples=60, deadline=None)
 def test_any_versions_add_up(versions):
     """Whatever the column holds, each image is counted once."""
-    ax = charts.agent_versions(agents(*versions), on(6, 4), today="2026-11-23")
+    ax = charts.agent_versions(agents(*versions), on((6, 4)), today="2026-11-23")
     assert sum(row.count for row in rows(ax)) == len(versions)
 
 
@@ -303,7 +262,7 @@ def test_missing_base_release_is_said():
 
 def test_newest_base_is_never_folded():
     """In little room other releases share bars, the newest of each family keeps its own."""
-    ax = charts.base_image_releases(fleet(500), on(4, 3))
+    ax = charts.base_image_releases(fleet(500), on((4, 3)))
     assert [label.split(" · ")[1] for label in labels(ax) if "AWS's newest" in label] == [
         "RHEL",
         "Rocky Linux",
@@ -341,7 +300,7 @@ def test_base_title_is_the_finding(released, finding):
 @pytest.mark.parametrize("size", [SIZES[0], SIZES[-1]])
 def test_counts_add_up_to_all_images(chart, count, size):
     """The numbers drawn are the bars' widths, and their sum is the number of rows."""
-    drawn = rows(chart(fleet(count), on(*size)))
+    drawn = rows(chart(fleet(count), on(size)))
     assert [row.count for row in drawn] == [row.width for row in drawn]
     assert sum(row.count for row in drawn) == count
 
@@ -352,7 +311,7 @@ def test_counts_add_up_to_all_images(chart, count, size):
 @pytest.mark.parametrize("layout", [None, "constrained"])
 def test_no_text_is_clipped_or_covered(chart, count, size, layout):
     """Every text lies inside the figure, whole, and on no other text and no bar."""
-    ax = chart(fleet(count), size and on(*size, layout=layout))
+    ax = chart(fleet(count), on(size, layout=layout))
     assert_legible(ax)
     assert "…" not in "".join(labels(ax))
 
@@ -360,9 +319,7 @@ def test_no_text_is_clipped_or_covered(chart, count, size, layout):
 @pytest.mark.parametrize("size", [None, *SIZES])
 def test_longest_label_is_not_cut(size):
     """The newest release of the family with the longest name, at the longest age, keeps all its words."""
-    ax = charts.base_image_releases(
-        bases("2022-06-20", platform="AMAZON_LINUX2"), size and on(*size), today="2036-11-23"
-    )
+    ax = charts.base_image_releases(bases("2022-06-20", platform="AMAZON_LINUX2"), on(size), today="2036-11-23")
     assert labels(ax)[0] == "2024-05-08 · Amazon Linux · AWS's newest · 12.5 years"
 
 
@@ -370,26 +327,7 @@ def test_longest_label_is_not_cut(size):
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_version_stays_in_its_place(text, size):
     """However long or odd a text, it leaves the rest legible."""
-    assert_legible(charts.agent_versions(agents("LATEST", "06-29-2026", text, None), on(*size), today="2026-11-23"))
-
-
-def assert_legible(ax: Axes) -> None:
-    canvas = FigureCanvasAgg(ax.figure)
-    canvas.draw()
-    texts = [text for text in ax.findobj(Text) if text.get_text() and text.get_visible()]
-    named = [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts]
-    figure = ax.figure.bbox
-    outside = [name for name, box in named if box.x0 < 0 or box.y0 < 0 or box.x1 > figure.x1 or box.y1 > figure.y1]
-    bars = [(f"bar {n}", bar.get_window_extent()) for n, bar in enumerate(ax.containers[0].patches)]
-    covered = [(a, b) for (a, box), (b, other) in combinations([*named, *bars], 2) if _overlap(box, other)]
-    assert (outside, covered) == ([], [])
-    assert min(text.get_fontsize() for text in texts) >= 6
-
-
-def _overlap(one, other, slack: float = 1.0) -> bool:
-    return (
-        min(one.x1, other.x1) - max(one.x0, other.x0) > slack and min(one.y1, other.y1) - max(one.y0, other.y0) > slack
-    )
+    assert_legible(charts.agent_versions(agents("LATEST", "06-29-2026", text, None), on(size), today="2026-11-23"))
 
 
 @pytest.mark.parametrize("chart", CHARTS)
@@ -430,7 +368,7 @@ def test_svg_has_no_active_content(fonttype):
 def test_hostile_text_under_the_users_settings(rc):
     """No setting of the user's makes a stranger's words be read as TeX."""
     with mpl.rc_context(rc):
-        ax = charts.agent_versions(agents(r"$\input{/etc/passwd}", "LATEST"), on(6, 4))
+        ax = charts.agent_versions(agents(r"$\input{/etc/passwd}", "LATEST"), on((6, 4)))
         assert saved(ax, "png")
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from io import BytesIO
-from itertools import combinations
 
 import matplotlib as mpl
 import pandas as pd
 import pytest
+from drawn import HOSTILE, assert_legible, on, saved, title, words
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import appstream_frames as asf
@@ -24,20 +21,6 @@ import matplotlib.pyplot as plt
 CHARTS = [charts.agents, charts.base_images]
 ANSWERS: dict[object, pd.DataFrame] = {}
 SIZES = [(4, 3), (6.4, 4.8), (14, 5), None]
-HOSTILE = [
-    r"$\frac{",
-    "$$",
-    "\x1b[31mred",
-    "\u202egnp.exe",
-    "\ud800lone",
-    "nul\0nul",
-    "W" * 20_000,
-    "<script>alert(1)</script>",
-    "\U0001f600 今日",
-    "z\u0300\u0301\u0489" * 9,
-    "two\nlines",
-    "",
-]
 
 
 @pytest.fixture(autouse=True)
@@ -70,14 +53,6 @@ def answer(*rows: tuple[str | None, str, int | None], age: int = 0) -> pd.DataFr
     return pd.DataFrame(table)
 
 
-def on(size: tuple[float, float] | None) -> Axes | None:
-    return None if size is None else Figure(figsize=size).subplots()
-
-
-def words(ax: Axes) -> list[str]:
-    return [text.get_text() for text in ax.texts]
-
-
 def bars(ax: Axes) -> list[tuple[str, str, float]]:
     """Read label, words at the end, and length of each bar."""
     texts = words(ax)
@@ -87,10 +62,6 @@ def bars(ax: Axes) -> list[tuple[str, str, float]]:
 
 def boxes(ax: Axes) -> list[Text]:
     return [text for text in ax.texts if text.get_bbox_patch()]
-
-
-def title(ax: Axes) -> str:
-    return ax.get_title().replace("\n", " ")
 
 
 def many(count: int, verdict: str = "behind") -> pd.DataFrame:
@@ -209,12 +180,41 @@ def test_bases_newest_is_marked_without_images():
 
 
 def test_bases_close_releases_share_a_box():
-    """Releases too close to be drawn apart are one box with all of their images, in the worst one's colour."""
+    """Releases of one verdict too close to be drawn apart are one box with all of their images, where the oldest stands."""
+    ax = charts.base_images(answer(("F", "behind", 3000), ("F", "behind", 2), ("F", "behind", 1), age=9))
+    assert [box.get_text() for box in boxes(ax)] == ["1", "2"]
+
+
+def test_bases_of_different_verdicts_never_share_a_box():
+    """A verdict's colour holds for every image in a box, however close its release is to one of another verdict."""
     ax = charts.base_images(
-        answer(("F", "retired", 3000), ("F", "retired", 1), ("F", "behind", 1), ("F", "current", 0))
+        answer(("F", "retired", 3000), ("F", "retired", 1), *[("F", "behind", 1)] * 2, ("F", "current", 0))
     )
-    assert [box.get_text() for box in boxes(ax)] == ["1", "3"]
-    assert boxes(ax)[1].get_bbox_patch().get_facecolor() == mpl.colors.to_rgba(charts_style.OLD)
+    drawn = [(box.get_text(), box.get_bbox_patch().get_facecolor()) for box in boxes(ax)]
+    colours = [charts_style.OLD, charts_style.OLD, charts_style.BEHIND, charts_style.NEWEST]
+    assert drawn == [(text, mpl.colors.to_rgba(c)) for text, c in zip("1121", colours, strict=True)]
+
+
+def test_bases_many_releases_have_room():
+    """However many releases a family has, the boxes stand within the Axes, none over another."""
+    rows = [("F", ("retired", "behind", "current")[n % 3], 3000 - 9 * n) for n in range(300)]
+    ax = charts.base_images(answer(*rows), on((4, 3)))
+    assert_legible(ax)
+    assert sum(int(box.get_text()) for box in boxes(ax)) == 300
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (3, ["3 days", "2 days", "1 day", "today"]),
+        (65, ["2 months", "1 month", "today"]),
+        (2400, ["6 years", "5 years", "4 years", "3 years", "2 years", "1 year", "today"]),
+    ],
+)
+def test_bases_axis_has_round_ages(days, expected):
+    """The axis counts whole days, months or years."""
+    ax = charts.base_images(answer(("F", "behind", days)), on((14, 5)))
+    assert [text for text in words(ax) if " · " not in text and not text.isdigit()] == expected
 
 
 def test_bases_families_stand_by_number_of_images():
@@ -255,21 +255,7 @@ def test_bases_title_is_the_finding(verdicts, finding):
 def test_nothing_overlaps(chart, size, count, fleet):
     """All text lies within the figure, and none over another or over a bar."""
     ax = chart(answer_of(chart, fleet.head(count)), on(size))
-    canvas = FigureCanvasAgg(ax.figure)
-    canvas.draw()
-    texts = [text for text in ax.findobj(Text) if text.get_text() and text.get_visible()]
-    boxed = [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts]
-    figure = ax.figure.bbox
-    assert [n for n, box in boxed if box.x0 < 0 or box.y0 < 0 or box.x1 > figure.x1 or box.y1 > figure.y1] == []
-    patches = [bar for container in ax.containers for bar in container.patches]
-    boxed += [(f"bar {n}", bar.get_window_extent()) for n, bar in enumerate(patches)]
-    assert [(a, b) for (a, one), (b, other) in combinations(boxed, 2) if _overlap(one, other)] == []
-
-
-def _overlap(one, other, slack: float = 1.0) -> bool:
-    return (
-        min(one.x1, other.x1) - max(one.x0, other.x0) > slack and min(one.y1, other.y1) - max(one.y0, other.y0) > slack
-    )
+    assert_legible(ax)
 
 
 @pytest.mark.parametrize("chart", CHARTS)
@@ -284,9 +270,7 @@ def test_hostile_text_is_drawn(kind, text):
     """Each payload, as name, family, verdict and region, can be saved as a picture."""
     table = answer((text, "behind", 9), ("b", text, 3)).assign(region=pd.Series([text, "b"], dtype=object))
     for chart in CHARTS:
-        buffer = BytesIO()
-        chart(table).figure.savefig(buffer, format=kind)
-        assert buffer.getvalue()
+        assert saved(chart(table), kind)
 
 
 @pytest.mark.parametrize("chart", CHARTS)

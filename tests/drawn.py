@@ -1,0 +1,82 @@
+"""Charts read back from their Axes, and texts that no one should send: what the tests of charts share."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from itertools import combinations
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import BboxBase
+
+HOSTILE = [
+    r"$\frac{",
+    "${{{{",
+    r"$\undefined$",
+    "$$",
+    "\x1b[31mred\x1b[0m",
+    "\u202egnp.exe",
+    "\ud800lone",
+    "nul\0nul",
+    "W" * 20_000,
+    "<script>alert(1)</script>",
+    "]]><script>alert(1)</script><!--",
+    "\U0001f600 今日 \u0fd5",
+    "z\u0300\u0301\u0302\u0489" * 9,
+    "two\nlines\ttab\u2028",
+    "\uffff\U0010ffff",
+    "ЛАTEST",
+    "LATEST ",
+    "",
+    "02-30-2024",
+    "00-00-0000",
+    "٠١-٠١-٢٠٢٤",
+    "2024-01-01",
+]
+
+
+def on(size: tuple[float, float] | None, **options: object) -> Axes | None:
+    """Return an Axes in a figure of so many inches; None for none."""
+    return None if size is None else Figure(figsize=size, **options).subplots()
+
+
+def title(ax: Axes) -> str:
+    """Return the finding in one line."""
+    return ax.get_title().replace("\n", " ")
+
+
+def words(ax: Axes) -> list[str]:
+    """Return the texts inside an Axes, in the order they were drawn."""
+    return [text.get_text() for text in ax.texts]
+
+
+def saved(ax: Axes, kind: str) -> bytes:
+    """Return the picture."""
+    buffer = BytesIO()
+    ax.figure.savefig(buffer, format=kind)
+    return buffer.getvalue()
+
+
+def assert_legible(ax: Axes) -> None:
+    """Assert that all text is large enough, lies in the figure, and that none is over another or over a bar."""
+    canvas = FigureCanvasAgg(ax.figure)
+    canvas.draw()
+    texts = [text for text in ax.findobj(Text) if text.get_text() and text.get_visible()]
+    named = [
+        (text.get_text(), (text.get_bbox_patch() or text).get_window_extent(canvas.get_renderer())) for text in texts
+    ]
+    figure = ax.figure.bbox
+    outside = [name for name, box in named if box.x0 < 0 or box.y0 < 0 or box.x1 > figure.x1 or box.y1 > figure.y1]
+    patches = [bar for container in ax.containers for bar in container.patches]
+    named += [(f"bar {n}", bar.get_window_extent()) for n, bar in enumerate(patches)]
+    covered = [(a, b) for (a, box), (b, other) in combinations(named, 2) if _overlap(box, other)]
+    assert (outside, covered) == ([], [])
+    assert min(text.get_fontsize() for text in texts) >= 6
+
+
+def _overlap(one: BboxBase, other: BboxBase, slack: float = 1.0) -> bool:
+    return (
+        min(one.x1, other.x1) - max(one.x0, other.x0) > slack and min(one.y1, other.y1) - max(one.y0, other.y0) > slack
+    )
