@@ -74,11 +74,11 @@ class Clients:
 
     def _login(self, source: Source) -> _Once[_Login]:
         with self._one_by_one:
-            return self._logins.setdefault(source, _Once(lambda: self._signed_in(source)))
+            return self._logins.setdefault(source, _Once(lambda timeout: self._signed_in(source, timeout)))
 
     def _base(self, source: Source) -> _Once[_Base]:
         with self._one_by_one:
-            return self._bases.setdefault(source, _Once(lambda: self._opened(source)))
+            return self._bases.setdefault(source, _Once(lambda _: self._opened(source)))
 
     def _opened(self, source: Source) -> _Base:
         with self._one_by_one:
@@ -87,8 +87,8 @@ class Clients:
         with self._one_by_one:
             return _Base(session, sources.sts(session, source.partition))
 
-    def _signed_in(self, source: Source) -> _Login:
-        base = self._base(source.base).get(threading.TIMEOUT_MAX)  # whoever asked for the login keeps the time
+    def _signed_in(self, source: Source, timeout: float) -> _Login:
+        base = self._base(source.base).get(timeout)
         if source.role is None:
             return _Login(base.session, account_in(base.sts.get_caller_identity()))
         session = sources.signed_in(sources.assumed(base.session, base.sts, source))
@@ -120,7 +120,7 @@ class _Login:
 class _Once(Generic[T]):
     """Something that whoever asks first finds out, while the others wait; its failure is everybody's."""
 
-    def __init__(self, find: Callable[[], T]) -> None:
+    def __init__(self, find: Callable[[float], T]) -> None:
         self._find = find
         self._claim = threading.Lock()  # taken once, never given back
         self._found: Future[T] = Future()
@@ -128,14 +128,15 @@ class _Once(Generic[T]):
     def get(self, timeout: float) -> T:
         if self._claim.acquire(blocking=False):
             try:
-                self._found.set_result(in_time(self._find, timeout))
+                self._found.set_result(in_time(lambda: self._find(timeout), timeout))
             except Exception as error:  # noqa: BLE001  it is raised where it is asked for, see below
                 self._found.set_exception(error)
             except BaseException:
                 self._found.set_exception(TimeoutError("the search for credentials was broken off"))
                 raise
-        if (error := self._failure(timeout)) is not None:
-            raise error.with_traceback(None)  # many raise it, and each would add to its traceback
+        failure = self._failure(timeout)
+        if failure is not None:
+            raise failure.with_traceback(None)  # many raise it, and each would add to its traceback
         return self._found.result()
 
     def _failure(self, timeout: float) -> BaseException | None:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Final
+from zlib import crc32
 
 from appstream_frames.errors import RequestError
 from appstream_frames.reference import data_path
 
 Json = dict[str, Any]
+_FIRST: Final = 4  # number of the first invented account
+_INVENTED: Final = re.compile(r"([0-9]{4})\1\1")
 
 
 @cache
@@ -69,14 +73,44 @@ def _hint() -> str:
     return f"Give a date from these weeks on: {', '.join(catalogue()['weeks'])}."
 
 
-@lru_cache(maxsize=32)  # the sandbox asks for every page
+def accounts(count: int | None = None) -> list[str]:
+    """Return the first `count` accounts: the catalogue's three, and after them more, each of which is like one of the three.
+
+    Parameters
+    ----------
+    count : int, optional
+        1 to 9,998; default: the three.
+
+    Raises
+    ------
+    RequestError
+        `count` is something else.
+
+    Examples
+    --------
+    >>> accounts(4)[2:]
+    ['444455556666', '000400040004']
+    """
+    known: list[str] = catalogue()["accounts"]
+    if count is None:
+        return list(known)
+    if type(count) is not int or not 0 < count <= 9_998:
+        raise RequestError(f"accounts={count!r} must be a whole number from 1 to 9998, or None.")
+    return [*known, *(f"{number:04d}" * 3 for number in range(_FIRST, _FIRST + count - len(known)))][:count]
+
+
+@lru_cache(maxsize=32)
 def images_of(account: str, region: str, week: int) -> list[Json]:
     """Return every image that `account` sees in `region` in that week, each as the API's ``Image``; not to be changed.
+
+    An account of `accounts` that is not in the catalogue sees what one of the catalogue's sees, with its own account in the
+    ARNs, in every other region; in the regions between it owns nothing and sees AWS's images only. A region that is not
+    in the catalogue is like one of those that are.
 
     Parameters
     ----------
     account, region : str
-        One of the catalogue's accounts and one of its regions; any other one owns nothing.
+        One of `accounts`, any other one sees nothing; and a region.
     week : int
         From `week_at`.
 
@@ -85,17 +119,62 @@ def images_of(account: str, region: str, week: int) -> list[Json]:
     >>> images_of("012345678901", "eu-west-1", week_at())[0]["Visibility"]
     'PRIVATE'
     """
-    seen = (_seen(row, account, region, week) for row in catalogue()["images"])
-    return [image for image in seen if image is not None]
+    return [finished(image, week) for image in listed(account, region, week)]
 
 
-def _seen(row: Json, account: str, region: str, week: int) -> Json | None:
-    """Return the image of one record as `account` sees it; None when it does not."""
+@lru_cache(maxsize=256)  # the sandbox asks for every page
+def listed(account: str, region: str, week: int) -> list[Json]:
+    """Return the images of `images_of` with the keys of their applications; not to be changed."""
+    model, known = _like(account), catalogue()["regions"]
+    if model is None:
+        return []
+    place = region if region in known else known[crc32(region.encode()) % len(known)]
+    owner = model if account == model or (int(account[:4]) + crc32(region.encode())) % 2 else None
+    seen = (_seen(row, owner, place, week) for row in catalogue()["images"])
+    return [_moved(image, {model: account}, region) for image in seen if image is not None]
+
+
+def finished(image: Json, week: int) -> Json:
+    """Return an image of `listed` with its applications written out."""
+    if image.get("Applications") is None:
+        return image
+    day = catalogue()["weeks"][week].replace("-", "")
+    _, _, _, region, owner, _ = image["Arn"].split(":", 5)
+    written = [_application(key, image["Name"], owner or "aws", region, day) for key in image["Applications"]]
+    return image | {"Applications": written}
+
+
+def _like(account: str) -> str | None:
+    """Return the account of the catalogue which an account is like; None for a stranger."""
+    known: list[str] = catalogue()["accounts"]
+    if account in known or not _INVENTED.fullmatch(account) or int(account[:4]) < _FIRST:
+        return account if account in known else None
+    return known[int(account[:4]) % len(known)]
+
+
+def _moved(image: Json, renamed: dict[str, str], region: str) -> Json:
+    return image | {
+        name: _arn(image[name], renamed, region) for name in ("Arn", "BaseImageArn") if image.get(name) is not None
+    }
+
+
+def _arn(text: str, renamed: dict[str, str], region: str) -> str:
+    """Return an ARN as it is in a region, and with another account."""
+    head, _, service, _, account, thing = text.split(":", 5)
+    return ":".join((head, _partition(region), service, region, renamed.get(account, account), thing))
+
+
+def _partition(region: str) -> str:
+    return {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
+
+
+def _seen(row: Json, account: str | None, region: str, week: int) -> Json | None:
+    """Return the image of one record as `account` sees it, or who has none of his own; None when it is not seen."""
     if not _during(row["in"].get(region), week):
         return None
-    share = row.get("shared", {}).get(account)
     if row["owner"] in (None, account):
-        return _complete(_current(row, week), row["owner"], region, week)
+        return _current(row, week)
+    share = row.get("shared", {}).get(account)
     if share is None or not _during(share["weeks"], week):
         return None
     image = _current(row, week)
@@ -104,7 +183,7 @@ def _seen(row: Json, account: str, region: str, week: int) -> Json | None:
     # AWS tells a consumer neither the owner's builder nor with whom else the image is shared
     image |= {"Visibility": "SHARED", "ImagePermissions": share["permissions"], "ImageBuilderName": None}
     image.pop("ImageSharedWithOthers", None)
-    return _complete(image, row["owner"], region, week)
+    return image
 
 
 def _during(weeks: list[int | None] | None, week: int) -> bool:
@@ -122,22 +201,12 @@ def _current(row: Json, week: int) -> Json:
     return image
 
 
-def _complete(image: Json, owner: str | None, region: str, week: int) -> Json:
-    """Return the image with its applications written out and its region filled in."""
-    image["Arn"] = image["Arn"].replace("{region}", region)
-    if image.get("Applications") is not None:
-        day = catalogue()["weeks"][week].replace("-", "")
-        image["Applications"] = [
-            _application(key, image["Name"], owner or "aws", region, day) for key in image["Applications"]
-        ]
-    return image
-
-
 def _application(key: str, image: str, owner: str, region: str, day: str) -> Json:
     application = dict(catalogue()["applications"][key])
     for name in ("Arn", "AppBlockArn"):
         if name in application:
-            application[name] = application[name].replace("{region}", region).replace("{account}", owner)
+            filled = application[name].replace("{region}", region).replace("{account}", owner)
+            application[name] = filled.replace("arn:aws:", f"arn:{_partition(region)}:")
     # looks like what AWS signs, and is good for nothing
     signature = (
         f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={day}T120000Z&X-Amz-SignedHeaders=host&X-Amz-Expires=3600"

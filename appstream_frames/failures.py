@@ -34,7 +34,7 @@ _REQUEST: Final = frozenset(
 # botocore's exception classes, by name: not every supported version has every one
 _NO_CREDENTIALS: Final = frozenset(
     "NoCredentialsError PartialCredentialsError CredentialRetrievalError TokenRetrievalError SSOError NoAuthTokenError "
-    "ProfileNotFound".split()
+    "ProfileNotFound InvalidConfigError UnknownCredentialError LoginError".split()
 )
 _UNREACHABLE: Final = frozenset("EndpointConnectionError ConnectTimeoutError ProxyConnectionError".split())
 _WIRE_FAULTS: Final = frozenset("HTTPClientError IncompleteReadError ResponseParserError PageError".split())
@@ -71,10 +71,10 @@ class Where:
 
 
 def code_of(error: BaseException) -> str:
-    """Return AWS's code of a botocore ClientError, or the kind of failure."""
+    """Return AWS's code of a botocore ClientError, made printable, or the kind of failure."""
     if not _answer(error):
         return type(error).__name__
-    return str(_answer(error).get("Error", {}).get("Code") or f"HTTP {_http_status(error)}")
+    return printable(_answer(error).get("Error", {}).get("Code") or f"HTTP {_http_status(error)}")
 
 
 def is_throttle(error: BaseException) -> bool:
@@ -237,5 +237,5 @@ def seen(error: BaseException, asked: int = 1) -> str:
     times = f"asked {asked} times, last " if asked > 1 else ""
     if _answer(error):
         words = _hushed(str(_answer(error).get("Error", {}).get("Message", "")))
-        return f"{times}AWS answered {printable(code_of(error), 80)} ({printable(words, 300)})"
+        return f"{times}AWS answered {code_of(error)} ({printable(words, 300)})"
     return f"{times}{type(error).__name__}: {printable(error, 300)}"

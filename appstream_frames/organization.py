@@ -53,14 +53,14 @@ def _asked(source: Source) -> Organization:
         "organizations", region_name=regions.home_of(source.partition), config=sources.PATIENT
     )
     accounts = _listed(client)
-    states = {account["Id"]: str(account.get("State") or account.get("Status")) for account in accounts}
+    states = {account_in({"Account": each.get("Id")}): each.get("State") or each.get("Status") for each in accounts}
     if caller not in states:
         raise ValueError(f"{len(states)} accounts were listed, and the caller's own, {caller}, is not one of them")
     return Organization(
         source.partition,
         caller,
         sorted(account for account, state in states.items() if state == "ACTIVE"),
-        {account: state for account, state in sorted(states.items()) if state != "ACTIVE"},
+        {account: str(states[account]) for account in sorted(states) if states[account] != "ACTIVE"},
     )
 
 

@@ -56,6 +56,7 @@ class Pages:
         self._left = request.max_items
         self._pager: Any = None
         self._stream: Iterator[Any] | None = None
+        self._proof = wire.Proof()
         self._asked = 0
         self._last: Exception | None = None
         self._seen: set[str] = set()
@@ -68,8 +69,9 @@ class Pages:
     def late(self) -> Exception:
         """Return the error of a page that did not come in time."""
         late = TimeoutError(f"no whole page within {self._timeout:g} s")
-        error = self._explained(self._last or late, late)
-        error.__cause__ = self._last or late
+        cause = self._proof.refusal or self._last or late
+        error = self._explained(cause, late)
+        error.__cause__ = cause
         return error
 
     def _explained(self, error: Exception, late: Exception | None = None) -> Exception:
@@ -105,6 +107,7 @@ class Pages:
     def _call(self) -> tuple[Page, str | None] | None:
         self._stream = self._stream or self._open()
         with wire.reading(self._token) as proof:
+            self._proof = proof
             reply = next(self._stream, None)
         if reply is None:
             return None

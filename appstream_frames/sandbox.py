@@ -1,27 +1,35 @@
 """A loopback AppStream: DescribeImages over real HTTP, for anybody who has no AWS account at hand.
 
-It answers what a drain asks (DescribeImages of AppStream, GetCallerIdentity of STS) from the invented catalogue in
-``data/``, on 127.0.0.1 only. It is not a test double of all of AppStream, and it stores nothing.
+It answers what drains ask (DescribeImages of AppStream, GetCallerIdentity and AssumeRole of STS, ListAccounts of
+Organizations) from the invented catalogue in ``data/``, on 127.0.0.1 only. It is not a test double of all of AppStream, and
+it stores nothing.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import os
+import socket
 import sys
 import threading
 import types
-from typing import Any, Self
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, Self
 
 import boto3
-import botocore.session
-from botocore.config import Config
 
 from appstream_frames.catalogue import catalogue, week_at
-from appstream_frames.loopback import KEY, Server, Service, ServiceError, loader
+from appstream_frames.errors import RequestError
+from appstream_frames.loopback import Server
+from appstream_frames.regions import checked, with_appstream
+from appstream_frames.sandbox_accounts import Accounts
+from appstream_frames.sandbox_appstream import AppStream
+from appstream_frames.sandbox_clients import Loopback, configuration, key_of
+from appstream_frames.sandbox_controls import Controls
 
 
-class Sandbox:
+class Sandbox(Controls):
     """A running loopback AppStream; made by `sandbox`.
 
     Attributes
@@ -29,22 +37,36 @@ class Sandbox:
     url : str
         Where it listens, say ``http://127.0.0.1:43521``.
     accounts, regions : list of str
-        What it knows; the first of each is the default of `client`, `session` and `environment`.
+        What it knows; the first of each is the default of `client`, `session` and `environment`, and the first account is
+        its organization's management account.
+    nowhere : str
+        A region where nobody listens to AppStream, for clients of `session` and `client`.
     weeks : list of str
         The thirteen ISO dates at which it can be started.
     at : str
         The week whose state it serves.
     """
 
-    def __init__(self, at: str | dt.date | None = None, port: int = 0) -> None:
+    nowhere: Final = "xx-nowhere-1"
+
+    def __init__(
+        self,
+        at: str | dt.date | None = None,
+        port: int = 0,
+        accounts: int | None = None,
+        regions: int | Iterable[str] | None = None,
+    ) -> None:
         week = week_at(at)
         self.weeks: list[str] = list(catalogue()["weeks"])
-        self.accounts: list[str] = list(catalogue()["accounts"])
-        self.regions: list[str] = list(catalogue()["regions"])
+        self.regions: list[str] = _regions(regions)
         self.at = self.weeks[week]
-        self._service = Service(week)
-        self._server = Server(self._service, port)
+        self._accounts = Accounts(accounts)
+        self.accounts: list[str] = self._accounts.known
+        self._service = AppStream(week, self.regions)
+        self._server = Server(self._service, self._accounts, port)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._nobody = socket.socket()  # it never listens, and nobody else gets its port
+        self._nobody.bind(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -57,17 +79,13 @@ class Sandbox:
     def __repr__(self) -> str:
         return f"<Sandbox {self.url} at {self.at}>"
 
-    @property
-    def calls(self) -> int:
-        """Number of DescribeImages requests that were answered, errors included."""
-        return self._service.calls
-
     def close(self) -> None:
         """Stop listening and end every connection; closing twice does no harm."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
         self._server.close_all()
+        self._nobody.close()
 
     def session(self, account: str | None = None, region: str | None = None) -> boto3.Session:
         """Return a boto3 session whose every client talks to the sandbox, whatever AWS settings the machine has.
@@ -85,7 +103,7 @@ class Sandbox:
         ...     box.session("111122223333").client("sts").get_caller_identity()["Account"]
         '111122223333'
         """
-        core = _Loopback(self.url)
+        core = Loopback(self.url, self._refusing(), self.nowhere)
         core.set_credentials(*self._credentials(account))
         return boto3.Session(botocore_session=core, region_name=region or self.regions[0])
 
@@ -99,7 +117,7 @@ class Sandbox:
         account, region : str, optional
             As of `session`.
         service : str
-            ``appstream`` or ``sts``.
+            ``appstream``, ``sts`` or ``organizations``.
         **kwargs
             Passed on to `boto3.Session.client`, say ``config=``.
 
@@ -125,34 +143,46 @@ class Sandbox:
         keys = dict(zip(names, self._credentials(account), strict=True))
         return {"AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": region, "AWS_REGION": region} | keys
 
-    def fail_next(self, times: int = 1, code: str = "ThrottlingException", status: int = 400) -> None:
-        """Answer the next `times` DescribeImages requests with an AWS error.
+    def config(self, path: str | os.PathLike[str]) -> dict[str, str]:
+        """Write an AWS configuration file of this sandbox, and return the environment variables that make it be used.
+
+        Its profiles are ``sandbox-<account>``, those of every third account a role that is assumed with the first one's
+        keys; ``sandbox-stranger``, whose keys are refused; and ``sandbox-nowhere``, of the first account, whose AppStream
+        nobody listens at.
 
         Parameters
         ----------
-        times : int
-            How many requests; failures asked for earlier come first.
-        code : str
-            AWS's error code, say ``RequestLimitExceededException`` or ``AccessDeniedException``.
-        status : int
-            The HTTP status, say 500 for ``InternalFailure`` or 503 for ``ServiceUnavailable``.
+        path : str or path
+            The file; it is written anew.
 
         Examples
         --------
-        >>> with sandbox() as box:
-        ...     box.fail_next()
-        ...     _ = box.client().describe_images()  # boto3 tries again
-        ...     box.calls
-        2
+        >>> import tempfile
+        >>> with sandbox() as box, tempfile.TemporaryDirectory() as folder:
+        ...     sorted(box.config(f"{folder}/config"))
+        ['AWS_CONFIG_FILE', 'AWS_EC2_METADATA_DISABLED', 'AWS_SHARED_CREDENTIALS_FILE']
         """
-        self._service.fail(times, ServiceError(code, f"{code}: the sandbox was told to fail", status))
+        path = Path(path).absolute()
+        path.write_text(configuration(self.url, self._refusing(), self.accounts, self.regions[0]), encoding="utf-8")
+        path.chmod(0o600)
+        nothing = {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
+        return {"AWS_CONFIG_FILE": str(path)} | nothing
+
+    def _refusing(self) -> str:
+        return f"http://127.0.0.1:{self._nobody.getsockname()[1]}"
 
     def _credentials(self, account: str | None) -> tuple[str, str]:
-        return KEY + (account or self.accounts[0]), "sandbox"
+        return key_of(account or self.accounts[0])
 
 
-def sandbox(*, at: str | dt.date | None = None, port: int = 0) -> Sandbox:
-    """Start a loopback AppStream with three invented accounts in four regions; no AWS account is needed.
+def sandbox(
+    *,
+    at: str | dt.date | None = None,
+    port: int = 0,
+    accounts: int | None = None,
+    regions: int | Iterable[str] | None = None,
+) -> Sandbox:
+    """Start a loopback AppStream with three invented accounts in four regions, or more; no AWS account is needed.
 
     It runs from the moment it is made, in daemon threads, and listens on 127.0.0.1 only. Use it in a ``with``
     statement, or call its ``close``.
@@ -163,16 +193,21 @@ def sandbox(*, at: str | dt.date | None = None, port: int = 0) -> Sandbox:
         Serve the state of the newest week that is not later; without it, the newest of the thirteen weeks.
     port : int
         The port to listen on; 0 takes a free one.
+    accounts : int, optional
+        How many accounts; each beyond three is like one of the three, and has images of its own in every other region.
+    regions : int or iterable of str, optional
+        How many regions of AppStream's, the usual four first; or which, of any partition.
 
     Returns
     -------
     Sandbox
-        Its `client`, `session` and `environment` lead to it, `fail_next` makes it fail, `close` ends it.
+        Its `client`, `session`, `environment` and `config` lead to it, `fail_next`, `fault` and `latency` make it fail or
+        wait, `close` ends it.
 
     Raises
     ------
     RequestError
-        `at` is not a date, or is before the first week.
+        `at` is not a date, or is before the first week; or there are not so many accounts or regions.
     OSError
         The port is taken.
 
@@ -183,30 +218,33 @@ def sandbox(*, at: str | dt.date | None = None, port: int = 0) -> Sandbox:
     ...     box.at, {image["Visibility"] for page in pages for image in page["Images"]}
     ('2026-09-07', {'SHARED'})
     """
-    return Sandbox(at, port)
+    return Sandbox(at, port, accounts, regions)
 
 
-class _Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has no types
-    """A botocore session that reads none of the machine's AWS settings and reaches one URL only."""
-
-    def __init__(self, url: str) -> None:
-        known = self.SESSION_VARIABLES.items()  # name: (in files, in the environment, default, conversion)
-        super().__init__(session_vars={name: (None, None, default, kind) for name, (_, _, default, kind) in known})
-        for name in ("config_file", "credentials_file"):
-            self.set_config_variable(name, os.devnull)
-        self.register_component("data_loader", loader())
-        self.set_default_client_config(Config(proxies={}))
-        self._url = url
-
-    def create_client(self, *args: Any, **kwargs: Any) -> Any:
-        return super().create_client(*args, **kwargs | {"endpoint_url": self._url})
+def _regions(asked: int | Iterable[str] | None) -> list[str]:
+    usual = list(catalogue()["regions"])
+    if asked is None:
+        return usual
+    if not isinstance(asked, int):
+        return checked([asked] if isinstance(asked, str) else asked)
+    known = list(dict.fromkeys([*usual, *with_appstream("aws"), *with_appstream("aws-us-gov")]))
+    if not 0 < asked <= len(known):
+        raise RequestError(f"regions={asked!r} must be from 1 to {len(known)}, or a list of regions.")
+    return known[:asked]
 
 
 class _Callable(types.ModuleType):
     """A module that can be called; see below."""
 
-    def __call__(self, *, at: str | dt.date | None = None, port: int = 0) -> Sandbox:
-        return sandbox(at=at, port=port)
+    def __call__(
+        self,
+        *,
+        at: str | dt.date | None = None,
+        port: int = 0,
+        accounts: int | None = None,
+        regions: int | Iterable[str] | None = None,
+    ) -> Sandbox:
+        return sandbox(at=at, port=port, accounts=accounts, regions=regions)
 
 
 # the import system puts this module where the package has its function `sandbox`; so it must do what that does

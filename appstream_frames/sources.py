@@ -27,7 +27,7 @@ from appstream_frames.text import printable
 
 SESSION_NAME: Final = "appstream-frames"  # what CloudTrail shows of an assumed role
 
-PATIENT: Final = Config(connect_timeout=10, read_timeout=20, max_pool_connections=50, retries={"total_max_attempts": 5})
+PATIENT: Final = Config(connect_timeout=10, read_timeout=20, max_pool_connections=50, retries={"total_max_attempts": 4})
 _held: WeakValueDictionary[str, Held] = WeakValueDictionary()
 
 

@@ -6,8 +6,8 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import total_ordering
-from typing import Final
+from functools import cached_property, total_ordering
+from typing import Any, Final
 
 import boto3
 
@@ -161,7 +161,8 @@ class _Asked:
     def targets(self) -> Iterator[Target]:
         self._check()
         if self.roles is None and self.organization_role is None:
-            for each in map(self._profile, self.profiles or [None]):
+            for name in self.profiles or (None,):
+                each = self._profile(name)
                 yield from self._in_regions(each.account, each.partition, each)
             return
         base = self._profile(self.profiles[0] if self.profiles else None)
@@ -191,9 +192,13 @@ class _Asked:
                 "organization_role", self.organization_role, _ROLE_NAME, "the role's name, such as 'AppStreamReader'"
             )
 
+    @cached_property
+    def _files(self) -> Any:
+        return configuration.files()
+
     def _profile(self, name: str | None) -> Profile:
         if self.held is None:
-            return configuration.profile(name)
+            return configuration.profile(name, self._files if name else configuration.files(default=True))
         region = self.held.session.region_name
         return Profile(None, region, geography.partition_of(str(region)), None)
 
@@ -235,9 +240,12 @@ def _names(parameter: str, values: Iterable[str] | None) -> list[str] | None:
     """Return a list of different strings; None when there is none."""
     if values is None:
         return None
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise RequestError(f"{parameter}={values!r} must be a list of strings: {parameter}=[{values!r}].")
-    names = list(values)
+    if isinstance(values, str):
+        raise RequestError(f"{parameter}={values!r} is one string; pass a list of strings: {parameter}=[{values!r}].")
+    try:
+        names: list[Any] = list(values)
+    except TypeError:
+        raise RequestError(f"{parameter}={values!r} must be a list of strings, or None.") from None
     if not names:
         raise RequestError(f"{parameter} is empty; pass None, or at least one.")
     for number, name in enumerate(names):
@@ -269,5 +277,5 @@ def _warn(others: dict[str, str]) -> None:
     )
     more = f" and {len(others) - 20} more" if len(others) > 20 else ""
     warnings.warn(
-        f"Not active, and so no targets: {named}{more}; their images are not seen.", UserWarning, stacklevel=4
+        f"Not active, and so no targets: {named}{more}; their images are not seen.", UserWarning, stacklevel=5
     )

@@ -87,7 +87,13 @@ def width(text: str) -> int:
     >>> width("abc"), width("日本")
     (3, 4)
     """
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+    return sum(map(_columns, text))
+
+
+def _columns(char: str) -> int:
+    if unicodedata.category(char) == "Mn" or "\u1160" <= char <= "\u11ff":  # on the letter, in the syllable before it
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def padded(text: str, columns: int, right: bool) -> str:

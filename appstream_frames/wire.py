@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
+from botocore.exceptions import ClientError
 
 from appstream_frames import jsontext
 from appstream_frames.text import printable
@@ -42,6 +43,7 @@ class Proof:
     images: list[bytes] | None = None
     token: str | None = None
     unmodeled: dict[str, str] = field(default_factory=dict)  # other members of the reply, JSON text by name
+    refusal: ClientError | None = None  # what AWS answered last, if that was an error: botocore may still be asking again
 
 
 @contextmanager
@@ -86,8 +88,10 @@ def _on_reply(response_dict: dict[str, Any], customized_response_dict: dict[str,
     if proof is None:
         return
     if response_dict["status_code"] >= 300:
-        response_dict["body"] = _refusal(response_dict["body"])
+        body = response_dict["body"] = _refusal(response_dict["body"])
+        proof.refusal = _error(response_dict["status_code"], body)
         return
+    proof.refusal = None
     read = prove(_whole(response_dict["body"], response_dict["headers"]))
     proof.images, proof.token, proof.unmodeled = read.images, read.token, read.unmodeled
     customized_response_dict["Images"] = read.images
@@ -108,6 +112,17 @@ def _refusal(body: bytes) -> bytes:
     except ValueError:
         return body  # botocore takes what is no JSON for the message
     return body if isinstance(reply, dict) and isinstance(reply.get("__type", ""), str) else b"{}"
+
+
+def _error(status: int, body: bytes) -> ClientError:
+    """Return the error that botocore will make of a reply once it gives up."""
+    try:
+        reply = json.loads(str(body, "utf-8"))
+    except ValueError:
+        reply = {}
+    code = str(reply.get("__type", "")).rpartition("#")[2] or f"HTTP {status}"
+    words = {"Code": code, "Message": str(reply.get("message", reply.get("Message", "")))}
+    return ClientError({"Error": words, "ResponseMetadata": {"HTTPStatusCode": status}}, "DescribeImages")
 
 
 def _whole(body: bytes, headers: MutableMapping[str, str]) -> bytes:

@@ -19,7 +19,7 @@ from test_snapshots import equal
 from torture import marked, mixed
 
 import appstream_frames as asf
-from appstream_frames import targets, upkeep
+from appstream_frames import clients, upkeep
 from appstream_frames.errors import UnknownOutcomeError
 from appstream_frames.store import open_store
 
@@ -339,7 +339,7 @@ def test_an_upload_that_arrives_after_the_writer_gave_up(
 ) -> None:
     """A commit record that is stored late makes a whole snapshot, and the writer was told that it may; others orphans."""
     impatient = sea.client(proxy.url, read_timeout=0.25, retries={"total_max_attempts": 2})
-    monkeypatch.setattr(targets, "s3_client", lambda: impatient)
+    monkeypatch.setattr(clients, "s3_client", lambda: impatient)
     proxy.fault, proxy.to = sea.late, f"/{table}/"
     name = outcome(marked("late"), root)
     proxy.heal()
