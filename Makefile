@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture lab bench lock check catalogue notebooks clean
+.PHONY: help demo test torture lab bench lock check catalogue notebooks gallery clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,7 +19,7 @@ check: .venv/ready  ## Lint, format and types
 	$(BIN)/mypy
 
 lab: .venv/ready  ## Open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks --config=notebooks/lab/config.py
 
 torture: .venv/ready  ## The long versions of the crash and damage tests
 	$(BIN)/python tests/torture.py
@@ -30,8 +30,11 @@ bench: .venv/ready  ## Measure speed and memory as ratios, with an A/A control
 	$(BIN)/python tests/benchmarks/bench_storage.py
 	$(BIN)/python tests/benchmarks/bench_history.py
 
-notebooks: .venv/ready  ## Run the notebooks and keep their outputs
+notebooks: .venv/ready  ## Run the notebooks, keep their outputs, and make the gallery
 	$(BIN)/python notebooks/run.py
+
+gallery: .venv/ready  ## Take the README's charts out of the notebooks
+	$(BIN)/python notebooks/run.py gallery
 
 catalogue: .venv/ready  ## Make the sandbox's catalogue again
 	$(BIN)/python data/make_catalogue.py

@@ -43,6 +43,7 @@ _SECRETS: Final = re.compile(
     r"(?i)(?<=x-amz-security-token)\W+\S+|(?<=signature=)[^\s&,]+|(?<=credential=)[^\s&,]+|\b(?:AKIA|ASIA)\w{8,}"
 )
 _NAMED: Final = 5
+_SHOWN: Final = 2_000  # characters of a cause
 _ACCOUNT: Final = "Try again, or pass the account yourself: account='012345678901'."
 _ALLOW = (
     'Allow "appstream:DescribeImages" on Resource "*" in the role\'s policy; a service control policy may deny it too.'
@@ -112,7 +113,8 @@ def explain(
 ) -> DrainError | RequestError:
     """Return the error of this package that says what was seen, what was expected and what to do.
 
-    Secrets that AWS repeats are taken out of the text of `error` too, because it is shown as the cause.
+    Secrets that AWS repeats are taken out of the text of `error` too, and what a terminal would act on, because it is shown
+    as the cause.
 
     Parameters
     ----------
@@ -125,7 +127,7 @@ def explain(
     late : BaseException, optional
         That the time was up, when it was.
     """
-    error.args = tuple(_hushed(part) if isinstance(part, str) else part for part in error.args)
+    error.args = tuple(printable(_hushed(part), _SHOWN) if isinstance(part, str) else part for part in error.args)
     kind, status, advice = _verdict(error)
     if kind is RequestError and where.page > 1:  # the parameters were right for the pages before
         kind, advice = DrainError, _MIDWAY

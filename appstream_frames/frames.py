@@ -153,8 +153,8 @@ class Frames:
             f'<tr><th style="text-align:left">{label}</th><td style="text-align:left">{html.escape(value)}</td></tr>'
             for label, value in self._facts()
         )
-        # JupyterLab would read `$` as mathematics
-        return f'<div class="tex2jax_ignore mathjax_ignore"><b>Frames</b>: {html.escape(self._headline())}<table>{rows}</table></div>'
+        plain = 'class="tex2jax_ignore mathjax_ignore"'  # JupyterLab would read `$` as mathematics
+        return f"<div {plain}><b>Frames</b>: {html.escape(self._headline())}<table>{rows}</table></div>"
 
     def _headline(self) -> str:
         counts = [f"{len(table):,} {name}" for name, table in self.tables.items() if name != "coverage"]

@@ -43,7 +43,9 @@ class Proof:
     images: list[bytes] | None = None
     token: str | None = None
     unmodeled: dict[str, str] = field(default_factory=dict)  # other members of the reply, JSON text by name
-    refusal: ClientError | None = None  # what AWS answered last, if that was an error: botocore may still be asking again
+    refusal: ClientError | None = (
+        None  # what AWS answered last, if that was an error: botocore may still be asking again
+    )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Run the notebooks, each on a fresh kernel, and keep their outputs in place; the README's chart is one of these.
+"""Run the notebooks, each on a fresh kernel, and keep their outputs in place; the README's charts are among them.
 
 It keeps nothing that differs from run to run (times, the machine's Python), so running it twice gives the same bytes.
 """
@@ -15,7 +15,11 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parent
 _QUIET = ["--log-level=ERROR"]  # or the kernel says on the terminal that loopback is not encrypted
-GALLERY = {"2-agent-versions": FOLDER / "gallery" / "agent-versions.png"}
+GALLERY = {  # the README's charts: of which notebook, which figure
+    "agent-versions": ("2-agent-versions", 0),
+    "base-images": ("3-base-image-releases", 1),
+    "what-changed": ("4-what-changed", 1),
+}
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -57,14 +61,20 @@ def figures(notebook: nbformat.NotebookNode) -> list[bytes]:
     return [base64.b64decode(data["image/png"]) for data in shown if "image/png" in data]
 
 
+def gallery() -> dict[Path, bytes]:
+    """Return the README's charts, as the notebooks hold them, by the files they belong in."""
+    held = {name: figures(nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)) for name, _ in GALLERY.values()}
+    return {FOLDER / "gallery" / f"{name}.png": held[notebook][place] for name, (notebook, place) in GALLERY.items()}
+
+
 def main() -> None:
-    """Run every notebook of this folder and write what came of it."""
-    for path in sorted(FOLDER.glob("*.ipynb")):
-        notebook = run(path)
-        nbformat.write(notebook, path)
-        if path.stem in GALLERY:
-            GALLERY[path.stem].write_bytes(figures(notebook)[0])
+    """Run every notebook of this folder and write what came of it; with the word ``gallery``, only take charts out of them."""
+    for path in [] if "gallery" in sys.argv[1:] else sorted(FOLDER.glob("*.ipynb")):
+        nbformat.write(run(path), path)
         sys.stdout.write(f"{path.name}: {path.stat().st_size // 1000} kB\n")
+    for path, picture in gallery().items():
+        path.write_bytes(picture)
+        sys.stdout.write(f"{path.name}: {len(picture) // 1000} kB\n")
 
 
 if __name__ == "__main__":
