@@ -7,7 +7,6 @@ AWS nor pages.
 from __future__ import annotations
 
 import contextvars
-import ctypes
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -64,6 +63,8 @@ class Calls(Generic[T]):
 
     def abandon(self) -> None:
         """Let the thread end though a call is under way: it is broken off at its next byte."""
+        import ctypes  # here, for it is hardly ever needed
+
         if self._thread.ident is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), ctypes.py_object(_Abandoned))
         self._asks.put(False)  # last: until then the thread cannot have ended, and its number be another's

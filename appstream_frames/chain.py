@@ -19,12 +19,11 @@ import pyarrow.compute as pc
 from appstream_frames import failures, jsontext, model
 from appstream_frames.clients import Place
 from appstream_frames.errors import AppStreamFramesError, DrainError
-from appstream_frames.flatten import Key, flatten
+from appstream_frames.flatten import Key
 from appstream_frames.pages import Page, Pages
 from appstream_frames.request import Request
 from appstream_frames.text import printable
 
-_BATCH: Final = 125  # images flattened at once: large enough for Arrow, small enough for memory
 _STALE_PAGES: Final = 100
 _MESSAGE: Final = 1_000  # characters of an error that coverage keeps
 
@@ -139,36 +138,33 @@ class Chain:
         self._sizes.append(len(page.images))
 
     @property
-    def is_ready(self) -> bool:
-        """Whether enough images wait for a batch."""
-        return len(self._pending) >= _BATCH
+    def waiting(self) -> int:
+        """How many images wait to be flattened."""
+        return len(self._pending)
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether no page will come any more."""
         return self.outcome.ended_at is not None
 
-    def batch(self) -> dict[str, pa.Table]:
-        """Return the tables of the images that wait, none when none does.
+    def give(self) -> tuple[list[bytes], Key]:
+        """Give the images that wait to whoever flattens them."""
+        images, self._pending = self._pending, []
+        self.outcome.images += len(images)
+        return images, Key(self.outcome.snapshot, self.outcome.account or "", self.outcome.region or "")
+
+    def check(self, images: pa.Table) -> None:
+        """Look at the table of what was given.
 
         Raises
         ------
         DrainError
-            When the pages only repeat themselves.
+            When the pages only repeat themselves, under ever-new tokens.
         """
-        images, self._pending = self._pending, []
-        if not images:
-            return {}
-        self.outcome.images += len(images)
-        key = Key(self.outcome.snapshot, self.outcome.account or "", self.outcome.region or "")
-        tables = flatten(images, key)
-        found = tables["images"]
         if not self.has_ended:
-            self._check_progress(pc.coalesce(found.column("arn"), found.column("name")).to_pylist())
-        return tables
+            self._check_progress(pc.coalesce(images.column("arn"), images.column("name")).to_pylist())
 
     def _check_progress(self, found: list[str | None]) -> None:
-        """Refuse to follow for ever a chain of pages that repeat themselves under ever-new tokens."""
         ends = list(accumulate(self._sizes))
         pages = [hash(frozenset(found[end - size : end])) for size, end in zip(self._sizes, ends, strict=True)]
         self._sizes = []
@@ -193,6 +189,8 @@ class Chain:
         """
         if error is not None and not isinstance(error, Exception):
             raise error
+        if self._owned:
+            _forget_frames(error)
         self.error, ended = error, self.outcome
         if self._pages is not None:  # copied: a thread that was given up may still be about to count
             ended.pages, ended.retries = self._pages.read, self._pages.retries
@@ -222,3 +220,10 @@ class Chain:
                 return found
         code = failures.code_of(error.__cause__ or error)
         return DrainError(str(error), target=where.target, page=where.page, resume_token=where.resume_token, code=code)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Take the tracebacks off an error and its causes: they hold the client, of which there may be thousands."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

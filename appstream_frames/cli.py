@@ -5,7 +5,9 @@ It only calls the public functions and prints what they give. Exit codes: 0 comp
 
 from __future__ import annotations
 
+import io
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Iterable
@@ -53,6 +55,9 @@ def main() -> None:
 
     Exit codes: 0 complete, 3 partial (something was not read to its end), 1 failed, 2 misuse.
     """
+    for stream in (sys.stdout, sys.stderr):  # a stranger's letters may be in no code page of this machine
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @main.command()

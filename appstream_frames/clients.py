@@ -186,11 +186,6 @@ def _session() -> Any:
     return session
 
 
-def shared_loader() -> Any:
-    """Return a loader of botocore's data files for many sessions: each would otherwise read them anew."""
-    return _session().get_component("data_loader")
-
-
 def s3_client() -> Any:
     """Return an S3 client of the default session; its credentials are refreshed when they expire.
 

@@ -125,6 +125,6 @@ class Cluster:
             lost.fail(DrainError(message, target=lost.target, code=type(error).__name__))
             return None
         place = f"{self.outcomes[number].account}/{self.outcomes[number].region}"
-        if self.outcomes[number].images:
+        if self.outcomes[number].pages:
             check_twins(self._places, place, str(self._targets[number]))
         return _unpacked(tables) if self.outcomes[number].images else None

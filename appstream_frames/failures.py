@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from traceback import walk_tb
 from typing import Any, Final
 
 from appstream_frames.errors import AccessError, DrainError, EndpointError, RequestError
@@ -44,6 +45,7 @@ _SECRETS: Final = re.compile(
 )
 _NAMED: Final = 5
 _SHOWN: Final = 2_000  # characters of a cause
+_CARRIERS: Final = ("botocore", "urllib3")  # in their frames are requests, and in those a session token
 _ACCOUNT: Final = "Try again, or pass the account yourself: account='012345678901'."
 _ALLOW = (
     'Allow "appstream:DescribeImages" on Resource "*" in the role\'s policy; a service control policy may deny it too.'
@@ -113,8 +115,8 @@ def explain(
 ) -> DrainError | RequestError:
     """Return the error of this package that says what was seen, what was expected and what to do.
 
-    Secrets that AWS repeats are taken out of the text of `error` too, and what a terminal would act on, because it is shown
-    as the cause.
+    As `error` is shown as the cause, secrets that AWS repeats and what a terminal would act on are taken out of its text too,
+    and botocore's frames are taken off, because tools that show their variables would show the session token.
 
     Parameters
     ----------
@@ -128,6 +130,7 @@ def explain(
         That the time was up, when it was.
     """
     error.args = tuple(printable(_hushed(part), _SHOWN) if isinstance(part, str) else part for part in error.args)
+    bare(error)
     kind, status, advice = _verdict(error)
     if kind is RequestError and where.page > 1:  # the parameters were right for the pages before
         kind, advice = DrainError, _MIDWAY
@@ -146,6 +149,14 @@ def explain(
         code=code_of(error),
     )
     return failed
+
+
+def bare(error: BaseException | None) -> None:
+    """Take the traceback off an error, and off those that led to it, when it goes through botocore."""
+    while error is not None:
+        if any(frame.f_globals.get("__name__", "").startswith(_CARRIERS) for frame, _ in walk_tb(error.__traceback__)):
+            error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _verdict(error: BaseException) -> tuple[Any, str, str]:

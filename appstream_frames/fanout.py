@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol
 
@@ -21,10 +22,13 @@ from appstream_frames.calls import Answer, Calls
 from appstream_frames.chain import Chain, Outcome
 from appstream_frames.clients import Place
 from appstream_frames.errors import DrainError, RequestError
+from appstream_frames.flatten import flatten_groups
 
 _AT_ONCE: Final = 64  # targets
 _EACH_ACCOUNT: Final = 8  # calls under way: its regions must not fight for what AWS grants the account
 _BEHIND: Final = 128 * 2**20  # bytes of batches that may wait for a slower target before them
+_BATCH: Final = 125  #  images flattened at once: large enough for Arrow, small enough for memory
+_BATCH_OF_MANY: Final = 500
 _LONGEST_WAIT: Final = 3600.0
 
 Tables = dict[str, pa.Table]
@@ -92,6 +96,8 @@ class _Run:
         self._under_way: Counter[str | None] = Counter()  # calls by account
         self._answers: SimpleQueue[Answer[Any]] = SimpleQueue()
         self._places: dict[str, str] = {}
+        self._full: list[_Line] = []  # chains that have ended, with images to be flattened
+        self._batch = _BATCH if len(chains) == 1 else _BATCH_OF_MANY
 
     def batches(self) -> Iterator[tuple[int, Tables]]:
         while self._given < len(self._chains):
@@ -128,7 +134,7 @@ class _Run:
 
     def _listen(self) -> None:
         """Take every answer that is there; with nothing else to do, wait for one until the next deadline."""
-        ready = any(line.chain.is_ready for line in self._lines.values())
+        ready = sum(line.chain.waiting for line in (*self._full, *self._lines.values())) >= self._batch
         wait = 0.0 if ready else min((line.deadline for line in self._asked()), default=0.0) - time.monotonic()
         try:
             while True:
@@ -172,16 +178,23 @@ class _Run:
     def _end(self, line: _Line, error: BaseException | None) -> None:
         del self._lines[line.calls]
         line.chain.end(error)
-        self._hold(line)
+        self._full.append(line)
         self._watch.ended(line.chain.outcome)
 
     def _flatten(self) -> None:
-        """Flatten the batch of one chain that has enough for it; the others' turn comes after the next look around."""
-        line = next((line for line in self._lines.values() if line.chain.is_ready), None)
-        if line is None:
+        """Flatten the images of some chains, once there are enough or nothing else is to be done."""
+        lines = [line for line in (*self._full, *self._lines.values()) if line.chain.waiting]
+        if not lines or (self._lines and sum(line.chain.waiting for line in lines) < self._batch):
             return
+        totals = accumulate((line.chain.waiting for line in lines), initial=0)
+        chosen = [line for line, before in zip(lines, totals, strict=False) if before < self._batch]
+        for line, tables in zip(chosen, flatten_groups([line.chain.give() for line in chosen]), strict=True):
+            self._hold(line, tables)
+        self._full = [line for line in self._full if line.chain.waiting]
+
+    def _hold(self, line: _Line, tables: Tables) -> None:
         try:
-            self._hold(line)
+            line.chain.check(tables["images"])
         except DrainError as error:  # its pages only repeat themselves
             if line.asked:
                 self._answered(line)
@@ -189,12 +202,9 @@ class _Run:
             else:
                 line.calls.end()
             self._end(line, error)
-
-    def _hold(self, line: _Line) -> None:
-        if tables := line.chain.batch():
-            size = sum(table.nbytes for table in tables.values())
-            self._held[line.number].append((size, tables))
-            self._bytes += size
+        size = sum(table.nbytes for table in tables.values())
+        self._held[line.number].append((size, tables))
+        self._bytes += size
 
     def _in_order(self) -> Iterator[tuple[int, Tables]]:
         while self._given < self._begun:
@@ -203,7 +213,8 @@ class _Run:
                 size, tables = held.popleft()
                 self._bytes -= size
                 yield self._given, tables
-            if not self._chains[self._given].has_ended:
+            chain = self._chains[self._given]
+            if chain.waiting or not chain.has_ended:
                 return
             self._given += 1
 

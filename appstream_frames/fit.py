@@ -30,7 +30,7 @@ _DECODED: Final[dict[str, Any]] = {
     "integer": Annotated[int, _INT64],
     "float": float,
     "timestamp": Annotated[int, _SECONDS] | Annotated[float, _SECONDS],
-    "strings": list[str | None],
+    "strings": tuple[str | None, ...],  # not lists: tuples of text do not burden the garbage collector
     "map": dict[str, str | None],
     "json": msgspec.Raw,
 }
@@ -41,7 +41,7 @@ _DECODED: Final[dict[str, Any]] = {
 POOL: Final = pa.system_memory_pool()
 #: The member whose query string is dropped, wherever it stands.
 ICON_URL: Final = "IconURL"
-_QUERY: Final = re.compile(rf'("{ICON_URL}"\s*:\s*"(?:[^"\\?]|\\.)*)\?(?:[^"\\]|\\.)*"')
+_QUERY: Final = re.compile(rf'("{ICON_URL}"\s*:\s*"(?:[^"\\?]|\\(?!u003[fF]).)*)(?:\?|\\u003[fF])(?:[^"\\]|\\.)*"')
 
 
 class InexactError(Exception):
@@ -132,7 +132,7 @@ def array(values: Sequence[Any], column: Column, *, exact: bool) -> pa.Array:
         true = column.flag[0]
         values = [None if value is None else value == true for value in values]
     elif column.kind == "map":
-        values = [None if value is None else list(value.items()) for value in values]
+        values = [None if value is None else tuple(value.items()) for value in values]
     elif column.kind == "json":
         values = [_json(value) for value in values]
     return pa.array(values, column.type, memory_pool=POOL)

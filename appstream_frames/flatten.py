@@ -91,18 +91,26 @@ def flatten(images: Sequence[bytes], key: Key) -> dict[str, pa.Table]:
     >>> flatten([b'{"Name": "a", "Color": "red"}'], key)["images"].column("unmodeled").to_pylist()
     ['{"Color":"red"}']
     """
+    return flatten_groups([(images, key)])[0]
+
+
+def flatten_groups(groups: Sequence[tuple[Sequence[bytes], Key]]) -> list[dict[str, pa.Table]]:
+    """Return the tables of the images of several targets: as many calls of `flatten`, which would cost more each."""
     try:
-        return _Batch(images, careful=False).tables(key)
+        return _Batch(groups, careful=False).tables()
     except fit.InexactError:  # a timestamp finer than microseconds: rare enough to begin again
-        return _Batch(images, careful=True).tables(key)
+        return _Batch(groups, careful=True).tables()
 
 
 class _Batch:
-    def __init__(self, images: Sequence[bytes], *, careful: bool) -> None:
+    def __init__(self, groups: Sequence[tuple[Sequence[bytes], Key]], *, careful: bool) -> None:
         self._form, *self._children = _forms()
         self._careful = careful
         self._residues: dict[int, str] = {}  # by identity of the struct; the structs live as long as the batch
-        self._rows = _last_of_each([self._row(image) for image in images])
+        rows = [_last_of_each([self._row(image) for image in images]) for images, _ in groups]
+        self._rows = [row for group in rows for row in group]
+        self._keys = [key for _, key in groups]
+        self._group = np.repeat(np.arange(len(groups)), [len(group) for group in rows])  # of each row
 
     def _row(self, image: bytes) -> Any:
         if not self._careful:
@@ -161,14 +169,19 @@ class _Batch:
         self._keep(row, jsontext.dumps(rest) if rest else None)
         return row
 
-    def tables(self, key: Key) -> dict[str, pa.Table]:
-        made = {"images": self._table(self._form, self._rows, key, {})}
+    def tables(self) -> list[dict[str, pa.Table]]:
+        made = {"images": self._table(self._form, self._rows, self._group, {})}
+        groups = {"images": self._group}
         names, arns = made["images"].column("name"), made["images"].column("arn")
         for form in self._children:
             rows, parents, positions = self._expand(form.table.member)
             above = {"image_arn": _taken(arns, parents), "image_name": _taken(names, parents), "position": positions}
-            made[form.table.name] = self._table(form, rows, key, above)
-        return made
+            groups[form.table.name] = self._group[np.asarray(parents)]
+            made[form.table.name] = self._table(form, rows, groups[form.table.name], above)
+        return [
+            {name: _part(table, groups[name], number) for name, table in made.items()}
+            for number in range(len(self._keys))
+        ]
 
     def _expand(self, member: str | None) -> tuple[list[Any], pa.Array, pa.Array]:
         lists = [getattr(row, member) or () for row in self._rows] if member else []
@@ -181,8 +194,8 @@ class _Batch:
             rows = [row for row in rows if row is not None]
         return rows, pa.array(parents[there]), pa.array(positions[there], pa.int64())
 
-    def _table(self, form: _Form, rows: list[Any], key: Key, above: Mapping[str, Any]) -> pa.Table:
-        made = {name: pa.repeat(pa.scalar(value, type_), len(rows), fit.POOL) for name, value, type_ in _constants(key)}
+    def _table(self, form: _Form, rows: list[Any], group: np.ndarray, above: Mapping[str, Any]) -> pa.Table:
+        made = {name: _spread(values, group) for name, values in _constants(self._keys).items()}
         made.update(above)
         made.update(_arrays(form.tree, rows, exact=not self._careful))
         if form is self._form:
@@ -223,15 +236,26 @@ def _last_of_each(rows: list[Any]) -> list[Any]:
     return [row for row in rows if row.Arn is None or last[row.Arn] is row]
 
 
-def _constants(key: Key) -> list[tuple[str, Any, pa.DataType]]:
-    return [
-        ("snapshot", key.snapshot, UTC_US),
-        ("account", key.account, ARROW["string"]),
-        ("region", key.region, ARROW["string"]),
-    ]
+def _constants(keys: Sequence[Key]) -> dict[str, pa.Array]:
+    return {
+        "snapshot": pa.array([key.snapshot for key in keys], UTC_US),
+        "account": pa.array([key.account for key in keys], ARROW["string"]),
+        "region": pa.array([key.region for key in keys], ARROW["string"]),
+    }
 
 
-def _taken(values: pa.ChunkedArray, places: pa.Array) -> pa.ChunkedArray:
+def _spread(values: pa.Array, group: np.ndarray) -> pa.Array:
+    """Return each row's value, given its group."""
+    return _taken(values, pa.array(group))
+
+
+def _part(table: pa.Table, group: np.ndarray, number: int) -> pa.Table:
+    """Return the rows of one group, which lie together."""
+    first, last = np.searchsorted(group, [number, number + 1])
+    return table.slice(first, last - first)
+
+
+def _taken(values: Any, places: pa.Array) -> Any:
     return pc.take(values, places, memory_pool=fit.POOL)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from functools import partial
@@ -86,7 +87,7 @@ def _listed(targets: Any) -> list[Any]:
     for target in listed:
         if not isinstance(target, Target):
             checked(target)
-    twins = {printable(target, 80) for target in listed if listed.count(target) > 1}
+    twins = {printable(target, 80) for target, times in Counter(listed).items() if times > 1}
     if twins:
         raise RequestError(f"targets holds {', '.join(sorted(twins))} more than once; pass each once.")
     return listed

@@ -77,17 +77,18 @@ def merged(parts: Sequence[Part]) -> tuple[dict[str, pd.DataFrame], tuple[Any, .
 
 
 def _filled(slots: Sequence[_Slot]) -> list[_Slot]:
-    found: list[_Slot] = []
+    found: dict[int, _Slot] = {}
     by_key: dict[Any, int] = {}
-    for slot in slots:
+    for number, slot in enumerate(slots):
         keys = [key for key in (slot.target, slot.account and slot.place) if key is not None]
-        number = next((by_key[key] for key in keys if key in by_key), len(found))
-        if number == len(found):
-            found.append(slot)
-        else:
-            found[number] = _chosen(found[number], slot)
-        by_key.update(dict.fromkeys(keys, number))
-    return found
+        known = sorted({by_key[key] for key in keys if key in by_key})
+        first, *others = known or [number]
+        for other in others:  # a target that had failed turns out to be a place that another one read
+            found[first] = _chosen(found[first], found.pop(other))
+            by_key |= {key: first for key, place in by_key.items() if place == other}
+        found[first] = _chosen(found[first], slot) if known else slot
+        by_key.update(dict.fromkeys(keys, first))
+    return list(found.values())
 
 
 def _chosen(first: _Slot, later: _Slot) -> _Slot:

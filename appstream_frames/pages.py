@@ -22,6 +22,7 @@ _ATTEMPTS: Final = 6  # of one page, throttles not counted: those are asked agai
 _LONGEST_PAUSE: Final = 8.0
 _EMPTY_PAGES: Final = 100
 _GRACE: Final = 0.1
+_FIRST: Final = threading.Lock()  # botocore looks for paginators once, in all its folders; so would each of many threads
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ class Pages:
     def _open(self) -> Iterator[Any]:
         """Open a new paginator at the last proven page boundary: a used one must not be iterated again."""
         config = {"MaxItems": self._left, "PageSize": self._request.page_size, "StartingToken": self.resume_token}
-        paginator = self._client.get_paginator("describe_images")
+        with _FIRST:
+            paginator = self._client.get_paginator("describe_images")
         self._pager = paginator.paginate(**self._request.parameters(), PaginationConfig=config)
         return iter(self._pager)
 

@@ -6,8 +6,6 @@ import warnings
 from types import TracebackType
 from typing import Any, Self
 
-from tqdm import TqdmWarning, tqdm
-
 from appstream_frames.chain import Outcome
 
 
@@ -26,6 +24,8 @@ class Bar:
         disable = None if progress is None else not progress
         self._images = self._failures = 0
         self._bar: Any
+        from tqdm import tqdm  # here, for it takes a fiftieth of the package's import
+
         if len(targets) == 1:
             self._bar = tqdm(desc=targets[0], unit=" images", disable=disable, leave=False)
         else:
@@ -55,6 +55,8 @@ class Bar:
 
 def _many(**options: Any) -> Any:
     """Return the bar that fits: a widget in a notebook that can show one, else one of text."""
+    from tqdm import TqdmWarning
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TqdmWarning)  # without ipywidgets it says so, and takes text
         from tqdm.auto import tqdm as automatic

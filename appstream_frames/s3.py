@@ -153,6 +153,7 @@ def _told(error: Exception) -> str:
     """Return an error's words without secrets, and leave it no others: it is shown as the cause."""
     words = failures.seen(error)
     error.args = (words,)
+    failures.bare(error)
     return words
 
 

@@ -15,13 +15,11 @@ from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 import boto3
-import botocore.session
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import NoCredentialsError
 
-from appstream_frames import regions
-from appstream_frames.clients import shared_loader
+from appstream_frames import lean, regions
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
@@ -119,8 +117,7 @@ def session_of(source: Source) -> Any:
     """
     if source.held is not None:
         return source.held.session._session  # boto3 gives no public way to the botocore session inside
-    session = botocore.session.Session(profile=source.profile)
-    session.register_component("data_loader", shared_loader())
+    session = lean.session(source.profile)
     session.set_config_variable("sts_regional_endpoints", "regional")
     return session
 

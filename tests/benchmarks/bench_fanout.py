@@ -17,9 +17,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import boto3
+from fleet_server import pages_of
 
 import appstream_frames as asf
 
@@ -83,22 +85,40 @@ def side_by_side() -> bool:
     """Print the ratios of 60 targets."""
     regions = REGIONS[:5]
     with served(PROFILES, 100, 7, 0) as profiles:
-        took: dict[str, list[float]] = {"drain_targets": [], "drain_targets again": [], "boto3": []}
+        took: dict[str, list[float]] = {
+            "drain_targets": [],
+            "drain_targets again": [],
+            "boto3": [],
+            "longest chain": [],
+        }
         sessions = [boto3.Session(profile_name=name) for name in profiles]
         ours(profiles[:1], regions[:1])
         for _ in range(SAMPLES):
             clients = [session.client("appstream", region_name=region) for session in sessions for region in regions]
-            for name in took:
-                seconds, seen = wall(lambda: plain(clients) if name == "boto3" else ours(profiles, regions))
+            runs = {name: partial(ours, profiles, regions) for name in took} | {"boto3": partial(plain, clients)}
+            runs["longest chain"] = partial(ours, *longest(profiles, regions))
+            for name, run in runs.items():
+                seconds, seen = wall(run)
                 took[name].append(seconds)
                 print(f"  {name:20} {seconds:6.2f} s, {seen} images")
     middle = {name: statistics.median(times) for name, times in took.items()}
-    chain = 7 * 0.1
     apart = abs(middle["drain_targets"] / middle["drain_targets again"] - 1)
-    print(f"60 targets: drain_targets {middle['drain_targets']:.2f} s, boto3 in {THREADS} threads {middle['boto3']:.2f} s")
-    print(f"  / boto3: {middle['drain_targets'] / middle['boto3']:.2f}, bound 0.45")
-    print(f"  / longest chain of {chain:.1f} s: {middle['drain_targets'] / chain:.2f}, bound 2.0; A/A {apart:.1%} apart")
-    return middle["drain_targets"] <= 0.45 * middle["boto3"] and middle["drain_targets"] <= 2 * chain
+    to_boto3, to_chain = (middle["drain_targets"] / middle[name] for name in ("boto3", "longest chain"))
+    print(f"60 targets, wall: {middle['drain_targets']:.2f} s; A/A control {apart:.1%} apart")
+    print(f"  boto3 in {THREADS} threads {middle['boto3']:.2f} s: ratio {to_boto3:.2f}, bound 0.45")
+    print(f"  longest target alone {middle['longest chain']:.2f} s: ratio {to_chain:.2f}, bound 2.0")
+    return to_boto3 <= 0.45 and to_chain <= 2
+
+
+def longest(profiles: list[str], regions: list[str]) -> tuple[list[str], list[str]]:
+    """Return the profile and the region with the most pages."""
+    pages = {
+        (profile, region): pages_of(f"{number:012}", region, 7, 0)
+        for number, profile in enumerate(profiles, 1)
+        for region in regions
+    }
+    profile, region = max(pages, key=pages.get)
+    return [profile], [region]
 
 
 def estate() -> bool:
