@@ -67,6 +67,34 @@ def test_the_readme_s_python_runs(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_readme_s_many_accounts_run(tmp_path: Path) -> None:
+    """The block on accounts and regions and the one on a cluster, word for word but for where they go."""
+    code = "\n".join(re.findall(r"```python (?:accounts|cluster)\n(.*?)```", README, re.DOTALL))
+    moved = {
+        "s3://bucket/appstream": str(tmp_path / "archive"),
+        '"scheduler:8786"': "processes=False, dashboard_address=None",
+    }
+    for told, here in moved.items():
+        assert told in code
+        code = code.replace(told, here)
+    with asf.sandbox() as box:
+        config = tmp_path / "config"
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_PROFILE": "prod", **box.config(config)}
+        text = config.read_text("utf-8")
+        for account, name in zip(box.accounts, ("prod", "dev"), strict=False):
+            text = text.replace(f"[profile sandbox-{account}]", f"[profile {name}]")
+        config.write_text(text, "utf-8")
+        done = subprocess.run(
+            [sys.executable, "-c", f"import appstream_frames as asf\n{code}"],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    assert asf.list_snapshots(tmp_path / "archive")["complete"].ge(4).to_list() == [True, True]
+
+
 def test_the_readme_s_links_lead_somewhere() -> None:
     """Every relative link names a file."""
     links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
