@@ -9,7 +9,6 @@ import io
 import signal
 import sys
 import time
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from appstream_frames import dates, report_file, upkeep
 from appstream_frames.cli_snapshot import snapshot
 from appstream_frames.ddl import ddl as statement
 from appstream_frames.report import made
-from appstream_frames.terminal import COMPLETE, FAILED, MISUSE, PARTIAL, as_json_option, print_table, show
+from appstream_frames.terminal import COMPLETE, FAILED, MISUSE, PARTIAL, as_json_option, notes, print_table, show
 from appstream_frames.text import printable
 
 
@@ -115,11 +114,8 @@ def diff(root: str, since: str | None, table: str, as_json: bool) -> None:
     Exit codes: 0 everything was compared, 3 some targets were not (standard error says which).
     """
     before, after = _two(asf.list_snapshots(root), since)
-    with warnings.catch_warnings(record=True) as noted:
-        warnings.simplefilter("always", UserWarning)
+    with notes() as noted:
         changes = asf.diff(asf.read_snapshot(root, before), asf.read_snapshot(root, after), table)
-    for note in noted:
-        click.echo(f"Note: {printable(note.message, 2000)}", err=True)
     show(changes if as_json else _readable(changes), as_json, empty=f"Nothing changed between {before} and {after}.")
     click.get_current_context().exit(PARTIAL if noted else COMPLETE)
 
@@ -214,10 +210,20 @@ def ddl(table: str, location: str) -> None:
 @click.option("--at", metavar="DATE", help="Serve the catalogue as it was on this date, say 2026-09-07.")
 @click.option("--account", help="Account of the printed credentials.")
 @click.option("--region", help="Region of the printed environment.")
+@click.option("--accounts", type=int, help="Serve so many accounts: the three of the catalogue, and invented ones.")
+@click.option("--regions", type=int, help="Serve so many regions; default: four.")
 @click.option("--minutes", default=60.0, show_default=True, help="Stop after so many minutes.")
-def sandbox(port: int, at: str | None, account: str | None, region: str | None, minutes: float) -> None:
+def sandbox(
+    port: int,
+    at: str | None,
+    account: str | None,
+    region: str | None,
+    accounts: int | None,
+    regions: int | None,
+    minutes: float,
+) -> None:
     """Serve a loopback AppStream, and print the environment that points any boto3 program at it."""
-    with asf.sandbox(at=at, port=port) as served:
+    with asf.sandbox(at=at, port=port, accounts=accounts, regions=regions) as served:
         for name, value in served.environment(account, region).items():
             click.echo(f"export {name}={value}")
         click.echo(

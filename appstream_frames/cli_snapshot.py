@@ -12,7 +12,7 @@ import appstream_frames as asf
 from appstream_frames import archive
 from appstream_frames.accounts import Clients
 from appstream_frames.targets import Target
-from appstream_frames.terminal import COMPLETE, PARTIAL, as_json_option, print_json, print_table, records
+from appstream_frames.terminal import COMPLETE, PARTIAL, as_json_option, notes, print_json, print_table, records
 from appstream_frames.text import printable
 
 
@@ -49,13 +49,14 @@ def snapshot(
 
     Without options: your default credentials and region. Exit codes: 0 every target was read whole, 3 some were, 1 none.
     """
-    where = asf.targets(
-        profiles=profiles or None,
-        roles=roles or None,
-        organization_role=organization_role,
-        external_id=external_id,
-        regions="all" if list(regions) == ["all"] else regions or None,
-    )
+    with notes():
+        where = asf.targets(
+            profiles=profiles or None,
+            roles=roles or None,
+            organization_role=organization_role,
+            external_id=external_id,
+            regions="all" if list(regions) == ["all"] else regions or None,
+        )
     wanted = {"names": asked["names"] or None, "arns": asked["arns"] or None, "type": asked["type_"]}
     if max_items is None and page_size is None:
         name = asf.take_snapshot(root, where, timeout=timeout, redact=redact, **wanted)

@@ -22,10 +22,12 @@ _ATTEMPTS: Final = 6  # of one page, throttles not counted: those are asked agai
 _LONGEST_PAUSE: Final = 8.0
 _EMPTY_PAGES: Final = 100
 _GRACE: Final = 0.1
-_FIRST: Final = threading.Lock()  # botocore looks for paginators once, in all its folders; so would each of many threads
+_FIRST: Final = (
+    threading.Lock()
+)  # botocore looks for paginators once, in all its folders; so would each of many threads
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # in its images are signed URLs
 class Page:
     """A proven page: its images as JSON bytes, and the reply's other members as JSON text by name."""
 

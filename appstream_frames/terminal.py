@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral
 from typing import Any, Final
 
@@ -22,6 +24,16 @@ MISUSE: Final = 2
 PARTIAL: Final = 3
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+@contextmanager
+def notes() -> Iterator[list[warnings.WarningMessage]]:
+    """Say on standard error, a line each, what the block warns its user of; the list tells afterwards whether it did."""
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always", UserWarning)
+        yield noted
+    for note in noted:
+        click.echo(f"Note: {printable(note.message, 2000)}", err=True)
 
 
 def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,67 @@ def test_snapshot_prints_json(box: asf.sandbox, root: Path) -> None:
     """A script gets the id and the coverage."""
     said = json.loads(run("snapshot", str(root), "--json", environment=box.environment()).stdout)
     assert (said["id"], said["coverage"][0]["status"]) == (asf.list_snapshots(root)["id"].item(), "complete")
+
+
+def test_snapshot_reads_many_accounts_and_regions(box: asf.sandbox, root: Path, tmp_path: Path) -> None:
+    """Profiles × regions land in one snapshot, in the order given."""
+    profiles = [f"sandbox-{account}" for account in box.accounts[:2]]
+    words = [word for name in profiles for word in ("--profile", name)]
+    words += [word for name in box.regions[:2] for word in ("--region", name)]
+    done = run("snapshot", str(root), *words, environment=box.config(tmp_path / "config"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "from 4 of 4 targets read whole" in done.stdout
+    coverage = asf.read_snapshot(root).coverage
+    assert coverage["account"].to_list() == [account for account in box.accounts[:2] for _ in range(2)]
+    assert coverage["region"].to_list() == 2 * box.regions[:2]
+
+
+def test_a_snapshot_without_some_targets_exits_with_3(box: asf.sandbox, root: Path, tmp_path: Path) -> None:
+    """What was read is written, and what was not is said with AWS's code."""
+    box.fault(box.accounts[1], box.regions[0], "denied")
+    words = [word for account in box.accounts[:2] for word in ("--profile", f"sandbox-{account}")]
+    done = run("snapshot", str(root), *words, "--region", box.regions[0], environment=box.config(tmp_path / "config"))
+    assert done.returncode == 3
+    assert "AccessDeniedException" in done.stdout
+    assert asf.read_snapshot(root).coverage["status"].to_list() == ["complete", "denied"]
+
+
+def test_snapshot_reads_a_whole_organization(box: asf.sandbox, root: Path) -> None:
+    """A role's name and `all` reach every active account in every region botocore knows."""
+    done = run(
+        "snapshot",
+        str(root),
+        "--organization-role",
+        "AppStreamReader",
+        "--region",
+        "all",
+        environment=box.environment(),
+    )
+    assert done.returncode == 3  # the sandbox has four of the regions
+    seen = asf.read_snapshot(root).coverage.groupby("account")["status"].agg(lambda each: each.eq("complete").sum())
+    assert seen.to_dict() == dict.fromkeys(box.accounts, len(box.regions))
+
+
+def test_max_items_is_of_one_target(box: asf.sandbox, root: Path) -> None:
+    """It would be unclear whose images are cut."""
+    words = [word for region in box.regions[:2] for word in ("--region", region)]
+    done = run("snapshot", str(root), *words, "--max-items", "5", environment=box.environment())
+    assert (done.returncode, "one account and region" in done.stderr) == (2, True)
+
+
+def test_sigterm_leaves_nothing_half_written(box: asf.sandbox, root: Path) -> None:
+    """A scheduler that stops the job finds the archive as it was."""
+    box.latency(5.0)
+    base = {name: os.environ[name] for name in ("PATH", "HOME")}
+    command = [sys.executable, "-m", "appstream_frames", "snapshot", str(root)]
+    with subprocess.Popen(command, env={**base, **box.environment()}, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 30
+        while box.calls == 0 and not list(root.rglob("*.tmp")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.terminate()
+        process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert [path for path in root.rglob("*") if path.is_file()] == []
 
 
 def test_a_refused_account_exits_with_1(box: asf.sandbox, root: Path) -> None:
