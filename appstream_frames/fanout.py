@@ -184,13 +184,17 @@ class _Run:
     def _flatten(self) -> None:
         """Flatten the images of some chains, once there are enough or nothing else is to be done."""
         lines = [line for line in (*self._full, *self._lines.values()) if line.chain.waiting]
-        if not lines or (self._lines and sum(line.chain.waiting for line in lines) < self._batch):
+        if not lines or (self._goes_on() and sum(line.chain.waiting for line in lines) < self._batch):
             return
         totals = accumulate((line.chain.waiting for line in lines), initial=0)
         chosen = [line for line, before in zip(lines, totals, strict=False) if before < self._batch]
         for line, tables in zip(chosen, flatten_groups([line.chain.give() for line in chosen]), strict=True):
             self._hold(line, tables)
         self._full = [line for line in self._full if line.chain.waiting]
+
+    def _goes_on(self) -> bool:
+        """Tell whether more images may come before those that wait are handed on."""
+        return any(line.asked or self._may_go(line.number) for line in self._lines.values())
 
     def _hold(self, line: _Line, tables: Tables) -> None:
         try:
