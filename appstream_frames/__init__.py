@@ -1,6 +1,6 @@
 """Amazon AppStream 2.0 (WorkSpaces Applications) images as pandas DataFrames and Parquet snapshots.
 
-These names are the whole public API. The charts and the sandbox are loaded when they are first used.
+These names are the whole public API. The charts, the report and the sandbox are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from appstream_frames.access.targets import Target, targets
 from appstream_frames.archive import list_snapshots, read_snapshot
 from appstream_frames.changes import diff
 from appstream_frames.drain import drain, drain_targets
@@ -27,13 +28,12 @@ from appstream_frames.frames import Frames
 from appstream_frames.history import read_history, timeline, trend
 from appstream_frames.insights import agents, base_images
 from appstream_frames.model import columns
-from appstream_frames.report import report
 from appstream_frames.snapshots import take_snapshot, write_snapshot
-from appstream_frames.targets import Target, targets
 from appstream_frames.upkeep import verify
 
 if TYPE_CHECKING:
     from appstream_frames import charts
+    from appstream_frames.reporting import report
     from appstream_frames.sandbox import sandbox
 
 __all__ = [
@@ -72,6 +72,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
+    if name == "report":
+        return import_module("appstream_frames.reporting").report
     if name not in {"charts", "sandbox"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(f"{__name__}.{name}")  # the module sandbox can be called like the function in it
+    return import_module(f"{__name__}.{name}")  # the package sandbox can be called like the function in it

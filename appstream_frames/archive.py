@@ -18,11 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from appstream_frames import frames as arrow
-from appstream_frames import model, parquet
+from appstream_frames import model
 from appstream_frames.errors import RequestError, SnapshotCorruptError, SnapshotNotFoundError
 from appstream_frames.frames import Frames
-from appstream_frames.staging import Store
-from appstream_frames.store import open_store
+from appstream_frames.storage import parquet
+from appstream_frames.storage.staging import Store
+from appstream_frames.storage.store import open_store
 from appstream_frames.text import printable
 
 FORMAT: Final = 1

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from appstream_frames import failures, jsontext, model
-from appstream_frames.clients import Place
+from appstream_frames.access.clients import Place
 from appstream_frames.errors import AppStreamFramesError, DrainError
 from appstream_frames.flatten import Key
 from appstream_frames.pages import Page, Pages

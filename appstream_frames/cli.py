@@ -17,10 +17,11 @@ import click
 import pandas as pd
 
 import appstream_frames as asf
-from appstream_frames import dates, report_file, upkeep
+from appstream_frames import dates, upkeep
 from appstream_frames.cli_snapshot import snapshot
 from appstream_frames.ddl import ddl as statement
-from appstream_frames.report import made
+from appstream_frames.reporting import file as report_file
+from appstream_frames.reporting import made
 from appstream_frames.terminal import COMPLETE, FAILED, MISUSE, PARTIAL, as_json_option, notes, print_table, show
 from appstream_frames.text import printable
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 import appstream_frames as asf
 from appstream_frames import archive
-from appstream_frames.accounts import Clients
-from appstream_frames.targets import Target
+from appstream_frames.access.accounts import Clients
+from appstream_frames.access.targets import Target
 from appstream_frames.terminal import COMPLETE, PARTIAL, as_json_option, notes, print_json, print_table, records
 from appstream_frames.text import printable
 

@@ -14,13 +14,13 @@ from typing import Final
 
 import pyarrow as pa
 
-from appstream_frames.accounts import Clients
+from appstream_frames.access.accounts import Clients
+from appstream_frames.access.targets import Target
 from appstream_frames.chain import Chain, Outcome
 from appstream_frames.collected import Collected
 from appstream_frames.errors import DrainError
 from appstream_frames.fanout import Tables, Watch, check_twins, side_by_side
 from appstream_frames.request import Request
-from appstream_frames.targets import Target
 from appstream_frames.text import printable
 
 _WAITING: Final = 512  # targets handed to the executor and not yet handed on

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from appstream_frames import failures, model
+from appstream_frames.access.clients import place
 from appstream_frames.chain import Chain
-from appstream_frames.clients import place
 from appstream_frames.collected import Collected
 from appstream_frames.errors import RequestError, TargetsError
 from appstream_frames.fanout import side_by_side

@@ -18,9 +18,9 @@ from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
+from appstream_frames.access.clients import Place
 from appstream_frames.calls import Answer, Calls
 from appstream_frames.chain import Chain, Outcome
-from appstream_frames.clients import Place
 from appstream_frames.errors import DrainError, RequestError
 from appstream_frames.flatten import flatten_groups
 

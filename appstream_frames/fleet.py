@@ -10,15 +10,15 @@ from functools import partial
 from typing import Any
 
 from appstream_frames import failures
-from appstream_frames.accounts import Clients
+from appstream_frames.access.accounts import Clients
+from appstream_frames.access.clients import Place, checked, place
+from appstream_frames.access.targets import Target
+from appstream_frames.access.targets import targets as default_targets
 from appstream_frames.chain import Chain, Outcome
-from appstream_frames.clients import Place, checked, place
 from appstream_frames.cluster import Cluster, chain_of
 from appstream_frames.errors import DrainError, RequestError
 from appstream_frames.fanout import Tables, Watch, side_by_side
 from appstream_frames.request import Request
-from appstream_frames.targets import Target
-from appstream_frames.targets import targets as default_targets
 from appstream_frames.text import printable
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from appstream_frames import archive, model, parquet
+from appstream_frames import archive, model
 from appstream_frames import frames as arrow
 from appstream_frames.chain import Outcome
 from appstream_frames.drain import check_timeout, coverage
@@ -29,8 +29,9 @@ from appstream_frames.fleet import Fleet
 from appstream_frames.frames import Frames
 from appstream_frames.progress import Bar
 from appstream_frames.request import Request
-from appstream_frames.staging import Staged, Store
-from appstream_frames.store import open_store
+from appstream_frames.storage import parquet
+from appstream_frames.storage.staging import Staged, Store
+from appstream_frames.storage.store import open_store
 from appstream_frames.stream import Stream
 from appstream_frames.text import printable
 

@@ -21,8 +21,8 @@ import pyarrow as pa
 
 from appstream_frames import archive, model, things
 from appstream_frames.errors import RequestError
-from appstream_frames.staging import Store
-from appstream_frames.store import open_store
+from appstream_frames.storage.staging import Store
+from appstream_frames.storage.store import open_store
 from appstream_frames.text import printable
 from appstream_frames.things import Asked, Target
 

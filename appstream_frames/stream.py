@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from appstream_frames import model, parquet
-from appstream_frames.staging import Staged, Store
+from appstream_frames import model
+from appstream_frames.storage import parquet
+from appstream_frames.storage.staging import Staged, Store
 
 _GROUP: Final = 8_192  # rows held before a row group is written
 _IDENTITY: Final = ["account", "region", "arn"]

@@ -16,8 +16,8 @@ import pyarrow as pa
 from appstream_frames import archive
 from appstream_frames import frames as arrow
 from appstream_frames.errors import SnapshotCorruptError
-from appstream_frames.staging import Found, Store
-from appstream_frames.store import open_store
+from appstream_frames.storage.staging import Found, Store
+from appstream_frames.storage.store import open_store
 from appstream_frames.text import printable
 
 _PORTION: Final = 16 * 2**20  # bytes hashed at once

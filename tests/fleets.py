@@ -20,8 +20,8 @@ import pandas as pd
 from botocore.config import Config
 
 import appstream_frames as asf
-from appstream_frames.catalogue import images_of, week_at
-from appstream_frames.sandbox_clients import Loopback, key_of
+from appstream_frames.sandbox.catalogue import images_of, week_at
+from appstream_frames.sandbox.clients import Loopback, key_of
 
 MOMENTS: Final = ["snapshot", "started_at", "ended_at"]
 PAGE: Final = 25

@@ -23,9 +23,9 @@ import pytest
 from faults import CANARIES, UNCLOSED, Fault, FaultServer, body, identity
 
 import appstream_frames as asf
-from appstream_frames.accounts import Clients
-from appstream_frames.sources import sts
-from appstream_frames.targets import Target
+from appstream_frames.access.accounts import Clients
+from appstream_frames.access.sources import sts
+from appstream_frames.access.targets import Target
 
 pytestmark = UNCLOSED
 PROD, DEV, LAB = "012345678901", "111122223333", "444455556666"
@@ -71,7 +71,7 @@ def sent(pickled: bytes) -> Any:
 
 def test_profiles_are_drained_as_themselves(configured: Any) -> None:
     """Each profile's place is its own account, keys and roles alike, and drains to what that account sees."""
-    from appstream_frames.catalogue import images_of, week_at
+    from appstream_frames.sandbox.catalogue import images_of, week_at
 
     clients = Clients()
     for account, target in zip(
@@ -308,7 +308,7 @@ def test_a_session_does_not_travel(box: Any) -> None:
     assert sent(pickle.dumps(found)) == found
     assert Clients().place(sent(pickle.dumps(found))[0], 10).account == PROD
     program = (
-        "import pickle, sys; from appstream_frames.accounts import Clients; "
+        "import pickle, sys; from appstream_frames.access.accounts import Clients; "
         "Clients().place(pickle.load(sys.stdin.buffer)[0], 5)"
     )
     done = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(found), capture_output=True)
@@ -334,7 +334,7 @@ def test_a_profile_s_target_travels(configured: Any) -> None:
     """Another process finds the credentials of a profile or role by itself."""
     found = asf.targets(profiles=[f"sandbox-{DEV}"], roles=[arn(LAB)])
     program = (
-        "import pickle, sys; from appstream_frames.accounts import Clients; "
+        "import pickle, sys; from appstream_frames.access.accounts import Clients; "
         "print(Clients().place(pickle.load(sys.stdin.buffer)[0], 20))"
     )
     done = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(found), capture_output=True, check=True)

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 
 import appstream_frames as asf
 from appstream_frames import fit
-from appstream_frames.targets import Target
+from appstream_frames.access.targets import Target
 
 #: A call that is given up may be in the middle of clearing away a weak reference, which swallows what breaks it off.
 _BROKEN_OFF = pytest.mark.filterwarnings("ignore:(?s)Exception ignored in.*_Abandoned")

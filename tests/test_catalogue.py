@@ -14,10 +14,10 @@ from typing import Any
 import botocore
 import pytest
 
-from appstream_frames.catalogue import catalogue, images_of, week_at
 from appstream_frames.errors import AppStreamFramesError, RequestError
-from appstream_frames.loopback import model
 from appstream_frames.reference import agent_releases, data_path
+from appstream_frames.sandbox.catalogue import catalogue, images_of, week_at
+from appstream_frames.sandbox.loopback import model
 
 WEEKS = range(13)
 NEWEST = 12

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from appstream_frames import charts, charts_style, reference
+from appstream_frames import charts, reference
+from appstream_frames.charts import style as charts_style
 from appstream_frames.errors import RequestError
 
 mpl.use("Agg")

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 
 import appstream_frames as asf
-from appstream_frames import charts, charts_style
+from appstream_frames import charts
+from appstream_frames.charts import style as charts_style
 from appstream_frames.errors import RequestError
 
 mpl.use("Agg")

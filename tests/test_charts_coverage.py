@@ -14,7 +14,8 @@ import pytest
 from drawn import HOSTILE, assert_legible, on, saved, title, words
 from matplotlib.axes import Axes
 
-from appstream_frames import charts, charts_coverage
+from appstream_frames import charts
+from appstream_frames.charts import matrix as charts_coverage
 from appstream_frames.errors import RequestError
 
 mpl.use("Agg")

@@ -16,7 +16,8 @@ from drawn import HOSTILE, assert_legible, on, saved, title, words
 from matplotlib.axes import Axes
 
 import appstream_frames as asf
-from appstream_frames import charts, charts_style
+from appstream_frames import charts
+from appstream_frames.charts import style as charts_style
 from appstream_frames.errors import RequestError
 
 mpl.use("Agg")

@@ -10,7 +10,7 @@ import pytest
 from faults import ACCOUNT, BAD, SLOW, UNCLOSED, Connection, Fault, FaultServer, body, error, identity, session
 
 import appstream_frames as asf
-from appstream_frames.clients import place
+from appstream_frames.access.clients import place
 
 pytestmark = UNCLOSED
 
@@ -44,7 +44,7 @@ def test_a_named_account_is_not_asked_for() -> None:
 
 def test_a_profile_that_does_not_exist_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that was handed in brings its own credentials: a wrong AWS_PROFILE is none of its business."""
-    from appstream_frames import clients
+    from appstream_frames.access import clients
 
     with FaultServer() as server:
         client = server.client()

@@ -16,7 +16,8 @@ import torture
 from torture import HOW, TABLES, Tally, in_child, inspect, marked, mixed, small_disk
 
 import appstream_frames as asf
-from appstream_frames import local, upkeep
+from appstream_frames import upkeep
+from appstream_frames.storage import local
 
 HERE = Path(__file__).parent
 

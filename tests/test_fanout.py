@@ -221,13 +221,13 @@ def test_default_credentials_are_a_target(root: Path, monkeypatch: pytest.Monkey
 
 def test_botocore_looks_for_paginators_once(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its search goes through hundreds of folders, and each of many threads that begin at once would do it again."""
-    from appstream_frames import sandbox_appstream
+    from appstream_frames.sandbox import service
 
     listed, searched = os.listdir, []
     monkeypatch.setattr(os, "listdir", lambda *path: (searched.append(path), listed(*path))[1])
     counts = []
     for targets in (1, 12):
-        sandbox_appstream.loader.cache_clear()
+        service.loader.cache_clear()
         searched.clear()
         asf.drain_targets(everywhere(box)[:targets], progress=False, type="SHARED")
         counts.append(len(searched))

@@ -29,11 +29,12 @@ from hostile import PAYLOADS, Payload, images
 from wcwidth import wcswidth, wcwidth
 
 import appstream_frames as asf
-from appstream_frames import cli, failures, model, report_changes, terminal
+from appstream_frames import cli, failures, model, terminal
 from appstream_frames import frames as arrow
+from appstream_frames.access.targets import Target
 from appstream_frames.flatten import Key, flatten
 from appstream_frames.progress import Bar
-from appstream_frames.targets import Target
+from appstream_frames.reporting import changes as report_changes
 from appstream_frames.text import printable
 
 pytestmark = UNCLOSED

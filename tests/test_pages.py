@@ -21,8 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from faults import ACCOUNT, BAD, GOOD, SLOW, THROTTLES, UNCLOSED, Fault, FaultServer, arns, chain, error, page
 
 import appstream_frames as asf
+from appstream_frames.access.clients import Place
 from appstream_frames.chain import Chain
-from appstream_frames.clients import Place
 from appstream_frames.fanout import side_by_side
 from appstream_frames.progress import Bar
 from appstream_frames.request import Request

@@ -22,8 +22,10 @@ from browser import chromium as chromium
 from browser import page_of
 
 import appstream_frames as asf
-from appstream_frames import model, report_file, report_html
-from appstream_frames.report import made
+from appstream_frames import model
+from appstream_frames.reporting import file as report_file
+from appstream_frames.reporting import made
+from appstream_frames.reporting import markup as report_html
 from appstream_frames.text import printable
 
 WEEKS = ("2026-11-09", "2026-11-16", "2026-11-23")
@@ -410,7 +412,7 @@ def test_today_moves_the_ages(weekly: Report) -> None:
 
 def test_the_functions_are_light_until_called() -> None:
     """Importing the module loads no matplotlib."""
-    code = "import sys, appstream_frames.report; print('matplotlib' in sys.modules)"
+    code = "import sys, appstream_frames.reporting; print('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
@@ -473,8 +475,8 @@ def test_a_full_disk_leaves_the_old_report(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("old")
     code = (
-        "import resource, sys; from appstream_frames import report_file; "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999)); report_file.save('x' * 1000, sys.argv[1])"
+        "import resource, sys; from appstream_frames.reporting import file; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999)); file.save('x' * 1000, sys.argv[1])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
     assert ("OSError" in done.stderr, path.read_text(), os.listdir(tmp_path)) == (True, "old", ["report.html"])

@@ -19,9 +19,10 @@ from test_snapshots import equal
 from torture import marked, mixed
 
 import appstream_frames as asf
-from appstream_frames import clients, upkeep
+from appstream_frames import upkeep
+from appstream_frames.access import clients
 from appstream_frames.errors import UnknownOutcomeError
-from appstream_frames.store import open_store
+from appstream_frames.storage.store import open_store
 
 TABLES = ("applications", "errors", "images", "coverage")
 _numbers = itertools.count()

@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from faults import UNCLOSED
 
 import appstream_frames as asf
-from appstream_frames.catalogue import accounts, images_of, week_at
 from appstream_frames.sandbox import sandbox
+from appstream_frames.sandbox.catalogue import accounts, images_of, week_at
 
 pytestmark = UNCLOSED
 PROD, DEV, LAB = "012345678901", "111122223333", "444455556666"

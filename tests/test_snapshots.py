@@ -17,8 +17,9 @@ import pytest
 
 import appstream_frames as asf
 from appstream_frames import frames as arrow
-from appstream_frames import local, model
+from appstream_frames import model
 from appstream_frames.frames import Frames
+from appstream_frames.storage import local
 
 TABLES = ("applications", "errors", "images", "coverage")
 

@@ -21,9 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import appstream_frames as asf
-from appstream_frames import model, staging, stream
+from appstream_frames import model, stream
 from appstream_frames.flatten import Key, flatten
-from appstream_frames.store import open_store
+from appstream_frames.storage import staging
+from appstream_frames.storage.store import open_store
 from appstream_frames.stream import Stream
 
 pytestmark = UNCLOSED

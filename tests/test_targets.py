@@ -12,8 +12,8 @@ import pytest
 from test_accounts import DEV, HOME, LAB, PROD, arn, configure, configured, sent
 
 import appstream_frames as asf
-from appstream_frames import regions
-from appstream_frames.targets import Target
+from appstream_frames.access import regions
+from appstream_frames.access.targets import Target
 
 __all__ = ["configured"]  # a fixture
 

@@ -11,7 +11,7 @@ import pytest
 
 import appstream_frames as asf
 from appstream_frames import archive, upkeep
-from appstream_frames.store import open_store
+from appstream_frames.storage.store import open_store
 
 TABLES = ("applications", "errors", "images", "coverage")
 

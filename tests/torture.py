@@ -203,7 +203,7 @@ def fill_files(root: str, step: int, how: str) -> dict[str, Any]:
 def stream(frames: Frames, root: str | Path) -> str:
     """Write frames the way `take_snapshot` does, in several batches."""
     from appstream_frames import snapshots
-    from appstream_frames.store import open_store
+    from appstream_frames.storage.store import open_store
     from appstream_frames.stream import Stream
 
     tables = {name: arrow.to_arrow(table, name) for name, table in frames.tables.items()}

@@ -27,7 +27,7 @@ from appstream_frames import frames as arrow
 from appstream_frames import model
 from appstream_frames.flatten import Key, flatten
 from appstream_frames.frames import Frames
-from appstream_frames.store import open_store
+from appstream_frames.storage.store import open_store
 from appstream_frames.stream import Stream
 
 BATCH = 125

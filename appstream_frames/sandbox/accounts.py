@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from appstream_frames.catalogue import Json, accounts
+from appstream_frames.sandbox.catalogue import Json, accounts
 
 KEY: Final = "ASIASANDBOX0"  # an access key id is this and the account, and of temporary keys an R
 _ROLE: Final = re.compile(r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:.+/)?([\w+=,.@-]+)", re.ASCII)

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from appstream_frames.report_facts import Changed, Facts, changed, questions
-from appstream_frames.report_html import Html, joined, prose, table, tag, whole
-from appstream_frames.report_words import day, listing, many, moment, sentence
+from appstream_frames.reporting.facts import Changed, Facts, changed, questions
+from appstream_frames.reporting.markup import Html, joined, prose, table, tag, whole
+from appstream_frames.reporting.words import day, listing, many, moment, sentence
 from appstream_frames.text import printable
 
 MOST: Final = 10  # rows of a table

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from appstream_frames.errors import RequestError
-from appstream_frames.sandbox_accounts import ServiceError
+from appstream_frames.sandbox.accounts import ServiceError
 
 ERRORS: Final = {
     "denied": ("AccessDeniedException", "not authorized to perform: appstream:DescribeImages", 400),

@@ -1,8 +1,4 @@
-"""Frames drawn as matplotlib Axes whose title is the finding: which agents images run, which bases they stand on.
-
-Nothing is read or written, no picture is saved and no window opened: a chart is the Axes it returns. The charts count
-every row they are given; which images those are is the caller's choice.
-"""
+"""Which agents images run and which base releases they stand on, as bars: newest on top, each with its age."""
 
 from __future__ import annotations
 
@@ -15,15 +11,10 @@ from itertools import groupby
 import pandas as pd
 from matplotlib.axes import Axes
 
-from appstream_frames import charts_style as style
 from appstream_frames import dates, reference
-from appstream_frames.charts_answers import agents, base_images
-from appstream_frames.charts_bars import Bar, draw_bars
-from appstream_frames.charts_coverage import coverage
-from appstream_frames.charts_lives import timeline
-from appstream_frames.charts_time import trend
+from appstream_frames.charts import style
+from appstream_frames.charts.bars import Bar, draw_bars
 
-__all__ = ["agent_versions", "agents", "base_image_releases", "base_images", "coverage", "timeline", "trend"]
 _ANY = ""  # the one family of agents, which AWS releases for all platforms alike
 _UNKNOWN_FAMILY = "platform unknown"
 _FAMILIES = {

@@ -6,11 +6,11 @@ import os
 import threading
 from typing import Final
 
-from appstream_frames import clients
+from appstream_frames.access import clients
 from appstream_frames.errors import RequestError
-from appstream_frames.local import LocalStore
-from appstream_frames.s3 import S3Store
-from appstream_frames.staging import Store
+from appstream_frames.storage.local import LocalStore
+from appstream_frames.storage.s3 import S3Store
+from appstream_frames.storage.staging import Store
 
 _one_by_one: Final = threading.Lock()  # boto3's default session makes no two clients at once
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from appstream_frames import charts_style as style
 from appstream_frames import dates
-from appstream_frames.charts_strip import NOTHING, check, numbers
-from appstream_frames.charts_style import GAP, PLAIN
+from appstream_frames.charts import style
+from appstream_frames.charts.strip import NOTHING, check, numbers
+from appstream_frames.charts.style import GAP, PLAIN
 
 _SOURCE = "frames.coverage"
 #: Status, in the order of the key, to marker and colour: no two share a shape.

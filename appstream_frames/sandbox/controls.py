@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from appstream_frames.sandbox_accounts import Accounts, Role, ServiceError
-from appstream_frames.sandbox_appstream import AppStream
+from appstream_frames.sandbox.accounts import Accounts, Role, ServiceError
+from appstream_frames.sandbox.service import AppStream
 
 
 class Controls:

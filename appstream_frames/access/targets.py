@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import boto3
 
-from appstream_frames import profiles as configuration
-from appstream_frames import regions as geography
-from appstream_frames import sources
+from appstream_frames.access import profiles as configuration
+from appstream_frames.access import regions as geography
+from appstream_frames.access import sources
+from appstream_frames.access.organization import organization
+from appstream_frames.access.profiles import ROLE, Profile
+from appstream_frames.access.sources import Held, Source
 from appstream_frames.errors import RequestError
-from appstream_frames.organization import organization
-from appstream_frames.profiles import ROLE, Profile
-from appstream_frames.sources import Held, Source
 from appstream_frames.text import printable
 
 _ROLE_NAME: Final = re.compile(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)

@@ -8,8 +8,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from appstream_frames import charts_style as style
-from appstream_frames.charts_style import GAP, PLAIN
+from appstream_frames.charts import style
+from appstream_frames.charts.style import GAP, PLAIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from appstream_frames import charts_style as style
-from appstream_frames.charts_strip import NOTHING, Strip, check, cut, days_of, moments, names, numbers, strip_of
-from appstream_frames.charts_style import GAP, PLAIN
+from appstream_frames.charts import style
+from appstream_frames.charts.strip import NOTHING, Strip, check, cut, days_of, moments, names, numbers, strip_of
+from appstream_frames.charts.style import GAP, PLAIN
 
 _SOURCE = "what asf.timeline(root) gives"
 _DAY = 86_400.0

@@ -11,12 +11,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from appstream_frames import failures, sources
+from appstream_frames import failures
+from appstream_frames.access import sources
+from appstream_frames.access.clients import Place, account_in, checked
+from appstream_frames.access.sources import Source
+from appstream_frames.access.targets import Target
 from appstream_frames.calls import in_time
-from appstream_frames.clients import Place, account_in, checked
 from appstream_frames.errors import AccessError, AppStreamFramesError, DrainError, RequestError
-from appstream_frames.sources import Source
-from appstream_frames.targets import Target
 
 T = TypeVar("T")
 _TRUST: Final = (

@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from appstream_frames import charts_style as style
-from appstream_frames.charts_strip import NOTHING, Strip, check, days_of, moments, numbers
-from appstream_frames.charts_style import GAP, PLAIN
+from appstream_frames.charts import style
+from appstream_frames.charts.strip import NOTHING, Strip, check, days_of, moments, numbers
+from appstream_frames.charts.style import GAP, PLAIN
 
 _SOURCE = "what asf.trend(root, by=…) gives"
 _DAY = 86_400.0

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from appstream_frames import charts_style as style
-from appstream_frames.charts_bars import Bar, draw_bars
-from appstream_frames.charts_strip import NOTHING, Strip, check, cut, names, numbers, strip_of
-from appstream_frames.charts_style import PLAIN
+from appstream_frames.charts import style
+from appstream_frames.charts.bars import Bar, draw_bars
+from appstream_frames.charts.strip import NOTHING, Strip, check, cut, names, numbers, strip_of
+from appstream_frames.charts.style import PLAIN
 
 _COLOURS = {
     "known_bad": style.OLD,

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from appstream_frames import charts_style as style
-from appstream_frames.charts_style import GAP, PLAIN
+from appstream_frames.charts import style
+from appstream_frames.charts.style import GAP, PLAIN
 from appstream_frames.errors import RequestError
 
 NOTHING = "Nothing to draw"

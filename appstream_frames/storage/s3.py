@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from appstream_frames import failures
 from appstream_frames.errors import RequestError, StorageError, UnknownOutcomeError
-from appstream_frames.staging import SUFFIX, Found, Staged, Store
+from appstream_frames.storage.staging import SUFFIX, Found, Staged, Store
 
 _TAKEN: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _MISSING: Final = {"NoSuchKey", "404", "NotFound"}

@@ -18,7 +18,7 @@ from appstream_frames.changes import diff
 from appstream_frames.dates import Day
 from appstream_frames.frames import Frames, empty
 from appstream_frames.history import trend
-from appstream_frames.report_facts import Since, facts
+from appstream_frames.reporting.facts import Since, facts
 
 _WEEK: Final = pd.Timedelta(days=6.5)  # a weekly drain may start a little earlier than the one before
 _BY: Final = "appstream_agent_version"
@@ -82,7 +82,7 @@ def made(root: str | os.PathLike[str], *, today: Day = None) -> Page:
     frames = read_snapshot(root, None if listed.empty else listed["id"].iloc[-1])  # says that there is none
     newest = listed.iloc[-1]
     known = facts(newest["id"], newest["snapshot"], given or newest["snapshot"].date(), frames)
-    from appstream_frames.report_page import title, written  # they load matplotlib
+    from appstream_frames.reporting.page import title, written  # they load matplotlib
 
     page = written(replace(known, since=_since(root, listed, frames), trend=_trend(root, listed)))
     return Page(page, title(known), known.incomplete.empty)

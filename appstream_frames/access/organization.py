@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from appstream_frames import failures, regions, sources
+from appstream_frames import failures
+from appstream_frames.access import regions, sources
+from appstream_frames.access.clients import account_in
+from appstream_frames.access.sources import Source
 from appstream_frames.calls import in_time
-from appstream_frames.clients import account_in
 from appstream_frames.errors import AppStreamFramesError, DrainError, RequestError
-from appstream_frames.sources import Source
 
 _TARGET: Final = "organization"
 _ADVICE: Final = (

@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import NoCredentialsError
 
-from appstream_frames import lean, regions
+from appstream_frames.access import lean, regions
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 

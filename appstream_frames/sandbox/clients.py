@@ -9,8 +9,8 @@ from typing import Any, Final
 import botocore.session
 from botocore.config import Config
 
-from appstream_frames.sandbox_accounts import KEY
-from appstream_frames.sandbox_appstream import loader
+from appstream_frames.sandbox.accounts import KEY
+from appstream_frames.sandbox.service import loader
 
 _STRANGER: Final = "999999999999"
 

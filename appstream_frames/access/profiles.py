@@ -10,9 +10,9 @@ from typing import Any, Final
 import botocore.session
 from botocore.exceptions import BotoCoreError
 
-from appstream_frames import regions, sources
+from appstream_frames.access import regions, sources
+from appstream_frames.access.sources import Source
 from appstream_frames.errors import RequestError
-from appstream_frames.sources import Source
 from appstream_frames.text import printable
 
 ROLE: Final = re.compile(r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/([\w+=,.@/-]+)", re.ASCII)

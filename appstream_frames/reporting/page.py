@@ -10,12 +10,20 @@ from typing import Any, Final
 import pandas as pd
 
 from appstream_frames import charts
-from appstream_frames.charts_style import age, share
-from appstream_frames.report_changes import changes, changes_found, coverage, coverage_found, cut, where, where_column
-from appstream_frames.report_charts import picture
-from appstream_frames.report_facts import Facts, by_place
-from appstream_frames.report_html import NOTHING, Html, joined, page, prose, tag, text, whole
-from appstream_frames.report_words import day, listing, many, moment
+from appstream_frames.charts.style import age, share
+from appstream_frames.reporting.changes import (
+    changes,
+    changes_found,
+    coverage,
+    coverage_found,
+    cut,
+    where,
+    where_column,
+)
+from appstream_frames.reporting.facts import Facts, by_place
+from appstream_frames.reporting.figures import picture
+from appstream_frames.reporting.markup import NOTHING, Html, joined, page, prose, tag, text, whole
+from appstream_frames.reporting.words import day, listing, many, moment
 
 _BARS: Final = 10  # images in a chart
 _NAME: Final = 60  # characters of a name in a sentence

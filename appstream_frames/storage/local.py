@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from appstream_frames.staging import SUFFIX, Found, Staged, Store
+from appstream_frames.storage.staging import SUFFIX, Found, Staged, Store
 
 STAGING: Final = ".staging"
 _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}

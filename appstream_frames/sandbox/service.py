@@ -18,9 +18,9 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 from botocore.validate import ParamValidator
 
-from appstream_frames.catalogue import Json, finished, listed
-from appstream_frames.sandbox_accounts import Caller, ServiceError
-from appstream_frames.sandbox_faults import Faults
+from appstream_frames.sandbox.accounts import Caller, ServiceError
+from appstream_frames.sandbox.catalogue import Json, finished, listed
+from appstream_frames.sandbox.faults import Faults
 
 _PAGE: Final = 25  # what AppStream gives when MaxResults is 0 or not there
 

@@ -20,9 +20,9 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from appstream_frames.catalogue import Json
-from appstream_frames.sandbox_accounts import Accounts, Caller, ServiceError
-from appstream_frames.sandbox_appstream import AppStream, model
+from appstream_frames.sandbox.accounts import Accounts, Caller, ServiceError
+from appstream_frames.sandbox.catalogue import Json
+from appstream_frames.sandbox.service import AppStream, model
 
 _JSON: Final = "application/x-amz-json-1.1"
 _NOBODY: Final = (None, None)

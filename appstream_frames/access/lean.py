@@ -19,9 +19,7 @@ _USED: Final = {"appstream": ("DescribeImages",), "sts": ("GetCallerIdentity", "
 
 def session(profile: str | None = None) -> Any:
     """Return a new botocore session of a profile, or of the default credentials."""
-    made = botocore.session.Session(
-        profile=profile, event_hooks=copy.copy(_handlers()), include_builtin_handlers=False
-    )
+    made = botocore.session.Session(profile=profile, event_hooks=copy.copy(_handlers()), include_builtin_handlers=False)
     made.register_component("data_loader", _loader())
     return made
 

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from appstream_frames.report_html import Html, tag
+from appstream_frames.reporting.markup import Html, tag
 
 _SETTINGS: Final[list[Any]] = ["default", {"svg.hashsalt": "appstream_frames", "svg.fonttype": "path"}]
 _DESK, _PHONE = 8.2, 4.0  # inches, as are the heights below

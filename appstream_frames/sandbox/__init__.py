@@ -19,14 +19,14 @@ from typing import Any, Final, Self
 
 import boto3
 
-from appstream_frames.catalogue import catalogue, week_at
+from appstream_frames.access.regions import checked, with_appstream
 from appstream_frames.errors import RequestError
-from appstream_frames.loopback import Server
-from appstream_frames.regions import checked, with_appstream
-from appstream_frames.sandbox_accounts import Accounts
-from appstream_frames.sandbox_appstream import AppStream
-from appstream_frames.sandbox_clients import Loopback, configuration, key_of
-from appstream_frames.sandbox_controls import Controls
+from appstream_frames.sandbox.accounts import Accounts
+from appstream_frames.sandbox.catalogue import catalogue, week_at
+from appstream_frames.sandbox.clients import Loopback, configuration, key_of
+from appstream_frames.sandbox.controls import Controls
+from appstream_frames.sandbox.loopback import Server
+from appstream_frames.sandbox.service import AppStream
 
 
 class Sandbox(Controls):

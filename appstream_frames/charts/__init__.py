@@ -1,0 +1,13 @@
+"""Frames and answers drawn as matplotlib Axes whose title is the finding.
+
+Nothing is read or written, no picture is saved and no window opened: a chart is the Axes it returns. A chart counts every row
+that it is given; which rows those are is the caller's choice.
+"""
+
+from appstream_frames.charts.answers import agents, base_images
+from appstream_frames.charts.lives import timeline
+from appstream_frames.charts.matrix import coverage
+from appstream_frames.charts.over_time import trend
+from appstream_frames.charts.versions import agent_versions, base_image_releases
+
+__all__ = ["agent_versions", "agents", "base_image_releases", "base_images", "coverage", "timeline", "trend"]
