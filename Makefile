@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture lab bench lock check catalogue notebooks gallery clean
+.PHONY: help demo test torture soak lab bench lock check catalogue notebooks gallery clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,14 +21,19 @@ check: .venv/ready  ## Lint, format and types
 lab: .venv/ready  ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks --config=notebooks/lab/config.py
 
-torture: .venv/ready  ## The long versions of the crash and damage tests
+torture: .venv/ready  ## The long versions of the storage and fan-out tests
 	$(BIN)/python tests/torture.py
+
+soak: .venv/ready  ## Ten minutes of repeated drains: memory, threads and sockets must not grow
+	$(BIN)/python tests/benchmarks/soak.py
 
 bench: .venv/ready  ## Measure speed and memory as ratios, with an A/A control
 	$(BIN)/python tests/benchmarks/bench_drain.py
 	$(BIN)/python tests/benchmarks/bench_memory.py
 	$(BIN)/python tests/benchmarks/bench_storage.py
 	$(BIN)/python tests/benchmarks/bench_history.py
+	$(BIN)/python tests/benchmarks/bench_fanout.py
+	$(BIN)/python tests/benchmarks/bench_import.py
 
 notebooks: .venv/ready  ## Run the notebooks, keep their outputs, and make the gallery
 	$(BIN)/python notebooks/run.py

@@ -76,6 +76,10 @@ class Frames:
     @property
     def snapshot(self) -> pd.Timestamp:
         """The moment these frames were taken, UTC."""
+        if self.coverage.empty:
+            raise RequestError(
+                "These frames hold no row of coverage, and so no moment; pass them as a drain returned them."
+            )
         return pd.Timestamp(self.coverage["snapshot"].iloc[0])
 
     @property

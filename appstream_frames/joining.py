@@ -68,9 +68,8 @@ def merged(parts: Sequence[Part]) -> tuple[dict[str, pd.DataFrame], tuple[Any, .
     slots = _filled([slot for part in parts for slot in part.slots()])
     moment = parts[0].tables["coverage"]["snapshot"].iloc[0]
     coverage = pd.concat([slot.part.tables["coverage"].iloc[[slot.row]] for slot in slots], ignore_index=True)
-    tables = {name: _joined(name, parts, slots) for name in parts[0].tables if name != "coverage"} | {
-        "coverage": coverage
-    }
+    names = dict.fromkeys(name for part in parts for name in part.tables if name != "coverage")
+    tables = {name: _joined(name, parts, slots) for name in names} | {"coverage": coverage}
     targets = tuple(slot.target for slot in slots)
     stamped = {name: _stamped(table, moment) for name, table in tables.items()}
     return stamped, () if None in targets else targets
@@ -107,7 +106,7 @@ def _chosen(first: _Slot, later: _Slot) -> _Slot:
 def _joined(name: str, parts: Sequence[Part], slots: Sequence[_Slot]) -> pd.DataFrame:
     """Return the rows of one table that fill the slots, in their order."""
     taken, order = [], []
-    for part in parts:
+    for part in (part for part in parts if name in part.tables):  # a newer boto3 may have brought a table
         table = part.tables[name]
         numbers = {slot.place: number for number, slot in enumerate(slots) if slot.part is part}
         number = (table["account"].astype(object) + "/" + table["region"].astype(object)).map(numbers)

@@ -156,8 +156,9 @@ def prove(body: bytes) -> Proof:
 
     Examples
     --------
-    >>> prove(b'{"Images": [{"Name": "a"}], "NextToken": "t"}')
-    Proof(images=[b'{"Name": "a"}'], token='t', unmodeled={})
+    >>> proof = prove(b'{"Images": [{"Name": "a"}], "NextToken": "t"}')
+    >>> proof.images, proof.token
+    ([b'{"Name": "a"}'], 't')
     """
     try:
         text = str(body, "utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import fleets
@@ -286,3 +287,18 @@ def test_the_targets_of_worlds_are_two() -> None:
     assert not {account.replace("0", "9", 1).replace("1", "8", 1) for account, _ in TARGETS} & {
         account for account, _ in TARGETS
     }
+
+
+def test_a_table_that_only_one_side_has_is_kept(frames: asf.Frames) -> None:
+    """A newer boto3 may have brought a table, and its rows are not lost."""
+    other = asf.Frames({**frames.tables, "extras": frames.errors}).merge()
+    elsewhere = {name: table.assign(region="eu-north-1") for name, table in frames.tables.items()}
+    for merged in (other.merge(asf.Frames(elsewhere)), asf.Frames(elsewhere).merge(other)):
+        assert len(merged.tables["extras"]) == len(frames.errors)
+
+
+def test_frames_without_coverage_have_no_moment(frames: asf.Frames, root: Path) -> None:
+    """It is said, and nothing is written."""
+    nothing = asf.Frames({name: table.head(0) for name, table in frames.tables.items()})
+    with pytest.raises(asf.RequestError, match="no row of coverage"):
+        asf.write_snapshot(nothing, root)
