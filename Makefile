@@ -11,7 +11,7 @@ demo: .venv/ready  ## The main job on the built-in sandbox: drain, snapshot, cha
 	$(BIN)/appstream-frames demo appstream-demo
 
 test: .venv/ready  ## All tests
-	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/ready  ## Lint, format and types
 	$(BIN)/ruff check .

@@ -346,15 +346,6 @@ def test_all_null_columns(chart):
     assert title(chart(frame)).startswith("No image names a known")
 
 
-@pytest.mark.parametrize("kind", ["png", "svg"])
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_is_drawn(kind, text):
-    """Each payload, in each column of text, can be saved as a picture."""
-    column = pd.Series([text], dtype=object)
-    frame = bases("2026-04-16", platform=column).assign(appstream_agent_version=column)
-    assert all(saved(chart(frame, today="2026-11-23"), kind) for chart in CHARTS)
-
-
 @pytest.mark.parametrize("fonttype", ["path", "none"])
 def test_svg_has_no_active_content(fonttype):
     """Markup in a version is text in the SVG, not an element."""

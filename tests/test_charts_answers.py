@@ -7,7 +7,7 @@ import time
 import matplotlib as mpl
 import pandas as pd
 import pytest
-from drawn import HOSTILE, assert_legible, on, saved, title, words
+from drawn import assert_legible, on, title, words
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
@@ -263,15 +263,6 @@ def test_nothing_overlaps(chart, size, count, fleet):
 def test_nothing_to_draw_is_said(chart, frames):
     """An empty answer is a chart that says so."""
     assert words(chart(answer_of(chart, frames.images.head(0)))) == ["Nothing to draw"]
-
-
-@pytest.mark.parametrize("kind", ["png", "svg"])
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_is_drawn(kind, text):
-    """Each payload, as name, family, verdict and region, can be saved as a picture."""
-    table = answer((text, "behind", 9), ("b", text, 3)).assign(region=pd.Series([text, "b"], dtype=object))
-    for chart in CHARTS:
-        assert saved(chart(table), kind)
 
 
 @pytest.mark.parametrize("chart", CHARTS)

@@ -17,12 +17,10 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 import pytest
-import worlds
 from browser import chromium as chromium
 from browser import page_of
 
 import appstream_frames as asf
-from appstream_frames import model
 from appstream_frames.reporting import file as report_file
 from appstream_frames.reporting import made
 from appstream_frames.reporting import markup as report_html
@@ -74,23 +72,6 @@ def repeated(frames: asf.Frames, targets: int, refused: int = 0) -> asf.Frames:
                 copy = copy.assign(**denied) if name == "coverage" else copy.head(0)
             pieces[name].append(copy)
     return asf.Frames({name: pd.concat(tables, ignore_index=True) for name, tables in pieces.items()})
-
-
-def hostile(moment: str, payloads: tuple[str, ...], late: bool) -> asf.Frames:
-    """Return an image per payload, which stands in every text of the image and of its target's coverage."""
-    rows: worlds.World = {name: [] for name in ("images", "applications", "errors", "coverage")}
-    key = {"snapshot": pd.Timestamp(moment, tz="UTC").to_pydatetime(), "account": payloads[0], "region": payloads[-1]}
-    for place, payload in enumerate(payloads):
-        texts = {column.name: payload for column in model.tables()["images"].modelled if column.kind == "string"}
-        base = "arn:aws:appstream:eu-west-1::image/AppStream-WinServer2019-06-17-2024"
-        old = {"appstream_agent_version": "10-31-2024", "base_image_arn": base} if late else {}
-        texts |= {"arn": f"arn:{place}:{payload}", "visibility": "PRIVATE", "description": f"{moment} {payload}", **old}
-        rows["images"].append(key | texts)
-    rows["coverage"].append(key | {"status": "complete", "request": "{}"})
-    for payload in payloads:
-        row = {"account": payload, "region": "x", "status": payload, "error_code": payload, "error_message": payload}
-        rows["coverage"].append(key | row | {"request": payload})
-    return worlds.frames_of(rows)
 
 
 @dataclass(frozen=True)
@@ -531,26 +512,6 @@ def test_three_hundred_hostile_texts_are_cells_of_a_table() -> None:
         assert {tag for tag, _ in found} <= known
         assert {name for _, attributes in found for name in attributes} <= {"role", "scope", "data-label"}
         assert html.count(str(report_html.text(printable(text, 120)[:20]))) >= 4
-
-
-@pytest.mark.parametrize("late", [True, False], ids=["late", "unknown"])
-@pytest.mark.parametrize("first", range(0, len(PAYLOADS), 10))
-def test_hostile_words_are_shown_and_nothing_else(
-    chromium: Any, reported: Callable[..., Report], first: int, late: bool
-) -> None:
-    """In every text of a snapshot: scripts on and the policy taken away, nothing runs, nothing is asked for, the layout holds."""
-    payloads = PAYLOADS[first : first + 10]
-    before = hostile("2026-11-16", payloads, late)
-    report = reported(before, hostile("2026-11-23", payloads, late), strip=r"<meta http-equiv[^>]*>")
-    for width in WIDTHS:
-        with page_of(chromium, width) as page:
-            asked: list[str] = []
-            page.on("request", lambda sent, asked=asked: asked.append(sent.url))
-            page.on("dialog", lambda shown, asked=asked: asked.append(shown.message))
-            page.goto(report.path.as_uri())
-            assert (asked, page.evaluate("window.hit"), beyond(page)) == ([page.url], None, [])
-            words = page.evaluate("document.body.textContent")
-            assert [payload for payload in payloads if printable(payload, 120)[:20].strip() not in words] == []
 
 
 def test_a_secret_in_what_no_column_holds_stays_out(reported: Callable[..., Report]) -> None:
