@@ -204,14 +204,16 @@ def _at(column: pa.ChunkedArray, rows: np.ndarray) -> pa.ChunkedArray:
         return column.take(pa.array(rows))
     sizes = np.diff(starts, append=len(rows))
     found = map(column.slice, rows[starts].tolist(), sizes.tolist())
-    return pa.chunked_array([chunk for piece in found for chunk in piece.chunks], column.type)
+    # never without a chunk: of none at all the oldest pyarrow we take can compute nothing
+    chunks = [chunk for piece in found for chunk in piece.chunks] or [pa.array([], column.type)]
+    return pa.chunked_array(chunks, column.type)
 
 
 def _only(content: Any, rows: np.ndarray) -> Any:
     """Return some rows, in ascending order, of a table or a column; unlike `take`, a filter does not join the chunks first."""
     keep = np.zeros(len(content), bool)
     keep[rows] = True
-    return content.filter(pa.array(keep))
+    return content if keep.all() else content.filter(pa.array(keep))
 
 
 def _listed(table: pa.Table, rows: np.ndarray, name: str, **more: Any) -> pa.Table:
@@ -241,7 +243,8 @@ def _unequal(before: pa.ChunkedArray, after: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_nested(before.type):
         return np.fromiter(_searched(before, after, 0), np.int64)
     one_null = pc.xor(before.is_null(), after.is_null())
-    return np.asarray(pc.indices_nonzero(pc.coalesce(pc.not_equal(before, after), one_null)))
+    # not indices_nonzero: of no rows at all it crashes the oldest pyarrow we take
+    return np.flatnonzero(pc.coalesce(pc.not_equal(before, after), one_null).to_numpy())
 
 
 def _searched(before: pa.ChunkedArray, after: pa.ChunkedArray, start: int) -> Iterator[int]:
