@@ -23,6 +23,6 @@ def test_every_target_is_whole_or_said_to_be_not(seed: int, root: Path, monkeypa
     lasting = seed % 5 == 0
     with asf.sandbox(accounts=fleets.ACCOUNTS) as box:
         given = estate(box, random.Random(seed), lasting=lasting)
-        timeout = 2.5 if lasting else 60.0
+        timeout = 6.0 if lasting else 60.0
         frames = drained(given, timeout) if seed % 2 else snapped(given, timeout, root)
     assert given.breaches(frames) == []
