@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ import pandas as pd
 import appstream_frames as asf
 from appstream_frames import archive
 from appstream_frames.access.accounts import Clients
+from appstream_frames.access.clients import in_time
 from appstream_frames.access.targets import Target
 from appstream_frames.terminal import COMPLETE, PARTIAL, as_json_option, notes, print_json, print_table, records
 from appstream_frames.text import printable
@@ -75,7 +77,7 @@ def snapshot(
 def _client(where: Sequence[Target], timeout: float) -> Any:
     if len(where) != 1:
         raise asf.RequestError(f"--max-items and --page-size are of one account and region; these are {len(where)}.")
-    return Clients().place(where[0], timeout).client
+    return in_time(partial(Clients().place, where[0], timeout), str(where[0]), timeout).client
 
 
 def _print_summary(coverage: pd.DataFrame, name: str, root: str) -> None:

@@ -6,12 +6,13 @@ import datetime as dt
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from appstream_frames import failures, model
-from appstream_frames.access.clients import place
+from appstream_frames.access.clients import checked, client_of, in_time, place
 from appstream_frames.chain import Chain
 from appstream_frames.collected import Collected
 from appstream_frames.errors import RequestError, TargetsError
@@ -95,7 +96,8 @@ def drain(
         starting_token=starting_token,
     )
     check_timeout(timeout)
-    where = place(client, account, timeout)
+    client = checked(client_of() if client is None else client)
+    where = in_time(partial(place, client, account), f"?/{client.meta.region_name}", timeout)
     chain = Chain(str(where), lambda: where, request, timeout, dt.datetime.now(dt.UTC))
     collected = Collected()
     with Bar([str(where)], progress) as bar:

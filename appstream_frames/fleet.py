@@ -100,7 +100,7 @@ def _chain(target: Any, clients: Clients, request: Request, timeout: float, snap
     if isinstance(target, Target):
         return chain_of(target, clients, request, timeout, snapshot)
     region = target.meta.region_name
-    locate: Callable[[], Place] = partial(place, target, None, timeout)
+    locate: Callable[[], Place] = partial(place, target)
     return Chain(f"client of {region}", locate, request, timeout, snapshot, None, region)
 
 

@@ -15,6 +15,7 @@ import warnings
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from faults import CANARIES, UNCLOSED, Fault, FaultServer, body, identity
 
 import appstream_frames as asf
 from appstream_frames.access.accounts import Clients
+from appstream_frames.access.clients import in_time
 from appstream_frames.access.sources import sts
 from appstream_frames.access.targets import Target
 
@@ -55,7 +57,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Non
 def failure(clients: Clients, target: Target, timeout: float = 10) -> asf.DrainError:
     """Return the error of a target that has no place."""
     with pytest.raises(asf.DrainError) as caught:
-        clients.place(target, timeout)
+        in_time(partial(clients.place, target, timeout), str(target), timeout)
     assert (caught.value.target, caught.value.page) == (str(target), 0)
     assert str(caught.value).isprintable()
     return caught.value

@@ -16,7 +16,6 @@ from appstream_frames.access import sources
 from appstream_frames.access.clients import Place, account_in, checked
 from appstream_frames.access.sources import Source
 from appstream_frames.access.targets import Target
-from appstream_frames.calls import in_time
 from appstream_frames.errors import AccessError, AppStreamFramesError, DrainError, RequestError
 
 T = TypeVar("T")
@@ -40,14 +39,14 @@ class Clients:
         self._logins: dict[Source, _Once[_Login]] = {}
 
     def place(self, target: Target, timeout: float) -> Place:
-        """Return where a target's calls go.
+        """Return where a target's calls go; whoever asks first for its credentials finds them, and that may take a while.
 
         Parameters
         ----------
         target : Target
             One of `targets`.
         timeout : float
-            Wall-clock seconds that it may take to find the credentials and the account.
+            Wall-clock seconds that another thread, which finds them already, may be waited for.
 
         Raises
         ------
@@ -56,7 +55,7 @@ class Clients:
         EndpointError
             When STS cannot be reached.
         DrainError
-            When STS does not say the account in time.
+            When STS does not say the account, or the other thread does not in time.
         RequestError
             When the target was made of a session in another process.
         """
@@ -119,7 +118,10 @@ class _Login:
 
 
 class _Once(Generic[T]):
-    """Something that whoever asks first finds out, while the others wait; its failure is everybody's."""
+    """Something that whoever asks first finds out, while the others wait; its failure is everybody's.
+
+    Whoever finds it out is given up by the drain when that takes too long, and the others wait no longer than they may.
+    """
 
     def __init__(self, find: Callable[[float], T]) -> None:
         self._find = find
@@ -129,7 +131,7 @@ class _Once(Generic[T]):
     def get(self, timeout: float) -> T:
         if self._claim.acquire(blocking=False):
             try:
-                self._found.set_result(in_time(lambda: self._find(timeout), timeout))
+                self._found.set_result(self._find(timeout))
             except Exception as error:  # noqa: BLE001  it is raised where it is asked for, see below
                 self._found.set_exception(error)
             except BaseException:

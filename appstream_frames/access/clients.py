@@ -7,6 +7,7 @@ an endpoint that is not Amazon's (a sandbox, a test server), at that same endpoi
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -18,8 +19,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, InvalidRegionError, NoRegionError, ProfileNotFound
 
-from appstream_frames import failures
-from appstream_frames.calls import in_time
+from appstream_frames import calls, failures
 from appstream_frames.errors import AccessError, DrainError, RequestError
 from appstream_frames.text import printable
 
@@ -42,31 +42,42 @@ class Place:
         return f"{self.account}/{self.region}"
 
 
-def place(client: Any = None, account: object = None, timeout: float = 60.0) -> Place:
-    """Return where a client's calls go.
+def place(client: Any, account: object = None) -> Place:
+    """Return where a client's calls go; this may ask STS, and so take a while.
 
     Parameters
     ----------
-    client : boto3 AppStream client, optional
-        Default: one of your default credentials and region.
+    client : boto3 AppStream client
+        A `checked` one.
     account : str, optional
         Twelve digits; asked of STS when not given.
-    timeout : float
-        Wall-clock seconds that STS may take.
 
     Raises
     ------
     RequestError
-        When the client is none of AppStream, speaks no JSON, or the account is not twelve digits.
+        When the account is not twelve digits.
     AccessError
         When the client has no credentials, or STS does not accept them.
     DrainError
-        When STS does not say the account in time.
+        When STS does not say the account.
     """
     if account is not None and not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
         raise RequestError(f"account={account!r} is not a string of twelve digits, such as '012345678901'.")
-    client = checked(client_of() if client is None else client)
-    return Place(client, str(account or _account(client, timeout)), client.meta.region_name)
+    return Place(client, str(account or _account(client)), client.meta.region_name)
+
+
+def in_time(find: Callable[[], Place], target: str, timeout: float) -> Place:
+    """Return the place that `find` returns.
+
+    Raises
+    ------
+    DrainError
+        When it takes more than `timeout` seconds.
+    """
+    try:
+        return calls.in_time(find, timeout)
+    except TimeoutError as late:
+        raise failures.explain(late, failures.Where(target, 0, None)) from late
 
 
 def client_of(profile: str | None = None, region: str | None = None) -> Any:
@@ -104,11 +115,11 @@ def checked(client: Any) -> Any:
     return client
 
 
-def _account(client: Any, timeout: float) -> str:
+def _account(client: Any) -> str:
     if client not in _known:
         where = failures.Where(f"?/{client.meta.region_name}", 0, None)
         try:
-            answer = in_time(_sts(client).get_caller_identity, timeout)
+            answer = _sts(client).get_caller_identity()
         except DrainError:
             raise
         except Exception as error:  # botocore's XML parser lets even a KeyError out
