@@ -17,7 +17,7 @@ import pyarrow as pa
 from appstream_frames.access.accounts import Clients
 from appstream_frames.access.targets import Target
 from appstream_frames.chain import Chain, Outcome
-from appstream_frames.collected import Collected
+from appstream_frames.collected import Collected, whole
 from appstream_frames.errors import DrainError
 from appstream_frames.fanout import Tables, Watch, check_twins, side_by_side
 from appstream_frames.request import Request
@@ -39,7 +39,7 @@ def drain_there(target: Target, request: Request, timeout: float, snapshot: dt.d
     collected = Collected()
     for _, batch in side_by_side([chain], _Nobody()):
         collected.add(batch)
-    return chain.outcome, {name: _packed(table) for name, table in collected.tables().items()}
+    return chain.outcome, {name: _packed(table) for name, table in whole(collected.batches()).items()}
 
 
 @lru_cache(maxsize=1)

@@ -1,22 +1,26 @@
-"""One target's batches gathered into whole tables, each image once."""
+"""Batches of targets gathered into whole tables, each image of a target once."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from appstream_frames import model
 
+Batch = dict[str, pa.Table]
+
 
 class Collected:
     """Batches of one target's tables; an image that AWS sent again counts once, as it was sent last."""
 
     def __init__(self) -> None:
-        self._batches: list[dict[str, pa.Table]] = []
+        self._batches: list[Batch] = []
         self._batch_of: dict[str, int] = {}
         self._again: dict[int, list[str]] = {}
 
-    def add(self, batch: dict[str, pa.Table]) -> None:
+    def add(self, batch: Batch) -> None:
         """Take a batch, and note which rows of earlier ones it replaces."""
         number = len(self._batches)
         for arn in batch["images"].column("arn").to_pylist():
@@ -27,16 +31,28 @@ class Collected:
             self._batch_of[arn] = number
         self._batches.append(batch)
 
-    def tables(self) -> dict[str, pa.Table]:
-        """Return the tables without the replaced rows; the batches are given up."""
+    def batches(self) -> list[Batch]:
+        """Return the batches without the replaced rows; they are given up."""
         for number, arns in self._again.items():
             self._batches[number] = {name: _without(table, arns) for name, table in self._batches[number].items()}
         batches, self._batches = self._batches, []
-        schemas = {name: table.schema for name, table in model.tables().items() if name != "coverage"}
-        return {
-            name: pa.concat_tables([schema.empty_table(), *(batch[name] for batch in batches)])
-            for name, schema in schemas.items()
-        }
+        return batches
+
+
+def whole(batches: Iterable[Batch]) -> Batch:
+    """Return the tables that batches make together, with all their columns also when there is none."""
+    empty = {name: table.schema.empty_table() for name, table in model.tables().items() if name != "coverage"}
+    parts = [empty, *batches]
+    return {name: pa.concat_tables([part.pop(name) for part in parts]) for name in list(empty)}
+
+
+def counts(batches: Iterable[Batch]) -> dict[str, int]:
+    """Return how many rows batches have of each table."""
+    found = {name: 0 for name in model.tables() if name != "coverage"}
+    for batch in batches:
+        for name, table in batch.items():
+            found[name] += table.num_rows
+    return found
 
 
 def _without(table: pa.Table, arns: list[str]) -> pa.Table:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from appstream_frames import failures, model
 from appstream_frames.access.clients import checked, client_of, in_time, place
 from appstream_frames.chain import Chain
-from appstream_frames.collected import Collected
+from appstream_frames.collected import Collected, counts, whole
 from appstream_frames.errors import RequestError, TargetsError
 from appstream_frames.fanout import side_by_side
 from appstream_frames.fleet import Fleet
@@ -105,9 +105,9 @@ def drain(
             collected.add(batch)
     if chain.error is not None:
         raise chain.error
-    tables = collected.tables()
-    counts = {name: table.num_rows for name, table in tables.items()}
-    tables["coverage"] = coverage([chain.outcome.row(counts)])
+    batches = collected.batches()
+    rows = [chain.outcome.row(counts(batches))]
+    tables = whole(batches) | {"coverage": coverage(rows)}
     return framed(tables, resume_token=chain.outcome.resume_token)
 
 
@@ -192,14 +192,10 @@ def _say(fleet: Fleet, frames: Frames, loudly: bool) -> None:
 
 def _joined(fleet: Fleet, collected: list[Collected]) -> Frames:
     """Return the frames of all targets; what was collected is given up."""
-    each = [one.tables() for one in collected]
-    rows = [
-        outcome.row({name: table.num_rows for name, table in tables.items()})
-        for outcome, tables in zip(fleet.outcomes, each, strict=True)
-    ]
-    joined = {name: pa.concat_tables([tables.pop(name) for tables in each]) for name in list(each[0])}
-    joined["coverage"] = coverage(rows)
-    return framed(joined, targets=tuple(fleet.targets))
+    each = [one.batches() for one in collected]
+    rows = [outcome.row(counts(batches)) for outcome, batches in zip(fleet.outcomes, each, strict=True)]
+    tables = whole(batch for batches in each for batch in batches) | {"coverage": coverage(rows)}
+    return framed(tables, targets=tuple(fleet.targets))
 
 
 def check_timeout(timeout: object) -> None:

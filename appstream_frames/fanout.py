@@ -26,9 +26,10 @@ from appstream_frames.flatten import flatten_groups
 
 _AT_ONCE: Final = 64  # targets
 _EACH_ACCOUNT: Final = 8  # calls under way: its regions must not fight for what AWS grants the account
-_BEHIND: Final = 128 * 2**20  # bytes of batches that may wait for a slower target before them
-_BATCH: Final = 125  #  images flattened at once: large enough for Arrow, small enough for memory
-_BATCH_OF_MANY: Final = 500
+_BEHIND: Final = 128 * 2**20  # bytes, as they came, of batches that may wait for a slower target before them
+_BATCH: Final = (
+    125  #  images flattened at once: enough for Arrow, and soon over, as the next pages are asked for after it
+)
 _LONGEST_WAIT: Final = 3600.0
 
 Tables = dict[str, pa.Table]
@@ -91,13 +92,12 @@ class _Run:
         self._lines: dict[Calls[Any], _Line] = {}  # those that have not ended
         self._begun = 0  # chains begun so far
         self._given = 0  # chains whose batches were all handed on
-        self._held: list[deque[tuple[int, Tables]]] = [deque() for _ in chains]  # batches, with their bytes
+        self._held: list[deque[tuple[int, Tables]]] = [deque() for _ in chains]  # batches, with the bytes they came in
         self._bytes = 0
         self._under_way: Counter[str | None] = Counter()  # calls by account
         self._answers: SimpleQueue[Answer[Any]] = SimpleQueue()
         self._places: dict[str, str] = {}
         self._full: list[_Line] = []  # chains that have ended, with images to be flattened
-        self._batch = _BATCH if len(chains) == 1 else _BATCH_OF_MANY
 
     def batches(self) -> Iterator[tuple[int, Tables]]:
         while self._given < len(self._chains):
@@ -134,7 +134,7 @@ class _Run:
 
     def _listen(self) -> None:
         """Take every answer that is there; with nothing else to do, wait for one until the next deadline."""
-        ready = sum(line.chain.waiting for line in (*self._full, *self._lines.values())) >= self._batch
+        ready = sum(line.chain.waiting for line in (*self._full, *self._lines.values())) >= _BATCH
         wait = 0.0 if ready else min((line.deadline for line in self._asked()), default=0.0) - time.monotonic()
         try:
             while True:
@@ -184,19 +184,20 @@ class _Run:
     def _flatten(self) -> None:
         """Flatten the images of some chains, once there are enough or nothing else is to be done."""
         lines = [line for line in (*self._full, *self._lines.values()) if line.chain.waiting]
-        if not lines or (self._goes_on() and sum(line.chain.waiting for line in lines) < self._batch):
+        if not lines or (self._goes_on() and sum(line.chain.waiting for line in lines) < _BATCH):
             return
         totals = accumulate((line.chain.waiting for line in lines), initial=0)
-        chosen = [line for line, before in zip(lines, totals, strict=False) if before < self._batch]
-        for line, tables in zip(chosen, flatten_groups([line.chain.give() for line in chosen]), strict=True):
-            self._hold(line, tables)
+        chosen = [line for line, before in zip(lines, totals, strict=False) if before < _BATCH]
+        given = [line.chain.give() for line in chosen]
+        for line, (images, _), tables in zip(chosen, given, flatten_groups(given), strict=True):
+            self._hold(line, tables, sum(map(len, images)))
         self._full = [line for line in self._full if line.chain.waiting]
 
     def _goes_on(self) -> bool:
         """Tell whether more images may come before those that wait are handed on."""
         return any(line.asked or self._may_go(line.number) for line in self._lines.values())
 
-    def _hold(self, line: _Line, tables: Tables) -> None:
+    def _hold(self, line: _Line, tables: Tables, size: int) -> None:
         try:
             line.chain.check(tables["images"])
         except DrainError as error:  # its pages only repeat themselves
@@ -206,7 +207,6 @@ class _Run:
             else:
                 line.calls.end()
             self._end(line, error)
-        size = sum(table.nbytes for table in tables.values())
         self._held[line.number].append((size, tables))
         self._bytes += size
 

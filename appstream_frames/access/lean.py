@@ -1,8 +1,9 @@
 """botocore sessions and clients that cost little, for those who need hundreds of them.
 
-botocore reads its data files, registers its handlers and builds a method for every operation anew for each session and client.
-Here the files are read once, the handlers are copied, and clients of the services below have only the operations that are
-used. They are ordinary sessions and clients otherwise; those that a caller handed in are never touched.
+botocore reads its data files, registers its handlers and builds a method for every operation anew for each session and client,
+and the words of its User-Agent anew for each request. Here the files are read once, the handlers are copied without those of
+other services, and clients of the services below have only the operations that are used. They call themselves by this package's
+name, which CloudTrail shows. They are ordinary sessions and clients otherwise; those that a caller handed in are never touched.
 """
 
 from __future__ import annotations
@@ -11,25 +12,35 @@ import copy
 from functools import cache
 from typing import Any, Final
 
+import botocore
 import botocore.session
+from botocore import handlers
+from botocore.config import Config
 from botocore.hooks import HierarchicalEmitter
 
 _USED: Final = {"appstream": ("DescribeImages",), "sts": ("GetCallerIdentity", "AssumeRole")}
+_HEEDED: Final = {"*", "organizations", *_USED}  # services whose events matter, as botocore's handlers name them
+_AGENT: Final = Config(user_agent=f"appstream-frames Botocore/{botocore.__version__}")
 
 
 def session(profile: str | None = None) -> Any:
     """Return a new botocore session of a profile, or of the default credentials."""
     made = botocore.session.Session(profile=profile, event_hooks=copy.copy(_handlers()), include_builtin_handlers=False)
     made.register_component("data_loader", _loader())
+    made.set_default_client_config(_AGENT)
     return made
 
 
 @cache
 def _handlers() -> Any:
-    """Return botocore's own handlers, registered."""
-    handlers = HierarchicalEmitter()
-    botocore.session.Session(event_hooks=handlers)
-    return handlers
+    """Return botocore's own handlers, registered, without those of other services."""
+    emitter = HierarchicalEmitter()
+    session = botocore.session.Session(event_hooks=emitter)
+    for event, handler, *_ in handlers.BUILTIN_HANDLERS:
+        kind, *rest = event.split(".")
+        if kind == "docs" or (rest and rest[0] not in _HEEDED):
+            session.unregister(event, handler)
+    return emitter
 
 
 @cache

@@ -104,16 +104,17 @@ def checked(regions: Iterable[object]) -> list[str]:
     """
     seen: list[str] = []
     for region in regions:
+        if not isinstance(region, str):
+            raise RequestError(f"{printable(repr(region))} is no region; expected a string such as 'eu-west-1'.")
         _check(region)
         if region in seen:
             raise RequestError(f"Region {region!r} is given twice; give each once.")
-        seen.append(str(region))
+        seen.append(region)
     return seen
 
 
-def _check(region: object) -> None:
-    if not isinstance(region, str):
-        raise RequestError(f"{printable(repr(region))} is no region; expected a string such as 'eu-west-1'.")
+@cache  # thousands of targets are in a few regions
+def _check(region: str) -> None:
     near = difflib.get_close_matches(region.strip().lower(), _known(), n=1, cutoff=0.75)
     if not _FORM.fullmatch(region) or (near and _misspelt(region)):
         hint = f"Did you mean {near[0]!r}?" if near else "Expected one such as 'eu-west-1'."
