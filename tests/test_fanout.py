@@ -22,7 +22,7 @@ import fleets
 import pandas as pd
 import pytest
 import torture
-from faults import CANARIES, UNCLOSED, Fault, FaultServer, body, error, identity
+from faults import CANARIES, UNCLOSED, Fault, FaultServer, body, error, identity, stall
 from fleets import Watched, everywhere, quiet, session
 
 import appstream_frames as asf
@@ -333,6 +333,22 @@ def test_drains_leave_no_thread_and_no_socket() -> None:
                 asf.drain_targets(everywhere(box), progress=False, type="SHARED", timeout=3)
             assert ours() == []
     assert sockets() <= before
+
+
+def test_a_sign_in_that_is_given_up_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """STS never answers, the drain's time is up, and once the connection ends there is no thread that waits for anything."""
+    for key, value in (("ACCESS_KEY_ID", "A"), ("SECRET_ACCESS_KEY", "S")):
+        monkeypatch.setenv(f"AWS_{key}", value)
+    for _ in range(5):
+        with FaultServer(sts=stall) as server:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+            with quiet():
+                frames = asf.drain_targets(asf.targets(regions=["eu-west-1", "us-east-1"]), timeout=0.3, progress=False)
+            clients = [server.client(), server.client()]
+            with quiet():
+                assert statuses(asf.drain_targets(clients, timeout=0.3, progress=False)) == statuses(frames)
+        assert statuses(frames) == ["failed", "failed"]
+    assert ours() == []
 
 
 def test_an_interrupted_drain_leaves_no_thread(box: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
