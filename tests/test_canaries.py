@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import pickle
-import subprocess
-import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +18,7 @@ from typing import Any
 import boto3
 import pyarrow.parquet as pq
 import pytest
+from command import run
 from faults import ACCOUNT, BAD, CANARIES, UNCLOSED, Connection, Fault, FaultServer, body, error, identity, image, stall
 from matplotlib.figure import Figure
 
@@ -173,24 +171,19 @@ def test_a_drain_keeps_no_secret(
 @pytest.mark.parametrize("refused", [False, True])
 def test_the_command_tells_no_secret(tmp_path: Path, words: str, refused: bool) -> None:
     """With credentials in its environment; on both outputs, in every file, and in what later commands say."""
-    environment = {
-        **{name: os.environ[name] for name in ("PATH", "HOME")},
-        **dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), CANARIES, strict=True)),
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "PYTHONWARNINGS": "error",
-    }
+    keys = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), CANARIES, strict=True))
+    environment = {**keys, "AWS_DEFAULT_REGION": "eu-west-1"}
 
-    def run(*line: str) -> list[bytes]:
-        command = [sys.executable, "-m", "appstream_frames", *line]
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=60)
-        assert (b"Traceback" in done.stderr, done.returncode == 1) == (False, refused)
+    def said_by(*line: str) -> list[str]:
+        done = run(*line, environment=environment)
+        assert (done.returncode == 1) == refused
         return [done.stdout, done.stderr]
 
     with FaultServer(pages(), fault=_repeats if refused else None) as server:
         environment["AWS_ENDPOINT_URL"] = server.url
-        said = run(*words.format(root=tmp_path / "root").split())
+        said = said_by(*words.format(root=tmp_path / "root").split())
     if words.endswith("{root}") and not refused:
-        said += run("ls", str(tmp_path / "root")) + run("report", str(tmp_path / "root"), "-o", "-")
+        said += said_by("ls", str(tmp_path / "root")) + said_by("report", str(tmp_path / "root"), "-o", "-")
     assert found(*said, *files(tmp_path)) == []
 
 

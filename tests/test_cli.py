@@ -1,4 +1,4 @@
-"""The command line, run as a user runs it: a process of its own, judged by what it prints and its exit code."""
+"""The command line, judged by what it prints and its exit code."""
 
 from __future__ import annotations
 
@@ -11,34 +11,25 @@ import time
 from pathlib import Path
 
 import pytest
+from command import bare, run, run_alone
 
 import appstream_frames as asf
 
 PNG = b"\x89PNG"
 
 
-def run(
-    *words: str, environment: dict[str, str] | None = None, cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    base = {name: os.environ[name] for name in ("PATH", "HOME")} | {"AWS_EC2_METADATA_DISABLED": "true"}
-    command = [sys.executable, "-W", "error", "-m", "appstream_frames", *words]
-    return subprocess.run(
-        command, env={**base, **(environment or {})}, cwd=cwd, capture_output=True, text=True, timeout=60
-    )
-
-
 def test_demo_does_the_main_job(tmp_path: Path) -> None:
     """Without an account: a snapshot, two charts, exit code 0."""
-    done = run("demo", "here", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    done = run_alone("demo", "here", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
     assert len(asf.list_snapshots(tmp_path / "here" / "snapshots")) == 1
     assert {path.read_bytes()[:4] for path in (tmp_path / "here").glob("*.png")} == {PNG}
 
 
 def test_snapshot_reads_the_environment_s_account(box: asf.sandbox, root: Path) -> None:
     """With the sandbox's environment, any folder gets a snapshot of it."""
-    done = run("snapshot", str(root), environment=box.environment())
-    assert (done.returncode, done.stderr) == (0, "")
+    done = run_alone("snapshot", str(root), environment=box.environment())
+    assert (done.returncode, done.stderr) == (0, b"")
     assert asf.read_snapshot(root).coverage["account"].to_list() == [box.accounts[0]]
 
 
@@ -102,9 +93,8 @@ def test_max_items_is_of_one_target(box: asf.sandbox, root: Path) -> None:
 def test_sigterm_leaves_nothing_half_written(box: asf.sandbox, root: Path) -> None:
     """A scheduler that stops the job finds the archive as it was."""
     box.latency(5.0)
-    base = {name: os.environ[name] for name in ("PATH", "HOME")}
     command = [sys.executable, "-m", "appstream_frames", "snapshot", str(root)]
-    with subprocess.Popen(command, env={**base, **box.environment()}, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, env=bare(box.environment()), stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 30
         while box.calls == 0 and not list(root.rglob("*.tmp")) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -275,8 +265,8 @@ def test_report_writes_one_page(weeks: Path, tmp_path: Path) -> None:
 
 def test_report_goes_to_standard_output(weeks: Path) -> None:
     """A dash prints the page and nothing else, whatever the terminal's encoding."""
-    done = run("report", str(weeks), "-o", "-", environment={"PYTHONIOENCODING": "ascii"})
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", asf.report(weeks))
+    done = run_alone("report", str(weeks), "-o", "-", environment={"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr, done.stdout.decode()) == (0, b"", asf.report(weeks))
 
 
 def test_report_of_a_partial_snapshot_exits_with_3(box: asf.sandbox, root: Path, tmp_path: Path) -> None:

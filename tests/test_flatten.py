@@ -15,7 +15,7 @@ from rebuild import canonical, rebuilt
 from strangers import image
 
 from appstream_frames import model
-from appstream_frames.flatten import Key, flatten
+from appstream_frames.flatten import Key, flatten, flatten_groups
 
 KEY = Key(dt.datetime(2026, 11, 23, 10, 15, tzinfo=dt.UTC), "012345678901", "eu-west-1")
 ARN = "arn:aws:appstream:eu-west-1:012345678901:image/a"
@@ -34,9 +34,12 @@ def value(column: str, *sent: dict[str, Any] | bytes, table: str = "images") -> 
 def test_columns_and_unmodeled_give_the_reply_back(seed: int) -> None:
     """Whatever AWS sends, typed columns and `unmodeled` hold all of it: 10,000 images."""
     random = Random(seed)
-    for _ in range(25):
-        text = json.dumps(image(random), ensure_ascii=random.random() < 0.5).encode("utf-8", "backslashreplace")
-        assert canonical(rebuilt(made(text))) == canonical(json.loads(text))
+    sent = [
+        json.dumps(image(random), ensure_ascii=random.random() < 0.5).encode("utf-8", "backslashreplace")
+        for _ in range(25)
+    ]
+    for text, tables in zip(sent, flatten_groups([([text], KEY) for text in sent]), strict=True):
+        assert canonical(rebuilt(tables)) == canonical(json.loads(text))
 
 
 @settings(max_examples=100, deadline=None)

@@ -7,11 +7,8 @@ be recognised by the plain word in it. The charts have a file of their own.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import traceback
 import unicodedata
 import warnings
@@ -24,6 +21,7 @@ import pandas as pd
 import pytest
 from browser import chromium as chromium
 from browser import page_of
+from command import run, run_alone
 from faults import ACCOUNT, UNCLOSED, FaultServer, error
 from hostile import PAYLOADS, Payload, images
 from wcwidth import wcswidth, wcwidth
@@ -278,12 +276,6 @@ def test_a_table_on_a_terminal_lines_up(capsys: pytest.CaptureFixture[str], name
     assert misaligned(lines, texts & set(table)) == []
 
 
-def run(*words: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
-    base = {name: os.environ[name] for name in ("PATH", "HOME")} | {"AWS_EC2_METADATA_DISABLED": "true"}
-    command = [sys.executable, "-W", "error", "-m", "appstream_frames", *words]
-    return subprocess.run(command, env={**base, **(environment or {})}, capture_output=True, timeout=60)
-
-
 @pytest.mark.parametrize(
     "words",
     ["ls", "diff", "diff --table applications", "diff --table errors", "verify", "report -o -"],
@@ -296,11 +288,11 @@ def test_a_command_prints_nothing_that_acts(archive: Path, tmp_path: Path, words
         next((root / "images").iterdir()).write_bytes(b"damage\x1b[31m")
     command, *more = words.split()
     done = run(command, str(root), *more)
-    said = (done.stdout + done.stderr).decode()
+    said = done.stdout + done.stderr
     assert (done.returncode in (0, 1, 3), raw(said), "Traceback" in said) == (True, [], False)
     assert unknown(said, 40) == [] or command != "diff"
     if command == "diff":
-        lines = done.stdout.decode().splitlines()
+        lines = done.stdout.splitlines()
         assert misaligned(lines, {"image_name", "name", "error_code", "change", "column", "before", "after"}) == []
 
 
@@ -314,7 +306,7 @@ def test_json_for_scripts_is_ascii(archive: Path) -> None:
 
 def test_a_terminal_without_unicode_stops_no_command(archive: Path) -> None:
     """What an encoding cannot say is escaped."""
-    done = run("diff", str(archive), environment={"PYTHONIOENCODING": "cp1252"})
+    done = run_alone("diff", str(archive), environment={"PYTHONIOENCODING": "cp1252"})
     assert (done.returncode, raw(done.stdout.decode("cp1252")), b"\\u6f22" in done.stdout) == (3, [], True)
 
 
@@ -340,7 +332,7 @@ def test_snapshot_of_a_hostile_account(tmp_path: Path, more: list[str], refused:
     ) as server:
         keys = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "SECRET", "AWS_DEFAULT_REGION": "eu-west-1"}
         done = run("snapshot", str(tmp_path), *more, environment={**keys, "AWS_ENDPOINT_URL": server.url})
-    said = (done.stdout + done.stderr).decode()
+    said = done.stdout + done.stderr
     assert (done.returncode, raw(said), "Traceback" in said) == (1 if refused else 0, [], False)
     assert (PAYLOADS[20].word in said, said.count("\n")) == (True, 1) if refused else "300" in said
     names = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
