@@ -18,7 +18,7 @@ _QUIET = ["--log-level=ERROR"]  # or the kernel says on the terminal that loopba
 GALLERY = {  # the README's charts: of which notebook, which figure
     "agent-versions": ("2-agent-versions", 0),
     "base-images": ("3-base-image-releases", 1),
-    "what-changed": ("4-what-changed", 1),
+    "what-changed": ("4-what-changed", 2),
 }
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
