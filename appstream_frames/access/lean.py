@@ -25,15 +25,19 @@ _AGENT: Final = Config(user_agent=f"appstream-frames Botocore/{botocore.__versio
 
 def session(profile: str | None = None) -> Any:
     """Return a new botocore session of a profile, or of the default credentials."""
-    made = botocore.session.Session(profile=profile, event_hooks=copy.copy(_handlers()), include_builtin_handlers=False)
+    made = botocore.session.Session(profile=profile, event_hooks=events(), include_builtin_handlers=False)
     made.register_component("data_loader", _loader())
     made.set_default_client_config(_AGENT)
     return made
 
 
+def events() -> Any:
+    """Return an emitter of events for a new session, with botocore's own handlers but those of other services."""
+    return copy.copy(_handlers())
+
+
 @cache
 def _handlers() -> Any:
-    """Return botocore's own handlers, registered, without those of other services."""
     emitter = HierarchicalEmitter()
     session = botocore.session.Session(event_hooks=emitter)
     for event, handler, *_ in handlers.BUILTIN_HANDLERS:

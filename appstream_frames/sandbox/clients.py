@@ -9,6 +9,7 @@ from typing import Any, Final
 import botocore.session
 from botocore.config import Config
 
+from appstream_frames.access import lean
 from appstream_frames.sandbox.accounts import KEY
 from appstream_frames.sandbox.service import loader
 
@@ -23,7 +24,8 @@ class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has 
 
     def __init__(self, url: str, refusing: str, nowhere: str) -> None:
         known = self.SESSION_VARIABLES.items()  # name: (in files, in the environment, default, conversion)
-        super().__init__(session_vars={name: (None, None, default, kind) for name, (_, _, default, kind) in known})
+        own = {name: (None, None, default, kind) for name, (_, _, default, kind) in known}
+        super().__init__(session_vars=own, event_hooks=lean.events(), include_builtin_handlers=False)
         for name in ("config_file", "credentials_file"):
             self.set_config_variable(name, os.devnull)
         self.register_component("data_loader", loader())
