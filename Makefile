@@ -10,8 +10,8 @@ help:  ## Show what can be made
 demo: .venv/ready  ## The main job on the built-in sandbox: drain, snapshot, charts (no AWS account)
 	$(BIN)/appstream-frames demo appstream-demo
 
-test: .venv/ready  ## All tests
-	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: .venv/ready  ## All tests, in a process more than there are processors, as many of them wait
+	$(BIN)/python -m pytest -q --numprocesses $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist loadfile --no-loadscope-reorder
 
 check: .venv/ready  ## Lint, format and types
 	$(BIN)/ruff check .

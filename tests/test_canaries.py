@@ -219,8 +219,14 @@ REFUSALS: dict[str, dict[str, Fault]] = {
 FINAL = ("access denied", "sts refuses", "another account", "no account")
 
 
-@pytest.mark.parametrize("midway", [False, True], ids=["at once", "midway"])
-@pytest.mark.parametrize("kind", [*REFUSALS, "nobody there"])
+#: What can also happen after a page was read; the others come before, or are as at the first page.
+MIDWAY = ("access denied", "throttled", "time is up", "reply html")
+
+
+@pytest.mark.parametrize(
+    ("kind", "midway"),
+    [*((kind, False) for kind in (*REFUSALS, "nobody there")), *((kind, True) for kind in MIDWAY)],
+)
 def test_a_failure_tells_no_secret(
     kind: str,
     midway: bool,

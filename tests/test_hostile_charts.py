@@ -98,7 +98,7 @@ def figures(draw: Chart, each: int, shared: int) -> Iterator[tuple[Figure, list[
     groups = [PAYLOADS[first : first + each] for first in range(0, len(PAYLOADS), each)]
     side = round(shared**0.5)
     for first in range(0, len(groups), shared):
-        figure = Figure(figsize=(9 * side, (7 if shared < 9 else 3) * side), dpi=100 if shared < 9 else 80)
+        figure = Figure(figsize=(9 * side, (7 if shared < 9 else 3) * side), dpi=100 if shared < 9 else 50)
         axes = figure.subplots(side, side, squeeze=False).flat
         drawn = list(zip(axes, groups[first : first + shared], strict=False))
         for ax, group in drawn:
