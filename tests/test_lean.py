@@ -1,4 +1,4 @@
-"""Cheap sessions and clients: what they send is what boto3 sends, and they cost less."""
+"""Cheap sessions and clients: what they send is what boto3 sends."""
 
 from __future__ import annotations
 
