@@ -1,12 +1,14 @@
 """Blocking calls in a thread that can be given up: the only way to leave a reply that drips a byte a second in time.
 
-The thread makes one call for one `ask` and puts the answer into a queue, which many of them may share. It knows neither
-AWS nor pages.
+The thread makes one call for one `ask` and puts the answer into a queue, which many of them may share. When it is given up,
+the connection it reads from is shut under it, and `go_on` keeps it from opening another. It knows neither AWS nor pages.
 """
 
 from __future__ import annotations
 
 import contextvars
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -16,11 +18,23 @@ from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar, cast
 
 _GRACE: Final = 0.1
+_SOON, _SELDOM = 0.02, 2.0  # seconds between two looks at a thread that was given up
 T = TypeVar("T")
 
 
-class _Abandoned(BaseException):
-    """Raised inside the calling thread when nobody waits for its answer any more."""
+class GivenUp(BaseException):  # not an Exception, which botocore would retry
+    """Raised by `go_on` inside a call that was given up."""
+
+
+def go_on(**_: object) -> None:
+    """Let a call go on to its next request, or raise `GivenUp` when nobody waits for it; takes what botocore's events send."""
+    if given_up():
+        raise GivenUp
+
+
+def given_up() -> bool:
+    """Tell whether this runs inside a call that was given up."""
+    return getattr(threading.current_thread(), "given_up", False)
 
 
 @dataclass(frozen=True)
@@ -47,8 +61,7 @@ class Calls(Generic[T]):
         self._calls, self._answers = calls, answers
         self._asks: SimpleQueue[bool] = SimpleQueue()
         self.asked_at = 0.0
-        run = contextvars.copy_context().run
-        self._thread = threading.Thread(target=run, args=(self._run,), name="appstream_frames.calls", daemon=True)
+        self._thread = _Caller(self._run)
         self._thread.start()
 
     def ask(self) -> None:
@@ -62,28 +75,64 @@ class Calls(Generic[T]):
         self._thread.join(_GRACE)  # it takes what it attached to a client off again
 
     def abandon(self) -> None:
-        """Let the thread end though a call is under way: it is broken off at its next byte."""
-        import ctypes  # here, for it is hardly ever needed
-
-        if self._thread.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), ctypes.py_object(_Abandoned))
-        self._asks.put(False)  # last: until then the thread cannot have ended, and its number be another's
+        """Let the thread end though a call is under way: what it reads ends here, and it asks for nothing more."""
+        self._asks.put(False)
+        self._thread.give_up()
 
     def _run(self) -> None:
-        with suppress(_Abandoned), suppress(_Abandoned):  # it may arrive while the inner one is being left
-            try:
-                for _ in iter(self._asks.get, False):
-                    self._answers.put(self._next())
-            finally:
-                self._calls.close()
+        try:
+            for _ in iter(self._asks.get, False):
+                self._answers.put(self._next())
+        finally:
+            self._calls.close()
 
     def _next(self) -> Answer[T]:
         try:
             return Answer(self, next(self._calls, None))
-        except _Abandoned:
-            raise
         except BaseException as error:  # noqa: BLE001  whoever takes the answer deals with it
             return Answer(self, error=error)
+
+
+class _Caller(threading.Thread):
+    """The thread of some `Calls`."""
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        within = contextvars.copy_context().run
+        super().__init__(target=within, args=(run,), name="appstream_frames.calls", daemon=True)
+        self.given_up = False
+
+    def give_up(self) -> None:
+        """Have the thread end soon, whatever it waits for."""
+        self.given_up = True
+        threading.Thread(target=self._hang_up, name="appstream_frames.hang_up", daemon=True).start()
+
+    def _hang_up(self) -> None:
+        """Shut whatever connection the thread reads from, until it has ended: it may be between two of them."""
+        pause = _SOON
+        while self.is_alive():
+            reader = _reader(self.ident)
+            if reader is not None:
+                _shut(reader)
+            self.join(pause)
+            pause = min(2 * pause, _SELDOM)
+
+
+def _reader(thread: int | None) -> socket.SocketIO | None:
+    """Return the stream, over a socket, that a thread reads from at this moment."""
+    frame = sys._current_frames().get(thread or 0)
+    while frame is not None and frame.f_code is not socket.SocketIO.readinto.__code__:
+        frame = frame.f_back
+    return frame and frame.f_locals["self"]
+
+
+def _shut(reader: socket.SocketIO) -> None:
+    """Shut a connection for both sides; its file stays open, and is closed by whom it belongs to."""
+    with suppress(OSError, ValueError):  # it is closed already
+        twin = socket.socket(fileno=reader.fileno())
+        try:
+            twin.shutdown(socket.SHUT_RDWR)
+        finally:
+            twin.detach()
 
 
 def in_time(call: Callable[[], T], timeout: float) -> T:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from botocore.paginate import TokenEncoder
 
-from appstream_frames import failures, wire
+from appstream_frames import calls, failures, wire
 from appstream_frames.request import Request
 
 _ATTEMPTS: Final = 6  # of one page, throttles not counted: those are asked again until the time is up
@@ -130,6 +130,7 @@ class Pages:
 
     def _pause(self, error: Exception, deadline: float) -> None:
         """Wait with full jitter before the page is asked for again; raise when it must not be."""
+        calls.go_on()
         self._last = error
         if not failures.is_passing(error) or (self._asked >= _ATTEMPTS and not failures.is_throttle(error)):
             raise self._explained(error) from error

@@ -19,10 +19,11 @@ from typing import Any, Final
 import msgspec
 from botocore.exceptions import ClientError
 
-from appstream_frames import jsontext
+from appstream_frames import calls, jsontext
 from appstream_frames.text import printable
 
 _PARAMETERS: Final = "provide-client-params.appstream.DescribeImages"
+_REQUEST: Final = "before-send.appstream.DescribeImages"
 _REPLY: Final = "before-parse.appstream.DescribeImages"
 _ID: Final = "appstream_frames."
 _GZIP: Final = b"\x1f\x8b"
@@ -102,7 +103,7 @@ def _on_reply(response_dict: dict[str, Any], customized_response_dict: dict[str,
     response_dict["body"] = b"{}"  # nothing is left for botocore to parse a second time
 
 
-_HANDLERS: Final = {_PARAMETERS: _on_parameters, _REPLY: _on_reply}
+_HANDLERS: Final = {_PARAMETERS: _on_parameters, _REQUEST: calls.go_on, _REPLY: _on_reply}
 
 
 def _refusal(body: bytes) -> bytes:

@@ -12,6 +12,7 @@ import math
 import re
 import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -136,6 +137,7 @@ class FaultServer:
         at: int = 0,
         times: float = math.inf,
         sts: Fault | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.pages = chain() if pages is None else pages
         self.fault, self.times, self.at = fault, times, list(self.pages)[at]
@@ -149,7 +151,8 @@ class FaultServer:
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, socket.socket] = {}
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._tls = tls
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._accept, name="faults.accept", daemon=True)
         self._thread.start()
 
@@ -187,6 +190,8 @@ class FaultServer:
             except OSError:
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             thread = threading.Thread(target=self._serve, args=(sock,), name="faults.serve", daemon=True)
             self._open[thread] = sock
             thread.start()

@@ -8,11 +8,15 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import itertools
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -126,13 +130,47 @@ def test_an_unusual_reply_that_is_whole_arrives(kind: str, position: str) -> Non
 def test_an_abandoned_drip_leaves_no_thread_and_no_socket(kind: str) -> None:
     """A reply that is given up is broken off: its thread ends and its connection closes within three seconds."""
     with FaultServer(fault=SLOW[kind], at=1) as server:
-        with pytest.raises(asf.DrainError):
-            drain(server.client(), timeout=0.5)
-        deadline = time.monotonic() + 3
-        while (_callers() or server.broken_off is None) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        _give_up(server)
         assert not _callers()
         assert server.broken_off is not None
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+@pytest.mark.parametrize("kind", [kind for kind in SLOW if kind != "stall"])
+def test_an_encrypted_drip_is_broken_off_too(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over TLS, as AWS speaks it, a reply that is given up leaves no thread and no connection either."""
+    made = (
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=test",
+        "-keyout",
+        "key",
+        "-out",
+        "cert",
+    )
+    command = ["openssl", "req", *made, "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "cert"))
+    with FaultServer(fault=SLOW[kind], at=1, tls=tls) as server:
+        _give_up(server)
+        assert not _callers()
+        assert server.broken_off is not None
+
+
+def _give_up(server: FaultServer) -> None:
+    """Drain until the time is up, and wait up to three seconds for the server to see that."""
+    with pytest.raises(asf.DrainError, match="page 2"):
+        drain(server.client(), timeout=0.5)
+    deadline = time.monotonic() + 3
+    while (_callers() or server.broken_off is None) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _callers() -> list[str]:

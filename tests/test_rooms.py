@@ -14,7 +14,7 @@ import appstream_frames
 HOUSE = Path(appstream_frames.__file__).parent
 #: A room imports only rooms that stand before it.
 ORDER = """
-    errors text reference jsontext model request wire failures pages calls fit flatten joining frames
+    errors text calls reference jsontext model request wire failures pages fit flatten joining frames
     access access.clients access.regions access.lean access.sources access.organization
     access.profiles access.targets access.accounts
     chain collected fanout cluster progress fleet drain

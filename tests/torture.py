@@ -424,7 +424,7 @@ def interrupt(root: str | Path, name: str, chance: random.Random, tally: Tally) 
     tally.count("had ended", process.returncode == 0)
     tally.hold(took < 2, f"{name}: it took {took:.1f} s")
     tally.hold(process.returncode in (0, -getattr(signal, name), 130), f"{name}: code {process.returncode}, {words}")
-    tally.hold("Exception ignored" not in words and "_Abandoned" not in words, f"{name}: {words}")
+    tally.hold("Exception ignored" not in words, f"{name}: {words}")
     after_signal(root, before, told.split(), name, tally)
 
 

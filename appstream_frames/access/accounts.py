@@ -16,6 +16,7 @@ from appstream_frames.access import sources
 from appstream_frames.access.clients import Place, account_in, checked
 from appstream_frames.access.sources import Source
 from appstream_frames.access.targets import Target
+from appstream_frames.calls import given_up
 from appstream_frames.errors import AccessError, AppStreamFramesError, DrainError, RequestError
 
 T = TypeVar("T")
@@ -132,11 +133,8 @@ class _Once(Generic[T]):
         if self._claim.acquire(blocking=False):
             try:
                 self._found.set_result(self._find(timeout))
-            except Exception as error:  # noqa: BLE001  it is raised where it is asked for, see below
-                self._found.set_exception(error)
-            except BaseException:
-                self._found.set_exception(TimeoutError("the search for credentials was broken off"))
-                raise
+            except BaseException as error:  # noqa: BLE001  it is raised where it is asked for, see below
+                self._found.set_exception(_late(timeout) if given_up() else error)
         failure = self._failure(timeout)
         if failure is not None:
             raise failure.with_traceback(None)  # many raise it, and each would add to its traceback
@@ -146,7 +144,11 @@ class _Once(Generic[T]):
         try:
             return self._found.exception(min(timeout, threading.TIMEOUT_MAX))
         except TimeoutError:
-            return TimeoutError(f"no answer within {timeout:g} s")
+            return _late(timeout)
+
+
+def _late(timeout: float) -> TimeoutError:
+    return TimeoutError(f"no answer within {timeout:g} s")
 
 
 def _stranger(target: Target, account: str) -> AccessError:

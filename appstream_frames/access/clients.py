@@ -157,7 +157,7 @@ def _sts(client: Any) -> Any:
     if credentials is None:
         raise _unknown_account(client, "the client has no credentials to ask STS with", AccessError)
     frozen = credentials.get_frozen_credentials()
-    return _session().create_client(
+    sts = _session().create_client(
         "sts",
         region_name=client.meta.region_name,
         aws_access_key_id=frozen.access_key,
@@ -167,6 +167,8 @@ def _sts(client: Any) -> Any:
         verify=_inside(client, "_endpoint", "http_session", "_verify"),
         config=Config(connect_timeout=10, read_timeout=20, proxies=client.meta.config.proxies),
     )
+    sts.meta.events.register("before-send", calls.go_on)
+    return sts
 
 
 def _unknown_account(client: Any, seen: str, kind: type[DrainError]) -> DrainError:

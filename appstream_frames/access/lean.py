@@ -18,6 +18,8 @@ from botocore import handlers
 from botocore.config import Config
 from botocore.hooks import HierarchicalEmitter
 
+from appstream_frames import calls
+
 _USED: Final = {"appstream": ("DescribeImages",), "sts": ("GetCallerIdentity", "AssumeRole")}
 _HEEDED: Final = {"*", "organizations", *_USED}  # services whose events matter, as botocore's handlers name them
 _AGENT: Final = Config(user_agent=f"appstream-frames Botocore/{botocore.__version__}")
@@ -44,6 +46,7 @@ def _handlers() -> Any:
         kind, *rest = event.split(".")
         if kind == "docs" or (rest and rest[0] not in _HEEDED):
             session.unregister(event, handler)
+    emitter.register("before-send", calls.go_on)
     return emitter
 
 
