@@ -7,6 +7,7 @@ the connection it reads from is shut under it, and `go_on` keeps it from opening
 from __future__ import annotations
 
 import contextvars
+import gc
 import socket
 import sys
 import threading
@@ -15,10 +16,12 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from types import FrameType
 from typing import Final, Generic, TypeVar, cast
 
 _GRACE: Final = 0.1
 _SOON, _SELDOM = 0.02, 2.0  # seconds between two looks at a thread that was given up
+_LOOKING: Final = threading.Lock()
 T = TypeVar("T")
 
 
@@ -119,10 +122,22 @@ class _Caller(threading.Thread):
 
 def _reader(thread: int | None) -> socket.SocketIO | None:
     """Return the stream, over a socket, that a thread reads from at this moment."""
-    frame = sys._current_frames().get(thread or 0)
+    frame = _frames().get(thread or 0)
     while frame is not None and frame.f_code is not socket.SocketIO.readinto.__code__:
         frame = frame.f_back
     return frame and frame.f_locals["self"]
+
+
+def _frames() -> dict[int, FrameType]:
+    """Return what each thread runs at this moment."""
+    with _LOOKING:
+        collects = gc.isenabled()
+        gc.disable()  # or Python up to 3.11.8 may wait for ever: it would collect garbage while it holds all threads back
+        try:
+            return sys._current_frames()
+        finally:
+            if collects:
+                gc.enable()
 
 
 def _shut(reader: socket.SocketIO) -> None:
