@@ -30,6 +30,7 @@ _BEHIND: Final = 128 * 2**20  # bytes, as they came, of batches that may wait fo
 _BATCH: Final = (
     125  #  images flattened at once: enough for Arrow, and soon over, as the next pages are asked for after it
 )
+_MOST_WAITING: Final = 32 * _BATCH  # images not yet flattened: two pages of each target, before AWS is asked for more
 _LONGEST_WAIT: Final = 3600.0
 
 Tables = dict[str, pa.Table]
@@ -94,6 +95,7 @@ class _Run:
         self._given = 0  # chains whose batches were all handed on
         self._held: list[deque[tuple[int, Tables]]] = [deque() for _ in chains]  # batches, with the bytes they came in
         self._bytes = 0
+        self._waiting = 0  # images that have come and are not flattened yet
         self._under_way: Counter[str | None] = Counter()  # calls by account
         self._answers: SimpleQueue[Answer[Any]] = SimpleQueue()
         self._places: dict[str, str] = {}
@@ -121,8 +123,8 @@ class _Run:
             self._begun += 1
 
     def _may_go(self, number: int) -> bool:
-        """Tell whether a chain may go on: the first one always, others while not too much waits behind it."""
-        return number == self._given or self._bytes < self._behind
+        """Tell whether a chain may go on: the first one always, others while not too much waits for it or to be flattened."""
+        return number == self._given or (self._bytes < self._behind and self._waiting < _MOST_WAITING)
 
     def _ask(self) -> None:
         for line in self._lines.values():
@@ -134,8 +136,11 @@ class _Run:
 
     def _listen(self) -> None:
         """Take every answer that is there; with nothing else to do, wait for one until the next deadline."""
-        ready = sum(line.chain.waiting for line in (*self._full, *self._lines.values())) >= _BATCH
-        wait = 0.0 if ready else min((line.deadline for line in self._asked()), default=0.0) - time.monotonic()
+        wait = (
+            0.0
+            if self._waiting >= _BATCH
+            else min((line.deadline for line in self._asked()), default=0.0) - time.monotonic()
+        )
         try:
             while True:
                 self._take(self._answers.get(timeout=min(max(wait, 0.0), _LONGEST_WAIT)))
@@ -158,6 +163,7 @@ class _Run:
             self._found(line, answer.value)
         else:
             line.chain.take(answer.value)
+            self._waiting += len(answer.value.images)
             self._watch.read(len(answer.value.images))
 
     def _answered(self, line: _Line) -> None:
@@ -184,12 +190,13 @@ class _Run:
     def _flatten(self) -> None:
         """Flatten the images of some chains, once there are enough or nothing else is to be done."""
         lines = [line for line in (*self._full, *self._lines.values()) if line.chain.waiting]
-        if not lines or (self._goes_on() and sum(line.chain.waiting for line in lines) < _BATCH):
+        if not lines or (self._waiting < _BATCH and self._goes_on()):
             return
         totals = accumulate((line.chain.waiting for line in lines), initial=0)
         chosen = [line for line, before in zip(lines, totals, strict=False) if before < _BATCH]
         given = [line.chain.give() for line in chosen]
         for line, (images, _), tables in zip(chosen, given, flatten_groups(given), strict=True):
+            self._waiting -= len(images)
             self._hold(line, tables, sum(map(len, images)))
         self._full = [line for line in self._full if line.chain.waiting]
 

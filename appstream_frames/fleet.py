@@ -45,7 +45,7 @@ class Fleet:
         self._chains: list[Chain] = []
         self._cluster: Cluster | None = None
         if executor is None:
-            clients = Clients()
+            clients = Clients(target for target in self.targets if isinstance(target, Target))
             self._chains = [_chain(target, clients, request, timeout, snapshot) for target in self.targets]
         else:
             self._cluster = Cluster(_checked(executor, self.targets), self.targets, request, timeout, snapshot)

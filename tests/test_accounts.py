@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 from faults import CANARIES, UNCLOSED, Fault, FaultServer, body, identity
 
@@ -354,6 +355,26 @@ def test_sessions_are_not_kept_alive(box: Any) -> None:
     del found
     gc.collect()
     assert gone() is None
+
+
+def test_sessions_are_let_go_with_their_last_target(configured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that was opened for a profile and its roles stays until each of their targets has its place, and no longer."""
+    profile = f"sandbox-{configured.accounts[0]}"
+    ours = asf.targets(profiles=[profile], regions=["eu-west-1", "us-east-1"])
+    roles = [arn(account) for account in configured.accounts[1:]]
+    monkeypatch.setenv("AWS_PROFILE", profile)
+    theirs = asf.targets(roles=roles, regions=HOME)
+    clients, before, held = Clients([*ours, *theirs]), sessions(), []
+    for target in [*ours, *theirs]:
+        clients.place(target, 20)
+        held.append(sessions() - before)
+    assert held == [1, 0, 1, 0]
+
+
+def sessions() -> int:
+    """Return how many botocore sessions there are in this process."""
+    gc.collect()
+    return sum(isinstance(each, botocore.session.Session) for each in gc.get_objects())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gc
 import json
 import os
@@ -26,8 +27,11 @@ from faults import CANARIES, UNCLOSED, Fault, FaultServer, body, error, identity
 from fleets import Watched, everywhere, quiet, session
 
 import appstream_frames as asf
+from appstream_frames.access.clients import Place
+from appstream_frames.chain import Chain
 from appstream_frames.fanout import side_by_side
 from appstream_frames.fleet import Fleet
+from appstream_frames.pages import Page
 from appstream_frames.request import Request
 from appstream_frames.stream import Stream
 
@@ -277,11 +281,34 @@ def test_what_waits_for_a_slow_target_is_bounded() -> None:
     assert sum(rows for _, rows in got) == 12 * many * 25
 
 
+def test_what_waits_to_be_flattened_is_bounded() -> None:
+    """However quickly AWS answers, no more comes in than is soon handed on."""
+    chains = [_instant(number) for number in range(2_000)]
+    watch, come, handed = Nobody(), 0, 0
+    for _, batch in side_by_side(chains, watch):
+        come = max(come, watch.images - handed)
+        handed += batch["images"].num_rows
+    assert handed == 2_000 * 25
+    assert 125 <= come <= 10_000  # 4,000 that wait, 1,600 under way, and some whose turn has not come
+
+
+def _instant(number: int) -> Chain:
+    """Return a chain whose only page is there at once."""
+    place = Place(None, f"{number:012}", "eu-west-1")
+    chain = Chain(str(place), lambda: place, Request.of(), 60, dt.datetime.now(dt.UTC))
+    page = Page([json.dumps({"Arn": str(each)}).encode() for each in range(25)], {})
+    chain.steps = lambda: (step for step in (place, page))  # a generator, as it is to be closed
+    return chain
+
+
 class Nobody:
-    """Watches nothing."""
+    """Counts the images that came, and watches nothing else."""
+
+    images = 0
 
     def read(self, images: int) -> None:
-        """Let it be."""
+        """Count them."""
+        self.images += images
 
     def ended(self, outcome: object) -> None:
         """Let it be."""

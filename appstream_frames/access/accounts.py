@@ -6,7 +6,8 @@ Clients stay in the process that made them. Nothing is asked of AWS before a pla
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
@@ -32,9 +33,19 @@ class Clients:
 
     The credentials of a profile, role or session are found once, and the account asked of STS once, however many regions
     there are. What fails fails for all its targets, and is not asked again.
+
+    Parameters
+    ----------
+    targets : iterable of Target
+        Each of which will be placed once, when that is known: a session is then let go after its last target.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, targets: Iterable[Target] = ()) -> None:
+        self._left = Counter(target.source for target in targets)
+        self._left_of_base: Counter[Source] = Counter()
+        for source, times in self._left.items():
+            self._left_of_base[source.base] += times
+        self._counting = threading.Lock()
         self._one_by_one = threading.Lock()  # botocore's sessions make no two clients at once
         self._bases: dict[Source, _Once[_Base]] = {}
         self._logins: dict[Source, _Once[_Login]] = {}
@@ -72,6 +83,14 @@ class Clients:
             raise
         except Exception as error:  # whatever a provider of credentials raises
             raise _explained(error, target) from error
+        finally:
+            self._let_go(source)
+
+    def _let_go(self, source: Source) -> None:
+        """Count a target as placed, and forget the sessions that no other one needs: thousands would fill the memory."""
+        with self._counting:
+            _count_down(self._left, source, self._logins)
+            _count_down(self._left_of_base, source.base, self._bases)
 
     def _login(self, source: Source) -> _Once[_Login]:
         with self._one_by_one:
@@ -149,6 +168,12 @@ class _Once(Generic[T]):
 
 def _late(timeout: float) -> TimeoutError:
     return TimeoutError(f"no answer within {timeout:g} s")
+
+
+def _count_down(left: Counter[Source], source: Source, held: dict[Source, Any]) -> None:
+    left[source] -= 1
+    if left[source] == 0:
+        held.pop(source, None)
 
 
 def _stranger(target: Target, account: str) -> AccessError:
