@@ -41,11 +41,12 @@ def events() -> Any:
 @cache
 def _handlers() -> Any:
     emitter = HierarchicalEmitter()
-    session = botocore.session.Session(event_hooks=emitter)
-    for event, handler, *_ in handlers.BUILTIN_HANDLERS:
+    events = botocore.session.Session(event_hooks=emitter, include_builtin_handlers=False).get_component("event_emitter")
+    places = {handlers.REGISTER_FIRST: events.register_first, handlers.REGISTER_LAST: events.register_last}
+    for event, handler, *place in handlers.BUILTIN_HANDLERS:
         kind, *rest = event.split(".")
-        if kind == "docs" or (rest and rest[0] not in _HEEDED):
-            session.unregister(event, handler)
+        if kind != "docs" and (not rest or rest[0] in _HEEDED):
+            (places[place[0]] if place else events.register)(event, handler)
     emitter.register("before-send", calls.go_on)
     return emitter
 
