@@ -41,7 +41,9 @@ def events() -> Any:
 @cache
 def _handlers() -> Any:
     emitter = HierarchicalEmitter()
-    events = botocore.session.Session(event_hooks=emitter, include_builtin_handlers=False).get_component("event_emitter")
+    events = botocore.session.Session(event_hooks=emitter, include_builtin_handlers=False).get_component(
+        "event_emitter"
+    )
     places = {handlers.REGISTER_FIRST: events.register_first, handlers.REGISTER_LAST: events.register_last}
     for event, handler, *place in handlers.BUILTIN_HANDLERS:
         kind, *rest = event.split(".")
