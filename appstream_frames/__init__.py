@@ -1,6 +1,6 @@
 """Amazon AppStream 2.0 (WorkSpaces Applications) images as pandas DataFrames and Parquet snapshots.
 
-These names are the whole public API. The charts, the report and the sandbox are loaded when they are first used.
+These names are the whole public API. Snapshots, charts, the report and the sandbox are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from appstream_frames.access.targets import Target, targets
-from appstream_frames.archive import list_snapshots, read_snapshot
 from appstream_frames.changes import diff
 from appstream_frames.drain import drain, drain_targets
 from appstream_frames.errors import (
@@ -25,16 +24,17 @@ from appstream_frames.errors import (
     UnknownOutcomeError,
 )
 from appstream_frames.frames import Frames
-from appstream_frames.history import read_history, timeline, trend
 from appstream_frames.insights import agents, base_images
 from appstream_frames.model import columns
-from appstream_frames.snapshots import take_snapshot, write_snapshot
-from appstream_frames.upkeep import verify
 
 if TYPE_CHECKING:
     from appstream_frames import charts
+    from appstream_frames.archive import list_snapshots, read_snapshot
+    from appstream_frames.history import read_history, timeline, trend
     from appstream_frames.reporting import report
     from appstream_frames.sandbox import sandbox
+    from appstream_frames.snapshots import take_snapshot, write_snapshot
+    from appstream_frames.upkeep import verify
 
 __all__ = [
     "AccessError",
@@ -70,10 +70,24 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
+_LATER = {
+    "archive": ("list_snapshots", "read_snapshot"),
+    "charts": (),
+    "history": ("read_history", "timeline", "trend"),
+    "reporting": ("report",),
+    "sandbox": (),  # the package can be called like the function in it
+    "snapshots": ("take_snapshot", "write_snapshot"),
+    "upkeep": ("verify",),
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "report":
-        return import_module("appstream_frames.reporting").report
-    if name not in {"charts", "sandbox"}:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(f"{__name__}.{name}")  # the package sandbox can be called like the function in it
+    for module, names in _LATER.items():
+        if name in (names or (module,)):
+            loaded = import_module(f"{__name__}.{module}")
+            return getattr(loaded, name) if names else loaded
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

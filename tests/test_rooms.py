@@ -95,10 +95,18 @@ def test_pure_rooms_do_no_io(room: str) -> None:
 
 
 def test_import_is_light() -> None:
-    """`import appstream_frames` loads neither matplotlib nor JupyterLab nor the sandbox."""
-    heavy = "{'matplotlib', 'jupyterlab', 'appstream_frames.sandbox', 'appstream_frames.charts'}"
+    """`import appstream_frames` loads neither matplotlib nor JupyterLab nor the sandbox, nor what reads Parquet."""
+    heavy = "{'matplotlib', 'jupyterlab', 'pyarrow.parquet', 'appstream_frames.sandbox', 'appstream_frames.charts'}"
     check = f"import sys, appstream_frames; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_each_public_name_is_there() -> None:
+    """What is loaded when it is first used is listed and found like everything else."""
+    assert dir(appstream_frames) == sorted(appstream_frames.__all__)
+    assert all(getattr(appstream_frames, name) is not None for name in appstream_frames.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        appstream_frames.nothing  # noqa: B018  it is looked up, that is all
 
 
 @pytest.mark.parametrize(
