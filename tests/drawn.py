@@ -1,10 +1,17 @@
-"""Charts read back from their Axes, and texts that no one should send: what the tests of charts share."""
+"""Charts read back from their Axes, and texts that no one should send: what the tests of charts share.
+
+A test file closes what its tests have drawn by importing `from drawn import closed as closed`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import BytesIO
 from itertools import combinations
 
+import matplotlib as mpl
+import pytest
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -37,6 +44,13 @@ HOSTILE = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Close all figures after each test."""
+    yield
+    plt.close("all")
+
+
 def on(size: tuple[float, float] | None, **options: object) -> Axes | None:
     """Return an Axes in a figure of so many inches; None for none."""
     return None if size is None else Figure(figsize=size, **options).subplots()
@@ -50,6 +64,11 @@ def title(ax: Axes) -> str:
 def words(ax: Axes) -> list[str]:
     """Return the texts inside an Axes, in the order they were drawn."""
     return [text.get_text() for text in ax.texts]
+
+
+def colour(name: str) -> tuple[float, ...]:
+    """Return a colour as matplotlib tells it of what it has drawn."""
+    return mpl.colors.to_rgba(name)
 
 
 def saved(ax: Axes, kind: str) -> bytes:

@@ -19,7 +19,8 @@ import boto3
 import pyarrow.parquet as pq
 import pytest
 from command import run
-from faults import ACCOUNT, BAD, CANARIES, UNCLOSED, Connection, Fault, FaultServer, body, error, identity, image, stall
+from faults import BAD, stall
+from faultserver import ACCOUNT, CANARIES, UNCLOSED, Connection, Fault, FaultServer, body, error, identity, image
 from matplotlib.figure import Figure
 
 import appstream_frames as asf

@@ -1,121 +1,17 @@
-"""What the charts draw, read back from the Axes: bars, labels, counts, titles and the room they take."""
+"""What the charts of agents and base images draw, read back from the Axes: bars, labels, counts and titles."""
 
-import random
-import re
-import time
-from functools import cache
-from typing import NamedTuple
-from xml.etree import ElementTree
+from __future__ import annotations
 
-import matplotlib as mpl
 import pandas as pd
 import pytest
-from drawn import HOSTILE, assert_legible, on, saved, title
+from drawn import HOSTILE, colour, on, title
+from drawn import closed as closed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from releases import agents, bases, fleet, labels, rows
 
-from appstream_frames import charts, reference
+from appstream_frames import charts
 from appstream_frames.charts import style as charts_style
-from appstream_frames.errors import RequestError
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
-
-CHARTS = [charts.agent_versions, charts.base_image_releases]
-SIZES = [(4, 3), (6.4, 4.8), (8, 4.5), (14, 5)]
-COUNTS = [1, 12, 60, 500, 2000]
-TODAY = pd.Timestamp("2026-11-23T15:00:00Z")
-PLATFORMS = {
-    "WinServer2019": ("WINDOWS_SERVER_2019", "Windows"),
-    "WinServer2022": ("WINDOWS_SERVER_2022", "Windows"),
-    "WinServer2025": ("WINDOWS_SERVER_2025", "Windows"),
-    "RHEL8": ("RHEL8", "RHEL"),
-    "RockyLinux8": ("ROCKY_LINUX8", "Rocky Linux"),
-    "AmazonLinux2": ("AMAZON_LINUX2", "Amazon Linux 2"),
-}
-
-
-class Row(NamedTuple):
-    label: str
-    count: int
-    width: float
-    y: float
-    colour: tuple[float, ...]
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
-
-
-@cache
-def fleet(count: int, seed: int = 1) -> pd.DataFrame:
-    """Make images as an account sees them: AWS's public bases and private images on older ones, some of it unknown."""
-    rnd = random.Random(seed)
-    return typed([_image(rnd, number) for number in range(count)])
-
-
-def _image(rnd: random.Random, number: int) -> dict[str, object]:
-    system = rnd.choices([*PLATFORMS], [8, 10, 3, 2, 1, 1])[0]
-    platform, family = PLATFORMS[system]
-    table = reference.base_image_releases()
-    released = _recent(rnd, table.loc[table["platform"] == family, "release_date"].to_list())
-    public = rnd.random() < 0.3
-    version = rnd.choices(
-        ["LATEST", None, _recent(rnd, reference.agent_releases()["agent_version"].to_list())], [6, 1, 16]
-    )
-    return {
-        "name": f"AppStream-{system}-{released:%m-%d-%Y}" if public else f"finance-{number}",
-        "platform": platform,
-        "public_base_image_released_date": None if not public and rnd.random() < 0.05 else released,
-        "appstream_agent_version": version[0],
-        "snapshot": TODAY,
-    }
-
-
-def _recent(rnd: random.Random, oldest_first: list) -> object:
-    return oldest_first[max(0, len(oldest_first) - 1 - int(rnd.expovariate(0.25)))]
-
-
-def typed(rows: list[dict[str, object]]) -> pd.DataFrame:
-    columns = ["name", "platform", "public_base_image_released_date", "appstream_agent_version", "snapshot"]
-    frame = pd.DataFrame(rows, columns=columns)
-    for moment in ("public_base_image_released_date", "snapshot"):
-        frame[moment] = pd.to_datetime(frame[moment], utc=True).dt.as_unit("us")
-    return frame.astype({"name": "str", "platform": "str", "appstream_agent_version": "str"})
-
-
-def agents(*versions: object) -> pd.DataFrame:
-    return pd.DataFrame({"appstream_agent_version": pd.Series(versions, dtype=object)})
-
-
-def bases(*released: str | None, platform: object = "WINDOWS_SERVER_2022") -> pd.DataFrame:
-    moments = pd.Series(pd.to_datetime(pd.Series(released, dtype=object), utc=True)).dt.as_unit("us")
-    return pd.DataFrame({"public_base_image_released_date": moments, "platform": platform})
-
-
-def rows(ax: Axes) -> list[Row]:
-    """Read the chart from top to bottom."""
-    bars = ax.containers[0].patches
-    texts = [text.get_text() for text in ax.texts]
-    drawn = [
-        Row(label, int(count.replace(",", "")), bar.get_width(), bar.get_y(), bar.get_facecolor())
-        for label, count, bar in zip(texts[::2], texts[1::2], bars, strict=True)
-    ]
-    top_first = ax.yaxis_inverted()
-    return sorted(drawn, key=lambda row: row.y if top_first else -row.y)
-
-
-def labels(ax: Axes) -> list[str]:
-    return [row.label for row in rows(ax)]
-
-
-def colour(name: str) -> tuple[float, ...]:
-    return mpl.colors.to_rgba(name)
-
 
 # --- agents
 
@@ -224,6 +120,13 @@ def test_a_year_is_not_over_a_year():
     assert title(charts.agent_versions(frame, today="2026-11-24")) == "The only image runs an agent over a year old"
 
 
+def test_orange_is_over_a_year():
+    """Colour says what the title counts."""
+    drawn = rows(charts.agent_versions(fleet(60)))
+    old = sum(row.count for row in drawn if row.colour == colour(charts_style.OLD))
+    assert title(charts.agent_versions(fleet(60))).startswith(f"{old} of 60 images run an agent over a year old")
+
+
 # --- base images
 
 
@@ -291,191 +194,3 @@ def test_absurd_release_is_counted(microseconds):
 def test_base_title_is_the_finding(released, finding):
     """The title says what matters most."""
     assert title(charts.base_image_releases(bases(*released), today="2026-11-23")) == finding
-
-
-# --- both
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-@pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("size", [SIZES[0], SIZES[-1]])
-def test_counts_add_up_to_all_images(chart, count, size):
-    """The numbers drawn are the bars' widths, and their sum is the number of rows."""
-    drawn = rows(chart(fleet(count), on(size)))
-    assert [row.count for row in drawn] == [row.width for row in drawn]
-    assert sum(row.count for row in drawn) == count
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-@pytest.mark.parametrize("count", [1, 60, 2000])
-@pytest.mark.parametrize("size", [None, *SIZES])
-@pytest.mark.parametrize("layout", [None, "constrained"])
-def test_no_text_is_clipped_or_covered(chart, count, size, layout):
-    """Every text lies inside the figure, whole, and on no other text and no bar."""
-    ax = chart(fleet(count), on(size, layout=layout))
-    assert_legible(ax)
-    assert "…" not in "".join(labels(ax))
-
-
-@pytest.mark.parametrize("size", [None, *SIZES])
-def test_longest_label_is_not_cut(size):
-    """The newest release of the family with the longest name, at the longest age, keeps all its words."""
-    ax = charts.base_image_releases(bases("2022-06-20", platform="AMAZON_LINUX2"), on(size), today="2036-11-23")
-    assert labels(ax)[0] == "2024-05-08 · Amazon Linux · AWS's newest · 12.5 years"
-
-
-@pytest.mark.parametrize("size", [SIZES[0], SIZES[-1]])
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_version_stays_in_its_place(text, size):
-    """However long or odd a text, it leaves the rest legible."""
-    assert_legible(charts.agent_versions(agents("LATEST", "06-29-2026", text, None), on(size), today="2026-11-23"))
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_no_images_is_said(chart):
-    """An empty frame is a chart that says so."""
-    ax = chart(fleet(0))
-    assert [text.get_text() for text in ax.texts] == ["No images"]
-    assert saved(ax, "png")
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_all_null_columns(chart):
-    """Columns of nothing but nulls are a finding, not an error."""
-    frame = fleet(3).assign(appstream_agent_version=None, public_base_image_released_date=None, platform=None)
-    assert title(chart(frame)).startswith("No image names a known")
-
-
-@pytest.mark.parametrize("fonttype", ["path", "none"])
-def test_svg_has_no_active_content(fonttype):
-    """Markup in a version is text in the SVG, not an element."""
-    with mpl.rc_context({"svg.fonttype": fonttype}):
-        ax = charts.agent_versions(agents(*["<script>alert(1)</script>"] * 2, *HOSTILE), today="2026-11-23")
-        root = ElementTree.fromstring(saved(ax, "svg"))  # noqa: S314 - our own
-    tags = {re.sub(r"{.*}", "", element.tag) for element in root.iter()}
-    assert tags.isdisjoint({"script", "foreignObject", "a", "image", "iframe"})
-
-
-@pytest.mark.parametrize("rc", [{"text.usetex": True}, {"text.parse_math": True}])
-def test_hostile_text_under_the_users_settings(rc):
-    """No setting of the user's makes a stranger's words be read as TeX."""
-    with mpl.rc_context(rc):
-        ax = charts.agent_versions(agents(r"$\input{/etc/passwd}", "LATEST"), on((6, 4)))
-        assert saved(ax, "png")
-
-
-def test_shared_axis_does_not_spread_hostile_text():
-    """Axes that share an axis with the chart do not repeat its labels."""
-    figure = Figure()
-    first, _ = figure.subplots(2, sharex=True, sharey=True)
-    charts.agent_versions(agents(r"$\frac{", "LATEST"), first)
-    assert saved(first, "svg")
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_draws_into_the_given_axes_only(chart):
-    """With ax=, that Axes is returned, its neighbour is untouched, and no figure is made."""
-    figure = Figure()
-    mine, other = figure.subplots(1, 2)
-    before = (other.get_xlim(), other.get_ylim(), len(other.get_children()), figure.get_size_inches().tolist())
-    assert chart(fleet(12), mine) is mine
-    assert (other.get_xlim(), other.get_ylim(), len(other.get_children()), figure.get_size_inches().tolist()) == before
-    assert plt.get_fignums() == []
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_settings_are_left_alone(chart):
-    """No rcParam changes."""
-    before = mpl.rcParams.copy()
-    chart(fleet(12))
-    assert mpl.rcParams == before
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_frame_is_not_mutated(chart):
-    """The frame is the same after as before, its index of duplicates too."""
-    frame = fleet(12).set_index(pd.Index([7] * 12))
-    before = frame.copy(deep=True)
-    chart(frame)
-    pd.testing.assert_frame_equal(frame, before)
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_filtered_frame(chart):
-    """A part of a frame, whatever its index, is counted as it is."""
-    frame = pd.concat([fleet(30), fleet(30, seed=2)])
-    part = frame[frame["platform"] == "WINDOWS_SERVER_2022"]
-    assert sum(row.count for row in rows(chart(part))) == len(part)
-
-
-@pytest.mark.parametrize(
-    ("chart", "column"),
-    [
-        (charts.agent_versions, "appstream_agent_version"),
-        (charts.base_image_releases, "public_base_image_released_date"),
-        (charts.base_image_releases, "platform"),
-    ],
-)
-def test_missing_column_is_named(chart, column):
-    """The error names the column and says what to pass."""
-    with pytest.raises(RequestError, match=rf"'{column}'.*pass frames\.images"):
-        chart(fleet(3).drop(columns=column))
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_other_than_a_frame_is_refused(chart):
-    """A list of images is not a frame."""
-    with pytest.raises(RequestError, match=r"is a list, expected a DataFrame"):
-        chart([{"Name": "x"}])
-
-
-@pytest.mark.parametrize("today", ["soon", "", "23/11/2026", pd.NaT, 5, r"$\frac{" + "\x1b"])
-def test_today_that_is_no_day_is_refused(today):
-    """The error shows what was given, made safe, and an example."""
-    with pytest.raises(RequestError, match=r"expected a day such as '2026-11-23'") as caught:
-        charts.agent_versions(agents("LATEST"), today=today)
-    assert str(caught.value).isprintable()
-
-
-@pytest.mark.parametrize(
-    "today",
-    ["2026-11-23", TODAY, TODAY.tz_convert("Asia/Tokyo"), TODAY.tz_localize(None), TODAY.date(), TODAY.to_pydatetime()],
-)
-def test_today_in_all_its_forms(today):
-    """Text, date and moments with or without a zone mean the same UTC day."""
-    assert "Ages at 2026-11-23" in charts.agent_versions(agents("LATEST"), today=today).get_xlabel()
-
-
-def test_today_is_the_newest_snapshot():
-    """Without today=, ages are counted from the newest snapshot in the frame."""
-    frame = agents("LATEST", "LATEST").assign(snapshot=pd.to_datetime(["2026-01-01", "2026-03-05"], utc=True))
-    assert "Ages at 2026-03-05" in charts.agent_versions(frame).get_xlabel()
-
-
-@pytest.mark.parametrize("frame", [agents("LATEST"), agents("LATEST").assign(snapshot=pd.NaT)])
-def test_today_is_now_without_a_snapshot(frame):
-    """With no snapshot in the frame, ages are counted from now."""
-    now = pd.Timestamp.now(tz="UTC")
-    drawn = charts.agent_versions(frame).get_xlabel()
-    assert any(f"Ages at {day:%Y-%m-%d}" in drawn for day in (now, pd.Timestamp.now(tz="UTC")))
-
-
-@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati", "UTC"])
-@pytest.mark.parametrize("chart", CHARTS)
-def test_machines_zone_does_not_matter(chart, zone, monkeypatch):
-    """Days are UTC days on every machine."""
-    expected = rows(chart(fleet(60)))
-    monkeypatch.setenv("TZ", zone)
-    time.tzset()
-    try:
-        assert rows(chart(fleet(60))) == expected
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-
-
-def test_orange_is_over_a_year():
-    """Colour says what the title counts."""
-    drawn = rows(charts.agent_versions(fleet(60)))
-    old = sum(row.count for row in drawn if row.colour == colour(charts_style.OLD))
-    assert title(charts.agent_versions(fleet(60))).startswith(f"{old} of 60 images run an agent over a year old")

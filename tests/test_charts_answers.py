@@ -7,27 +7,19 @@ import time
 import matplotlib as mpl
 import pandas as pd
 import pytest
+from charted import answer, many
 from drawn import assert_legible, on, title, words
+from drawn import closed as closed
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
 import appstream_frames as asf
 from appstream_frames import charts
 from appstream_frames.charts import style as charts_style
-from appstream_frames.errors import RequestError
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 
 CHARTS = [charts.agents, charts.base_images]
 ANSWERS: dict[object, pd.DataFrame] = {}
 SIZES = [(4, 3), (6.4, 4.8), (14, 5), None]
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +37,6 @@ def answer_of(chart: object, images: pd.DataFrame) -> pd.DataFrame:
     return ANSWERS[key]
 
 
-def answer(*rows: tuple[str | None, str, int | None], age: int = 0) -> pd.DataFrame:
-    """Return what both charts read: name or family, verdict, days behind; the newest base is `age` days old."""
-    names, verdicts, days = zip(*rows, strict=True)
-    behind = pd.array(days, dtype="Int64")
-    texts, words = (pd.Series(column, dtype=object) for column in (names, verdicts))
-    table = {"name": texts, "family": texts, "verdict": words, "days_behind": behind, "age_days": behind + age}
-    return pd.DataFrame(table)
-
-
 def bars(ax: Axes) -> list[tuple[str, str, float]]:
     """Read label, words at the end, and length of each bar."""
     texts = words(ax)
@@ -63,10 +46,6 @@ def bars(ax: Axes) -> list[tuple[str, str, float]]:
 
 def boxes(ax: Axes) -> list[Text]:
     return [text for text in ax.texts if text.get_bbox_patch()]
-
-
-def many(count: int, verdict: str = "behind") -> pd.DataFrame:
-    return answer(*((f"image-{n}", verdict, n + 1) for n in range(count)))
 
 
 # --- agents
@@ -263,46 +242,6 @@ def test_nothing_overlaps(chart, size, count, fleet):
 def test_nothing_to_draw_is_said(chart, frames):
     """An empty answer is a chart that says so."""
     assert words(chart(answer_of(chart, frames.images.head(0)))) == ["Nothing to draw"]
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-@pytest.mark.parametrize("column", ["verdict", "days_behind"])
-def test_missing_column_is_named(chart, column):
-    """The error names the column and the function whose result to pass."""
-    with pytest.raises(RequestError, match=rf"'{column}'.*pass what asf\.{chart.__name__}\(images\) gives"):
-        chart(many(3).drop(columns=column))
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_other_than_a_frame_is_refused(chart):
-    """A list is not a frame."""
-    with pytest.raises(RequestError, match="got a list"):
-        chart([])
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-@pytest.mark.parametrize("top", [0, -1, 2.5, "5", None])
-def test_top_is_a_positive_number(chart, top):
-    """A top that is no whole number from 1 on is refused."""
-    with pytest.raises(RequestError, match="expected a whole number"):
-        chart(many(3), top=top)
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_frame_is_not_mutated(chart):
-    """The answer is the same after as before, its index of duplicates too."""
-    table = many(12).set_index(pd.Index([7] * 12))
-    before = table.copy(deep=True)
-    chart(table)
-    pd.testing.assert_frame_equal(table, before)
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_draws_into_the_given_axes_only(chart):
-    """With ax=, that Axes is returned and no figure is made."""
-    ax = on((6, 4))
-    assert chart(many(12), ax) is ax
-    assert plt.get_fignums() == []
 
 
 @pytest.mark.parametrize("chart", CHARTS)

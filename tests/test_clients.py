@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 import pytest
-from faults import ACCOUNT, BAD, SLOW, UNCLOSED, Connection, Fault, FaultServer, body, error, identity, session
+from faults import BAD, SLOW
+from faultserver import ACCOUNT, UNCLOSED, Connection, Fault, FaultServer, body, error, identity, session
 
 import appstream_frames as asf
 from appstream_frames.access.clients import place

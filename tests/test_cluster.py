@@ -20,7 +20,7 @@ from typing import Any
 import cloudpickle
 import fleets
 import pytest
-from faults import CANARIES, UNCLOSED, FaultServer, error
+from faultserver import CANARIES, UNCLOSED, FaultServer, error
 from fleets import everywhere, quiet
 
 import appstream_frames as asf

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torture
-from torture import HOW, TABLES, Tally, in_child, inspect, marked, mixed, small_disk
+from marks import TABLES, Tally, in_child, leftovers, marked, mixed
+from powercut import Disk
+from torture_disks import HOW, damage, fill_disk, small_disk
+from torture_writers import inspect
 
 import appstream_frames as asf
 from appstream_frames import upkeep
@@ -44,7 +46,7 @@ def test_what_killed_writers_left_is_repaired(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(upkeep, "_AT_WORK", -60.0)
     monkeypatch.setattr(upkeep, "_ASIDE", -60.0)
     upkeep.repair(tmp_path)
-    assert (torture.leftovers(tmp_path), states(tmp_path)) == ([], before)
+    assert (leftovers(tmp_path), states(tmp_path)) == ([], before)
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -60,62 +62,11 @@ def test_a_disk_that_is_full(how: str) -> None:
     """With every 4 KiB of room too few: the same."""
     try:
         with small_disk(2048) as disk:
-            seen = torture.fill_disk(disk, 4096, how)
+            seen = fill_disk(disk, 4096, how)
     except PermissionError as error:
         pytest.skip(str(error))
     assert (seen["wrong"], seen["errors"]) == ([], ["No space left on device"])
     assert seen["refused"] > 10
-
-
-class Disk:
-    """Records what a power cut would leave: the names of flushed folders, and the bytes of flushed files.
-
-    Use `crashed` after any step for the trees that may be there after a cut: what was never flushed may be there or not.
-    """
-
-    def __init__(self, base: Path) -> None:
-        self._base = base
-        self._names: dict[Path, dict[str, int]] = {}
-        self._bytes: dict[int, bytes] = {}
-        for folder in [base, *(path for path in base.rglob("*") if path.is_dir())]:
-            self.flushed_folder(folder)
-        for path in base.rglob("*"):
-            if path.is_file():
-                self._bytes[path.stat().st_ino] = path.read_bytes()
-
-    def flushed(self, handle: int) -> None:
-        """Note an fsync."""
-        path = Path(f"/proc/self/fd/{handle}").resolve()
-        if path.is_dir():
-            self.flushed_folder(path)
-        else:
-            self._bytes[path.stat().st_ino] = path.read_bytes()
-
-    def flushed_folder(self, folder: Path) -> None:
-        """Note that a folder's names are safe."""
-        self._names[folder] = _names(folder)
-
-    def crashed(self, into: Path, chance: random.Random, likely: float) -> Path:
-        """Write the tree after a cut; each unflushed change to a folder survives with a likelihood."""
-        shutil.rmtree(into, ignore_errors=True)
-        self._copy(self._base, into, chance, likely)
-        return into
-
-    def _copy(self, folder: Path, into: Path, chance: random.Random, likely: float) -> None:
-        into.mkdir()
-        safe, live = self._names.get(folder, {}), _names(folder) if folder.is_dir() else {}
-        for name in sorted({*safe, *live}):
-            changed = safe.get(name) != live.get(name)
-            node = (live if changed and chance.random() < likely else safe).get(name)
-            if node is not None and ((folder / name).is_dir() or (folder / name) in self._names):
-                self._copy(folder / name, into / name, chance, likely)
-            elif node is not None:
-                (into / name).write_bytes(self._bytes.get(node, b""))
-
-
-def _names(folder: Path) -> dict[str, int]:
-    with os.scandir(folder) as entries:
-        return {entry.name: entry.inode() for entry in entries}
 
 
 @pytest.fixture
@@ -175,8 +126,8 @@ def test_the_order_of_system_calls(tmp_path: Path) -> None:
     if not (strace := shutil.which("strace")):
         pytest.skip("strace is not installed")
     log, root = tmp_path / "calls", tmp_path / "archive"
-    program = f"import sys; sys.path.insert(0, {str(HERE)!r}); import torture, appstream_frames as asf; "
-    program += f"asf.write_snapshot(torture.marked('traced'), {str(root)!r})"
+    program = f"import sys; sys.path.insert(0, {str(HERE)!r}); import marks, appstream_frames as asf; "
+    program += f"asf.write_snapshot(marks.marked('traced'), {str(root)!r})"
     calls = "trace=fsync,fdatasync,link,linkat,rename,renameat,renameat2,write,pwrite64"
     done = subprocess.run(
         [strace, "-f", "-y", "-o", log, "-e", calls, sys.executable, "-c", program], capture_output=True, check=False
@@ -214,7 +165,7 @@ def test_an_interrupted_publication(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "link", interrupted)
     with pytest.raises(KeyboardInterrupt):
         asf.write_snapshot(marked("new"), tmp_path)
-    assert (states(tmp_path), torture.leftovers(tmp_path), asf.verify(tmp_path).empty) == (["old"], [], True)
+    assert (states(tmp_path), leftovers(tmp_path), asf.verify(tmp_path).empty) == (["old"], [], True)
 
 
 def test_a_flush_that_fails_after_the_commit_record_was_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +202,7 @@ def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(local, "_move", interrupted)
     with pytest.raises(KeyboardInterrupt):
         asf.write_snapshot(marked("new"), tmp_path)
-    assert (states(tmp_path), torture.leftovers(tmp_path)) == (["old"], [])
+    assert (states(tmp_path), leftovers(tmp_path)) == (["old"], [])
 
 
 def test_sixteen_writers_of_one_root(tmp_path: Path) -> None:
@@ -260,7 +211,7 @@ def test_sixteen_writers_of_one_root(tmp_path: Path) -> None:
     assert len(set(made)) == 80
     assert set(made) < set(asf.list_snapshots(tmp_path)["id"])
     assert asf.verify(tmp_path).empty
-    assert torture.leftovers(tmp_path) == []
+    assert leftovers(tmp_path) == []
 
 
 def test_a_staging_folder_that_another_writer_tidies_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,5 +267,5 @@ def test_repair_leaves_what_a_long_drain_staged(tmp_path: Path) -> None:
 
 def test_damage_is_never_read_nor_overlooked(tmp_path: Path) -> None:
     """500 flips, cuts, additions, swaps and deletions over all tables: refused by the reader, named by verify."""
-    tally = torture.damage(tmp_path, 500)
+    tally = damage(tmp_path, 500)
     assert (tally.breaches, sum(tally.counts.values())) == ([], 500)

@@ -17,7 +17,8 @@ from typing import Any
 import botocore
 import pandas as pd
 import pytest
-from faults import ACCOUNT, BAD, REGION, Fault, FaultServer, arns, chain, drip_body, image, page, stall
+from faults import BAD, drip_body, stall
+from faultserver import ACCOUNT, REGION, Fault, FaultServer, arns, chain, image, page
 
 import appstream_frames as asf
 
@@ -200,7 +201,7 @@ SCRIPT = """
     import sys
     sys.path.insert(0, {tests!r})
     import appstream_frames as asf
-    from faults import session
+    from faultserver import session
     from botocore.config import Config
     client = session().client("appstream", endpoint_url={url!r}, config=Config(proxies={{}}))
     asf.drain(client, account={account!r})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import fleets
 import pytest
-from faults import UNCLOSED
+from faultserver import UNCLOSED
 from fleets import drained, estate, snapped
 
 import appstream_frames as asf

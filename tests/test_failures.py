@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from faults import ACCOUNT, BAD, CANARIES, UNCLOSED, Connection, Fault, FaultServer, error, stall
+from faults import BAD, stall
+from faultserver import ACCOUNT, CANARIES, UNCLOSED, Connection, Fault, FaultServer, error
 
 import appstream_frames as asf
 

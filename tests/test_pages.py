@@ -1,41 +1,30 @@
-"""Pages to a proven end: bad replies, endless chains, slow servers, resuming, and parity with boto3's own paginator.
+"""Pages past bad replies, slow servers and throttles: each is asked for again, given up in time, and resumed where it stood.
 
 Drains past bad replies mostly wait, so those of a module run side by side; each test looks at its own.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import gc
 import itertools
-import shutil
-import ssl
-import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from faults import ACCOUNT, BAD, GOOD, SLOW, THROTTLES, UNCLOSED, Fault, FaultServer, arns, chain, error, page
+from chains import POSITIONS, drain
+from faults import BAD, GOOD, SLOW, THROTTLES
+from faultserver import ACCOUNT, UNCLOSED, Fault, FaultServer, arns, error
 
 import appstream_frames as asf
-from appstream_frames.access.clients import Place
-from appstream_frames.chain import Chain
-from appstream_frames.fanout import side_by_side
-from appstream_frames.progress import Bar
-from appstream_frames.request import Request
 from appstream_frames.wire import PageError
 
 pytestmark = UNCLOSED
-POSITIONS = {"first": 0, "middle": 1, "last": 2}
 TIMEOUT = 2.0
-drain = partial(asf.drain, account=ACCOUNT, progress=False)
 
 
 def _at(faults: Iterable[str]) -> Iterable[tuple[str, str]]:
@@ -126,73 +115,6 @@ def test_an_unusual_reply_that_is_whole_arrives(kind: str, position: str) -> Non
     assert frames.coverage["retries"].item() == 0
 
 
-@pytest.mark.parametrize("kind", [kind for kind in SLOW if kind != "stall"])
-def test_an_abandoned_drip_leaves_no_thread_and_no_socket(kind: str) -> None:
-    """A reply that is given up is broken off: its thread ends and its connection closes within three seconds."""
-    with FaultServer(fault=SLOW[kind], at=1) as server:
-        _give_up(server)
-        assert not _callers()
-        assert server.broken_off is not None
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
-@pytest.mark.parametrize("kind", [kind for kind in SLOW if kind != "stall"])
-def test_an_encrypted_drip_is_broken_off_too(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over TLS, as AWS speaks it, a reply that is given up leaves no thread and no connection either."""
-    made = (
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=test",
-        "-keyout",
-        "key",
-        "-out",
-        "cert",
-    )
-    command = ["openssl", "req", *made, "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(tmp_path / "cert", tmp_path / "key")
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "cert"))
-    with FaultServer(fault=SLOW[kind], at=1, tls=tls) as server:
-        _give_up(server)
-        assert not _callers()
-        assert server.broken_off is not None
-
-
-def _give_up(server: FaultServer) -> None:
-    """Drain until the time is up, and wait up to three seconds for the server to see that."""
-    with pytest.raises(asf.DrainError, match="page 2"):
-        drain(server.client(), timeout=0.5)
-    deadline = time.monotonic() + 3
-    while (_callers() or server.broken_off is None) and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-
-def _callers() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("appstream_frames")]
-
-
-def test_a_drain_that_is_left_leaves_no_thread() -> None:
-    """Leaving a drain early, while the next page is ready or on its way, ends its thread without a sound."""
-    with FaultServer(chain(pages=4, size=130)) as server:
-        place = Place(server.client(), ACCOUNT, "eu-west-1")
-        for pause in (0, 0.001, 0.01, 0.05) * 10:
-            left = Chain("?", lambda: place, Request(), 5.0, dt.datetime.now(dt.UTC))
-            batches = side_by_side([left], Bar(["?"], progress=False))
-            next(batches)
-            time.sleep(pause)
-            batches.close()
-        deadline = time.monotonic() + 3
-        while _callers() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not _callers()
-
-
 @pytest.mark.parametrize("code", THROTTLES)
 def test_throttles_are_waited_out(code: str, outcome: Any) -> None:
     """A few throttles cost retries and no image."""
@@ -233,190 +155,3 @@ def test_a_bad_page_is_asked_for_six_times(outcome: Any) -> None:
     """A page that is bad again and again is given up before its time is."""
     assert outcome("six").asked == 6
     assert "asked 6 times" in str(outcome("six").error)
-
-
-def _tokens(*tokens: str) -> FaultServer:
-    """Serve for ever a page with an image of its own and the next of these tokens."""
-    count = itertools.count()
-    return FaultServer(answer=lambda _: page([number := next(count)], tokens[number % len(tokens)]))
-
-
-@pytest.mark.parametrize("tokens", ["A", "AB", "ABC"])
-def test_tokens_that_cycle_are_an_error(tokens: str) -> None:
-    """A token that comes again would lead round for ever; it does not."""
-    with _tokens(*tokens) as server, pytest.raises(asf.DrainError, match="NextToken that it had sent before"):
-        drain(server.client())
-    assert len(server.requests) == len(tokens) + 1
-
-
-def test_a_page_that_points_at_itself_is_an_error() -> None:
-    """The same, when the cycle is one page in the middle of a chain."""
-    pages = chain()
-    pages["token-1"]["NextToken"] = "token-1"
-    with FaultServer(pages) as server, pytest.raises(asf.DrainError, match="NextToken"):
-        drain(server.client())
-
-
-def test_empty_pages_for_ever_are_an_error() -> None:
-    """A hundred pages in a row without an image, each with a new token, are given up."""
-    count = itertools.count()
-    with FaultServer(answer=lambda _: page([], f"token-{next(count)}")) as server:
-        with pytest.raises(asf.DrainError, match="100 pages in a row"):
-            drain(server.client())
-        assert len(server.requests) == 100
-
-
-@pytest.mark.parametrize("missing", [(), ("Arn",), ("Arn", "Name")], ids=["arn", "name only", "neither"])
-@pytest.mark.parametrize("size", [1, 25])
-def test_the_same_page_for_ever_is_an_error(size: int, missing: tuple[str, ...]) -> None:
-    """Pages that repeat themselves under ever-new tokens are given up, whatever their images are told apart by."""
-    count = itertools.count()
-
-    def answer(_: Any) -> dict[str, Any]:
-        again: dict[str, Any] = page(range(size), f"token-{next(count)}")
-        again["Images"] = [
-            {name: value for name, value in each.items() if name not in missing} for each in again["Images"]
-        ]
-        return again
-
-    with FaultServer(answer=answer) as server, pytest.raises(asf.DrainError, match="pages came again"):
-        drain(server.client())
-    assert len(server.requests) < 500
-
-
-def test_the_same_images_in_ever_new_orders_are_an_error() -> None:
-    """Nor does the order of its images make a page a new one."""
-    count = itertools.count()
-
-    def answer(_: Any) -> dict[str, object]:
-        number = next(count)
-        return page(sorted(range(25), key=lambda each: hash((each, number))), f"token-{number}")
-
-    with FaultServer(answer=answer) as server, pytest.raises(asf.DrainError, match="pages came again"):
-        drain(server.client())
-
-
-def test_empty_pages_in_between_are_no_end() -> None:
-    """Fifty pages without an image, then one with: it is read."""
-    tokens = [None, *(f"token-{number}" for number in range(51)), None]
-    pages = {
-        token: page([number] if number in (0, 51) else [], after)
-        for number, (token, after) in enumerate(itertools.pairwise(tokens))
-    }
-    with FaultServer(pages) as server:
-        assert drain(server.client()).images["arn"].to_list() == arns([0, 51])
-
-
-@pytest.mark.parametrize("position", POSITIONS)
-def test_the_token_none_is_a_token(position: str) -> None:
-    """The literal token "None", which botocore takes for the start, leads on: after a bad reply and on resuming too."""
-    pages = {None: page([0, 1], "None"), "None": page([2, 3], "next"), "next": page([4, 5])}
-    with FaultServer(pages, fault=BAD["cut"], at=POSITIONS[position], times=1) as server:
-        client = server.client()
-        assert drain(client).images["arn"].to_list() == arns(range(6))
-        for size in range(1, 6):
-            start = drain(client, max_items=size)
-            rest = drain(client, starting_token=start.resume_token)
-            assert [*start.images["arn"], *rest.images["arn"]] == arns(range(6))
-
-
-@pytest.mark.parametrize(
-    "token", ["a___5", "null", "\x00\x1f", "𝔘𝔫𝔦", "W10=", "x" * 100_000, "eyJOZXh0VG9rZW4iOiAieCJ9"]
-)
-def test_any_text_is_a_token(token: str) -> None:
-    """Whatever a token looks like, base64 and boto3's old token form too, it goes back to AWS as it came."""
-    pages = {None: page([0, 1], token), token: page([2, 3])}
-    with FaultServer(pages, fault=BAD["empty"], at=1, times=1) as server:
-        client = server.client()
-        assert drain(client).images["arn"].to_list() == arns(range(4))
-        assert drain(client, starting_token=drain(client, max_items=2).resume_token).images["arn"].to_list() == arns(
-            [2, 3]
-        )
-
-
-def _paged(request: dict[str, Any]) -> dict[str, object]:
-    start, size = int(request.get("NextToken", "0")), request.get("MaxResults", 15)
-    end = start + size
-    return page(range(start, min(end, 60)), str(end) if end < 60 else None)
-
-
-@pytest.mark.parametrize("page_size", [None, 1, 10, 25])
-@pytest.mark.parametrize("max_items", [None, 1, 24, 25, 26, 50, 1000])
-def test_paging_is_boto3s(max_items: int | None, page_size: int | None) -> None:
-    """For every MaxItems and PageSize the images are the plain paginator's; its end is ours; resuming reads each once."""
-    with FaultServer(answer=_paged) as server:
-        client = server.client()
-        config = {"MaxItems": max_items, "PageSize": page_size}
-        plain = client.get_paginator("describe_images").paginate(PaginationConfig=config)
-        expected = [image["Arn"] for reply in plain for image in reply["Images"]]
-        requests, server.requests = server.requests, []
-        frames = drain(client, max_items=max_items, page_size=page_size)
-        assert frames.images["arn"].to_list() == expected
-        assert frames.resume_token == plain.resume_token
-        assert server.requests == requests
-
-
-@pytest.mark.parametrize("page_size", [None, 10, 25])
-@pytest.mark.parametrize("max_items", [7, 24, 25, 26, 50])
-def test_resuming_to_the_end_reads_each_image_once(max_items: int, page_size: int | None) -> None:
-    """Drain by drain, each from the last one's resume token, every image comes exactly once."""
-    found: list[str] = []
-    token = None
-    with FaultServer(answer=_paged) as server:
-        client = server.client()
-        while True:
-            frames = drain(client, max_items=max_items, page_size=page_size, starting_token=token)
-            found += frames.images["arn"].to_list()
-            assert frames.coverage["status"].item() == "limited"
-            if (token := frames.resume_token) is None:
-                break
-    assert found == arns(range(60))
-
-
-@pytest.mark.parametrize("kind", ["cut", "closed"])
-@pytest.mark.parametrize("max_items", [1, 4, 7])
-def test_a_bad_reply_does_not_upset_the_count(max_items: int, kind: str) -> None:
-    """A retry in a drain that MaxItems cuts, or that started inside a page, neither skips nor repeats an image."""
-    found: list[str] = []
-    token = None
-    while not found or token:
-        with FaultServer(fault=BAD[kind], at=1, times=1) as server:
-            frames = drain(server.client(), max_items=max_items, starting_token=token)
-        found += frames.images["arn"].to_list()
-        token = frames.resume_token
-    assert found == arns(range(9))
-
-
-def test_plain_boto3_resumes_where_a_drain_stopped() -> None:
-    """The resume token of a drain is one of boto3's own."""
-    with FaultServer() as server:
-        client = server.client()
-        token = drain(client, max_items=4).resume_token
-        plain = client.get_paginator("describe_images").paginate(PaginationConfig={"StartingToken": token})
-        assert [image["Arn"] for reply in plain for image in reply["Images"]] == arns(range(4, 9))
-
-
-def test_no_image_at_all_is_a_complete_drain() -> None:
-    """Empty is not failed."""
-    with FaultServer({None: page([])}) as server:
-        coverage = drain(server.client()).coverage
-    assert coverage[["status", "images", "pages"]].to_numpy().tolist() == [["complete", 0, 1]]
-
-
-@pytest.mark.parametrize("timeout", [float("inf"), 1e10, 10**400])
-def test_there_is_no_timeout_too_long(timeout: float) -> None:
-    """Who wants to wait for ever can say so."""
-    with FaultServer() as server:
-        assert len(drain(server.client(), account=None, timeout=timeout).images) == 9
-
-
-def test_a_slow_page_is_not_a_late_one() -> None:
-    """The timeout is a page's, not a drain's: pages that take half of it each add up to more."""
-    pages = chain()
-
-    def slow(request: Any) -> dict[str, object]:
-        time.sleep(0.4)
-        return pages[request.get("NextToken")]
-
-    with FaultServer(answer=slow) as server:
-        assert len(drain(server.client(), timeout=0.8).images) == 9

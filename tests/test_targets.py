@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
-from test_accounts import DEV, HOME, LAB, PROD, arn, configure, configured, sent
+from sources_of import DEV, HOME, LAB, PROD, arn, configure, configured, sent
 
 import appstream_frames as asf
 from appstream_frames.access import regions

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from faults import ACCOUNT, BAD, UNCLOSED, FaultServer, arns, body, chain, page, zipped
+from faults import BAD, zipped
+from faultserver import ACCOUNT, UNCLOSED, FaultServer, arns, body, chain, page
 
 import appstream_frames as asf
 from appstream_frames import wire

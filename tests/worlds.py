@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from hypothesis import settings
 from hypothesis import strategies as st
 
+import appstream_frames as asf
 from appstream_frames import frames as arrow
 from appstream_frames import model
 from appstream_frames.frames import Frames
@@ -23,6 +26,8 @@ CREATED = tuple(dt.datetime(2025, 1, day, 9, 30, 0, 125_000 * day, tzinfo=dt.UTC
 TEXTS = st.sampled_from([None, "", "a", "é\n", '{"a": 1}', "null", "true"])
 LISTS = st.sampled_from([None, [], ["GENERAL_PURPOSE"], ["COMPUTE", "GENERAL_PURPOSE"], ["GENERAL_PURPOSE", "COMPUTE"]])
 MAPS = st.sampled_from([None, {}, {"a": None}, {"a": "1", "b": None}, {"b": None, "a": "1"}, {"a": "2"}])
+FAILED = ("denied", "region_disabled", "no_endpoint", "bad_credentials", "throttled", "failed")
+few = settings(max_examples=15, deadline=None)
 
 
 @st.composite
@@ -77,6 +82,20 @@ def frames_of(world: World) -> Frames:
     return Frames({name: arrow.to_pandas(table) for name, table in made.items()})
 
 
+def sorted_world(world: World) -> World:
+    """Return a world whose rows come target after target, as a drain returns them, and each target asked something."""
+    order = [(row["account"], row["region"]) for row in world["coverage"]]
+    asked = [{**row, "request": row["request"] or "{}"} for row in world["coverage"]]
+    rows = {
+        name: sorted(
+            (r for r in table if (r["account"], r["region"]) in order),
+            key=lambda r: order.index((r["account"], r["region"])),
+        )
+        for name, table in world.items()
+    }
+    return {**rows, "coverage": asked}
+
+
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
     return {name: list(value.items()) if isinstance(value, dict) else value for name, value in row.items()}
 
@@ -87,3 +106,19 @@ def one(**members: Any) -> World:
     image = {"arn": "arn:aws:appstream:eu-west-1:012345678901:image/a", "name": "a", "created_time": CREATED[0]}
     coverage = key | {"status": "complete", "request": json.dumps({})}
     return {"images": [key | image | members], "applications": [], "errors": [], "coverage": [coverage]}
+
+
+def moment(week: int) -> dt.datetime:
+    return START + dt.timedelta(weeks=week)
+
+
+def written(root: Path, *worlds: World) -> Path:
+    """Write one snapshot a week."""
+    for week, world in enumerate(worlds):
+        asf.write_snapshot(frames_of(world).relabel(moment(week)), root)
+    return root
+
+
+def with_status(world: World, status: str = "denied", **members: Any) -> World:
+    """Return a snapshot whose target was not read whole, or was asked something else."""
+    return world | {"coverage": [row | {"status": status} | members for row in world["coverage"]]}

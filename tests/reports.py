@@ -1,0 +1,93 @@
+"""Reports in files, of one account over three weeks and of a fleet, and what their markup consists of.
+
+A test file takes the fixtures by importing them, such as `from reports import weekly as weekly`; each needs `reported` too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import appstream_frames as asf
+
+WEEKS = ("2026-11-09", "2026-11-16", "2026-11-23")
+LAST = WEEKS[-1]
+
+
+def taken(week: str, **wanted: Any) -> asf.Frames:
+    with asf.sandbox(at=week) as box:
+        return asf.drain(box.client(), **wanted).relabel(week)
+
+
+def repeated(frames: asf.Frames, targets: int, refused: int = 0) -> asf.Frames:
+    """Return the frames as if so many accounts had them, some of which refused to be read."""
+    pieces: dict[str, list[pd.DataFrame]] = {name: [] for name in frames.tables}
+    for number in range(targets):
+        account = f"{100_000_000_000 + number}"
+        for name, table in frames.tables.items():
+            copy = table.assign(account=account)
+            for column in {"arn", "image_arn"} & set(copy):
+                copy[column] = copy[column].str.replace("012345678901", account)
+            if number < refused:
+                denied = {"status": "denied", "error_code": "AccessDenied", "error_message": "not today", "images": 0}
+                copy = copy.assign(**denied) if name == "coverage" else copy.head(0)
+            pieces[name].append(copy)
+    return asf.Frames({name: pd.concat(tables, ignore_index=True) for name, tables in pieces.items()})
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report in a file."""
+
+    path: Path
+    root: Path
+
+    @property
+    def html(self) -> str:
+        return self.path.read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Report]:
+    """Return a function that writes frames to an archive, and its report to a file."""
+
+    def write(*snapshots: asf.Frames, strip: str = "") -> Report:
+        root = tmp_path_factory.mktemp("archive")
+        for frames in snapshots:
+            asf.write_snapshot(frames, root)
+        path = root / "report.html"
+        path.write_text(re.sub(strip, "", asf.report(root)) if strip else asf.report(root), "utf-8")
+        return Report(path, root)
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def weekly(reported: Callable[..., Report]) -> Report:
+    """Return the report of three weeks of one account."""
+    return reported(*(taken(week) for week in WEEKS))
+
+
+@pytest.fixture(scope="module")
+def fleet(reported: Callable[..., Report]) -> Report:
+    """Return the report of over 2,000 images in 30 accounts, two of which were not read the last time."""
+    return reported(repeated(taken(WEEKS[-2]), 30), repeated(taken(LAST), 30, refused=2))
+
+
+class Outline(HTMLParser):
+    """The elements of a page with their attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))

@@ -1,0 +1,58 @@
+"""What the charts of answers take, what they refuse and what they leave alone: tables, Axes and how many rows to draw."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from charted import many
+from drawn import closed as closed
+from drawn import on
+
+from appstream_frames import charts
+from appstream_frames.errors import RequestError
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+CHARTS = [charts.agents, charts.base_images]
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+@pytest.mark.parametrize("column", ["verdict", "days_behind"])
+def test_missing_column_is_named(chart, column):
+    """The error names the column and the function whose result to pass."""
+    with pytest.raises(RequestError, match=rf"'{column}'.*pass what asf\.{chart.__name__}\(images\) gives"):
+        chart(many(3).drop(columns=column))
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_other_than_a_frame_is_refused(chart):
+    """A list is not a frame."""
+    with pytest.raises(RequestError, match="got a list"):
+        chart([])
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+@pytest.mark.parametrize("top", [0, -1, 2.5, "5", None])
+def test_top_is_a_positive_number(chart, top):
+    """A top that is no whole number from 1 on is refused."""
+    with pytest.raises(RequestError, match="expected a whole number"):
+        chart(many(3), top=top)
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_frame_is_not_mutated(chart):
+    """The answer is the same after as before, its index of duplicates too."""
+    table = many(12).set_index(pd.Index([7] * 12))
+    before = table.copy(deep=True)
+    chart(table)
+    pd.testing.assert_frame_equal(table, before)
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_draws_into_the_given_axes_only(chart):
+    """With ax=, that Axes is returned and no figure is made."""
+    ax = on((6, 4))
+    assert chart(many(12), ax) is ax
+    assert plt.get_fignums() == []
