@@ -27,10 +27,9 @@ from appstream_frames.flatten import flatten_groups
 _AT_ONCE: Final = 64  # targets
 _EACH_ACCOUNT: Final = 8  # calls under way: its regions must not fight for what AWS grants the account
 _BEHIND: Final = 128 * 2**20  # bytes, as they came, of batches that may wait for a slower target before them
-_BATCH: Final = (
-    125  #  images flattened at once: enough for Arrow, and soon over, as the next pages are asked for after it
-)
-_MOST_WAITING: Final = 32 * _BATCH  # images not yet flattened: two pages of each target, before AWS is asked for more
+#: Images flattened at once: enough for Arrow, and soon over, as the next pages are asked for after it.
+_BATCH: Final = 125
+_MOST_WAITING: Final = 32 * _BATCH  # images that wait to be flattened, some two pages of each target
 _LONGEST_WAIT: Final = 3600.0
 
 Tables = dict[str, pa.Table]
@@ -136,11 +135,8 @@ class _Run:
 
     def _listen(self) -> None:
         """Take every answer that is there; with nothing else to do, wait for one until the next deadline."""
-        wait = (
-            0.0
-            if self._waiting >= _BATCH
-            else min((line.deadline for line in self._asked()), default=0.0) - time.monotonic()
-        )
+        idle = self._waiting < _BATCH
+        wait = min((line.deadline for line in self._asked()), default=0.0) - time.monotonic() if idle else 0.0
         try:
             while True:
                 self._take(self._answers.get(timeout=min(max(wait, 0.0), _LONGEST_WAIT)))

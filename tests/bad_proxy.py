@@ -7,9 +7,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
+
+from listening import hang_up
 
 Fault = Callable[["Exchange"], None]
 
@@ -60,13 +61,7 @@ class Proxy:
         if self._stopped.is_set():
             return
         self._stopped.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
-        self._listener.close()
-        for thread, sock in list(self._open.items()):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
+        hang_up(self._listener, self._thread, self._open)
 
     def heal(self) -> None:
         """Pass everything on from now on, and wait for what is under way."""

@@ -16,7 +16,6 @@ import seaweed as sea
 
 import appstream_frames as asf
 
-TABLES = ("applications", "errors", "images", "coverage")
 _numbers = itertools.count()
 _loader = botocore.session.Session().get_component("data_loader")
 

@@ -41,7 +41,9 @@ def lived(*lives: tuple[str, int, int, int | None], generations: int = 1) -> pd.
 
 
 def example(chart: object, count: int = 60) -> pd.DataFrame:
-    """Return so many rows for a chart, some of them gaps, gone or rebuilt."""
+    """Return so many rows for a chart; of those over time some are gaps, gone or rebuilt."""
+    if chart in (charts.agents, charts.base_images):
+        return many(count)
     if chart is charts.trend:
         values = [(f"value-{n}", [(n * 7 + week) % 23 for week in range(13)]) for n in range(-(-count // 13))]
         return counted(*values).head(count)

@@ -16,13 +16,13 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cache
 from typing import Any, Self
 
 import boto3
 import pytest
 from botocore.config import Config
+from listening import hang_up
 
 ACCOUNT = "012345678901"
 REGION = "eu-west-1"
@@ -161,13 +161,7 @@ class FaultServer:
     def __exit__(self, *_: object) -> None:
         """Stop; every socket is closed and every thread has ended afterwards."""
         self.stopped.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
-        self._listener.close()
-        for thread, sock in list(self._open.items()):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
+        hang_up(self._listener, self._thread, self._open)
 
     def client(self, service: str = "appstream", *, keys: tuple[str, ...] = ("AKID", "SECRET"), **config: Any) -> Any:
         """Return a real boto3 client that speaks to this server."""

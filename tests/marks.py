@@ -55,6 +55,11 @@ def mixed(frames: Frames) -> str:
     return ""
 
 
+def equal(left: Frames, right: Frames) -> bool:
+    same = [left.tables[name].equals(right.tables[name]) for name in left.tables]
+    return all(same) and list(left.tables) == list(right.tables)
+
+
 @dataclass
 class Tally:
     """What a part of the torture found: counts, and every breach in words."""
@@ -73,7 +78,7 @@ class Tally:
 
 
 def in_child(function: str, *arguments: object) -> Any:
-    """Call a function of this module in a fresh process, that of `fork` and limits; return what it returns."""
+    """Call a function that `torture` lists in a fresh process, made for `fork` and limits; return what it returns."""
     command = [
         sys.executable,
         "-W",
@@ -95,10 +100,3 @@ def leftovers(root: str | Path) -> list[str]:
     return sorted(
         str(path.relative_to(root)) for path in Path(root).rglob("*") if path.is_file() and path.stem not in names
     )
-
-
-def report(tally: Tally, what: str, seen: dict[str, Any]) -> None:
-    """Add what `fill_files` or `fill_disk` found."""
-    tally.count(what, seen["refused"])
-    tally.breaches += [breach for breach in seen["wrong"] if breach]
-    tally.hold(set(seen["errors"]) <= {"File too large", "No space left on device"}, f"{seen['errors']}")

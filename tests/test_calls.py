@@ -67,7 +67,7 @@ def line() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def test_what_a_given_up_call_reads_ends(line: tuple[socket.socket, socket.socket]) -> None:
-    """A call that waits for a byte gets none, its thread ends, and both happen within a second."""
+    """A call that waits for a byte learns within a second that there is none."""
     read: SimpleQueue[bytes] = SimpleQueue()
     with line[0].makefile("rb") as stream, pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
         in_time(lambda: read.put(stream.read(1)), 0.1)

@@ -1,11 +1,11 @@
-"""What the charts of answers take, what they refuse and what they leave alone: tables, Axes and how many rows to draw."""
+"""What the charts of answers and of many moments take, refuse and leave alone: tables, Axes and how many rows to draw."""
 
 from __future__ import annotations
 
 import matplotlib as mpl
 import pandas as pd
 import pytest
-from charted import many
+from charted import example, many
 from drawn import closed as closed
 from drawn import on
 
@@ -16,6 +16,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 CHARTS = [charts.agents, charts.base_images]
+ALL = [*CHARTS, charts.trend, charts.timeline]
 
 
 @pytest.mark.parametrize("chart", CHARTS)
@@ -33,26 +34,26 @@ def test_other_than_a_frame_is_refused(chart):
         chart([])
 
 
-@pytest.mark.parametrize("chart", CHARTS)
-@pytest.mark.parametrize("top", [0, -1, 2.5, "5", None])
+@pytest.mark.parametrize("chart", ALL)
+@pytest.mark.parametrize("top", [0, -1, 2.5, "5", None, True])
 def test_top_is_a_positive_number(chart, top):
     """A top that is no whole number from 1 on is refused."""
     with pytest.raises(RequestError, match="expected a whole number"):
-        chart(many(3), top=top)
+        chart(example(chart), top=top)
 
 
-@pytest.mark.parametrize("chart", CHARTS)
+@pytest.mark.parametrize("chart", ALL)
 def test_frame_is_not_mutated(chart):
-    """The answer is the same after as before, its index of duplicates too."""
-    table = many(12).set_index(pd.Index([7] * 12))
+    """The frame is the same after as before, its index of duplicates too."""
+    table = example(chart).set_index(pd.Index([7] * 60))
     before = table.copy(deep=True)
     chart(table)
     pd.testing.assert_frame_equal(table, before)
 
 
-@pytest.mark.parametrize("chart", CHARTS)
+@pytest.mark.parametrize("chart", ALL)
 def test_draws_into_the_given_axes_only(chart):
     """With ax=, that Axes is returned and no figure is made."""
     ax = on((6, 4))
-    assert chart(many(12), ax) is ax
+    assert chart(example(chart), ax) is ax
     assert plt.get_fignums() == []

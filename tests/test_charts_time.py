@@ -20,7 +20,6 @@ from appstream_frames import charts
 from appstream_frames.errors import RequestError
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt
 
 SIZES = [(4, 3), (6.4, 4.8), (14, 5), None]
 CHARTS = [charts.trend, charts.timeline]
@@ -135,31 +134,6 @@ def test_other_than_a_frame_is_refused(chart):
     """A list is not a frame."""
     with pytest.raises(RequestError, match="got a list"):
         chart([])
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-@pytest.mark.parametrize("top", [0, -1, 2.5, "5", None, True])
-def test_top_is_a_positive_number(chart, top):
-    """A top that is no whole number from 1 on is refused."""
-    with pytest.raises(RequestError, match="expected a whole number"):
-        chart(example(chart), top=top)
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_frame_is_not_mutated(chart):
-    """The frame is the same after as before, its index of duplicates too."""
-    table = example(chart).set_index(pd.Index([7] * 60))
-    before = table.copy(deep=True)
-    chart(table)
-    pd.testing.assert_frame_equal(table, before)
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_draws_into_the_given_axes_only(chart):
-    """With ax=, that Axes is returned and no figure is made."""
-    ax = on((6, 4))
-    assert chart(example(chart), ax) is ax
-    assert plt.get_fignums() == []
 
 
 @pytest.mark.parametrize("chart", CHARTS)

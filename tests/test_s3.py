@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import seaweed as sea
-from buckets import TABLES, problems
+from buckets import problems
 from buckets import root as root
 from buckets import server as server
-from test_snapshots import equal
+from marks import TABLES, equal
 
 import appstream_frames as asf
 from appstream_frames import upkeep

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import bad_proxy
 import pytest
 import seaweed as sea
-from buckets import TABLES, problems
+from buckets import problems
 from buckets import proxy as proxy
 from buckets import root as root
 from buckets import server as server
-from marks import marked, mixed
+from marks import TABLES, marked, mixed
 
 import appstream_frames as asf
 from appstream_frames.access import clients

@@ -13,14 +13,14 @@ import boto3
 import botocore.session
 import pytest
 import urllib3
-from asking import ONCE, box, client, code, drain
+from asking import ONCE, box, code, drain
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from appstream_frames import sandbox as module
 from appstream_frames.errors import RequestError
 from appstream_frames.sandbox import Sandbox, sandbox
 
-__all__ = ["box", "client"]  # fixtures
+__all__ = ["box"]  # a fixture
 
 # the sandbox itself
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from marks import equal
 
 import appstream_frames as asf
 from appstream_frames import frames as arrow
@@ -31,11 +32,6 @@ def record(root: Path, name: str) -> dict[str, Any]:
 
 def files(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-
-
-def equal(left: Frames, right: Frames) -> bool:
-    same = [left.tables[name].equals(right.tables[name]) for name in left.tables]
-    return all(same) and list(left.tables) == list(right.tables)
 
 
 def test_what_is_read_equals_what_was_written(frames: asf.Frames, root: Path) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from marks import TABLES, Tally, in_child, leftovers, marked, mixed, report
+from marks import TABLES, Tally, in_child, leftovers, marked, mixed
 
 import appstream_frames as asf
 from appstream_frames import frames as arrow
@@ -122,6 +122,13 @@ def full(scale: float) -> Tally:
         except PermissionError:
             tally.count("disks skipped")
     return tally
+
+
+def report(tally: Tally, what: str, seen: dict[str, Any]) -> None:
+    """Add what `fill_files` or `fill_disk` found."""
+    tally.count(what, seen["refused"])
+    tally.breaches += [breach for breach in seen["wrong"] if breach]
+    tally.hold(set(seen["errors"]) <= {"File too large", "No space left on device"}, f"{seen['errors']}")
 
 
 def damage(root: Path, cases: int, seed: int = 7) -> Tally:
