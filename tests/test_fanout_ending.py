@@ -127,7 +127,7 @@ def test_failed_targets_hold_no_clients(box: Any) -> None:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_ends_a_snapshot_at_once(name: str, seed: int, root: Path) -> None:
-    """At a random moment: gone within two seconds, and the archive is as it was."""
+    """At a random moment: gone at once, and the archive is as it was; on a machine of its own `torture` holds two seconds."""
     tally = Tally()
-    interrupt(root, name, random.Random(seed), tally)
+    interrupt(root, name, random.Random(seed), tally, within=5)  # other tests run beside it
     assert tally.breaches == []

@@ -28,7 +28,7 @@ print(asf.take_snapshot(root, where, timeout=20, progress=False), flush=True)
 """
 
 
-def interrupt(root: str | Path, name: str, chance: random.Random, tally: Tally) -> None:
+def interrupt(root: str | Path, name: str, chance: random.Random, tally: Tally, within: float = 2.0) -> None:
     """Send a signal to a process that takes a snapshot, at a random moment, and look at what it leaves."""
     with asf.sandbox(accounts=6) as box, tempfile.TemporaryDirectory() as folder:
         before = asf.write_snapshot(asf.drain(box.client(), type="PRIVATE", progress=False), root)
@@ -52,7 +52,7 @@ def interrupt(root: str | Path, name: str, chance: random.Random, tally: Tally) 
             took = time.monotonic() - sent
     tally.count(name)
     tally.count("had ended", process.returncode == 0)
-    tally.hold(took < 2, f"{name}: it took {took:.1f} s")
+    tally.hold(took < within, f"{name}: it took {took:.1f} s")
     tally.hold(process.returncode in (0, -getattr(signal, name), 130), f"{name}: code {process.returncode}, {words}")
     tally.hold("Exception ignored" not in words, f"{name}: {words}")
     after_signal(root, before, told.split(), name, tally)
