@@ -46,7 +46,7 @@ catalogue: .venv/ready  ## Make the sandbox's catalogue again
 
 lock: .venv/ready  ## Resolve requirements.lock again, newest versions
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
-		--extra notebooks --group dev pyproject.toml --output-file requirements.lock
+		--all-extras --group dev pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
 		--group spark --output-file requirements-spark.lock
 
