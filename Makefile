@@ -22,7 +22,7 @@ lab: .venv/ready  ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks --config=notebooks/lab/config.py
 
 torture: .venv/ready  ## The long versions of the storage and fan-out tests
-	$(BIN)/python tests/torture.py
+	$(BIN)/python tests/torture/run.py
 
 soak: .venv/ready  ## Ten minutes of repeated drains: memory, threads and sockets must not grow
 	$(BIN)/python tests/benchmarks/soak.py

@@ -8,9 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from appstream_frames.access.targets import Target, targets
-from appstream_frames.changes import diff
-from appstream_frames.drain import drain, drain_targets
+from appstream_frames.aws.targets import Target, targets
 from appstream_frames.errors import (
     AccessError,
     AppStreamFramesError,
@@ -23,18 +21,20 @@ from appstream_frames.errors import (
     TargetsError,
     UnknownOutcomeError,
 )
-from appstream_frames.frames import Frames
-from appstream_frames.insights import agents, base_images
-from appstream_frames.model import columns
+from appstream_frames.fetch.api import drain, drain_targets
+from appstream_frames.history.changes import diff
+from appstream_frames.insights.verdicts import agents, base_images
+from appstream_frames.tables.dictionary import columns
+from appstream_frames.tables.frames import Frames
 
 if TYPE_CHECKING:
     from appstream_frames import charts
-    from appstream_frames.archive import list_snapshots, read_snapshot
-    from appstream_frames.history import read_history, timeline, trend
-    from appstream_frames.reporting import report
-    from appstream_frames.sandbox import sandbox
-    from appstream_frames.snapshots import take_snapshot, write_snapshot
-    from appstream_frames.upkeep import verify
+    from appstream_frames.archive.maintenance import verify
+    from appstream_frames.archive.reader import list_snapshots, read_snapshot
+    from appstream_frames.archive.writer import take_snapshot, write_snapshot
+    from appstream_frames.emulator.sandbox import sandbox
+    from appstream_frames.history.timelines import read_history, timeline, trend
+    from appstream_frames.reports.build import report
 
 __all__ = [
     "AccessError",
@@ -71,13 +71,13 @@ __all__ = [
 __version__ = "0.1.0"
 
 _LATER = {
-    "archive": ("list_snapshots", "read_snapshot"),
+    "archive.maintenance": ("verify",),
+    "archive.reader": ("list_snapshots", "read_snapshot"),
+    "archive.writer": ("take_snapshot", "write_snapshot"),
     "charts": (),
-    "history": ("read_history", "timeline", "trend"),
-    "reporting": ("report",),
-    "sandbox": (),  # the package can be called like the function in it
-    "snapshots": ("take_snapshot", "write_snapshot"),
-    "upkeep": ("verify",),
+    "emulator.sandbox": ("sandbox",),
+    "history.timelines": ("read_history", "timeline", "trend"),
+    "reports.build": ("report",),
 }
 
 

@@ -1,5 +1,5 @@
 """``python -m appstream_frames`` is the command ``appstream-frames``."""
 
-from appstream_frames.cli import main
+from appstream_frames.cli.main import main
 
 main(prog_name="appstream-frames")

@@ -4,10 +4,10 @@ Nothing is read or written, no picture is saved and no window opened: a chart is
 that it is given; which rows those are is the caller's choice.
 """
 
-from appstream_frames.charts.answers import agents, base_images
-from appstream_frames.charts.lives import timeline
-from appstream_frames.charts.matrix import coverage
-from appstream_frames.charts.over_time import trend
+from appstream_frames.charts.counts import trend
+from appstream_frames.charts.coverage_grid import coverage
+from appstream_frames.charts.lifetimes import timeline
+from appstream_frames.charts.verdicts import agents, base_images
 from appstream_frames.charts.versions import agent_versions, base_image_releases
 
 __all__ = ["agent_versions", "agents", "base_image_releases", "base_images", "coverage", "timeline", "trend"]

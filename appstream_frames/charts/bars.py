@@ -8,8 +8,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from appstream_frames.charts import style
-from appstream_frames.charts.style import GAP, PLAIN
+from appstream_frames.charts import layout
+from appstream_frames.charts.layout import GAP, PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +47,28 @@ def draw_bars(ax: Axes | None, bars: Sequence[Bar], title: str, note: str) -> Ax
     Axes
         The Axes drawn into.
     """
-    ax, space, size = style.ruled(ax, len(bars), title, note)
+    ax, space, size = layout.ruled(ax, len(bars), title, note)
     _rows(ax, bars, space, size)
     return ax
 
 
-def _rows(ax: Axes, bars: Sequence[Bar], space: style.Room, size: float) -> None:
+def _rows(ax: Axes, bars: Sequence[Bar], space: layout.Room, size: float) -> None:
     weights = ["bold" if bar.marked and space.beside else "normal" for bar in bars]
     most = space.width * (0.62 if space.beside else 1)
     # bold labels are the point of the chart: rather than cut one, make all text a little smaller
     needed = max(
-        (style.measure(bar.label, size, weight) for bar, weight in zip(bars, weights, strict=True) if bar.marked),
+        (layout.measure(bar.label, size, weight) for bar, weight in zip(bars, weights, strict=True) if bar.marked),
         default=0,
     )
     size *= max(0.8, min(1.0, 0.98 * most / max(1.0, needed)))
-    tail = max(style.measure(bar.value, size) for bar in bars) + GAP
-    labels = [style.fit(bar.label, most, size, weight) for bar, weight in zip(bars, weights, strict=True)]
-    start = GAP + max(style.measure(label, size, weight) for label, weight in zip(labels, weights, strict=True))
+    tail = max(layout.measure(bar.value, size) for bar in bars) + GAP
+    labels = [layout.fit(bar.label, most, size, weight) for bar, weight in zip(bars, weights, strict=True)]
+    start = GAP + max(layout.measure(label, size, weight) for label, weight in zip(labels, weights, strict=True))
     _scale(ax, max(bar.count for bar in bars), start if space.beside else 0.0, tail, space.width)
     lower, upper, height = (0.0, 0.0, 0.62) if space.beside else (0.26, -0.2, 0.32)
     _bars(ax, bars, lower, height)
     for row, (bar, label, weight) in enumerate(zip(bars, labels, weights, strict=True)):
-        style.write(ax, row + upper, label, fontsize=size, fontweight=weight)
+        layout.write(ax, row + upper, label, fontsize=size, fontweight=weight)
         _value(ax, row + lower, bar, fontsize=size)
 
 
@@ -79,18 +79,18 @@ def _scale(ax: Axes, largest: int, start: float, tail: float, width: float) -> N
 
 
 def _bars(ax: Axes, bars: Sequence[Bar], offset: float, height: float) -> None:
-    unknown = [bar.colour == style.UNKNOWN for bar in bars]
+    unknown = [bar.colour == layout.UNKNOWN for bar in bars]
     ax.barh(
         [row + offset for row in range(len(bars))],
         [bar.count for bar in bars],
         height=height,
         color=[bar.colour for bar in bars],
-        edgecolor=[style.RECENT if hollow else bar.colour for bar, hollow in zip(bars, unknown, strict=True)],
+        edgecolor=[layout.RECENT if hollow else bar.colour for bar, hollow in zip(bars, unknown, strict=True)],
         hatch=["////" if hollow else "" for hollow in unknown],
         linewidth=0.6,
     )
 
 
 def _value(ax: Axes, row: float, bar: Bar, **font: Any) -> None:
-    style: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", **PLAIN, **font}
-    ax.annotate(bar.value, (bar.count, row), (GAP / 2, 0), **style)
+    options: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", **PLAIN, **font}
+    ax.annotate(bar.value, (bar.count, row), (GAP / 2, 0), **options)

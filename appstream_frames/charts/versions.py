@@ -11,9 +11,10 @@ from itertools import groupby
 import pandas as pd
 from matplotlib.axes import Axes
 
-from appstream_frames import dates, reference
-from appstream_frames.charts import style
+from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
+from appstream_frames.insights import days, reference
+from appstream_frames.insights.days import over_a_year, version_day
 
 _ANY = ""  # the one family of agents, which AWS releases for all platforms alike
 _UNKNOWN_FAMILY = "platform unknown"
@@ -87,12 +88,12 @@ def agent_versions(
     >>> ax.get_title()
     '1 of 3 images runs an agent over a year old'
     """
-    counts, day = Counter(_texts(dates.column(images, "appstream_agent_version"))), dates.today(today, images)
-    following = Bar("LATEST · follows AWS's newest", counts.pop("LATEST", 0), style.FOLLOWS)
-    unnamed = Bar("no version named", counts.pop(None, 0), style.UNKNOWN)
-    days = {text: dates.version_day(text) for text in counts if text is not None}
-    pinned = {(known, _ANY): counts[text] for text, known in days.items() if known}
-    garbled = _garbled({text: counts[text] for text, known in days.items() if not known})
+    counts, day = Counter(_texts(days.column(images, "appstream_agent_version"))), days.today(today, images)
+    following = Bar("LATEST · follows AWS's newest", counts.pop("LATEST", 0), layout.FOLLOWS)
+    unnamed = Bar("no version named", counts.pop(None, 0), layout.UNKNOWN)
+    dated = {text: version_day(text) for text in counts if text is not None}
+    pinned = {(known, _ANY): counts[text] for text, known in dated.items() if known}
+    garbled = _garbled({text: counts[text] for text, known in dated.items() if not known})
     below = [*garbled, _later(pinned, day), unnamed]
     return _draw(_Chart(*_AGENT, day, [following], _dated_bars(pinned, _agents(), day), below), ax)
 
@@ -138,11 +139,11 @@ def base_image_releases(
     >>> ax.get_title()
     '1 of 2 images stands on a base release over a year old'
     """
-    released = dates.days(dates.column(images, "public_base_image_released_date"))
-    families = [_family(platform) for platform in _texts(dates.column(images, "platform"))]
-    day = dates.today(today, images)
+    released = days.days(days.column(images, "public_base_image_released_date"))
+    families = [_family(platform) for platform in _texts(days.column(images, "platform"))]
+    day = days.today(today, images)
     counts = Counter((known, family) for known, family in zip(released, families, strict=True) if known)
-    unnamed = Bar("no base release named", released.count(None), style.UNKNOWN)
+    unnamed = Bar("no base release named", released.count(None), layout.UNKNOWN)
     dated = _dated_bars(counts, _bases({family for _, family in counts}), day)
     return _draw(_Chart(*_BASE, day, [], dated, [_later(counts, day), unnamed]), ax)
 
@@ -180,27 +181,27 @@ def _release_bar(release: _Release, count: int, newest: bool, today: date) -> Ba
     day, family = release
     name = f"{day} · {family}" if family else f"{day:%m-%d-%Y}"
     mark = " · AWS's newest" if newest else ""
-    colour = style.OLD if dates.over_a_year(day, today) else style.NEWEST if newest else style.RECENT
-    return Bar(f"{name}{mark} · {style.age((today - day).days)}", count, colour, marked=newest)
+    colour = layout.OLD if over_a_year(day, today) else layout.NEWEST if newest else layout.RECENT
+    return Bar(f"{name}{mark} · {layout.age((today - day).days)}", count, colour, marked=newest)
 
 
 def _later(counts: Mapping[_Release, int], today: date) -> Bar:
-    return Bar(f"dated after {today}", sum(n for (day, _), n in counts.items() if day > today), style.UNKNOWN)
+    return Bar(f"dated after {today}", sum(n for (day, _), n in counts.items() if day > today), layout.UNKNOWN)
 
 
 def _garbled(texts: Mapping[str, int]) -> list[Bar]:
     """Return bars for texts that are no versions: the most frequent one, and all others together."""
     ranked = sorted(texts.items(), key=lambda item: (-item[1], item[0]))
-    first = [Bar(f"not a version: “{style.drawable(text, 20)}”", n, style.UNKNOWN) for text, n in ranked[:1]]
-    others = Bar(f"{len(ranked) - 1:,} more that are not versions", sum(n for _, n in ranked[1:]), style.UNKNOWN)
+    first = [Bar(f"not a version: “{layout.drawable(text, 20)}”", n, layout.UNKNOWN) for text, n in ranked[:1]]
+    others = Bar(f"{len(ranked) - 1:,} more that are not versions", sum(n for _, n in ranked[1:]), layout.UNKNOWN)
     return [*first, others]
 
 
 def _draw(chart: _Chart, ax: Axes | None) -> Axes:
     above, below = ([bar for bar in bars if bar.count] for bars in (chart.above, chart.below))
     if not any(bar.count for bar in _all_bars(chart)):
-        return style.draw_nothing(ax, "No images")
-    dated = _fitted(chart, style.room(ax).rows - len(above) - len(below))
+        return layout.draw_nothing(ax, "No images")
+    dated = _fitted(chart, layout.room(ax).rows - len(above) - len(below))
     return draw_bars(ax, [*above, *dated, *below], _title(chart), _note(chart))
 
 
@@ -219,9 +220,9 @@ def _fitted(chart: _Chart, rows: int) -> list[Bar]:
 
 
 def _split(chart: _Chart, kept: int, by_year: bool) -> list[Bar]:
-    alone = [bar for n, (_, bar) in enumerate(chart.dated) if n < kept or bar.colour == style.NEWEST]
-    rest = [(day, bar) for day, bar in chart.dated[kept:] if bar.count and bar.colour != style.NEWEST]
-    groups = groupby(rest, key=lambda one: (one[1].colour == style.OLD, by_year and one[0].year))
+    alone = [bar for n, (_, bar) in enumerate(chart.dated) if n < kept or bar.colour == layout.NEWEST]
+    rest = [(day, bar) for day, bar in chart.dated[kept:] if bar.count and bar.colour != layout.NEWEST]
+    groups = groupby(rest, key=lambda one: (one[1].colour == layout.OLD, by_year and one[0].year))
     return alone + [_shared_bar(chart, list(group), by_year) for _, group in groups]
 
 
@@ -231,24 +232,24 @@ def _shared_bar(chart: _Chart, dated: list[_DatedBar], by_year: bool) -> Bar:
         return bar
     what = f"{len(dated):,} more {chart.thing}s" + (f" of {oldest.year}" if by_year else "")
     count = sum(bar.count for _, bar in dated)
-    return Bar(f"{what} · up to {style.age((chart.today - oldest).days)}", count, bar.colour)
+    return Bar(f"{what} · up to {layout.age((chart.today - oldest).days)}", count, bar.colour)
 
 
 def _title(chart: _Chart) -> str:
     counts: Counter[str] = Counter()
     for bar in _all_bars(chart):
         counts[bar.colour] += bar.count
-    total, unknown, old = counts.total(), counts[style.UNKNOWN], counts[style.OLD]
-    current = counts[style.FOLLOWS] + counts[style.NEWEST]
+    total, unknown, old = counts.total(), counts[layout.UNKNOWN], counts[layout.OLD]
+    current = counts[layout.FOLLOWS] + counts[layout.NEWEST]
     if unknown == total:
         return f"No image names a known {chart.thing}"
-    aged = f"{style.share(old, total, chart.verb)} {chart.one} {chart.thing} over a year old"
-    newest = f"{style.share(current, total, chart.verb)} {chart.newest} {chart.thing}"
+    aged = f"{layout.share(old, total, chart.verb)} {chart.one} {chart.thing} over a year old"
+    newest = f"{layout.share(current, total, chart.verb)} {chart.newest} {chart.thing}"
     finding = aged if old else newest if current == total else f"{newest}; no {chart.thing} is over a year old"
     return finding + (f"; {unknown:,} unknown" if unknown else "")
 
 
 def _note(chart: _Chart) -> str:
-    old = any(bar.count and bar.colour == style.OLD for bar in _all_bars(chart))
+    old = any(bar.count and bar.colour == layout.OLD for bar in _all_bars(chart))
     kinds = " · newest: of all kinds of base" if chart.thing == _BASE[-1] else ""
     return f"Ages at {chart.today} (UTC)" + (" · orange: over a year old" if old else "") + kinds

@@ -23,11 +23,11 @@ import pyarrow.compute as pc
 from page_server import ACCOUNT, image
 
 import appstream_frames as asf
-from appstream_frames import frames as arrow
-from appstream_frames import model
-from appstream_frames.changes import diff
-from appstream_frames.flatten import Key, flatten
-from appstream_frames.history import read_history
+from appstream_frames.history.changes import diff
+from appstream_frames.history.timelines import read_history
+from appstream_frames.tables.decode import Key, flatten
+from appstream_frames.tables.frames import to_pandas
+from appstream_frames.tables.schema import all_tables
 
 SNAPSHOTS, IMAGES = 52, 10_000
 COLUMNS = ["name", "state", "appstream_agent_version"]
@@ -61,8 +61,8 @@ def taken(made: dict[str, pa.Table], moment: str) -> asf.Frames:
     """Return frames of the tables, covered by one complete target."""
     row = {"account": ACCOUNT, "region": "eu-west-1", "status": "complete", "request": "{}"}
     row |= {"snapshot": pd.Timestamp(moment, tz="UTC")}
-    coverage = pa.Table.from_pylist([row], schema=model.tables()["coverage"].schema)
-    found = {name: arrow.to_pandas(table) for name, table in (made | {"coverage": coverage}).items()}
+    coverage = pa.Table.from_pylist([row], schema=all_tables()["coverage"].schema)
+    found = {name: to_pandas(table) for name, table in (made | {"coverage": coverage}).items()}
     return asf.Frames(found).relabel(moment)
 
 

@@ -23,12 +23,11 @@ import pandas as pd
 import pyarrow as pa
 
 import appstream_frames as asf
-from appstream_frames import frames as arrow
-from appstream_frames import model
-from appstream_frames.flatten import Key, flatten
-from appstream_frames.frames import Frames
-from appstream_frames.storage.store import open_store
-from appstream_frames.stream import Stream
+from appstream_frames.archive.row_groups import Stream
+from appstream_frames.archive.store import open_store
+from appstream_frames.tables.decode import Key, flatten
+from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.tables.schema import all_tables
 
 BATCH = 125
 NUMBER = b"0000000007"
@@ -51,7 +50,7 @@ def template(applications: int) -> bytes:
 def streamed(images: int, applications: int) -> dict[str, float]:
     """Stream so many images into an archive; return the process's peak in MB, and the seconds it took."""
     page, began = template(applications), time.monotonic()
-    schemas = {name: model.tables()[name].schema for name in ("applications", "errors", "images")}
+    schemas = {name: all_tables()[name].schema for name in ("applications", "errors", "images")}
     with tempfile.TemporaryDirectory() as root:
         store, staged = open_store(root), []
         with Stream(store, schemas, staged) as stream:
@@ -89,8 +88,8 @@ def generated() -> Frames:
     """Return the frames of the page server's images."""
     tables = flatten([json.dumps(page_server.image(number)).encode() for number in range(1000)], key())
     coverage = {"snapshot": key().snapshot, "account": key().account, "region": key().region, "status": "complete"}
-    tables["coverage"] = pa.Table.from_pylist([coverage], schema=model.tables()["coverage"].schema)
-    return Frames({name: arrow.to_pandas(table) for name, table in tables.items()})
+    tables["coverage"] = pa.Table.from_pylist([coverage], schema=all_tables()["coverage"].schema)
+    return Frames({name: to_pandas(table) for name, table in tables.items()})
 
 
 def size(what: str, frames: Frames) -> bool:

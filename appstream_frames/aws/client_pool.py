@@ -1,0 +1,194 @@
+"""From targets to places: credentials found once for each source, the account asked of STS, a client for each target.
+
+Clients stay in the process that made them. Nothing is asked of AWS before a place is wanted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from appstream_frames.aws import credentials, failures
+from appstream_frames.aws.clients import Place, account_in, checked
+from appstream_frames.aws.credentials import Source
+from appstream_frames.aws.deadlines import given_up
+from appstream_frames.aws.targets import Target
+from appstream_frames.errors import AccessError, AppStreamFramesError, DrainError, RequestError
+
+T = TypeVar("T")
+_TRUST: Final = (
+    "Let the role trust the caller and the caller assume it (sts:AssumeRole in both policies), and pass the external_id "
+    "that the role demands."
+)
+_AGAIN: Final = "STS did not say whose the credentials are. Try again."
+
+
+class Clients:
+    """Makes a client for each target of one fan-out; may be asked by many threads at once.
+
+    The credentials of a profile, role or session are found once, and the account asked of STS once, however many regions
+    there are. What fails fails for all its targets, and is not asked again.
+
+    Parameters
+    ----------
+    targets : iterable of Target
+        Each of which will be placed once, when that is known: a session is then let go after its last target.
+    """
+
+    def __init__(self, targets: Iterable[Target] = ()) -> None:
+        self._left = Counter(target.source for target in targets)
+        self._left_of_base: Counter[Source] = Counter()
+        for source, times in self._left.items():
+            self._left_of_base[source.base] += times
+        self._counting = threading.Lock()
+        self._one_by_one = threading.Lock()  # botocore's sessions make no two clients at once
+        self._bases: dict[Source, _Once[_Base]] = {}
+        self._logins: dict[Source, _Once[_Login]] = {}
+
+    def place(self, target: Target, timeout: float) -> Place:
+        """Return where a target's calls go; whoever asks first for its credentials finds them, and that may take a while.
+
+        Parameters
+        ----------
+        target : Target
+            One of `targets`.
+        timeout : float
+            Wall-clock seconds that another thread, which finds them already, may be waited for.
+
+        Raises
+        ------
+        AccessError
+            When there are no credentials, AWS refuses them or the role, or they are of another account than expected.
+        EndpointError
+            When STS cannot be reached.
+        DrainError
+            When STS does not say the account, or the other thread does not in time.
+        RequestError
+            When the target was made of a session in another process.
+        """
+        source = target.source
+        try:
+            login = self._login(source).get(timeout)
+            if target.account not in (None, login.account):
+                raise _stranger(target, login.account)
+            return Place(self._client(login.session, target.region), login.account, target.region)
+        except RequestError as error:
+            raise RequestError(*error.args) from None
+        except AppStreamFramesError:
+            raise
+        except Exception as error:  # whatever a provider of credentials raises
+            raise _explained(error, target) from error
+        finally:
+            self._let_go(source)
+
+    def _let_go(self, source: Source) -> None:
+        """Count a target as placed, and forget the sessions that no other one needs: thousands would fill the memory."""
+        with self._counting:
+            _count_down(self._left, source, self._logins)
+            _count_down(self._left_of_base, source.base, self._bases)
+
+    def _login(self, source: Source) -> _Once[_Login]:
+        with self._one_by_one:
+            return self._logins.setdefault(source, _Once(lambda timeout: self._signed_in(source, timeout)))
+
+    def _base(self, source: Source) -> _Once[_Base]:
+        with self._one_by_one:
+            return self._bases.setdefault(source, _Once(lambda _: self._opened(source)))
+
+    def _opened(self, source: Source) -> _Base:
+        with self._one_by_one:
+            session = credentials.session_of(source)
+        credentials.signed_in(session)
+        with self._one_by_one:
+            return _Base(session, credentials.sts(session, source.partition))
+
+    def _signed_in(self, source: Source, timeout: float) -> _Login:
+        base = self._base(source.base).get(timeout)
+        if source.role is None:
+            return _Login(base.session, account_in(base.sts.get_caller_identity()))
+        session = credentials.signed_in(credentials.assumed(base.session, base.sts, source))
+        with self._one_by_one:
+            client = credentials.sts(session, source.partition)
+        return _Login(session, account_in(client.get_caller_identity()))
+
+    def _client(self, session: Any, region: str) -> Any:
+        with self._one_by_one:
+            return checked(session.create_client("appstream", region_name=region))
+
+
+@dataclass(frozen=True)
+class _Base:
+    """A session whose credentials are there, and its STS client."""
+
+    session: Any
+    sts: Any
+
+
+@dataclass(frozen=True)
+class _Login:
+    """A session, and the account that its credentials are of."""
+
+    session: Any
+    account: str
+
+
+class _Once(Generic[T]):
+    """Something that whoever asks first finds out, while the others wait; its failure is everybody's.
+
+    Whoever finds it out is given up by the drain when that takes too long, and the others wait no longer than they may.
+    """
+
+    def __init__(self, find: Callable[[float], T]) -> None:
+        self._find = find
+        self._claim = threading.Lock()  # taken once, never given back
+        self._found: Future[T] = Future()
+
+    def get(self, timeout: float) -> T:
+        if self._claim.acquire(blocking=False):
+            try:
+                self._found.set_result(self._find(timeout))
+            except BaseException as error:  # noqa: BLE001  it is raised where it is asked for, see below
+                self._found.set_exception(_late(timeout) if given_up() else error)
+        failure = self._failure(timeout)
+        if failure is not None:
+            raise failure.with_traceback(None)  # many raise it, and each would add to its traceback
+        return self._found.result()
+
+    def _failure(self, timeout: float) -> BaseException | None:
+        try:
+            return self._found.exception(min(timeout, threading.TIMEOUT_MAX))
+        except TimeoutError:
+            return _late(timeout)
+
+
+def _late(timeout: float) -> TimeoutError:
+    return TimeoutError(f"no answer within {timeout:g} s")
+
+
+def _count_down(left: Counter[Source], source: Source, held: dict[Source, Any]) -> None:
+    left[source] -= 1
+    if left[source] == 0:
+        held.pop(source, None)
+
+
+def _stranger(target: Target, account: str) -> AccessError:
+    return AccessError(
+        f"{target}: the credentials are of account {account}; expected {target.account}. Correct the role's ARN or the "
+        "profile; nothing was read.",
+        target=str(target),
+        page=0,
+        status="bad_credentials",
+    )
+
+
+def _explained(error: BaseException, target: Target) -> DrainError:
+    doing = getattr(error, "operation_name", "sign-in")
+    advice = _TRUST if doing == "AssumeRole" else _AGAIN
+    found = failures.explain(error, failures.Where(str(target), 0, None, doing, advice))
+    if isinstance(found, RequestError):
+        return DrainError(str(found), target=str(target), page=0, code=failures.code_of(error))
+    return found

@@ -1,0 +1,188 @@
+"""Where credentials come from: the default chain, a profile, a role to assume, or a session that was handed in.
+
+A source is named by text, so that it can travel; credentials cannot. A session is kept in this process, and only a number
+that means nothing elsewhere is pickled. Sessions for roles speak wherever the session that they are assumed from speaks.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import DeferredRefreshableCredentials
+from botocore.exceptions import NoCredentialsError
+
+from appstream_frames.aws import regions, sessions
+from appstream_frames.errors import RequestError
+from appstream_frames.text import printable
+
+SESSION_NAME: Final = "appstream-frames"  # what CloudTrail shows of an assumed role
+
+PATIENT: Final = Config(connect_timeout=10, read_timeout=20, max_pool_connections=50, retries={"total_max_attempts": 4})
+_held: WeakValueDictionary[str, Held] = WeakValueDictionary()
+
+
+class Held:
+    """A session that was handed in: pickled, it is a number, and only this process knows the session behind it."""
+
+    def __init__(self, session: Any, number: str | None = None) -> None:
+        self._session, self._process = session, os.getpid()
+        self.number = number or secrets.token_hex(8)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _find, (self.number,)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Held) and self.number == other.number
+
+    def __hash__(self) -> int:
+        return hash(self.number)
+
+    def __repr__(self) -> str:
+        return f"<session {self.number}>"
+
+    @property
+    def session(self) -> Any:
+        """The session.
+
+        Raises
+        ------
+        RequestError
+            In another process than that which it was handed to.
+        """
+        if self._session is None or self._process != os.getpid():
+            raise RequestError(
+                "The target was made of session=, in another process, and credentials do not travel. "
+                "Pass profiles= or roles= to targets(), and every process finds its own."
+            )
+        return self._session
+
+    def is_of(self, session: object) -> bool:
+        """Tell whether this is the session."""
+        return self._session is session
+
+
+def _find(number: str) -> Held:
+    return _held.get(number) or Held(None, number)
+
+
+def held(session: object) -> Held:
+    """Return what stands for a session, the same for the same session.
+
+    Raises
+    ------
+    RequestError
+        When it is no boto3 session.
+    """
+    if not isinstance(session, boto3.Session):
+        raise RequestError(f"session is {printable(type(session).__name__)}; pass a boto3.Session, or nothing.")
+    for known in list(_held.values()):
+        if known.is_of(session):
+            return known
+    new = Held(session)
+    _held[new.number] = new
+    return new
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to sign with: without `role`, the profile's, the session's or the default credentials."""
+
+    partition: str
+    profile: str | None = None
+    role: str | None = None
+    external_id: str | None = field(default=None, repr=False)
+    held: Held | None = None
+
+    @property
+    def base(self) -> Source:
+        """What the role is assumed with."""
+        return Source(self.partition, self.profile, held=self.held)
+
+
+def session_of(source: Source) -> Any:
+    """Return a botocore session of a source without a role; nothing is asked of AWS.
+
+    Raises
+    ------
+    RequestError
+        When the source is a session of another process.
+    """
+    if source.held is not None:
+        return source.held.session._session  # boto3 gives no public way to the botocore session inside
+    session = sessions.session(source.profile)
+    session.set_config_variable("sts_regional_endpoints", "regional")
+    return session
+
+
+def signed_in(session: Any) -> Any:
+    """Return the session once its credentials are there; this may ask AWS, or whoever else gives them.
+
+    Raises
+    ------
+    NoCredentialsError
+        When it has none.
+    """
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    credentials.get_frozen_credentials()
+    return session
+
+
+def region_of(session: Any) -> str | None:
+    """Return the region that is configured for a session."""
+    region = session.get_config_variable("region")
+    return None if region is None else str(region)
+
+
+def sts(session: Any, partition: str) -> Any:
+    """Return a client of the STS of the session's own region, or of one that every account of the partition has.
+
+    Tokens of the global endpoint are worth nothing in regions that are opted in to, so it is not used.
+    """
+    region = region_of(session)
+    if region is None or regions.partition_of(region) != partition:
+        region = regions.home_of(partition)
+    client = session.create_client("sts", region_name=region, config=PATIENT)
+    if urlsplit(client.meta.endpoint_url).hostname == "sts.amazonaws.com":
+        url = f"https://sts.{region}.amazonaws.com"
+        client = session.create_client("sts", region_name=region, config=PATIENT, endpoint_url=url)
+    return client
+
+
+def assumed(base: Any, client: Any, source: Source) -> Any:
+    """Return a session like another one that signs as a role; the role is assumed when it first signs, and again in time.
+
+    Parameters
+    ----------
+    base : botocore session
+        Its settings and its endpoints are kept, and it is not changed.
+    client : STS client
+        Of `base`.
+    source : Source
+        With a role.
+    """
+    asked = {"RoleArn": source.role, "RoleSessionName": SESSION_NAME}
+    if source.external_id is not None:
+        asked["ExternalId"] = source.external_id
+
+    def assume() -> dict[str, str]:
+        given = client.assume_role(**asked)["Credentials"]
+        return {
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretAccessKey"],
+            "token": given["SessionToken"],
+            "expiry_time": given["Expiration"].isoformat(),
+        }
+
+    session = copy.copy(base)
+    session._credentials = DeferredRefreshableCredentials(assume, "assume-role")  # botocore takes no others than static
+    return session

@@ -1,0 +1,81 @@
+"""The accounts of an AWS organization, from Organizations' ListAccounts."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from appstream_frames.aws import credentials, failures, regions
+from appstream_frames.aws.clients import account_in
+from appstream_frames.aws.credentials import Source
+from appstream_frames.aws.deadlines import in_time
+from appstream_frames.errors import AppStreamFramesError, DrainError, RequestError
+
+_TARGET: Final = "organization"
+_ADVICE: Final = (
+    "Ask with credentials of the management account or of a delegated administrator that may call "
+    "organizations:ListAccounts; or name the roles: targets(roles=[…])."
+)
+
+
+class Organization(NamedTuple):
+    """The accounts of an organization, each list sorted; `caller` is the account that asked."""
+
+    partition: str
+    caller: str
+    active: list[str]
+    others: dict[str, str]  # account: its state
+
+
+def organization(source: Source, timeout: float) -> Organization:
+    """Return the accounts of the organization that a source's account is in.
+
+    Raises
+    ------
+    AccessError
+        When there are no credentials, or they may not list the accounts.
+    DrainError
+        When the list could not be read to its end in time.
+    """
+    try:
+        return in_time(lambda: _asked(source), timeout)
+    except AppStreamFramesError:
+        raise
+    except Exception as error:  # whatever a provider of credentials raises
+        where = failures.Where(_TARGET, 0, None, getattr(error, "operation_name", "ListAccounts"), _ADVICE)
+        found = failures.explain(error, where)
+        raise (DrainError(str(found), target=_TARGET, page=0) if isinstance(found, RequestError) else found) from error
+
+
+def _asked(source: Source) -> Organization:
+    session = credentials.signed_in(credentials.session_of(source))
+    caller = account_in(credentials.sts(session, source.partition).get_caller_identity())
+    client = session.create_client(
+        "organizations", region_name=regions.home_of(source.partition), config=credentials.PATIENT
+    )
+    accounts = _listed(client)
+    states = {account_in({"Account": each.get("Id")}): each.get("State") or each.get("Status") for each in accounts}
+    if caller not in states:
+        raise ValueError(f"{len(states)} accounts were listed, and the caller's own, {caller}, is not one of them")
+    return Organization(
+        source.partition,
+        caller,
+        sorted(account for account, state in states.items() if state == "ACTIVE"),
+        {account: str(states[account]) for account in sorted(states) if states[account] != "ACTIVE"},
+    )
+
+
+def _listed(client: Any) -> list[dict[str, Any]]:
+    """Return every account; botocore's paginator would take a reply without accounts for the end."""
+    accounts: list[dict[str, Any]] = []
+    token, seen = None, set()
+    while True:
+        answer = client.list_accounts(**({"NextToken": token} if token else {}))
+        if not isinstance(answer.get("Accounts"), list):
+            raise ValueError("the reply has no accounts")
+        accounts += answer["Accounts"]
+        token = answer.get("NextToken")
+        if not token:
+            return accounts
+        if token in seen:
+            raise ValueError("AWS sent a NextToken that it had sent before")
+        seen.add(token)

@@ -1,0 +1,280 @@
+"""Which accounts in which regions to drain: targets, named by text that can travel to another process."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, total_ordering
+from typing import Any, Final
+
+import boto3
+
+from appstream_frames.aws import credentials, profiles
+from appstream_frames.aws.credentials import Held, Source
+from appstream_frames.aws.organizations import organization
+from appstream_frames.aws.profiles import ROLE, Profile
+from appstream_frames.aws.regions import checked, partition_of, with_appstream
+from appstream_frames.errors import RequestError
+from appstream_frames.text import printable
+
+_ROLE_NAME: Final = re.compile(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
+_EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+_ASKING: Final = 300.0  # seconds for the list of an organization's accounts
+
+
+@total_ordering
+@dataclass(frozen=True)
+class Target:
+    """One account in one region, and where its credentials come from; made by `targets`.
+
+    It holds no credentials, can be pickled, and sorts by account and region.
+
+    Attributes
+    ----------
+    account : str or None
+        The account that is expected, where it is known before anything is asked.
+    region : str
+        The region.
+    profile : str or None
+        The profile whose credentials are used, or with which the role is assumed; None: the default credentials.
+    role : str or None
+        ARN of the role to assume.
+    external_id : str or None
+        What the role demands of those who assume it; not shown.
+    session : Held or None
+        What stands for a session that was handed in; it is known in this process only.
+    """
+
+    account: str | None
+    region: str
+    profile: str | None = None
+    role: str | None = None
+    external_id: str | None = field(default=None, repr=False)
+    session: Held | None = field(default=None, repr=False)
+
+    def __lt__(self, other: object) -> bool:
+        return self._key() < other._key() if isinstance(other, Target) else NotImplemented
+
+    def __str__(self) -> str:
+        return f"{self.account or self._owner()}/{self.region}"
+
+    @property
+    def source(self) -> Source:
+        """Where the credentials come from."""
+        partition = partition_of(self.region)
+        return Source(partition, self.profile, self.role, self.external_id, self.session)
+
+    def _owner(self) -> str:
+        if self.profile is not None:
+            return f"profile {printable(self.profile, 60)}"
+        return "default credentials" if self.session is None else "session"
+
+    def _key(self) -> tuple[str, ...]:
+        number = self.session and self.session.number
+        values = (self.account, self.region, self.profile, self.role, self.external_id, number)
+        return tuple(value or "" for value in values)
+
+
+def targets(
+    *,
+    profiles: Iterable[str] | None = None,
+    regions: Iterable[str] | str | None = None,
+    roles: Iterable[str] | None = None,
+    organization_role: str | None = None,
+    external_id: str | None = None,
+    session: boto3.Session | None = None,
+) -> list[Target]:
+    """Return which accounts to drain in which regions; without arguments your default credentials and region.
+
+    Nothing is asked of AWS, except for `organization_role`. Credentials are found when a target is drained, by the process
+    that drains it; those of roles are renewed while a drain lasts.
+
+    Parameters
+    ----------
+    profiles : iterable of str, optional
+        Profiles of your AWS configuration, those of SSO and of roles included. With `roles` or `organization_role`: the
+        one profile to assume them with.
+    regions : iterable of str or "all", optional
+        Default: each profile's or the session's own region. ``"all"``: every region of the partition (aws, aws-us-gov …) in
+        which AppStream is, to the installed botocore's knowledge; upgrade boto3 to know the newest, or name them.
+    roles : iterable of str, optional
+        ARNs of roles to assume; each role's account is the one that is drained.
+    organization_role : str, optional
+        Name of a role that every account of your organization has: all ACTIVE accounts are drained, the caller's own
+        account with the caller's credentials, as it need not have the role. Not together with `roles`.
+    external_id : str, optional
+        What the roles demand of those who assume them.
+    session : boto3.Session, optional
+        Use its credentials in place of the default ones. Such targets can be drained in this process only.
+
+    Returns
+    -------
+    list of Target
+        In the order given: each profile, role or account (these sorted) in all its regions.
+
+    Raises
+    ------
+    RequestError
+        When a parameter cannot be right, or no region is known.
+    AccessError
+        When the accounts of the organization may not be listed.
+    DrainError
+        When they could not be listed.
+
+    Warns
+    -----
+    UserWarning
+        Which accounts of the organization are not active, and so not among the targets.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> roles = ["arn:aws:iam::012345678901:role/Reader", "arn:aws:iam::111122223333:role/Reader"]
+    >>> [str(target) for target in asf.targets(roles=roles, regions=["eu-west-1"])]
+    ['012345678901/eu-west-1', '111122223333/eu-west-1']
+    """
+    asked = _Asked(
+        _names("profiles", profiles),
+        _regions(regions),
+        _names("roles", roles),
+        organization_role,
+        external_id,
+        None if session is None else credentials.held(session),
+    )
+    return list(asked.targets())
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The parameters of `targets`."""
+
+    profiles: list[str] | None
+    regions: list[str] | str | None
+    roles: list[str] | None
+    organization_role: str | None
+    external_id: str | None
+    held: Held | None
+
+    def targets(self) -> Iterator[Target]:
+        self._check()
+        if self.roles is None and self.organization_role is None:
+            for name in self.profiles or (None,):
+                each = self._profile(name)
+                yield from self._in_regions(each.account, each.partition, each)
+            return
+        base = self._profile(self.profiles[0] if self.profiles else None)
+        if self.roles is not None:
+            for role in self.roles:
+                yield from self._of_role(role, base)
+        else:
+            yield from self._of_organization(str(self.organization_role), base)
+
+    def _check(self) -> None:
+        assumed = self.roles is not None or self.organization_role is not None
+        if self.roles is not None and self.organization_role is not None:
+            raise RequestError("Pass roles= or organization_role=, not both; the lists of two calls can be added.")
+        if assumed and self.profiles is not None and len(self.profiles) > 1:
+            raise RequestError(
+                f"profiles= holds {len(self.profiles)}, and roles are assumed with one. Pass that one; the lists of two calls "
+                "can be added."
+            )
+        if self.held is not None and self.profiles is not None:
+            raise RequestError("session= has a profile of its own; pass session= or profiles=, not both.")
+        if self.external_id is not None:
+            if not assumed:
+                raise RequestError("external_id= is for roles; pass roles= or organization_role= with it.")
+            _matched("external_id", self.external_id, _EXTERNAL_ID, "2 to 1224 letters, digits and _+=,.@:/-")
+        if self.organization_role is not None:
+            _matched(
+                "organization_role", self.organization_role, _ROLE_NAME, "the role's name, such as 'AppStreamReader'"
+            )
+
+    @cached_property
+    def _files(self) -> Any:
+        return profiles.files()
+
+    def _profile(self, name: str | None) -> Profile:
+        if self.held is None:
+            return profiles.profile(name, self._files if name else profiles.files(default=True))
+        region = self.held.session.region_name
+        return Profile(None, region, partition_of(str(region)), None)
+
+    def _of_role(self, arn: str, base: Profile) -> Iterator[Target]:
+        found = _matched("roles", arn, ROLE, "a role's ARN, such as 'arn:aws:iam::012345678901:role/AppStreamReader'")
+        yield from self._in_regions(found[2], found[1], base, arn)
+
+    def _of_organization(self, name: str, base: Profile) -> Iterator[Target]:
+        whole = organization(Source(base.partition, base.name, held=self.held), _ASKING)
+        if whole.others:
+            _warn(whole.others)
+        for account in whole.active:
+            role = None if account == whole.caller else f"arn:{base.partition}:iam::{account}:role/{name}"
+            yield from self._in_regions(account, base.partition, base, role)
+
+    def _in_regions(
+        self, account: str | None, partition: str, profile: Profile, role: str | None = None
+    ) -> Iterator[Target]:
+        external_id = None if role is None else self.external_id
+        for region in self._regions(partition, profile, role is not None):
+            yield Target(account, region, profile.name, role, external_id, self.held)
+
+    def _regions(self, partition: str, profile: Profile, assumed: bool) -> list[str]:
+        if self.regions == "all":
+            return with_appstream(partition)
+        if self.regions is None and profile.region is None:
+            whose = "the session" if self.held else f"profile {profile.name!r}" if profile.name else "this environment"
+            raise RequestError(f"No region is configured for {whose}. Name one: regions=['eu-west-1'], or \"all\".")
+        chosen = checked([profile.region] if self.regions is None else self.regions)
+        foreign = [region for region in chosen if assumed and partition_of(region) != partition]
+        if foreign:
+            raise RequestError(
+                f"Region {foreign[0]} is not in {partition}, the partition of the role. Name its regions."
+            )
+        return chosen
+
+
+def _names(parameter: str, values: Iterable[str] | None) -> list[str] | None:
+    """Return a list of different strings; None when there is none."""
+    if values is None:
+        return None
+    if isinstance(values, str):
+        raise RequestError(f"{parameter}={values!r} is one string; pass a list of strings: {parameter}=[{values!r}].")
+    try:
+        names: list[Any] = list(values)
+    except TypeError:
+        raise RequestError(f"{parameter}={values!r} must be a list of strings, or None.") from None
+    if not names:
+        raise RequestError(f"{parameter} is empty; pass None, or at least one.")
+    for number, name in enumerate(names):
+        if not isinstance(name, str) or not name:
+            raise RequestError(f"{parameter} holds {printable(repr(name))}; every element must be a string.")
+        if name in names[:number]:
+            raise RequestError(f"{parameter} holds {printable(repr(name))} twice; pass it once.")
+    return names
+
+
+def _regions(values: Iterable[str] | str | None) -> list[str] | str | None:
+    if values is None or values == "all":
+        return values
+    names = _names("regions", values)
+    return None if names is None else checked(names)
+
+
+def _matched(parameter: str, value: object, pattern: re.Pattern[str], expected: str) -> re.Match[str]:
+    found = pattern.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        seen = "a value" if parameter == "external_id" else printable(repr(value))
+        raise RequestError(f"{parameter}: {seen} cannot be right; expected {expected}.")
+    return found
+
+
+def _warn(others: dict[str, str]) -> None:
+    named = ", ".join(
+        f"{printable(account, 20)} ({printable(state, 40)})" for account, state in list(others.items())[:20]
+    )
+    more = f" and {len(others) - 20} more" if len(others) > 20 else ""
+    warnings.warn(
+        f"Not active, and so no targets: {named}{more}; their images are not seen.", UserWarning, stacklevel=5
+    )

@@ -1,0 +1,240 @@
+"""The answers drawn: whose agent is behind and by how much, and how old the bases are.
+
+Each chart takes what the function of its name gives. Nothing is asked, read or judged here: verdicts are drawn as they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from appstream_frames.charts import layout
+from appstream_frames.charts.bars import Bar, draw_bars
+from appstream_frames.charts.layout import PLAIN
+from appstream_frames.charts.rows import NOTHING, Strip, check, cut, names, numbers, strip_of
+
+_COLOURS = {
+    "known_bad": layout.OLD,
+    "retired": layout.OLD,
+    "behind": layout.BEHIND,
+    "current": layout.NEWEST,
+    "latest": layout.FOLLOWS,
+}
+_WORST = [*_COLOURS, "unknown"]
+_BOXES = {"retired": "red: retired", "behind": "orange: behind", "current": "blue: newest", "unknown": "white: unknown"}
+_MONTH, _YEAR = 30.4375, 365.25
+_STEPS = [
+    *((number, 1.0, "day") for number in (1, 2, 7)),
+    *((number, _MONTH, "month") for number in (1, 2, 3, 6)),
+    *((number, _YEAR, "year") for number in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**9)),
+]
+_NOT_BEHIND = {
+    "current": ("pinned to the newest", "not behind"),
+    "latest": ("follow AWS's newest", "not behind"),
+    "unknown": ("unknown", "days not known"),
+}
+
+
+def agents(answer: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
+    """Draw how many days each image's agent is behind AWS's newest: known bad ones first, then those furthest behind.
+
+    Images that find no room share a bar, as long as the longest of them; those not behind, or unknown, have rows at 0.
+
+    Parameters
+    ----------
+    answer : DataFrame
+        What `appstream_frames.agents` gives, or some of its rows.
+    ax : Axes, optional
+        Where to draw; without it a new figure is made, as tall as its rows need.
+    top : int
+        How many images have a bar of their own, at most; fewer in a small Axes.
+
+    Returns
+    -------
+    Axes
+        The Axes drawn into; ``ax.get_title()`` is the finding.
+
+    Raises
+    ------
+    RequestError
+        `answer` lacks a column, or `top` is no positive number.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> answer = pd.DataFrame({"name": ["a", "b"], "verdict": ["behind", "latest"], "days_behind": [140, None]})
+    >>> agents(answer, Figure().subplots()).get_title()
+    "1 of 2 images is behind AWS's newest agent"
+    """
+    check(answer, ("name", "verdict", "days_behind"), "what asf.agents(images) gives", top)
+    if not len(answer):
+        return layout.draw_nothing(ax, NOTHING)
+    verdicts = _verdicts(answer)
+    counts = Counter(verdicts)
+    late = [
+        (verdict != "known_bad", -days, name)
+        for name, verdict, days in zip(names(answer), verdicts, numbers(answer["days_behind"]).fillna(0), strict=True)
+        if verdict in ("known_bad", "behind")
+    ]
+    below = [
+        Bar(f"{counts[verdict]:,} {words}", 0, _COLOURS.get(verdict, layout.UNKNOWN), words=value)
+        for verdict, (words, value) in _NOT_BEHIND.items()
+        if counts[verdict]
+    ]
+    kept, rest = cut(sorted(late), ax, top, len(below))
+    bars = [_late_bar(name, -minus, known_bad=not other) for other, minus, name in kept]
+    if rest:
+        bad = sum(not other for other, *_ in rest)
+        name = f"{layout.others(len(rest))} behind" + (f", {bad:,} known bad" if bad else "")
+        bars.append(_late_bar(name, max(-minus for _, minus, _ in rest), up_to="up to "))
+    found = f"{layout.share(len(late), len(answer), 'are')} behind AWS's newest agent"
+    title = found + _and(counts, ("known_bad", "known bad"), ("unknown", "unknown"))
+    note = _legend({"known_bad": "red: known bad", "behind": "orange: behind"}, counts)
+    return draw_bars(ax, [*bars, *below], title if counts["unknown"] < len(answer) else "No agent is known", note)
+
+
+def _late_bar(name: str, days: float, *, known_bad: bool = False, up_to: str = "") -> Bar:
+    words = f"{up_to}{days:,.0f} day{'' if days == 1 else 's'}" if days > 0 else "days not known"
+    colour = layout.OLD if known_bad else layout.BEHIND
+    return Bar(name, max(0, int(days)), colour, words=words + (" · known bad" if known_bad else ""))
+
+
+def base_images(answer: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
+    """Draw how old the bases are that images stand on: a row per family, a box with the count of images per release.
+
+    Time runs from left to right; AWS's newest release of a family is outlined in black, or a black line where no image
+    stands on it. Releases of one verdict that are too close to be drawn apart share a box at the oldest of them; those
+    of different verdicts stand side by side.
+
+    Parameters
+    ----------
+    answer : DataFrame
+        What `appstream_frames.base_images` gives, or some of its rows.
+    ax : Axes, optional
+        Where to draw; without it a new figure is made, as tall as its rows need.
+    top : int
+        How many families have a row of their own, at most; those with the most images come first.
+
+    Returns
+    -------
+    Axes
+        The Axes drawn into; ``ax.get_title()`` is the finding.
+
+    Raises
+    ------
+    RequestError
+        `answer` lacks a column, or `top` is no positive number.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> answer = pd.DataFrame({"family": "Base RHEL8", "verdict": ["behind", "current"], "days_behind": [137, 0]})
+    >>> base_images(answer.assign(age_days=[221, 84]), Figure().subplots()).get_title()
+    '1 of 2 images stands on an outdated base'
+    """
+    check(answer, ("family", "verdict", "days_behind", "age_days"), "what asf.base_images(images) gives", top)
+    if not len(answer):
+        return layout.draw_nothing(ax, NOTHING)
+    verdicts, age = _verdicts(answer), numbers(answer["age_days"]).where(lambda days: days >= 0)
+    family = answer["family"].reset_index(drop=True).astype(object)
+    table = pd.DataFrame({"family": family.where(family.notna(), None), "verdict": verdicts, "age": age})
+    table["newest"] = (age - numbers(answer["days_behind"])).where(lambda days: days >= 0)
+    ranked = table["family"].value_counts(dropna=False, sort=True).items()
+    kept, rest = cut([None if pd.isna(name) else name for name, _ in ranked], ax, top, 1)
+    groups = [table[table["family"].isin([name])] for name in kept]
+    labels = ["base unknown" if name is None else layout.drawable(name, 40) for name in kept]
+    if rest:
+        groups.append(table[table["family"].isin(rest)].assign(newest=np.nan))
+        labels.append(layout.others(len(rest)))
+    counts, dated = Counter(verdicts), table.dropna(subset="age")
+    title = f"{layout.share(counts['behind'] + counts['retired'], len(table), 'stand')} on an outdated base"
+    title += _and(counts, ("retired", "on one that AWS retired"), ("unknown", "unknown"))
+    note = "Black: AWS's newest · " + _legend(_BOXES, Counter(dated["verdict"]))
+    tails = [(label, f" · {len(group):,}") for label, group in zip(labels, groups, strict=True)]
+    strip = strip_of(ax, tails, title if counts["unknown"] < len(table) else "No base is known", note)
+    oldest = max(1.0, dated["age"].max()) if len(dated) else 1.0
+    strip.axis([(strip.x(days, oldest, 0.0), words) for days, words in _ages(oldest)])
+    for row, group in enumerate(groups):
+        _boxes(strip, row, group.dropna(subset="age"), oldest)
+    return strip.ax
+
+
+def _ages(oldest: float) -> list[tuple[float, str]]:
+    """Return round ages up to the oldest, oldest first."""
+    number, unit, word = next(step for step in _STEPS if oldest <= step[0] * step[1] * 7)
+    ages = [number * times for times in range(1, 1 + int(oldest / (number * unit)))]
+    return [*((age * unit, layout.others(age, word)) for age in reversed(ages)), (0.0, "today")]
+
+
+@dataclass(frozen=True)
+class _Box:
+    """Images of one verdict whose bases are about equally old, and where in the row they belong."""
+
+    x: float
+    verdict: str
+    ages: list[float]
+
+
+def _boxes(strip: Strip, row: int, group: pd.DataFrame, oldest: float) -> None:
+    """Write counts in boxes, oldest first, none over another, and mark the newest release."""
+    newest, middle = group["newest"].min(), row + strip.lower
+    if newest <= oldest and not (group["age"] == newest).any():
+        x = strip.x(newest, oldest, 0.0)
+        strip.ax.plot([x, x], [middle - 0.22, middle + 0.22], color="black", linewidth=2, zorder=1)
+    apart = layout.measure(f"{len(group):,}", strip.size) + 9
+    boxes = _shared(strip, group, oldest, apart)
+    for x, box in zip(_side_by_side([box.x for box in boxes], apart, strip.right), boxes, strict=True):
+        edge: dict[str, Any] = {"edgecolor": layout.RECENT, "linewidth": 0.6}
+        if newest in box.ages:
+            edge = {"edgecolor": "black", "linewidth": 1.1}
+        colour = _COLOURS.get(box.verdict, "white")
+        font: dict[str, Any] = {
+            "color": "white" if colour == layout.OLD else "black",
+            "fontsize": max(6.0, strip.size - 1),
+        }
+        shape = {"boxstyle": f"round,pad={0.15 if strip.lower else 0.25}", "facecolor": colour, **edge}
+        strip.ax.text(x, middle, f"{len(box.ages):,}", ha="center", va="center_baseline", bbox=shape, **font, **PLAIN)
+
+
+def _shared(strip: Strip, group: pd.DataFrame, oldest: float, apart: float) -> list[_Box]:
+    """Return boxes from left to right, so few that they all have room."""
+    near = apart
+    while True:
+        boxes: list[_Box] = []
+        for verdict in _WORST:
+            for age in sorted(group.loc[group["verdict"] == verdict, "age"], reverse=True):
+                x = strip.x(age, oldest, 0.0)
+                if not boxes or boxes[-1].verdict != verdict or x - boxes[-1].x >= near:
+                    boxes.append(_Box(x, verdict, []))
+                boxes[-1].ages.append(age)
+        if (len(boxes) - 1) * apart <= strip.right - strip.left or near > strip.width:
+            return sorted(boxes, key=lambda box: box.x)
+        near *= 1.5
+
+
+def _side_by_side(places: list[float], apart: float, right: float) -> list[float]:
+    """Return places, of which each is as near to where it was as it can be when all have room."""
+    for number in range(1, len(places)):
+        places[number] = max(places[number], places[number - 1] + apart)
+    limit = right
+    for number in range(len(places) - 1, -1, -1):
+        places[number] = min(places[number], limit)
+        limit = places[number] - apart
+    return places
+
+
+def _verdicts(answer: pd.DataFrame) -> list[str]:
+    return [verdict if isinstance(verdict, str) and verdict in _COLOURS else "unknown" for verdict in answer["verdict"]]
+
+
+def _and(counts: Counter[str], *named: tuple[str, str]) -> str:
+    return "".join(f"; {counts[verdict]:,} {words}" for verdict, words in named if counts[verdict])
+
+
+def _legend(words: dict[str, str], counts: Counter[str]) -> str:
+    return " · ".join(word for verdict, word in words.items() if counts[verdict])

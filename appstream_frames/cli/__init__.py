@@ -1,0 +1,4 @@
+"""The command ``appstream-frames``.
+
+In: arguments of a shell. Out: tables, JSON or files, and an exit code that says whether everything was read.
+"""

@@ -1,0 +1,66 @@
+"""How clients come to speak to the sandbox: a session that goes nowhere else, and a configuration file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Final
+
+import botocore.session
+from botocore.config import Config
+
+from appstream_frames.aws import sessions
+from appstream_frames.emulator.accounts import KEY
+from appstream_frames.emulator.service import loader
+
+_STRANGER: Final = "999999999999"
+
+
+class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has no types
+    """A botocore session that reads none of the machine's AWS settings and reaches one URL only.
+
+    AppStream of the region `nowhere` is at the URL `refusing`, where nobody listens.
+    """
+
+    def __init__(self, url: str, refusing: str, nowhere: str) -> None:
+        known = self.SESSION_VARIABLES.items()  # name: (in files, in the environment, default, conversion)
+        own = {name: (None, None, default, kind) for name, (_, _, default, kind) in known}
+        super().__init__(session_vars=own, event_hooks=sessions.events(), include_builtin_handlers=False)
+        for name in ("config_file", "credentials_file"):
+            self.set_config_variable(name, os.devnull)
+        self.register_component("data_loader", loader())
+        self.set_default_client_config(Config(proxies={}))
+        self._url, self._refusing, self._nowhere = url, refusing, ("appstream", nowhere)
+
+    def create_client(self, service_name: str, region_name: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Return a client of the sandbox, whatever endpoint is asked for."""
+        region = region_name or self.get_config_variable("region")
+        url = self._refusing if (service_name, region) == self._nowhere else self._url
+        return super().create_client(service_name, region_name, *args, **kwargs | {"endpoint_url": url})
+
+
+def key_of(account: str) -> tuple[str, str]:
+    """Return the access key id and the secret key with which an account signs."""
+    return KEY + account, "sandbox"
+
+
+def configuration(url: str, refusing: str, accounts: Sequence[str], region: str) -> str:
+    """Return the text of an AWS configuration file with the profiles that `Sandbox.config` tells of."""
+    first = f"sandbox-{accounts[0]}"
+    profiles = {f"sandbox-{account}": _keys(account) for account in [*accounts, _STRANGER]}
+    profiles["sandbox-stranger"] = profiles.pop(f"sandbox-{_STRANGER}")
+    profiles["sandbox-nowhere"] = {**_keys(accounts[0]), "services": "nowhere"}
+    for account in accounts[2::3]:
+        role = f"arn:aws:iam::{account}:role/AppStreamReader"
+        profiles[f"sandbox-{account}"] = {"role_arn": role, "source_profile": first}
+    settings = {"region": region, "endpoint_url": url}
+    sections = [_section(f"profile {name}", own | settings) for name, own in profiles.items()]
+    return "\n".join([*sections, f"[services nowhere]\nappstream =\n  endpoint_url = {refusing}\n"])
+
+
+def _keys(account: str) -> dict[str, str]:
+    return dict(zip(("aws_access_key_id", "aws_secret_access_key"), key_of(account), strict=True))
+
+
+def _section(name: str, members: dict[str, str]) -> str:
+    return "\n".join([f"[{name}]", *(f"{key} = {value}" for key, value in members.items()), ""])

@@ -1,0 +1,155 @@
+"""The wire side of the sandbox: two AWS protocols, on a loopback HTTP server.
+
+AWS JSON 1.1 for AppStream and Organizations, the query protocol with XML for STS. What is answered is decided elsewhere; here
+it is sent, late or broken where that was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import socketserver
+import struct
+import sys
+import threading
+import uuid
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Final
+from xml.sax.saxutils import escape
+
+import msgspec
+
+from appstream_frames.emulator.accounts import Accounts, Caller, ServiceError
+from appstream_frames.emulator.catalogue import Json
+from appstream_frames.emulator.service import AppStream, model
+
+_JSON: Final = "application/x-amz-json-1.1"
+_NOBODY: Final = (None, None)
+_AT_ONCE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: closing does not say goodbye, it resets
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """An HTTP server on 127.0.0.1 that can end the connections which clients keep alive."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, appstream: AppStream, accounts: Accounts, port: int) -> None:
+        self.appstream, self.accounts = appstream, accounts
+        self.closing = threading.Event()
+        self.open: dict[threading.Thread, socket.socket] = {}
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away; any other error is a fault of ours, and is printed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection; one that is to be reset gets no goodbye before."""
+        if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_AT_ONCE)) == _AT_ONCE:
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
+
+    def close_all(self) -> None:
+        """Close the listening socket and every connection, and wait for their threads."""
+        self.closing.set()
+        self.server_close()
+        for thread, connection in list(self.open.items()):
+            with suppress(OSError):  # its client may have closed it already
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join(timeout=5)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # one write for headers and body
+    server: Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.open[threading.current_thread()] = self.connection
+
+    def finish(self) -> None:
+        self.server.open.pop(threading.current_thread(), None)
+        super().finish()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the request log out of the user's notebook."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        service = self.server
+        caller = service.accounts.caller(
+            self.headers.get("Authorization", ""), self.headers.get("X-Amz-Security-Token")
+        )
+        service.closing.wait(
+            service.appstream.faults.latency(*((caller.account, caller.region) if caller else _NOBODY))
+        )
+        if caller is not None and caller.service == "sts":
+            self._sts(caller, body)
+        else:
+            self._json(caller, body)
+
+    def _json(self, caller: Caller | None, body: bytes) -> None:
+        operation, mishap = self.headers.get("X-Amz-Target", ""), None
+        try:
+            if caller is not None and caller.service == "organizations":
+                reply = self.server.accounts.organizations(operation, caller, body)
+            else:
+                reply, mishap = self.server.appstream.answer(operation, caller, body)
+        except ServiceError as error:
+            modelled = error.code in {shape.name for shape in model().operation_model("DescribeImages").error_shapes}
+            content = json.dumps({"__type": error.code, "Message" if modelled else "message": error.message})
+            self._send(error.status, _JSON, content.encode(), **{"x-amzn-ErrorType": error.code})
+        else:
+            self._send(200, _JSON, msgspec.json.encode(reply), mishap)
+
+    def _sts(self, caller: Caller, body: bytes) -> None:
+        try:
+            action, result = self.server.accounts.sts(caller, body)
+        except ServiceError as error:
+            fault = _xml({"Type": "Sender", "Code": error.code, "Message": error.message})
+            self._send(error.status, "text/xml", _document("ErrorResponse", f"<Error>{fault}</Error>"))
+        else:
+            inner = f"<{action}Result>{_xml(result)}</{action}Result>"
+            self._send(200, "text/xml", _document(f"{action}Response", inner))
+
+    def _send(self, status: int, kind: str, body: bytes, mishap: str | None = None, **headers: str) -> None:
+        self.send_response(status)
+        headers |= {"Content-Type": kind, "Content-Length": str(len(body)), "x-amzn-RequestId": str(uuid.uuid4())}
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if mishap is None:
+            self.wfile.write(body)
+        else:
+            self._spoil(mishap, body)
+
+    def _spoil(self, mishap: str, body: bytes) -> None:
+        """Send half of a body and hang up, or reset the connection; or send a byte a second."""
+        self.close_connection = True
+        if mishap == "slow":
+            for place in range(len(body)):
+                self.wfile.write(body[place : place + 1])
+                self.wfile.flush()
+                if self.server.closing.wait(1.0):
+                    return
+        else:
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+        if mishap == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+
+
+def _xml(members: Json) -> str:
+    inner = ((name, _xml(value) if isinstance(value, dict) else escape(value)) for name, value in members.items())
+    return "".join(f"<{name}>{value}</{name}>" for name, value in inner)
+
+
+def _document(name: str, inner: str) -> bytes:
+    return f'<{name} xmlns="https://sts.amazonaws.com/doc/2011-06-15/">{inner}</{name}>'.encode()

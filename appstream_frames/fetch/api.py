@@ -1,0 +1,215 @@
+"""Drains: targets to `Frames`. Coverage is kept here: what was read, how it ended, and what was asked."""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from appstream_frames.aws import failures
+from appstream_frames.aws.clients import checked, client_of, in_time, place
+from appstream_frames.errors import RequestError, TargetsError
+from appstream_frames.fetch.collected import Collected, counts, whole
+from appstream_frames.fetch.outcomes import Chain
+from appstream_frames.fetch.progress import Bar
+from appstream_frames.fetch.request import Request
+from appstream_frames.fetch.target_list import Fleet
+from appstream_frames.fetch.threads import side_by_side
+from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.tables.schema import all_tables
+
+
+def drain(
+    client: Any = None,
+    *,
+    account: str | None = None,
+    names: Iterable[str] | None = None,
+    arns: Iterable[str] | None = None,
+    type: str | None = None,
+    max_items: int | None = None,
+    page_size: int | None = None,
+    starting_token: str | None = None,
+    timeout: float = 60.0,
+    progress: bool | None = None,
+) -> Frames:
+    """Read every page of DescribeImages of one account in one region, to a proven end.
+
+    Parameters
+    ----------
+    client : boto3 AppStream client, optional
+        Default: one of your default credentials and region. It behaves for others as before, during the drain too.
+    account : str, optional
+        Account id of the client's credentials, twelve digits; default: asked of STS.
+    names : iterable of str, optional
+        Names of the images to describe. AWS does not find shared images by name.
+    arns : iterable of str, optional
+        ARNs of the images to describe; not together with `names`.
+    type : {"PUBLIC", "PRIVATE", "SHARED"}, optional
+        Default: everything, AWS's public images included.
+    max_items : int, optional
+        Read at most so many images; ``frames.resume_token`` then says where to go on.
+    page_size : int, optional
+        Images per request, 0 to 25; default: AWS's choice.
+    starting_token : str, optional
+        A ``resume_token`` of an earlier drain of the same request.
+    timeout : float
+        Wall-clock seconds that one page may take, its retries included.
+    progress : bool, optional
+        Show a progress bar; default: when standard error is a terminal.
+
+    Returns
+    -------
+    Frames
+        ``images``, ``applications``, ``errors`` and ``coverage``, with one row of coverage: ``complete``, or
+        ``limited`` when `max_items` cut the drain or `starting_token` skipped its beginning.
+
+    Raises
+    ------
+    RequestError
+        When a parameter cannot be right; before anything is sent, or as AWS answered.
+    AccessError
+        When AWS does not accept the credentials, or does not allow DescribeImages.
+    EndpointError
+        When no AppStream endpoint answers for the region.
+    DrainError
+        When a page could not be proven whole in time. Nothing is returned then; ``error.resume_token`` says where
+        the proven pages end.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> with asf.sandbox() as sandbox:
+    ...     frames = asf.drain(sandbox.client(), type="PUBLIC", max_items=2)
+    >>> len(frames.images), frames.coverage["status"].item()
+    (2, 'limited')
+    """
+    request = Request.of(
+        names=names,
+        arns=arns,
+        type=type,
+        max_items=max_items,
+        page_size=page_size,
+        starting_token=starting_token,
+    )
+    check_timeout(timeout)
+    client = checked(client_of() if client is None else client)
+    where = in_time(partial(place, client, account), f"?/{client.meta.region_name}", timeout)
+    chain = Chain(str(where), lambda: where, request, timeout, dt.datetime.now(dt.UTC))
+    collected = Collected()
+    with Bar([str(where)], progress) as bar:
+        for _, batch in side_by_side([chain], bar):
+            collected.add(batch)
+    if chain.error is not None:
+        raise chain.error
+    batches = collected.batches()
+    rows = [chain.outcome.row(counts(batches))]
+    tables = whole(batches) | {"coverage": coverage(rows)}
+    return framed(tables, resume_token=chain.outcome.resume_token)
+
+
+def drain_targets(
+    targets: Any,
+    *,
+    names: Iterable[str] | None = None,
+    arns: Iterable[str] | None = None,
+    type: str | None = None,
+    page_size: int | None = None,
+    timeout: float = 60.0,
+    executor: Executor | None = None,
+    progress: bool | None = None,
+    raise_on_failure: bool = False,
+) -> Frames:
+    """Read every page of DescribeImages of many accounts and regions, side by side.
+
+    Parameters
+    ----------
+    targets : iterable of Target
+        What `targets` returns, or the ``failed_targets`` of earlier frames; boto3 AppStream clients will do too.
+    names, arns, type, page_size, timeout
+        As in `drain`.
+    executor : concurrent.futures.Executor, optional
+        Where to drain, say ``dask.distributed.Client(...).get_executor()``; each process then finds its own credentials.
+        Default: threads of this process, at most 64 targets at once and eight calls of one account.
+    progress : bool, optional
+        Show a progress bar; default: when standard error is a terminal, or in a notebook.
+    raise_on_failure : bool
+        Raise when a target failed, after everything else is in.
+
+    Returns
+    -------
+    Frames
+        The images of all targets, in the order of targets, with one snapshot moment; ``coverage`` has a row per target
+        whether it was read or not. ``failed_targets`` are those to drain again; `Frames.merge` joins the results.
+
+    Warns
+    -----
+    UserWarning
+        When a target failed: which, and why.
+
+    Raises
+    ------
+    RequestError
+        When a parameter cannot be right, or two targets are the same account and region.
+    TargetsError
+        When a target failed and `raise_on_failure` is set: a group of their errors, whose ``frames`` holds all that was read.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> with asf.sandbox() as sandbox:
+    ...     where = asf.targets(session=sandbox.session(), regions=sandbox.regions)
+    ...     frames = asf.drain_targets(where, type="PRIVATE")
+    >>> frames.coverage["status"].to_list()
+    ['complete', 'complete', 'complete', 'complete']
+    """
+    request = Request.of(names=names, arns=arns, type=type, page_size=page_size)
+    check_timeout(timeout)
+    fleet = Fleet(targets, request, timeout, dt.datetime.now(dt.UTC), executor)
+    collected = [Collected() for _ in fleet.targets]
+    with Bar(fleet.names, progress) as bar:
+        for number, batch in fleet.batches(bar):
+            collected[number].add(batch)
+    frames = _joined(fleet, collected)
+    if fleet.failed:
+        _say(fleet, frames, raise_on_failure)
+    return frames
+
+
+def _say(fleet: Fleet, frames: Frames, loudly: bool) -> None:
+    """Warn of failed targets, or raise their errors."""
+    message = failures.summary(fleet.failed, len(fleet.targets))
+    if not loudly:
+        warnings.warn(message, stacklevel=3)
+        return
+    group = TargetsError(message, [failure for _, failure in fleet.failed])
+    group.frames = frames
+    raise group
+
+
+def _joined(fleet: Fleet, collected: list[Collected]) -> Frames:
+    """Return the frames of all targets; what was collected is given up."""
+    each = [one.batches() for one in collected]
+    rows = [outcome.row(counts(batches)) for outcome, batches in zip(fleet.outcomes, each, strict=True)]
+    tables = whole(batch for batches in each for batch in batches) | {"coverage": coverage(rows)}
+    return framed(tables, targets=tuple(fleet.targets))
+
+
+def check_timeout(timeout: object) -> None:
+    """Refuse what is no number of seconds above 0."""
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise RequestError(f"timeout={timeout!r} must be a number of seconds above 0.")
+
+
+def framed(tables: dict[str, pa.Table], **more: Any) -> Frames:
+    """Return frames of tables; the tables are given up."""
+    return Frames({name: to_pandas(tables.pop(name)) for name in list(tables)}, **more)
+
+
+def coverage(rows: list[dict[str, Any]]) -> pa.Table:
+    """Return the table of coverage."""
+    return pa.Table.from_pylist(rows, schema=all_tables()["coverage"].schema)

@@ -1,0 +1,130 @@
+"""What to ask DescribeImages for: every parameter of boto3's paginator, checked before anything is sent."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from appstream_frames.errors import RequestError
+from appstream_frames.tables.schema import request_limits
+
+
+@dataclass(frozen=True)
+class Request:
+    """The parameters of one drain; see `drain` for what each means."""
+
+    names: tuple[str, ...] | None = None
+    arns: tuple[str, ...] | None = None
+    type: str | None = None
+    max_items: int | None = None
+    page_size: int | None = None
+    starting_token: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        names: Iterable[str] | None = None,
+        arns: Iterable[str] | None = None,
+        type: str | None = None,
+        max_items: int | None = None,
+        page_size: int | None = None,
+        starting_token: str | None = None,
+    ) -> Request:
+        """Return the checked request.
+
+        Raises
+        ------
+        RequestError
+            When a parameter cannot be right.
+        """
+        _, smallest, largest = request_limits()
+        return cls(
+            _texts("names", names),
+            _texts("arns", arns),
+            _type(type),
+            _number("max_items", max_items, 1, None),
+            _number("page_size", page_size, smallest, largest),
+            _token(starting_token),
+        )
+
+    @property
+    def next_token(self) -> str | None:
+        """AWS's own token at which the drain starts, out of `starting_token`."""
+        return None if self.starting_token is None else _inside(self.starting_token)
+
+    def parameters(self) -> dict[str, object]:
+        """Return the operation's parameters, by AWS's names."""
+        given = {
+            "Names": list(self.names) if self.names else None,
+            "Arns": list(self.arns) if self.arns else None,
+            "Type": self.type,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def as_json(self) -> str:
+        """Return all that was asked for as JSON, by the paginator's names."""
+        paging = {"MaxItems": self.max_items, "PageSize": self.page_size, "StartingToken": self.starting_token}
+        return json.dumps({**self.parameters(), **{name: value for name, value in paging.items() if value is not None}})
+
+
+def _texts(name: str, values: Iterable[object] | None) -> tuple[str, ...] | None:
+    if values is None:
+        return None
+    if isinstance(values, str):
+        raise RequestError(f"{name}={values!r} is one string; pass a list of strings: {name}=[{values!r}].")
+    try:
+        texts = tuple(values)
+    except TypeError:
+        raise RequestError(f"{name}={values!r} must be a list of strings, or None.") from None
+    if not texts:
+        raise RequestError(f"{name} is empty, and AWS takes that for all images; pass None for all, or at least one.")
+    if wrong := [text for text in texts if not isinstance(text, str)]:
+        raise RequestError(f"{name} holds {wrong[0]!r}; every element must be a string.")
+    return tuple(map(str, texts))
+
+
+def _type(value: str | None) -> str | None:
+    types, _, _ = request_limits()
+    if value is None or value in types:
+        return value
+    near = difflib.get_close_matches(str(value).upper(), types, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else " A newer boto3 may know more."
+    raise RequestError(f"type={value!r} is none of {', '.join(types)} or None (everything).{hint}")
+
+
+def _number(name: str, value: object, smallest: int, largest: int | None) -> int | None:
+    if value is None:
+        return None
+    expected = f"at least {smallest}" if largest is None else f"from {smallest} to {largest}"
+    if type(value) is not int or value < smallest or (largest is not None and value > largest):
+        raise RequestError(f"{name}={value!r} must be a whole number {expected}, or None.")
+    return value
+
+
+def _token(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and value:
+        with suppress(ValueError, RecursionError):
+            _inside(value)
+            return value
+    raise RequestError(f"starting_token={value!r} must be a resume token: the text in frames.resume_token, or None.")
+
+
+def _inside(token: str) -> str | None:
+    """Return the NextToken inside a resume token of boto3, or the token itself when it is a bare one of AWS's."""
+    try:
+        inside = json.loads(str(base64.b64decode(token), "utf-8"))
+    except ValueError:
+        return token
+    match {"boto_truncate_amount": 0} | inside if isinstance(inside, dict) else None:
+        case {"NextToken": str() | None as found, "boto_truncate_amount": int(skipped), **rest} if (
+            skipped >= 0 and not rest
+        ):
+            return found
+    raise ValueError("neither")

@@ -1,0 +1,111 @@
+"""One page for people who open no notebook: the state of an archive, the worst images, what changed, what was not covered.
+
+It reads the archive through the public functions and writes nothing. matplotlib is loaded only when a page is made.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pandas as pd
+
+from appstream_frames.archive.reader import list_snapshots, read_snapshot
+from appstream_frames.history.changes import diff
+from appstream_frames.history.timelines import trend
+from appstream_frames.insights import days
+from appstream_frames.insights.days import Day
+from appstream_frames.reports.facts import Since, facts
+from appstream_frames.tables.frames import Frames, empty
+
+_WEEK: Final = pd.Timedelta(days=6.5)  # a weekly drain may start a little earlier than the one before
+_BY: Final = "appstream_agent_version"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report, its title, and whether its snapshot is whole: every target in it was read to its end."""
+
+    html: str
+    title: str
+    whole: bool
+
+
+def report(root: str | os.PathLike[str], *, today: Day = None) -> str:
+    """Return a report on an archive's newest snapshot: one HTML page that needs no script and asks for nothing.
+
+    It says how many images there are and where, which are furthest behind in agent and base image, what changed since last
+    week, and what was not covered. AWS's own public images are left out of the counts: only AWS can make them newer. Changes are
+    told since the newest snapshot that is a week older, or else since the one before.
+
+    Parameters
+    ----------
+    root : str or path
+        The archive: a folder or ``s3://bucket/prefix``.
+    today : str, date or Timestamp, optional
+        The day from which ages are counted. Default: the day of the newest snapshot. The same archive and day give the same
+        page, byte for byte.
+
+    Returns
+    -------
+    str
+        The page, to be written as UTF-8.
+
+    Raises
+    ------
+    RequestError
+        When `today` is no day; nothing is read then.
+    SnapshotNotFoundError
+        When there is no snapshot under the root.
+    SnapshotCorruptError
+        When a file is missing or is not what was written; it names the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import appstream_frames as asf
+    >>> with asf.sandbox() as sandbox, tempfile.TemporaryDirectory() as root:
+    ...     name = asf.write_snapshot(asf.drain(sandbox.client()).relabel("2026-11-23"), root)
+    ...     page = report(root)
+    >>> "<title>AppStream images on 23 November 2026</title>" in page, "<script" in page
+    (True, False)
+    """
+    return made(root, today=today).html
+
+
+def made(root: str | os.PathLike[str], *, today: Day = None) -> Page:
+    """Return the report, and whether it is of a whole snapshot; for the rest see `report`."""
+    given = None if today is None else days.today(today, empty("images"))
+    listed = list_snapshots(root)
+    frames = read_snapshot(root, None if listed.empty else listed["id"].iloc[-1])  # says that there is none
+    newest = listed.iloc[-1]
+    known = facts(newest["id"], newest["snapshot"], given or newest["snapshot"].date(), frames)
+    from appstream_frames.reports.page import title, written  # they load matplotlib
+
+    page = written(replace(known, since=_since(root, listed, frames), trend=_trend(root, listed)))
+    return Page(page, title(known), known.incomplete.empty)
+
+
+def _since(root: str | os.PathLike[str], listed: pd.DataFrame, after: Frames) -> Since | None:
+    earlier = listed.iloc[:-1]
+    if earlier.empty:
+        return None
+    older = earlier[earlier["snapshot"] <= listed["snapshot"].iloc[-1] - _WEEK]
+    before = (earlier if older.empty else older).iloc[-1]
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always", UserWarning)
+        changes = diff(read_snapshot(root, before["id"]), after)
+    return Since(before["snapshot"], not older.empty, changes, [str(note.message) for note in noted])
+
+
+def _trend(root: str | os.PathLike[str], listed: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the counts by agent over time without AWS's own images, in the form that `trend` gives; none of one snapshot."""
+    if len(listed) < 2:
+        return None
+    counts = trend(root, by=[_BY, "visibility", "owner"])
+    own = counts["visibility"].eq("PUBLIC").fillna(False) | (counts["visibility"].isna() & counts["owner"].isna())
+    yours = counts[~own.astype(bool)]
+    grouped = yours.groupby(["snapshot", _BY], dropna=False, as_index=False)
+    return grouped.agg({"count": lambda values: values.sum(min_count=len(values)), "complete": "all"})

@@ -1,0 +1,88 @@
+"""Charts as pictures inside a page: each drawn twice, for a desk and for a phone, as SVG in data URIs.
+
+The same chart gives the same bytes: nobody's settings of matplotlib are used, and no date or random id is left in. The settings
+are as they were afterwards; no window is opened and no figure is kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+
+from appstream_frames.reports.markup import Html, tag
+
+_SETTINGS: Final[list[Any]] = ["default", {"svg.hashsalt": "appstream_frames", "svg.fonttype": "path"}]
+_DESK, _PHONE = 8.2, 4.0  # inches, as are the heights below
+_ROWS: Final = {_DESK: 0.27, _PHONE: 0.4}
+_SLACK: Final = 0.06
+_PHONES: Final = "(max-width: 40rem)"
+_FONT: Final = re.compile(r'(?<=id=")DejaVu[A-Za-z]+-(?:[A-Za-z]+-)*(?=[0-9a-f]+")')
+_SHORTER: Final = [
+    (re.compile(r"<!--.*?-->|<metadata>.*?</metadata>", re.DOTALL), ""),
+    (re.compile(r"\s+"), " "),
+    (re.compile(r"> <"), "><"),
+    (re.compile(r'<use xlink:href="([^"]+)" transform="translate\((\d+)(?:\.\d+)? 0\)"/>'), r'<use href="\1" x="\2"/>'),
+]
+
+
+def picture(draw: Callable[[Axes], Axes], height: float | None = None) -> Html:
+    """Return a chart as a figure that fits its page, its title being the text for those who cannot see it.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws into the Axes it is given, and returns it.
+    height : float, optional
+        Inches; default: what the chart's rows need.
+    """
+    with style.context(_SETTINGS):
+        (desk, words), (phone, _) = (_drawn(draw, width, height) for width in (_DESK, _PHONE))
+    image = tag("img", src=desk, alt=f"Chart: {words}")
+    return tag("figure", tag("picture", tag("source", media=_PHONES, srcset=phone), image))
+
+
+def _drawn(draw: Callable[[Axes], Axes], width: float, height: float | None) -> tuple[str, str]:
+    tall = height or _needed(draw, width)
+    figure = Figure(figsize=(width, tall), layout="constrained")
+    ax = _axes(draw, figure)
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
+    return f"data:image/svg+xml;base64,{_packed(file.getvalue().decode())}", " ".join(ax.get_title().split())
+
+
+def _packed(svg: str) -> str:
+    """Return an SVG, all whose text is outlines, in base64 without what it can do without."""
+    for pattern, shorter in _SHORTER:
+        svg = pattern.sub(shorter, svg)
+    for number, font in enumerate(sorted(set(_FONT.findall(svg)), key=len, reverse=True)):
+        svg = svg.replace(font, f"{number}-")
+    return base64.b64encode(svg.encode()).decode()
+
+
+def _axes(draw: Callable[[Axes], Axes], figure: Figure) -> Axes:
+    ax = figure.add_subplot()
+    ax.set_axis_off()
+    figure.draw_without_rendering()  # lays it out, so that the size a chart measures is the size it will have
+    ax.set_axis_on()
+    return draw(ax)
+
+
+def _needed(draw: Callable[[Axes], Axes], width: float) -> float:
+    """Return the height in inches that a chart's rows need, found by drawing it on trial."""
+    trial = 4.6 if width == _DESK else 6.2
+    ax = _axes(draw, Figure(figsize=(width, trial), layout="constrained"))
+    labels = [label for label in ax.texts if not isinstance(label, Annotation)]
+    rows = 1 + max((round(label.get_position()[1]) for label in labels), default=0)
+    bottom, top = ax.get_ylim()
+    height = ax.bbox.height / ax.figure.dpi
+    row = height / (bottom - top)
+    unused = height - (rows - 0.5 - top) * row
+    return trial - max(0.0, unused) - rows * max(0.0, row - _ROWS[width]) + _SLACK

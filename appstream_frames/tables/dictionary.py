@@ -1,0 +1,59 @@
+"""The data dictionary: each column of a table, with its type, its place in the API's reply, and AWS's own sentence."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from appstream_frames.errors import RequestError
+from appstream_frames.tables.schema import ARROW, Column, all_tables
+
+
+def columns(table: str) -> pd.DataFrame:
+    """Describe a table's columns: the data dictionary, in AWS's own words.
+
+    Parameters
+    ----------
+    table : {"images", "applications", "errors", "coverage"}
+        Which table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per column of the table, in order: ``column`` (its name), ``type`` (its Arrow type), ``api_path`` (where
+        the value stands in the reply of DescribeImages; null for a column of this package), ``sentence`` (what botocore's
+        service model says of it, as plain text) and ``enum_values`` (list of the values that model knows; null when it is no
+        enum). AWS adds values to its enums, so the list is never closed.
+
+    Raises
+    ------
+    RequestError
+        When there is no such table.
+
+    Examples
+    --------
+    >>> columns("images").set_index("column").loc["state_change_reason_code", ["type", "api_path"]].to_list()
+    ['string', 'Images[].StateChangeReason.Code']
+    """
+    if table not in all_tables():
+        raise RequestError(f"There is no table {table!r}. Choose one of: {', '.join(all_tables())}.")
+    rows = all_tables()[table]
+    prefix = "Images[]." + (f"{rows.member}[]." if rows.member else "")
+    frame = {
+        "column": [column.name for column in rows.columns],
+        "type": [str(column.type) for column in rows.columns],
+        "api_path": [prefix + ".".join(column.path) if column.path else None for column in rows.columns],
+        "sentence": [_described(column) for column in rows.columns],
+    }
+    enums = pd.Series([_values(column) for column in rows.columns], dtype=pd.ArrowDtype(ARROW["strings"]))
+    return pd.DataFrame(frame, dtype="str").assign(enum_values=enums)
+
+
+def _described(column: Column) -> str:
+    if column.kind != "flag":
+        return column.sentence
+    true, false = column.flag
+    return f"{column.sentence} (AWS's {true} and {false} are true and false here.)"
+
+
+def _values(column: Column) -> list[str] | None:
+    return None if column.kind == "flag" else list(column.enum) or None

@@ -1,0 +1,244 @@
+"""One snapshot in memory: `Frames`, and the way from Arrow to pandas and back. No I/O, no AWS."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from appstream_frames.errors import RequestError
+from appstream_frames.tables.merge import Part, merged
+from appstream_frames.tables.schema import all_tables
+from appstream_frames.text import printable
+
+_STRING: Final = pd.StringDtype("pyarrow", na_value=np.nan)
+_PANDAS: Final[dict[pa.DataType, Any]] = {
+    pa.string(): _STRING,
+    pa.bool_(): pd.BooleanDtype(),
+    pa.int64(): pd.Int64Dtype(),
+}
+_TOP: Final = 8
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Frames:
+    """The tables of one snapshot, and where to go on when `max_items` cut it.
+
+    Attributes
+    ----------
+    tables : dict of str to pandas.DataFrame
+        Every table by name: ``images``, ``applications``, ``errors``, ``coverage``, and what a newer boto3 adds.
+        `columns` describes each column.
+    resume_token : str or None
+        Give it to `drain` as ``starting_token=`` to read on from where `max_items` cut; None at the end.
+    targets : sequence of Target
+        What was drained, a target per row of ``coverage``; empty when that is not known, say of frames read from files.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> with asf.sandbox() as sandbox:
+    ...     frames = asf.drain(sandbox.client(), type="PUBLIC")
+    >>> frames.coverage["status"].to_list()
+    ['complete']
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    resume_token: str | None = None
+    targets: Sequence[Any] = ()
+
+    @property
+    def images(self) -> pd.DataFrame:
+        """A row per image of a target."""
+        return self.tables["images"]
+
+    @property
+    def applications(self) -> pd.DataFrame:
+        """A row per application in an image."""
+        return self.tables["applications"]
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """A row per error that AWS reports of an image."""
+        return self.tables["errors"]
+
+    @property
+    def coverage(self) -> pd.DataFrame:
+        """A row per target: whether it was read whole, and if not, why."""
+        return self.tables["coverage"]
+
+    @property
+    def snapshot(self) -> pd.Timestamp:
+        """The moment these frames were taken, UTC."""
+        if self.coverage.empty:
+            raise RequestError(
+                "These frames hold no row of coverage, and so no moment; pass them as a drain returned them."
+            )
+        return pd.Timestamp(self.coverage["snapshot"].iloc[0])
+
+    @property
+    def incomplete(self) -> pd.DataFrame:
+        """The rows of `coverage` that are not ``complete``."""
+        return self.coverage[self.coverage["status"] != "complete"]
+
+    @property
+    def failed_targets(self) -> list[Any]:
+        """The targets that failed, to be drained again by `drain_targets`; empty when targets are not known."""
+        if not self.targets:
+            return []
+        statuses = zip(self.targets, self.coverage["status"], strict=True)
+        return [target for target, status in statuses if status not in ("complete", "limited")]
+
+    def merge(self, *others: Frames) -> Frames:
+        """Return these frames with the targets of later ones in place of their own, or added.
+
+        A target that failed later does not replace one that was read. All rows carry the moment of these frames; when each
+        target was read stays in ``coverage``.
+
+        Parameters
+        ----------
+        *others : Frames
+            Say of ``drain_targets(frames.failed_targets)``.
+
+        Returns
+        -------
+        Frames
+            New frames, the targets in the order in which they first came.
+
+        Raises
+        ------
+        RequestError
+            When a target that was read twice was asked different things.
+
+        Examples
+        --------
+        >>> import appstream_frames as asf
+        >>> with asf.sandbox() as sandbox:
+        ...     first, second = (asf.drain(sandbox.client(region=name)) for name in sandbox.regions[:2])
+        >>> len(first.merge(second).images) == len(first.images) + len(second.images)
+        True
+        """
+        parts = [Part(frames.tables, frames.targets) for frames in (self, *others)]
+        tables, targets = merged(parts)
+        return Frames(tables, self.resume_token if len(tables["coverage"]) == 1 else None, targets)
+
+    def relabel(self, moment: str | dt.datetime) -> Frames:
+        """Return the same frames as if taken at another moment, say to file what was drained earlier elsewhere.
+
+        Parameters
+        ----------
+        moment : str or datetime
+            The moment for every row's ``snapshot``; without a time zone it is taken as UTC. When the drain really began
+            and ended stays in ``coverage``.
+
+        Examples
+        --------
+        >>> import appstream_frames as asf
+        >>> with asf.sandbox(at="2026-09-07") as sandbox:
+        ...     asf.drain(sandbox.client(), max_items=1).relabel("2026-09-07").snapshot
+        Timestamp('2026-09-07 00:00:00+0000', tz='UTC')
+        """
+        stamp = pd.Timestamp(moment)
+        stamp = (stamp.tz_localize("UTC") if stamp.tz is None else stamp.tz_convert("UTC")).as_unit("us")
+        changed = {name: table.assign(snapshot=pd.Series(stamp, table.index)) for name, table in self.tables.items()}
+        return replace(self, tables=changed)
+
+    def __repr__(self) -> str:
+        return "\n".join([f"Frames: {self._headline()}", *(f"  {label}: {value}" for label, value in self._facts())])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><th style="text-align:left">{label}</th><td style="text-align:left">{html.escape(value)}</td></tr>'
+            for label, value in self._facts()
+        )
+        plain = 'class="tex2jax_ignore mathjax_ignore"'  # JupyterLab would read `$` as mathematics
+        return f"<div {plain}><b>Frames</b>: {html.escape(self._headline())}<table>{rows}</table></div>"
+
+    def _headline(self) -> str:
+        counts = [f"{len(table):,} {name}" for name, table in self.tables.items() if name != "coverage"]
+        targets = len(self.coverage)
+        return f"{', '.join(counts)} from {targets:,} target{'' if targets == 1 else 's'}"
+
+    def _facts(self) -> Iterator[tuple[str, str]]:
+        if len(self.coverage):
+            yield "taken", f"{self.snapshot:%Y-%m-%d %H:%M:%S} UTC"
+        for label, column in (
+            ("visibility", "visibility"),
+            ("state", "state"),
+            ("platform", "platform"),
+            ("agent", "appstream_agent_version"),
+        ):
+            yield label, _counted(self.images[column])
+        dates = self.images["public_base_image_released_date"].dropna()
+        yield (
+            "base images",
+            f"{dates.min():%Y-%m-%d} (oldest) to {dates.max():%Y-%m-%d} (newest)" if len(dates) else "—",
+        )
+        yield "complete", f"{len(self.coverage) - len(self.incomplete)} of {len(self.coverage)} targets"
+        for row in self.incomplete.head(_TOP).itertuples():
+            why = "" if pd.isna(row.error_message) else f": {row.error_message}"
+            yield "not complete", printable(f"{row.account}/{row.region} {row.status}{why}", 160)
+
+
+def _counted(values: pd.Series) -> str:
+    counts = values.fillna("(none)").value_counts()
+    shown = counts if len(counts) <= _TOP + 1 else counts.head(_TOP)
+    words = [f"{printable(name, 40)} {count}" for name, count in shown.items()]
+    others = len(counts) - len(shown)
+    return ", ".join([*words, f"{others} others {counts.sum() - shown.sum()}"] if others else words) or "—"
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Return a DataFrame with the dtypes of the design, whatever the table holds.
+
+    Column by column, so that each Arrow column is given up as soon as its pandas column is there.
+    """
+    made = {}
+    for name in table.schema.names:
+        made[name] = table.column(name).to_pandas(types_mapper=_dtype, use_threads=False)
+        table = table.drop_columns([name])
+    return pd.DataFrame(made, copy=False)
+
+
+def _dtype(kind: pa.DataType) -> Any:
+    return _PANDAS.get(kind) or (pd.ArrowDtype(kind) if pa.types.is_nested(kind) else None)
+
+
+def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
+    """Return the Arrow table of a frame: the model's types for its columns, pandas' own for any other.
+
+    Raises
+    ------
+    RequestError
+        When a column does not hold what its name promises.
+    """
+    known = {column.name: column.type for column in all_tables()[name].columns}
+    if missing := [key.name for key in all_tables()[name].keys if key.name not in frame]:
+        raise RequestError(
+            f"The frame {name!r} lacks its key {', '.join(missing)}; pass Frames as a drain returned them."
+        )
+    try:
+        return pa.table({column: _as_arrow(frame[column], known.get(column)) for column in frame.columns})
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise RequestError(
+            f"The frame {name!r} holds a value that does not fit its column: {printable(error)}"
+        ) from error
+
+
+def _as_arrow(series: pd.Series, kind: pa.DataType | None) -> Any:
+    array = pa.array(series, kind, from_pandas=True)
+    if kind is None and pa.types.is_large_string(array.type):
+        kind = pa.string()
+    # not every pyarrow heeds the type when the column is Arrow's already
+    return array if kind in (None, array.type) else array.cast(kind)
+
+
+def empty(name: str) -> pd.DataFrame:
+    """Return a table without rows, with all its columns and dtypes."""
+    return to_pandas(all_tables()[name].schema.empty_table())

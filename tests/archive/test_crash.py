@@ -1,0 +1,272 @@
+"""Crashes, full disks, interruptions and damage: a reader sees the old state or the new one, and never a mixture."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.marks import TABLES, Tally, in_child, leftovers, marked, mixed
+from support.powercut import Disk
+from torture.disks import HOW, damage, fill_disk, small_disk
+from torture.writers import inspect
+
+import appstream_frames as asf
+from appstream_frames.archive import local, maintenance
+
+HERE = Path(__file__).parents[1]
+
+
+def states(root: Path) -> list[str]:
+    """Return the marks of the snapshots that a reader sees, each one read whole."""
+    seen = [asf.read_snapshot(root, name) for name in asf.list_snapshots(root)["id"]]
+    assert [mixed(frames) for frames in seen] == [""] * len(seen)
+    return [frames.images["name"].iloc[0] for frames in seen]
+
+
+def test_killed_writers_leave_whole_snapshots(tmp_path: Path) -> None:
+    """A hundred kills: none torn, mixed or unreadable, none acknowledged and lost, and only orphans are left."""
+    tally = Tally()
+    inspect(tmp_path, in_child("kill_writers", tmp_path, 100), tally)
+    assert tally.breaches == []
+    assert tally.counts["acknowledged"] > 10
+
+
+def test_what_killed_writers_left_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repair removes what crashed writers left behind, and nothing else."""
+    in_child("kill_writers", tmp_path, 10)
+    before = states(tmp_path)
+    monkeypatch.setattr(maintenance, "_AT_WORK", -60.0)
+    monkeypatch.setattr(maintenance, "_ASIDE", -60.0)
+    maintenance.repair(tmp_path)
+    assert (leftovers(tmp_path), states(tmp_path)) == ([], before)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_files_that_may_not_grow(tmp_path: Path, how: str) -> None:
+    """At every 4 KiB of a write: a clear OSError, no file half written, the earlier snapshot unharmed."""
+    seen = in_child("fill_files", tmp_path, 4096, how)
+    assert (seen["wrong"], seen["errors"]) == ([], ["File too large"])
+    assert seen["refused"] > 10
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_disk_that_is_full(how: str) -> None:
+    """With every 4 KiB of room too few: the same."""
+    try:
+        with small_disk(2048) as disk:
+            seen = fill_disk(disk, 4096, how)
+    except PermissionError as error:
+        pytest.skip(str(error))
+    assert (seen["wrong"], seen["errors"]) == ([], ["No space left on device"])
+    assert seen["refused"] > 10
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """Call, after every change to the disk, what is in the list."""
+    after: list[object] = []
+
+    def watched(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(*args: object, **kwargs: object) -> object:
+            result = real(*args, **kwargs)
+            for each in after:
+                each(name, *args)
+            return result
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in ("link", "unlink", "mkdir", "rmdir", "rename", "replace", "fsync"):
+        watched(name)
+    yield after
+    after.clear()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the paths of open files are read from /proc")
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("before", [[], ["old"]], ids=["first", "second"])
+def test_a_power_cut_at_any_step(tmp_path: Path, steps: list[object], how: str, before: list[str]) -> None:
+    """Whatever was not flushed may be lost: readers see the old state or the new, and the new one once it is acknowledged."""
+    base, chance = tmp_path / "disk", random.Random(7)
+    base.mkdir()
+    root, trees = base / "deep" / "archive", []
+    for mark in before:
+        asf.write_snapshot(marked(mark), root)
+    disk = Disk(base)
+
+    def cut(call: str, *args: object) -> None:
+        if call == "fsync":
+            disk.flushed(args[0])
+        later = steps.copy()
+        steps.clear()
+        for likely in (0.0, 1.0, 0.5, 0.5):
+            tree = disk.crashed(tmp_path / "crashed", chance, likely)
+            trees.append((call, likely, states(tree / "deep" / "archive")))
+        steps.extend(later)
+
+    frames = marked("new")
+    steps.append(cut)
+    HOW[how](frames, root)
+    steps.clear()
+    assert {tuple(seen) for _, _, seen in trees} == {tuple(before), (*before, "new")}
+    assert states(disk.crashed(tmp_path / "crashed", chance, 0.0) / "deep" / "archive") == [*before, "new"]
+
+
+def test_the_order_of_system_calls(tmp_path: Path) -> None:
+    """Each file is flushed, then linked, then its folder flushed; children before images before coverage."""
+    if not (strace := shutil.which("strace")):
+        pytest.skip("strace is not installed")
+    log, root = tmp_path / "calls", tmp_path / "archive"
+    program = (
+        f"import sys; sys.path.insert(0, {str(HERE)!r}); from support import marks; import appstream_frames as asf; "
+    )
+    program += f"asf.write_snapshot(marks.marked('traced'), {str(root)!r})"
+    calls = "trace=fsync,fdatasync,link,linkat,rename,renameat,renameat2,write,pwrite64"
+    done = subprocess.run(
+        [strace, "-f", "-y", "-o", log, "-e", calls, sys.executable, "-c", program], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"strace may not trace here: {done.stderr[-200:]!r}")
+    seen = re.findall(
+        rf"(fsync|write|link)\w*\((?:\d+<|AT_FDCWD[^,]*, |)\"?{root}/?([^\">]*)", log.read_text(errors="replace")
+    )
+    told = [(call, re.sub(r"\.staging/\w+\.(\w+)\.tmp", r"\1.tmp", path).split("/")[0]) for call, path in seen]
+    asked = [(call, path) for call, path in told if call != "write" and path]
+    staged = [("fsync", f"{table}.tmp") for table in TABLES]
+    linked = [step for table in TABLES for step in [("link", f"{table}.tmp"), ("fsync", table)]]
+    assert asked == staged + linked
+    for table in TABLES:
+        assert told.index(("fsync", f"{table}.tmp")) > max(
+            place for place, step in enumerate(told) if step == ("write", f"{table}.tmp")
+        )
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_interrupted_publication(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, moment: str) -> None:
+    """Ctrl-C at either side of any file's link leaves the earlier snapshot and no trace of the new one."""
+    asf.write_snapshot(marked("old"), tmp_path)
+    link = os.link
+
+    def interrupted(source: Path, target: Path) -> None:
+        if target.parent.name == table and moment == "before":
+            raise KeyboardInterrupt
+        link(source, target)
+        if target.parent.name == table:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        asf.write_snapshot(marked("new"), tmp_path)
+    assert (states(tmp_path), leftovers(tmp_path), asf.verify(tmp_path).empty) == (["old"], [], True)
+
+
+def test_a_flush_that_fails_after_the_commit_record_was_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit record is taken back before the files it refers to; when that cannot be made safe they stay."""
+    asf.write_snapshot(marked("old"), tmp_path)
+    flush = local._flush_folder
+
+    def fails(folder: Path) -> None:
+        if folder.name == "coverage":
+            raise OSError(5, "Input/output error")
+        flush(folder)
+
+    monkeypatch.setattr(local, "_flush_folder", fails)
+    with pytest.raises(OSError, match="Input/output"):
+        asf.write_snapshot(marked("new"), tmp_path)
+    assert (states(tmp_path), set(asf.verify(tmp_path)["problem"])) == (["old"], {"orphan"})
+
+
+def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are no links, files are renamed, and an interruption is taken back there too."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    asf.write_snapshot(marked("old"), tmp_path)
+    move = local._move
+
+    def interrupted(source: Path, target: Path) -> None:
+        move(source, target)
+        if target.parent.name == "coverage":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "_move", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        asf.write_snapshot(marked("new"), tmp_path)
+    assert (states(tmp_path), leftovers(tmp_path)) == (["old"], [])
+
+
+def test_sixteen_writers_of_one_root(tmp_path: Path) -> None:
+    """Sixteen processes × 5 snapshots: all are listed, all verify, and verify finds nothing meanwhile."""
+    made = in_child("write_side_by_side", tmp_path, 16, 5)
+    assert len(set(made)) == 80
+    assert set(made) < set(asf.list_snapshots(tmp_path)["id"])
+    assert asf.verify(tmp_path).empty
+    assert leftovers(tmp_path) == []
+
+
+def test_a_staging_folder_that_another_writer_tidies_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between making the folder and opening a file in it, another writer may have removed it as empty."""
+    staging, removed = local.LocalStore._staging, []
+
+    def tidied(store: local.LocalStore) -> Path:
+        folder = staging(store)
+        if len(removed) < 3:
+            removed.append(folder.rmdir())
+        return folder
+
+    monkeypatch.setattr(local.LocalStore, "_staging", tidied)
+    asf.write_snapshot(marked("new"), tmp_path)
+    assert states(tmp_path) == ["new"]
+
+
+def test_a_commit_while_verify_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot committed between the two looks of verify is neither missing nor an orphan."""
+    asf.write_snapshot(marked("old"), tmp_path)
+    found = local.LocalStore.found
+
+    def late(store: local.LocalStore) -> object:
+        before = found(store)
+        asf.write_snapshot(marked("new"), tmp_path)
+        return before
+
+    monkeypatch.setattr(local.LocalStore, "found", late)
+    assert asf.verify(tmp_path).empty
+
+
+def test_repair_leaves_the_parquet_files_of_others(tmp_path: Path) -> None:
+    """A Parquet file that no writer of ours named is not ours to remove, nor to speak of."""
+    asf.write_snapshot(marked("ours"), tmp_path)
+    for path in (tmp_path / "images" / "mine.parquet", tmp_path / "exports" / "2026.parquet"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"mine")
+        os.utime(path, (0, 0))
+    assert (asf.verify(tmp_path).empty, maintenance.repair(tmp_path)) == (True, [])
+
+
+def test_repair_leaves_what_a_long_drain_staged(tmp_path: Path) -> None:
+    """A file in staging may get no row for hours, and is removed after a day only."""
+    asf.write_snapshot(marked("old"), tmp_path)
+    (tmp_path / ".staging").mkdir()
+    path = tmp_path / ".staging" / "0123.errors.tmp"
+    path.write_bytes(b"PAR1")
+    for hours, removed in ((23, []), (25, [str(path)])):
+        moment = path.stat().st_ctime - hours * 3600
+        os.utime(path, (moment, moment))
+        assert maintenance.repair(tmp_path) == removed
+
+
+def test_damage_is_never_read_nor_overlooked(tmp_path: Path) -> None:
+    """500 flips, cuts, additions, swaps and deletions over all tables: refused by the reader, named by verify."""
+    tally = damage(tmp_path, 500)
+    assert (tally.breaches, sum(tally.counts.values())) == ([], 500)

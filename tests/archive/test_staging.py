@@ -1,0 +1,140 @@
+"""Draining straight into a snapshot, batch by batch: what is staged is right, in bounded memory, and gone if it is given up."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.faultserver import UNCLOSED, FaultServer, chain
+
+import appstream_frames as asf
+from appstream_frames.archive import row_groups, staging
+from appstream_frames.archive.row_groups import Stream
+from appstream_frames.archive.store import open_store
+from appstream_frames.tables.decode import Key, flatten
+from appstream_frames.tables.schema import all_tables
+
+pytestmark = UNCLOSED
+ORDER = ("applications", "errors", "images")
+#: In a batch: (target, [(image or None for no ARN, applications, errors)]).
+BATCHES = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.lists(st.tuples(st.none() | st.integers(0, 5), st.integers(0, 3), st.integers(0, 1)), max_size=6),
+    ),
+    max_size=8,
+)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_an_interrupted_drain_leaves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Ctrl-C at any batch removes what was staged."""
+    add, calls = Stream.add, []
+
+    def interrupted(self: Stream, batch: dict[str, pa.Table]) -> None:
+        calls.append(batch)
+        if len(calls) > at:
+            raise KeyboardInterrupt
+        add(self, batch)
+
+    monkeypatch.setattr(Stream, "add", interrupted)
+    with FaultServer(chain(3, 130)) as server, pytest.raises(KeyboardInterrupt):
+        asf.take_snapshot(root, server.client())
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_that_cannot_be_begun_leaves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the third staged file cannot be opened, the two before it are removed at once."""
+    real, opened = open, []
+
+    def refused(path: Any, *mode: str) -> Any:
+        opened.append(path)
+        if len(opened) == 3:
+            raise OSError(24, "Too many open files")
+        return real(path, *mode)
+
+    monkeypatch.setattr(staging, "open", refused, raising=False)
+    schemas = {name: all_tables()[name].schema for name in ORDER}
+    with pytest.raises(OSError, match="Too many"), Stream(open_store(root), schemas, []):
+        pass
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+
+
+def test_tables_without_rows_take_no_memory(root: Path) -> None:
+    """A million images without an error make thousands of empty tables of errors; none of them is held."""
+    schemas = {name: all_tables()[name].schema for name in ORDER}
+    staged: list[Any] = []
+    with Stream(open_store(root), schemas, staged) as streamed:
+        for batch in range(3):
+            streamed.add(tables_of(batch, 0, [(batch, 1, 0)]))
+        assert [len(streamed._groups[name]._held) for name in ORDER] == [3, 0, 3]
+
+
+def tables_of(batch: int, target: int, images: list[tuple[int | None, int, int]]) -> dict[str, pa.Table]:
+    """Return the tables of a batch; names tell apart what was sent when."""
+    made = [
+        {
+            "Name": f"{batch}.{place}",
+            **({} if arn is None else {"Arn": f"arn-{arn}"}),
+            "Applications": [{"Name": f"{batch}.{place}.{number}"} for number in range(applications)],
+            "ImageErrors": [{"ErrorCode": f"{batch}.{place}.{number}"} for number in range(errors)],
+        }
+        for place, (arn, applications, errors) in enumerate(images)
+    ]
+    key = Key(dt.datetime(2026, 11, 23, tzinfo=dt.UTC), "012345678901", f"region-{target}")
+    return flatten([json.dumps(each).encode() for each in made], key)
+
+
+def by_hand(batches: list[dict[str, pa.Table]]) -> dict[str, list[dict[str, pd.DataFrame]]]:
+    """Return, by table and batch, the rows that have to be left."""
+    rows = {name: [batch[name].to_pylist() for batch in batches] for name in ORDER}
+    last = {(row["region"], row["arn"]): number for number, images in enumerate(rows["images"]) for row in images}
+
+    def kept(row: dict[str, Any], number: int, column: str) -> bool:
+        return row[column] is None or last[row["region"], row[column]] == number
+
+    columns = dict.fromkeys(ORDER, "image_arn") | {"images": "arn"}
+    return {
+        name: [[row for row in each if kept(row, number, columns[name])] for number, each in enumerate(rows[name])]
+        for name in ORDER
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches=BATCHES, group=st.integers(1, 9), clash=st.booleans())
+def test_any_batches_give_what_is_counted_by_hand(batches: list[Any], group: int, clash: bool) -> None:
+    """Whatever comes again in whichever batch of whichever target, in row groups of any size, even when all hashes clash."""
+    made = [tables_of(number, target, images) for number, (target, images) in enumerate(batches)]
+    expected = by_hand(made)
+    schemas = {name: all_tables()[name].schema for name in ORDER}
+    staged: list[Any] = []
+    with tempfile.TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(row_groups, "_GROUP", group)
+        patch.setattr(os, "fsync", lambda _: None)
+        if clash:
+            same = lambda keys, **_: pd.Series(np.full(len(keys), 7 << 32, np.uint64))  # noqa: E731
+            patch.setattr(pd.util, "hash_pandas_object", same)
+        store = open_store(root)
+        with Stream(store, schemas, staged) as streamed:
+            for batch in made:
+                streamed.add(batch)
+            streamed.finish()
+        seen = {file.folder: pq.read_table(file.path).to_pylist() for file in staged}
+        assert seen == {name: [row for rows in each for row in rows] for name, each in expected.items()}
+        assert list(seen) == list(ORDER)
+        for name in ORDER:
+            counts = [streamed.rows(name, place, place + 1) for place in range(len(made))]
+            assert counts == [len(rows) for rows in expected[name]]
+        assert sorted(file.path for file in staged) == sorted(Path(root).rglob("*.tmp"))
+        store.discard(staged)

@@ -1,0 +1,172 @@
+"""What went wrong: AWS's codes to error classes, parameters refused before any request, and no secret in any text."""
+
+from __future__ import annotations
+
+import json
+import math
+import traceback
+from functools import partial
+from typing import Any
+
+import pytest
+from support.faults import BAD, stall
+from support.faultserver import ACCOUNT, CANARIES, UNCLOSED, Connection, Fault, FaultServer, error
+
+import appstream_frames as asf
+
+pytestmark = UNCLOSED
+drain = partial(asf.drain, account=ACCOUNT, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "verdict", "advice"),
+    [
+        ("ExpiredTokenException", 400, asf.AccessError, "bad_credentials", "aws sso login"),
+        ("UnrecognizedClientException", 400, asf.AccessError, "bad_credentials", "region that is not enabled"),
+        ("InvalidSignatureException", 403, asf.AccessError, "bad_credentials", "renew"),
+        ("AccessDeniedException", 400, asf.AccessError, "denied", "appstream:DescribeImages"),
+        ("SomethingNew", 403, asf.AccessError, "denied", "appstream:DescribeImages"),
+        ("OptInRequired", 403, asf.AccessError, "region_disabled", "Enable the region"),
+        ("SomethingNew", 400, asf.DrainError, "failed", "try again"),
+        ("SomethingNew", 418, asf.DrainError, "failed", "try again"),
+    ],
+)
+def test_a_refusal_is_one_clear_error(code: str, status: int, kind: Any, verdict: str, advice: str) -> None:
+    """What AWS refuses for good is asked once, and the error has AWS's code and words and says what to do."""
+    with FaultServer(fault=error(code, f"{status} No"), at=1) as server, pytest.raises(asf.DrainError) as caught:
+        drain(server.client())
+    failure = caught.value
+    assert (type(failure), failure.status) == (kind, verdict)
+    assert (failure.code, failure.page, failure.target) == (code, 2, f"{ACCOUNT}/eu-west-1")
+    assert all(word in str(failure) for word in (code, "said the service", advice, "page 2 of DescribeImages"))
+    assert len(server.faulted) == 1
+
+
+@pytest.mark.parametrize("mixed_in", [asf.AppStreamFramesError, RuntimeError, PermissionError, OSError])
+def test_a_denied_drain_is_a_permission_error(mixed_in: type[Exception]) -> None:
+    """Old habits catch it too."""
+    with FaultServer(fault=error("AccessDeniedException")) as server, pytest.raises(mixed_in):
+        drain(server.client())
+
+
+@pytest.mark.parametrize(
+    "code", ["ResourceNotFoundException", "InvalidParameterCombinationException", "ValidationException"]
+)
+def test_a_request_that_aws_refuses_is_a_request_error(code: str) -> None:
+    """When AWS says that the parameters are wrong, the error is the caller's, and a ValueError."""
+    with FaultServer(fault=error(code)) as server, pytest.raises(asf.RequestError, match=code) as caught:
+        drain(server.client(), names=["a"])
+    assert isinstance(caught.value, ValueError)
+    assert "said the service" in str(caught.value)
+    assert len(server.requests) == 1
+
+
+def _token(**inside: object) -> str:
+    import base64
+
+    return base64.b64encode(json.dumps(inside).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"type": "private"}, "Did you mean 'PRIVATE'"),
+        ({"type": "ALL"}, "PUBLIC, PRIVATE, SHARED"),
+        ({"type": ["PUBLIC"]}, "PUBLIC, PRIVATE, SHARED"),
+        ({"type": ""}, "None (everything)"),
+        ({"page_size": 26}, "from 0 to 25"),
+        ({"page_size": -1}, "from 0 to 25"),
+        ({"page_size": True}, "whole number"),
+        ({"page_size": 2.0}, "whole number"),
+        ({"page_size": "10"}, "whole number"),
+        ({"max_items": 0}, "at least 1"),
+        ({"max_items": -5}, "at least 1"),
+        ({"max_items": "5"}, "whole number"),
+        ({"names": "x"}, "names=['x']"),
+        ({"names": []}, "pass None for all"),
+        ({"names": [5]}, "must be a string"),
+        ({"names": 5}, "list of strings"),
+        ({"names": b"ab"}, "must be a string"),
+        ({"arns": "x"}, "arns=['x']"),
+        ({"arns": ()}, "pass None for all"),
+        ({"starting_token": ""}, "resume token"),
+        ({"starting_token": 5}, "resume token"),
+        ({"starting_token": b"x"}, "resume token"),
+        ({"starting_token": _token(NextToken=5)}, "resume token"),
+        ({"starting_token": _token(Names=["x"])}, "resume token"),
+        ({"starting_token": _token(NextToken="x", Names=["x"])}, "resume token"),
+        ({"starting_token": _token(NextToken="x", boto_truncate_amount=-2)}, "resume token"),
+        ({"starting_token": _token(NextToken="x", boto_truncate_amount="2")}, "resume token"),
+        ({"starting_token": "MTIz"}, "resume token"),
+        ({"starting_token": "bnVsbA=="}, "resume token"),
+        ({"timeout": 0}, "above 0"),
+        ({"timeout": -1.0}, "above 0"),
+        ({"timeout": math.nan}, "above 0"),
+        ({"timeout": True}, "above 0"),
+        ({"timeout": "60"}, "above 0"),
+        ({"timeout": None}, "above 0"),
+    ],
+    ids=repr,
+)
+def test_a_wrong_parameter_is_refused_before_any_request(wrong: dict[str, Any], says: str) -> None:
+    """A parameter that cannot be right is named with what was given and what is expected; nothing is sent, to STS neither."""
+    with FaultServer() as server:
+        with pytest.raises(asf.RequestError) as caught:
+            asf.drain(server.client(), progress=False, **wrong)
+        assert isinstance(caught.value, ValueError)
+        assert all(text in str(caught.value) for text in (says, *wrong))
+        assert not server.requests
+        assert server.sts == 0
+
+
+def test_hostile_words_of_aws_are_shown_harmless() -> None:
+    """An error's text is one line of visible characters, of bounded length, whatever AWS put in it."""
+    hostile = "\x1b[31m\u202e\r\n\ud800" + "x" * 100_000
+    with FaultServer(fault=error("Odd\x1b[2J", message=hostile)) as server, pytest.raises(asf.DrainError) as caught:
+        drain(server.client())
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 800
+
+
+def _echo(connection: Connection, _: bytes) -> None:
+    """Refuse a signature in AWS's manner, which repeats the signed request."""
+    canonical = (
+        "The request signature we calculated does not match the signature you provided. The Canonical String for this "
+        "request should have been\n'POST\n/\n\ncontent-type:application/x-amz-json-1.1\nx-amz-date:20261123T000000Z\n"
+        f"x-amz-security-token:{CANARIES[2]}\n\nAWS4-HMAC-SHA256 Credential={CANARIES[0]}/20261123/eu-west-1/appstream"
+        f"/aws4_request, SignedHeaders=host, Signature=0123456789abcdef' and X-Amz-Security-Token={CANARIES[2]}&a=b"
+    )
+    content = json.dumps({"__type": "InvalidSignatureException", "message": canonical}).encode()
+    connection.send(content, status="403 Forbidden")
+
+
+SECRET_FAULTS: dict[str, Fault] = {
+    "echo": _echo,
+    "stall": stall,
+    **{kind: BAD[kind] for kind in ("empty", "html", "closed", "500", "bad chunk")},
+    **{code: error(code) for code in ("ThrottlingException", "AccessDeniedException", "ValidationException")},
+}
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["account named", "account asked"])
+@pytest.mark.parametrize("kind", SECRET_FAULTS)
+def test_no_secret_is_in_any_text(kind: str, named: bool) -> None:
+    """Keys and session token are in no message, repr or traceback of an error, its causes and contexts included."""
+    fault = SECRET_FAULTS[kind]
+    with (
+        FaultServer(fault=fault, sts=None if named else fault) as server,
+        pytest.raises(asf.AppStreamFramesError) as caught,
+    ):
+        asf.drain(server.client(keys=CANARIES), account=ACCOUNT if named else None, timeout=0.4, progress=False)
+    texts = [str(caught.value), repr(caught.value), *traceback.format_exception(caught.value)]
+    cause: BaseException | None = caught.value
+    while cause is not None:
+        texts += [str(cause), repr(cause)]
+        cause = cause.__cause__ or cause.__context__
+    assert not [text for text in texts for canary in (*CANARIES, "0123456789abcdef") if canary in text]
+
+
+def test_words_beside_a_secret_stay() -> None:
+    """Only the secrets are taken out of what AWS says."""
+    with FaultServer(fault=_echo) as server, pytest.raises(asf.AccessError, match="calculated does not match"):
+        drain(server.client(keys=CANARIES))

@@ -1,0 +1,68 @@
+"""Cheap sessions and clients: what they send is what boto3 sends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError
+
+from appstream_frames.aws import sessions
+
+ROLE = {"RoleArn": "arn:aws:iam::012345678901:role/r", "RoleSessionName": "session"}
+VARIES = {"authorization", "x-amz-date", "amz-sdk-invocation-id", "user-agent"}
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ACCESS_KEY_ID", "A"), ("SECRET_ACCESS_KEY", "S"), ("DEFAULT_REGION", "eu-west-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+
+
+def sent(session: Any, service: str, operation: str, **given: Any) -> Any:
+    """Return the request that a session's client would send."""
+    requests = []
+
+    class Refusal:
+        def stream(self) -> list[bytes]:
+            return [b"{}" if service != "sts" else b"<E><Error><Code>Odd</Code></Error></E>"]
+
+    def keep(request: Any, **_: Any) -> AWSResponse:
+        requests.append(request)
+        return AWSResponse(request.url, 400, {}, Refusal())
+
+    client = session.create_client(service)
+    client.meta.events.register("before-send", keep)
+    with pytest.raises(ClientError):
+        client._make_api_call(operation, given)
+    return requests[0]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "given"),
+    [
+        ("appstream", "DescribeImages", {"Names": ["a", "é"], "MaxResults": 25}),
+        ("sts", "GetCallerIdentity", {}),
+        ("sts", "AssumeRole", ROLE),
+        ("organizations", "ListAccounts", {}),
+    ],
+)
+def test_a_request_is_the_one_that_boto3_sends(service: str, operation: str, given: dict[str, Any]) -> None:
+    """The handlers left out change nothing: method, address, body and headers are the same, but for the sender's name."""
+    ours, plain = (
+        sent(session, service, operation, **given) for session in (sessions.session(), botocore.session.Session())
+    )
+    assert (ours.method, ours.url, ours.body) == (plain.method, plain.url, plain.body)
+    headers = [{name.lower(): value for name, value in each.headers.items()} for each in (ours, plain)]
+    assert headers[0].keys() == headers[1].keys()
+    assert {name for name in headers[0] if headers[0][name] != headers[1][name]} <= VARIES
+    assert str(headers[0]["user-agent"], "ascii").startswith("appstream-frames ")
+
+
+def test_a_session_of_somebody_else_keeps_its_name() -> None:
+    """Only the sessions that are made here call themselves by this package's name."""
+    sessions.session()
+    assert "appstream-frames" not in boto3.Session().client("appstream").meta.config.user_agent

@@ -1,0 +1,241 @@
+"""The notebooks in JupyterLab as `make lab` starts it, in a real Chromium: open one, Run All Cells, look at what it shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import urllib3
+from support.browser import chromium as chromium
+from support.browser import page_of
+from support.guard import attempts, bare_machine
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+PATIENCE = 90_000  # milliseconds, a guard against hanging
+SCREEN = {"width": 1280, "height": 1000}
+
+_PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+_IDLE = "#jp-bottom-panel :text-is('Python 3 (ipykernel) | Idle')"  # the notebook's own sign says so before there is a kernel
+_PROMPTS = f"{_PANEL} .jp-CodeCell .jp-InputArea-prompt"
+_FIGURES = f"{_PANEL} .jp-OutputArea img"
+_WRONG = f"{_PANEL} [data-mime-type='application/vnd.jupyter.stderr'], {_PANEL} [data-mime-type='application/vnd.jupyter.error']"
+_POP_UPS = ".jp-Dialog, .Toastify__toast"
+_OVER = """([prompts, wrong]) => {
+    const numbers = [...document.querySelectorAll(prompts)].map(prompt => prompt.textContent)
+    return document.querySelector(wrong) || numbers.length && numbers.every(number => /^\\[\\d+\\]:$/.test(number))
+}"""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running JupyterLab."""
+
+    url: str
+    token: str
+    folder: Path
+    pid: int
+    machine: dict[str, str]
+
+    def ask(self, path: str, method: str = "GET") -> Any:
+        """Return the answer of its API."""
+        headers = {"Authorization": f"token {self.token}"}
+        with urllib3.PoolManager() as web:
+            reply = web.request(method, f"{self.url}/api/{path}", headers=headers, timeout=10, retries=False)
+        assert reply.status < 300, reply.data
+        return json.loads(reply.data or "null")
+
+    def children(self) -> list[int]:
+        """Return the processes of its kernels."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def stop_kernels(self) -> None:
+        """End all kernels."""
+        for kernel in self.ask("kernels"):
+            self.ask(f"kernels/{kernel['id']}", "DELETE")
+
+
+@pytest.fixture(scope="module")
+def lab(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Start JupyterLab with the settings of `make lab` on a copy of the notebooks that shows no outputs yet."""
+    folder = tmp_path_factory.mktemp("lab") / "notebooks"
+    folder.mkdir()
+    for path in NOTEBOOKS:
+        nbformat.write(_without_outputs(path), folder / path.name)
+    with running(folder, tmp_path_factory.mktemp("home")) as server:
+        yield server
+
+
+def _kernel() -> dict[str, Any]:
+    return {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
+
+
+def _without_outputs(path: Path) -> nbformat.NotebookNode:
+    notebook = nbformat.read(path, as_version=4)
+    for cell in _code(notebook):
+        cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+@contextmanager
+def running(folder: Path, home: Path) -> Iterator[Lab]:
+    """Run JupyterLab on a free port of 127.0.0.1; at the end it and its kernels are stopped, whatever happened."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    machine = bare_machine(home)
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        f"--config={FOLDER / 'lab' / 'config.py'}",
+    ]
+    place = [f"--notebook-dir={folder}", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
+    with (home / "lab.log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, *place], env=kept | machine | {"JUPYTER_TOKEN": token}, cwd=home, stdout=log, stderr=log
+        )
+    server = Lab(f"http://127.0.0.1:{port}", token, folder, process.pid, machine)
+    try:
+        _wait_for(server, process, home / "lab.log")
+        yield server
+    finally:
+        process.terminate()  # it ends its kernels too
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()  # kernels end when their server is gone
+            process.wait()
+
+
+def _wait_for(server: Lab, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < end:
+        with suppress(urllib3.exceptions.HTTPError):
+            server.ask("status")
+            return
+        time.sleep(0.05)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+@contextmanager
+def opened(browser: Any, lab: Lab, name: str, screenshots: Path) -> Iterator[Any]:
+    """Give a page with one notebook, its kernel ready, that asks nothing of anybody but this JupyterLab."""
+    strays: list[str] = []
+    with page_of(browser, **SCREEN) as page:
+        page.set_default_timeout(PATIENCE)
+        page.on("request", lambda request: strays.append(request.url))
+        page.goto(f"{lab.url}/lab/tree/{name}?reset&token={lab.token}")
+        try:
+            page.wait_for_selector(_IDLE)
+            yield page
+        finally:
+            page.screenshot(path=screenshots / f"{Path(name).stem}-last.png")
+            lab.stop_kernels()
+    assert [url for url in strays if not url.startswith((lab.url, "data:", "blob:"))] == []
+
+
+def _run_all(page: Any) -> None:
+    page.click(".lm-MenuBar-itemLabel:text-is('Run')")
+    page.click(".lm-Menu-itemLabel:text-is('Run All Cells')")
+    page.wait_for_function(_OVER, arg=[_PROMPTS, _WRONG])
+    page.wait_for_selector(_IDLE)
+
+
+def _code(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _figures(notebook: nbformat.NotebookNode) -> int:
+    outputs = [output for cell in _code(notebook) for output in cell.outputs]
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+@pytest.fixture
+def screenshots(tmp_path: Path) -> Path:
+    """Return the folder in which screenshots are kept: that of the variable ``SCREENSHOTS``, if it is set."""
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+def test_run_all_cells(chromium: Any, lab: Lab, path: Path, screenshots: Path) -> None:
+    """Run All Cells runs every cell without an error, shows all charts on screen, and nothing pops up."""
+    committed = nbformat.read(path, as_version=4)
+    with opened(chromium, lab, path.name, screenshots) as page:
+        _run_all(page)
+        assert page.locator(_WRONG).all_inner_texts() == []
+        assert page.locator(_PROMPTS).all_inner_texts() == [f"[{n}]:" for n in range(1, len(_code(committed)) + 1)]
+        assert page.locator(_POP_UPS).all_inner_texts() == []
+        page.locator(f"{_PANEL} .jp-Cell").first.scroll_into_view_if_needed()
+        page.screenshot(path=screenshots / f"{path.stem}-0.png")
+        figures = page.locator(_FIGURES).all()
+        assert len(figures) == _figures(committed) > 0
+        for number, figure in enumerate(figures, 1):
+            assert _on_screen(figure)
+            page.screenshot(path=screenshots / f"{path.stem}-{number}.png")
+
+
+def _on_screen(figure: Any) -> bool:
+    figure.scroll_into_view_if_needed()
+    box = figure.bounding_box()
+    drawn = figure.evaluate("image => image.complete && image.naturalWidth > 300")
+    seen = box["y"] >= 0 and box["y"] + box["height"] <= SCREEN["height"]
+    return drawn and seen and min(box["width"], box["height"]) > 100
+
+
+def test_an_error_is_seen(chromium: Any, lab: Lab, screenshots: Path, tmp_path: Path) -> None:
+    """A notebook with a cell that fails does not pass."""
+    cells = [nbformat.v4.new_code_cell(source) for source in ("1 + 1", "1 / 0", "2 + 2")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=_kernel()), lab.folder / "0-fails.ipynb")
+    with opened(chromium, lab, "0-fails.ipynb", screenshots) as page:
+        _run_all(page)
+        (text,) = page.locator(_WRONG).all_inner_texts()
+    assert "ZeroDivisionError" in text
+
+
+def test_it_stays_at_home(chromium: Any, lab: Lab, screenshots: Path) -> None:
+    """JupyterLab, started as `make lab` does, and the kernels in it try to reach nothing but loopback."""
+    with opened(chromium, lab, NOTEBOOKS[0].name, screenshots):
+        assert lab.children()
+    assert attempts(lab.machine) == []
+
+
+def test_make_lab_starts_it_so() -> None:
+    """`make lab` opens the notebooks with the settings that are tested here."""
+    make = ["make", "--dry-run", "lab"]
+    said = subprocess.run(make, cwd=FOLDER.parent, capture_output=True, text=True, check=True).stdout
+    assert "jupyter lab --notebook-dir=notebooks --config=notebooks/lab/config.py" in said
+
+
+def test_it_is_stopped_after_a_failure(tmp_path: Path) -> None:
+    """When a test fails, its JupyterLab and the kernels in it are ended."""
+    started: list[int] = []
+
+    def fails() -> None:
+        with running(tmp_path, tmp_path) as lab:
+            lab.ask("kernels", "POST")
+            started.extend([lab.pid, *lab.children()])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert len(started) == 2
+    assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []

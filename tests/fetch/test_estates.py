@@ -1,0 +1,28 @@
+"""Forty times forty targets that fail in every way: what was read is the truth, and what was not is said."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from support import fleets
+from support.faultserver import UNCLOSED
+from support.fleets import drained, estate, snapped
+
+import appstream_frames as asf
+from appstream_frames.fetch import pages
+
+pytestmark = UNCLOSED
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_target_is_whole_or_said_to_be_not(seed: int, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """40 targets that fail in every way, at any page, for a while or for ever: status, code, rows and counts of each."""
+    monkeypatch.setattr(pages, "_LONGEST_PAUSE", 0.05)
+    lasting = seed % 13 == 0
+    with asf.sandbox(accounts=fleets.ACCOUNTS) as box:
+        given = estate(box, random.Random(seed), lasting=lasting)
+        timeout = 6.0 if lasting else 60.0
+        frames = drained(given, timeout) if seed % 2 else snapped(given, timeout, root)
+    assert given.breaches(frames) == []

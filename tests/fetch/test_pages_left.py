@@ -1,0 +1,92 @@
+"""Replies and drains that are given up before their end: no thread and no connection is left of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import ssl
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from support.chains import drain
+from support.faults import SLOW
+from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, chain
+
+import appstream_frames as asf
+from appstream_frames.aws.clients import Place
+from appstream_frames.fetch.outcomes import Chain
+from appstream_frames.fetch.progress import Bar
+from appstream_frames.fetch.request import Request
+from appstream_frames.fetch.threads import side_by_side
+
+pytestmark = UNCLOSED
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SLOW if kind != "stall"])
+def test_an_abandoned_drip_leaves_no_thread_and_no_socket(kind: str) -> None:
+    """A reply that is given up is broken off: its thread ends and its connection closes within three seconds."""
+    with FaultServer(fault=SLOW[kind], at=1) as server:
+        _give_up(server)
+        assert not _callers()
+        assert server.broken_off is not None
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+@pytest.mark.parametrize("kind", [kind for kind in SLOW if kind != "stall"])
+def test_an_encrypted_drip_is_broken_off_too(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over TLS, as AWS speaks it, a reply that is given up leaves no thread and no connection either."""
+    made = (
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=test",
+        "-keyout",
+        "key",
+        "-out",
+        "cert",
+    )
+    command = ["openssl", "req", *made, "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "cert"))
+    with FaultServer(fault=SLOW[kind], at=1, tls=tls) as server:
+        _give_up(server)
+        assert not _callers()
+        assert server.broken_off is not None
+
+
+def _give_up(server: FaultServer) -> None:
+    """Drain until the time is up, and wait up to three seconds for the server to see that."""
+    with pytest.raises(asf.DrainError, match="page 2"):
+        drain(server.client(), timeout=0.5)
+    deadline = time.monotonic() + 3
+    while (_callers() or server.broken_off is None) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _callers() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("appstream_frames")]
+
+
+def test_a_drain_that_is_left_leaves_no_thread() -> None:
+    """Leaving a drain early, while the next page is ready or on its way, ends its thread without a sound."""
+    with FaultServer(chain(pages=4, size=130)) as server:
+        place = Place(server.client(), ACCOUNT, "eu-west-1")
+        for pause in (0, 0.001, 0.01, 0.05) * 10:
+            left = Chain("?", lambda: place, Request(), 5.0, dt.datetime.now(dt.UTC))
+            batches = side_by_side([left], Bar(["?"], progress=False))
+            next(batches)
+            time.sleep(pause)
+            batches.close()
+        deadline = time.monotonic() + 3
+        while _callers() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not _callers()

@@ -1,0 +1,95 @@
+"""What a drain of many targets shows: progress on a terminal, nothing in logs, and no secret anywhere."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import sys
+import termios
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.faultserver import CANARIES, UNCLOSED, Fault, FaultServer, error
+from support.fleets import everywhere, quiet
+
+import appstream_frames as asf
+
+pytestmark = UNCLOSED
+
+
+# secrets
+
+
+def test_no_secret_is_told(root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys and tokens that AWS repeats are in no coverage, warning, log of ours, traceback or file."""
+    words = f"key {CANARIES[0]}, X-Amz-Security-Token: {CANARIES[2]}, Signature={CANARIES[1]}"
+    caplog.set_level("DEBUG", "appstream_frames")
+    for name, value in zip(("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"), CANARIES, strict=True):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    refusing: Fault = error("InvalidSignatureException", "403 Forbidden", words)
+    with FaultServer(fault=refusing, at=1) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        targets = asf.targets(regions=["eu-west-1", "us-east-1"])
+        with pytest.raises(asf.TargetsError) as caught:
+            asf.drain_targets(targets, progress=False, raise_on_failure=True)
+        with pytest.warns(UserWarning, match="failed") as warned:
+            asf.drain_targets(targets, progress=False)
+        with pytest.raises(asf.AccessError) as none:
+            asf.take_snapshot(root, targets, progress=False)
+    told = [
+        *("".join(traceback.format_exception(each.value)) for each in (caught, none)),
+        *(str(each.message) for each in warned),
+        caught.value.frames.coverage.to_csv(),
+        *(record.getMessage() for record in caplog.records if record.name.startswith("appstream_frames")),
+        repr(targets),
+    ]
+    assert [text for text in told for canary in CANARIES if canary in text] == []
+    assert "InvalidSignatureException" in told[0]
+
+
+# progress
+
+
+def shown(targets: Any, monkeypatch: pytest.MonkeyPatch, progress: bool | None = None) -> str:
+    """Return what a terminal shows of a drain."""
+    reader, writer = pty.openpty()
+    termios.tcsetwinsize(writer, (24, 120))
+    got: list[bytes] = []
+
+    def read() -> None:
+        try:
+            while part := os.read(reader, 65536):
+                got.append(part)
+        except OSError:
+            return  # the other side is closed
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    with os.fdopen(writer, "w") as terminal, quiet(), monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        asf.drain_targets(targets, progress=progress)
+    thread.join(10)
+    os.close(reader)
+    return b"".join(got).decode()
+
+
+def test_a_terminal_shows_targets_images_and_failures(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it goes on; at the end the line is gone."""
+    box.fault(box.accounts[0], box.regions[0], "denied")
+    box.latency(0.3, *(box.accounts[1], box.regions[2]))
+    text = shown(everywhere(box), monkeypatch)
+    assert re.search(r"\d+/12 \[.*targets", text)
+    assert re.search(r"images=[1-9]", text)
+    assert "failed=1" in text
+    assert text.split("\r")[-2].strip() == ""
+
+
+def test_a_log_shows_nothing(box: Any, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard error that is no terminal stays empty, and so does a terminal when that was asked for."""
+    asf.drain_targets(everywhere(box)[:3])
+    assert capfd.readouterr() == ("", "")
+    assert shown(everywhere(box)[:3], monkeypatch, progress=False) == ""

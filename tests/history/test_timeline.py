@@ -1,0 +1,104 @@
+"""When each thing came and went: against loops over plain rows, and what is evidence that a thing is gone."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from support import oracle
+from support.worlds import CREATED, World, moment, one, series, with_status, written
+
+from appstream_frames.history.timelines import timeline, trend
+
+TABLES = ("images", "applications", "errors", "coverage")
+few = settings(max_examples=25, deadline=None)
+
+
+def images_of(frame: pd.DataFrame) -> dict[Any, dict[str, Any]]:
+    """Return the rows of a timeline by what an image is known by, null as None."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return {(row["account"], row["region"], row["arn"] or row["name"]): row for row in rows}
+
+
+@few
+@given(worlds=series())
+def test_a_timeline_is_what_loops_find(worlds: list[World]) -> None:
+    """Any few snapshots of any coverage."""
+    with tempfile.TemporaryDirectory() as root:
+        seen = images_of(timeline(written(Path(root), *worlds)))
+    expected = oracle.lives(worlds)
+    assert seen.keys() == expected.keys()
+    for key, life in expected.items():
+        row = seen[key]
+        assert [row["first_seen"], row["last_seen"], row["gone_by"], row["snapshots"], row["generations"]] == [
+            *(life["first_seen"], life["seen"][-1], life["gone_by"], len(life["seen"])),
+            max(1, len(life["created"])),
+        ]
+
+
+@pytest.mark.parametrize("table", TABLES[:3])
+def test_an_empty_timeline_has_all_types(root: Path, table: str) -> None:
+    """Columns and dtypes do not depend on the archive."""
+    empty, full = timeline(root, table), timeline(written(root, one()), table)
+    assert empty.dtypes.to_dict() == full.dtypes.to_dict()
+    assert str(empty["gone_by"].dtype) == "datetime64[us, UTC]"
+
+
+def gone_by(root: Path, *worlds: World) -> Any:
+    """Return when the image `a` was gone."""
+    return timeline(written(root, *worlds)).set_index("name").loc["a", "gone_by"]
+
+
+def test_an_image_is_gone_by_the_next_look(root: Path) -> None:
+    """The first snapshot that could hold it, and does not."""
+    assert gone_by(root, one(), one() | {"images": []}, one() | {"images": []}) == moment(1)
+
+
+def test_an_incomplete_target_is_no_evidence(root: Path) -> None:
+    """A denied account has lost nothing."""
+    assert pd.isna(gone_by(root, one(), with_status(one() | {"images": []})))
+
+
+def test_a_narrower_question_is_no_evidence(root: Path) -> None:
+    """What was seen among everything may be absent among the private."""
+    narrow = with_status(one() | {"images": []}, "complete", request='{"Type": "PRIVATE"}')
+    assert pd.isna(gone_by(root, one(), narrow))
+
+
+def test_the_same_question_is_evidence(root: Path) -> None:
+    """And so is one without a filter."""
+    narrow = with_status(one(), "complete", request='{"Type": "PRIVATE"}')
+    assert gone_by(root, narrow, narrow | {"images": []}) == moment(1)
+
+
+def test_an_image_that_came_back_is_not_gone(root: Path) -> None:
+    """Only what follows its last sighting counts."""
+    assert pd.isna(gone_by(root, one(), one() | {"images": []}, one()))
+
+
+def test_a_rebuilt_image_has_generations(root: Path) -> None:
+    """As many as its moments of creation."""
+    seen = timeline(written(root, one(), one(created_time=CREATED[1]), one(created_time=None)))
+    assert seen[["generations", "snapshots"]].to_numpy().tolist() == [[2, 3]]
+
+
+def test_an_image_of_unknown_creation_is_one_generation(root: Path) -> None:
+    """AWS need not send the moment."""
+    assert timeline(written(root, one(created_time=None)))["generations"].to_list() == [1]
+
+
+def test_a_target_written_twice_counts_once(root: Path) -> None:
+    """The same moment filed again is the same look."""
+    written(written(root, one()), one())
+    assert (timeline(root)["snapshots"].to_list(), trend(root, "name")["count"].to_list()) == ([1], [1])
+
+
+def test_of_two_looks_at_one_moment_the_whole_one_counts(root: Path) -> None:
+    """A drain that was repeated after a failure is filed under the same moment."""
+    failed = with_status(one() | {"images": []})
+    written(written(written(root, one()), failed), failed)
+    assert trend(root, "name")["count"].to_list() == [1]

@@ -1,0 +1,240 @@
+"""Verdicts on agents and base images: a hand-checked table of real names, and laws that hold for any."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import appstream_frames as asf
+from appstream_frames.tables.frames import to_pandas
+from appstream_frames.tables.schema import all_tables
+
+TODAY = "2026-11-23"
+OWN = "arn:aws:appstream:eu-west-1:012345678901:image/"
+PUBLIC = "arn:aws:appstream:eu-west-1::image/"
+
+
+def images(*rows: dict[str, Any]) -> pd.DataFrame:
+    """Return a frame of images with the given values and all columns."""
+    keys = {"account": "012345678901", "region": "eu-west-1", "snapshot": dt.datetime(2026, 11, 23, tzinfo=dt.UTC)}
+    return to_pandas(pa.Table.from_pylist([{**keys, **row} for row in rows], all_tables()["images"].schema))
+
+
+def agent(version: str | None, flag: bool | None = None, *others: str) -> pd.Series:
+    rows = [{"name": "a", "appstream_agent_version": version, "latest_appstream_agent_version": flag}]
+    frame = images(*rows, *({"name": "b", "appstream_agent_version": other} for other in others))
+    return asf.agents(frame, today=TODAY).iloc[0]
+
+
+def base(name: str | None, *public: str, today: str = TODAY) -> pd.Series:
+    """Return the answer for an image of our own built on a public base."""
+    own = {"name": "own", "arn": OWN + "own", "base_image_arn": name and PUBLIC + name}
+    frame = images(own, *({"name": other, "arn": PUBLIC + other, "visibility": "PUBLIC"} for other in public))
+    return asf.base_images(frame, today=today).iloc[0]
+
+
+# Newest known agent on 2026-11-23: 06-29-2026 (base-image version history, "LATEST (06-29-2026)").
+AGENTS = [
+    ("LATEST", "latest", None),  # always the newest, by definition
+    ("06-29-2026", "current", 0),  # the newest AWS has listed
+    ("02-09-2026", "behind", 140),  # Feb 9 to Jun 29: 19 + 31 + 30 + 31 + 29
+    ("02-04-2026", "behind", 145),  # five days older
+    ("12-06-2025", "behind", 205),
+    ("10-02-2025", "behind", 270),
+    ("09-30-2025", "behind", 272),
+    ("01-04-2021", "behind", 2002),  # text sorts it before 02-09-2026, time long before
+    ("12-07-2017", "behind", 3126),  # the oldest listed
+    ("12-16-2019", "behind", 2387),  # in no release note, seen in a sample: still a date
+    ("09-18-2024", "known_bad", 649),  # fails with newer Visual C++ redistributables
+    ("09-19-2024", "behind", 648),  # its neighbour is not
+    ("11-24-2026", "unknown", None),  # tomorrow
+    ("02-30-2024", "unknown", None),  # no such day
+    ("13-01-2024", "unknown", None),  # no such month
+    ("2024-09-18", "unknown", None),  # not AWS's order
+    ("latest", "unknown", None),  # AWS writes it in capitals
+    ("", "unknown", None),
+    (None, "unknown", None),  # absent
+    ("06-29-2026 ", "unknown", None),  # not quite a version
+]
+
+# On 2026-11-23, by the list of newest public bases of late 2026.
+BASES = [
+    ("AppStream-WinServer2022-11-10-2025", "Base WinServer2022", "current", 0),  # the newest listed
+    ("AppStream-WinServer2022-05-30-2025", "Base WinServer2022", "behind", 164),  # the oldest still listed
+    ("AppStream-WinServer2022-02-11-2025", "Base WinServer2022", "retired", 272),  # before 2025-05-30
+    ("AppStream-WinServer2019-11-10-2025", "Base WinServer2019", "current", 0),
+    ("AppStream-WinServer2019-07-12-2022", "Base WinServer2019", "retired", 1217),
+    ("AppStream-WinServer2016-11-10-2025", "Base WinServer2016", "current", 0),
+    ("AppStream-WinServer2016-10-08-2021", "Base WinServer2016", "retired", 1494),
+    ("AppStream-WinServer2025-12-18-2025", "Base WinServer2025", "current", 0),
+    ("AppStream-RHEL8-08-31-2026", "Base RHEL8", "current", 0),
+    ("AppStream-RHEL8-04-16-2026", "Base RHEL8", "behind", 137),
+    ("AppStream-RockyLinux8-08-31-2026", "Base RockyLinux8", "current", 0),
+    ("AppStream-RockyLinux8-12-19-2024", "Base RockyLinux8", "behind", 620),
+    ("AppStream-AmazonLinux2-05-08-2024", "Base AmazonLinux2", "retired", 0),  # retired 2026-04-15
+    ("AppStream-Graphics-G4dn-WinServer2022-11-10-2025", "Graphics G4dn WinServer2022", "current", 0),
+    ("AppStream-Graphics-G5-RHEL8-02-18-2026", "Graphics G5 RHEL8", "behind", 194),
+    ("AppStream-Graphics-G6-WinServer2025-12-18-2025", "Graphics G6 WinServer2025", "current", 0),
+    ("AppStream-Graphics-G7-WinServer2022-08-31-2026", "Graphics G7 WinServer2022", "current", 0),
+    ("AppStream-Graphics-Pro-WinServer2019-10-22-2024", "Graphics Pro WinServer2019", "retired", 0),  # 2025-10-31
+    ("AppStream-Graphics-Design-WinServer2019-10-22-2024", "Graphics Design WinServer2019", "retired", 0),  # 2025-12-31
+    ("AppStream-Graphics-Desktop-WinServer2012R2-06-12-2018", "Graphics Desktop WinServer2012R2", "retired", 0),
+    ("Amazon-AppStream2-Sample-Image-06-17-2024", "Sample apps", "current", 0),
+    ("Base-Image-Builder-05-02-2018", "Base WinServer2012R2", "retired", 0),  # the naming before 2018-06
+    ("AppStream-WinServer2022-12-01-2026", "Base WinServer2022", "unknown", None),  # released after today
+]
+
+
+@pytest.mark.parametrize(("version", "verdict", "days"), AGENTS)
+def test_verdicts_on_agents(version: str | None, verdict: str, days: int | None) -> None:
+    """Each version has the verdict and the distance a person gives it."""
+    answer = agent(version)
+    assert (answer["verdict"], None if pd.isna(answer["days_behind"]) else answer["days_behind"]) == (verdict, days)
+
+
+@pytest.mark.parametrize(("name", "family", "verdict", "days"), BASES)
+def test_verdicts_on_base_images(name: str, family: str, verdict: str, days: int | None) -> None:
+    """Each public base has the family, verdict and distance a person gives it."""
+    answer = base(name)
+    seen = None if pd.isna(answer["days_behind"]) else answer["days_behind"]
+    assert (answer["family"], answer["verdict"], seen) == (family, verdict, days)
+
+
+def test_a_newer_agent_in_the_frames_counts() -> None:
+    """What another image runs is known to exist, whatever the table says."""
+    assert agent("06-29-2026", None, "10-05-2026")[["verdict", "days_behind"]].to_list() == ["behind", 98]
+
+
+def test_an_agent_from_the_future_does_not_count() -> None:
+    """A date after today makes nobody look old."""
+    assert agent("06-29-2026", None, "12-31-2026")["verdict"] == "current"
+
+
+@pytest.mark.parametrize(("version", "flag"), [("03-05-2025", True), ("LATEST", False), ("06-29-2026", False)])
+def test_a_contradiction_is_shown(version: str, flag: bool) -> None:
+    """AWS's flag and the versions disagree, and the answer says so."""
+    assert "AWS flags it" in agent(version, flag)["contradiction"]
+
+
+@pytest.mark.parametrize(
+    ("version", "flag"), [("03-05-2025", False), ("LATEST", True), ("06-29-2026", True), ("x", True)]
+)
+def test_agreement_is_no_contradiction(version: str, flag: bool) -> None:
+    """Where the flag fits the versions, or nothing is known, there is nothing to show."""
+    assert pd.isna(agent(version, flag)["contradiction"])
+
+
+def test_aws_may_know_a_newer_agent_than_we_do() -> None:
+    """The newest version known here, flagged as not the latest, is behind by an unknown number of days."""
+    answer = agent("06-29-2026", flag=False)
+    assert (answer["verdict"], pd.isna(answer["days_behind"])) == ("behind", True)
+
+
+def test_the_base_is_found_through_generations() -> None:
+    """An image built on an image built on a public base stands on that base."""
+    frame = images(
+        {"name": "c", "arn": OWN + "c", "base_image_arn": OWN + "b"},
+        {"name": "b", "arn": OWN + "b", "base_image_arn": PUBLIC + "AppStream-WinServer2019-07-12-2022"},
+    )
+    answer = asf.base_images(frame, today=TODAY).iloc[0]
+    assert (answer["base_name"], answer["generations"]) == ("AppStream-WinServer2019-07-12-2022", 2)
+
+
+def test_images_that_name_each_other_as_base_end() -> None:
+    """A stranger's circle of ARNs is unknown, not endless."""
+    frame = images(
+        {"name": "a", "arn": OWN + "a", "base_image_arn": OWN + "b"},
+        {"name": "b", "arn": OWN + "b", "base_image_arn": OWN + "a"},
+    )
+    assert asf.base_images(frame, today=TODAY)["verdict"].to_list() == ["unknown", "unknown"]
+
+
+def test_a_base_that_is_not_in_the_frames_is_unknown() -> None:
+    """A private base of another account leads nowhere, and its name is kept."""
+    frame = images(
+        {"name": "a", "arn": OWN + "a", "base_image_arn": "arn:aws:appstream:eu-west-1:999999999999:image/theirs"}
+    )
+    assert asf.base_images(frame, today=TODAY).iloc[0][["verdict", "base_name"]].to_list() == ["unknown", "theirs"]
+
+
+def test_no_base_at_all_is_unknown() -> None:
+    """An absent base is said to be absent."""
+    assert base(None)["reason"] == "AWS names no base image"
+
+
+def test_a_newer_base_in_the_same_drain_counts() -> None:
+    """AWS lists a newer release than the table: the drain wins."""
+    answer = base("AppStream-WinServer2022-11-10-2025", "AppStream-WinServer2022-09-15-2026")
+    assert (answer["verdict"], answer["newest_from"], answer["days_behind"]) == ("behind", "drain", 309)
+
+
+def test_the_reference_counts_where_the_drain_has_no_public_images() -> None:
+    """Offline, or with `type="PRIVATE"`, the shipped table answers."""
+    assert base("AppStream-RHEL8-04-16-2026")["newest_from"] == "reference"
+
+
+def test_the_public_base_itself_is_its_own_base() -> None:
+    """AWS's images are judged too."""
+    frame = images({"name": "AppStream-RHEL8-04-16-2026", "arn": PUBLIC + "AppStream-RHEL8-04-16-2026"})
+    assert asf.base_images(frame, today=TODAY).iloc[0][["generations", "verdict"]].to_list() == [0, "behind"]
+
+
+def test_retirement_counts_from_its_day() -> None:
+    """Amazon Linux 2 was no retired family on the day before."""
+    assert base("AppStream-AmazonLinux2-05-08-2024", today="2026-04-14")["verdict"] == "current"
+
+
+@pytest.mark.parametrize("answer", [asf.agents, asf.base_images])
+def test_the_answer_has_the_rows_of_the_question(answer: Any, frames: asf.Frames) -> None:
+    """Same number, same order, same index, nothing changed in what was handed in."""
+    asked = frames.images.iloc[::-3]
+    before = asked.copy(deep=True)
+    assert answer(asked).index.equals(asked.index)
+    assert answer(asked)["arn"].equals(asked["arn"])
+    pd.testing.assert_frame_equal(asked, before)
+
+
+@pytest.mark.parametrize("answer", [asf.agents, asf.base_images])
+def test_an_empty_question_has_a_typed_answer(answer: Any, frames: asf.Frames) -> None:
+    """No images give no rows, with the dtypes of a full answer."""
+    assert answer(frames.images.iloc[:0]).dtypes.equals(answer(frames.images).dtypes)
+
+
+@pytest.mark.parametrize("answer", [asf.agents, asf.base_images])
+def test_a_frame_without_its_columns_is_refused(answer: Any) -> None:
+    """The error names the column and what to pass."""
+    with pytest.raises(asf.RequestError, match=r"frames\.images"):
+        answer(pd.DataFrame({"name": ["a"]}))
+
+
+VERSIONS = st.one_of(
+    st.none(),
+    st.just("LATEST"),
+    st.text(max_size=12),
+    st.dates(dt.date(2016, 1, 1), dt.date(2028, 1, 1)).map("{:%m-%d-%Y}".format),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(VERSIONS, st.none() | st.booleans()), min_size=1, max_size=12))
+def test_laws_of_agents(given_: list[tuple[str | None, bool | None]]) -> None:
+    """A verdict for everyone; nobody is behind nothing; the newest known is never before a pinned one up to today."""
+    rows = [{"appstream_agent_version": version, "latest_appstream_agent_version": flag} for version, flag in given_]
+    answer = asf.agents(images(*rows), today=TODAY)
+    assert set(answer["verdict"]) <= {"latest", "current", "behind", "known_bad", "unknown"}
+    assert not (answer["days_behind"].dropna() < 0).any()
+    assert answer.loc[answer["verdict"] == "current", "days_behind"].eq(0).all()
+    dated = answer[answer["agent_date"].notna() & (answer["agent_date"] <= pd.Timestamp(TODAY, tz="UTC"))]
+    assert (dated["agent_date"] <= dated["newest_agent"]).all()
+
+
+def test_the_columns_of_an_image_are_in_the_model() -> None:
+    """What the answers need, the lowest supported model has."""
+    needed = {"arn", "base_image_arn", "appstream_agent_version", "latest_appstream_agent_version"}
+    assert needed <= set(all_tables()["images"].schema.names)

@@ -1,0 +1,234 @@
+"""What the report says, how it is made and what is refused, in the words of its text and the bytes of its file."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from support.reports import LAST, WEEKS, Report, taken
+from support.reports import fleet as fleet
+from support.reports import reported as reported
+from support.reports import weekly as weekly
+
+import appstream_frames as asf
+from appstream_frames.reports.build import made
+
+
+def told(report: Report) -> str:
+    """Return the text of the page, in one line."""
+    return " ".join(re.sub(r"<style>.*?</style>|<[^>]+>", " ", report.html, flags=re.DOTALL).split())
+
+
+def section(report: Report, name: str) -> str:
+    found = re.search(rf'<section id="{name}">.*?</section>', report.html, re.DOTALL)
+    assert found
+    return found.group()
+
+
+# what it says
+
+
+def test_the_findings_are_those_of_the_functions(weekly: Report) -> None:
+    """The numbers are what agents and base_images give for all images but AWS's own."""
+    images = asf.read_snapshot(weekly.root).images
+    yours = (images["visibility"] != "PUBLIC").to_numpy()
+    late = [
+        int(answer(images, today=LAST)[yours]["verdict"].isin(["behind", verdict]).sum())
+        for answer, verdict in ((asf.agents, "known_bad"), (asf.base_images, "retired"))
+    ]
+    said = told(weekly)
+    assert f"{late[0]} of {yours.sum()} images run an agent behind" in said
+    assert f"{late[1]} of {yours.sum()} images stand on an outdated base image" in said
+    assert f"AWS's own {len(images) - yours.sum()} public images are left out" in said.replace("&#x27;", "'")
+
+
+def test_the_worst_come_first(weekly: Report) -> None:
+    """The agent that AWS advises against, then the one furthest behind; the oldest retired base."""
+    names = {
+        key: re.findall(r'<th scope="row" role="rowheader">(.*?)</th>', section(weekly, key))
+        for key in ("agents", "bases")
+    }
+    assert (names["agents"][:2], names["bases"][0]) == (
+        ["Payroll-FR-paie", "win2012r2-archive-viewer"],
+        "win2012r2-archive-viewer",
+    )
+
+
+def test_what_is_cut_is_counted(weekly: Report) -> None:
+    """Ten rows are shown, and the others are counted below them."""
+    shown, more = (
+        section(weekly, "agents").count('role="rowheader"'),
+        re.findall(r"and (\d+) more", section(weekly, "agents")),
+    )
+    behind = re.search(r"(\d+) of \d+ images run an agent behind", told(weekly))
+    assert behind
+    assert (shown, int(more[0])) == (10, int(behind.group(1)) - 10)
+
+
+def test_changes_are_those_of_a_week(weekly: Report) -> None:
+    """The snapshot of the week before is compared, not the oldest; both moments are named."""
+    assert "From 16 November 2026, 00:00 UTC to 23 November 2026, 00:00 UTC." in told(weekly)
+
+
+def test_changes_are_those_of_diff(weekly: Report) -> None:
+    """As many images were added and removed as diff says, AWS's own aside."""
+    before, after = (asf.read_snapshot(weekly.root, name) for name in asf.list_snapshots(weekly.root)["id"].iloc[-2:])
+    changes = asf.diff(before, after)
+    yours = changes[~changes["arn"].str.contains("::image/")]
+    sets = [set(yours.loc[yours["change"] == change, "arn"]) for change in ("added", "removed")]
+    added, rebuilt = len(sets[0] - sets[1]), len(sets[0] & sets[1])
+    assert f"{added} images were added" in told(weekly)
+    assert f"{rebuilt} image was built again" in told(weekly)
+
+
+def test_daily_snapshots_are_compared_a_week_apart(reported: Callable[..., Report]) -> None:
+    """Of many, the newest that is a week older is chosen, though it was taken some minutes later in its day."""
+    frames = taken(LAST, type="SHARED")
+    days = ("2026-11-15T00:00", "2026-11-16T00:07", "2026-11-17T00:00", "2026-11-22T00:00", "2026-11-23T00:00")
+    assert "From 16 November 2026, 00:07 UTC" in told(reported(*(frames.relabel(day) for day in days)))
+
+
+def test_without_a_week_the_last_but_one_is_compared(reported: Callable[..., Report]) -> None:
+    """It says that it is not a week."""
+    frames = taken(LAST, type="SHARED")
+    said = told(reported(*(frames.relabel(day) for day in ("2026-11-21", "2026-11-22", "2026-11-23"))))
+    assert "From 22 November 2026, 00:00 UTC to 23 November 2026, 00:00 UTC. No snapshot is a week older" in said
+
+
+def test_one_snapshot_is_enough(reported: Callable[..., Report]) -> None:
+    """Without history there is a report all the same."""
+    report = reported(taken(LAST))
+    assert "This is the first snapshot" in told(report)
+    assert 'id="changes"' not in report.html
+
+
+@pytest.mark.parametrize("kept", ["nothing", "public"])
+def test_no_image_of_yours_is_no_error(reported: Callable[..., Report], kept: str) -> None:
+    """An account with none of its own, or with nothing at all, has a report that says so."""
+    frames = taken(LAST, type="PUBLIC")
+    tables = (
+        frames.tables
+        if kept == "public"
+        else {n: t if n == "coverage" else t.head(0) for n, t in frames.tables.items()}
+    )
+    assert "No images of yours" in told(reported(asf.Frames(tables)))
+
+
+def test_what_was_not_read_is_said(fleet: Report) -> None:
+    """The refused accounts are named with the reason, and what is not compared is said."""
+    said = told(fleet)
+    assert "2 of 30 targets were not read to the end, so the numbers here are too low." in said
+    assert section(fleet, "coverage").count("AccessDenied: not today") == 2
+    assert "2 of 30 targets are not compared" in said
+
+
+def test_a_question_for_less_is_said(reported: Callable[..., Report]) -> None:
+    """A drain of private images only is complete, and says that it is of those only."""
+    assert "Asked only for {&quot;Type&quot;: &quot;PRIVATE&quot;}" in told(reported(taken(LAST, type="PRIVATE")))
+
+
+def test_accounts_are_counted_when_there_are_several(fleet: Report, weekly: Report) -> None:
+    """A fleet has a table of accounts; one account has none."""
+    assert "Images by account" in section(fleet, "places")
+    assert 'id="places"' not in weekly.html
+
+
+# how it is made
+
+
+def test_the_same_archive_gives_the_same_bytes(weekly: Report, tmp_path: Path) -> None:
+    """In another process, with another hash seed, time zone and matplotlib settings."""
+    (tmp_path / "matplotlibrc").write_text("font.size: 20\naxes.facecolor: red\nsvg.fonttype: none\n")
+    code = "import sys, appstream_frames as asf; sys.stdout.buffer.write(asf.report(sys.argv[1]).encode())"
+    environment = {
+        "PYTHONHASHSEED": "7",
+        "TZ": "America/New_York",
+        "MATPLOTLIBRC": str(tmp_path),
+        "HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, str(weekly.root)],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+    )
+    assert (done.stdout == weekly.path.read_bytes(), done.stderr) == (True, b"")
+
+
+def test_matplotlib_is_left_as_it_was(weekly: Report) -> None:
+    """No setting is changed and no figure is kept."""
+    with mpl.rc_context({"font.size": 17.0}):
+        before = dict(mpl.rcParams)
+        asf.report(weekly.root)
+        assert (dict(mpl.rcParams) == before, mpl.pyplot.get_fignums()) == (True, [])
+
+
+def test_today_moves_the_ages(weekly: Report) -> None:
+    """Another day gives other ages, and is named."""
+    later = asf.report(weekly.root, today="2027-11-23")
+    assert "ages are counted at 23 November 2027" in later
+    assert "2,771 days" in later  # the oldest base, of 22 April 2020
+
+
+def test_the_functions_are_light_until_called() -> None:
+    """Importing the module loads no matplotlib."""
+    code = "import sys, appstream_frames.reports.build; print('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_sixty_images_make_a_small_page(reported: Callable[..., Report]) -> None:
+    """60 images and 13 weeks of history are less than 1 MB."""
+    snapshots = []
+    with asf.sandbox() as box:
+        weeks = box.weeks
+    for week in weeks:
+        frames = taken(week, type="PRIVATE")
+        snapshots.append(asf.Frames({**frames.tables, "images": frames.images.head(60)}).relabel(week))
+    assert reported(*snapshots).path.stat().st_size < 1_000_000
+
+
+def test_two_thousand_images_make_no_large_page(fleet: Report) -> None:
+    """Over 2,000 images are less than 5 MB and are told within a minute."""
+    assert len(asf.read_snapshot(fleet.root).images) > 2_000
+    started = time.monotonic()
+    page = asf.report(fleet.root)
+    assert (len(page.encode()) < 5_000_000, time.monotonic() - started < 60) == (True, True)
+
+
+# what is refused
+
+
+def test_no_snapshot_is_said(root: Path) -> None:
+    """An archive without a snapshot has no report."""
+    with pytest.raises(asf.SnapshotNotFoundError, match="No snapshot under"):
+        asf.report(root)
+
+
+@pytest.mark.parametrize("table", ["images", "coverage"])
+def test_damage_is_never_reported_as_data(weekly: Report, tmp_path: Path, table: str) -> None:
+    """A damaged file is named and there is no report, though older snapshots are whole."""
+    root = Path(shutil.copytree(weekly.root, tmp_path / "copy"))
+    path = sorted((root / table).iterdir())[-1]
+    path.write_bytes(path.read_bytes()[:-9] + b"123456789")
+    with pytest.raises(asf.SnapshotCorruptError, match=re.escape(path.name)):
+        asf.report(root)
+
+
+def test_a_day_that_is_none_is_refused_first(root: Path) -> None:
+    """Before the archive is looked at."""
+    with pytest.raises(asf.RequestError, match="today"):
+        asf.report(root, today="soon")
+
+
+def test_wholeness_is_that_of_the_newest_snapshot(reported: Callable[..., Report]) -> None:
+    """The command's exit code rests on it, and an older snapshot does not matter."""
+    whole, partial = taken(WEEKS[-2], type="SHARED"), taken(LAST, type="SHARED", max_items=1)
+    assert not made(reported(whole, partial).root).whole
+    assert made(reported(partial.relabel(WEEKS[0]), whole).root).whole

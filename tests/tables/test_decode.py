@@ -1,0 +1,187 @@
+"""Flattening: nothing lost, types that never depend on content."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from random import Random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.rebuild import canonical, rebuilt
+from support.strangers import image
+
+from appstream_frames.tables.decode import Key, flatten, flatten_groups
+from appstream_frames.tables.schema import all_tables
+
+KEY = Key(dt.datetime(2026, 11, 23, 10, 15, tzinfo=dt.UTC), "012345678901", "eu-west-1")
+ARN = "arn:aws:appstream:eu-west-1:012345678901:image/a"
+
+
+def made(*sent: dict[str, Any] | bytes) -> dict[str, pa.Table]:
+    return flatten([image if isinstance(image, bytes) else json.dumps(image).encode() for image in sent], KEY)
+
+
+def value(column: str, *sent: dict[str, Any] | bytes, table: str = "images") -> Any:
+    return made(*sent)[table].column(column).to_pylist()[0]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(0, 2**63))
+def test_columns_and_unmodeled_give_the_reply_back(seed: int) -> None:
+    """Whatever AWS sends, typed columns and `unmodeled` hold all of it: 10,000 images."""
+    random = Random(seed)
+    sent = [
+        json.dumps(image(random), ensure_ascii=random.random() < 0.5).encode("utf-8", "backslashreplace")
+        for _ in range(25)
+    ]
+    for text, tables in zip(sent, flatten_groups([([text], KEY) for text in sent]), strict=True):
+        assert canonical(rebuilt(tables)) == canonical(json.loads(text))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**63))
+def test_types_never_depend_on_content(seed: int) -> None:
+    """Any batch has the schemas of the model."""
+    random = Random(seed)
+    for name, table in made(*(image(random) for _ in range(random.randrange(5)))).items():
+        assert table.schema == all_tables()[name].schema
+
+
+@pytest.mark.parametrize("name", ["images", "applications", "errors"])
+def test_an_empty_batch_has_all_columns(name: str) -> None:
+    """No images make tables without rows and with every column."""
+    assert made()[name].schema == all_tables()[name].schema
+
+
+def test_an_ordinary_image_leaves_unmodeled_null() -> None:
+    """What the model knows never shows up in `unmodeled`, explicit nulls and empty lists included."""
+    assert value("unmodeled", {"Name": "a", "Description": None, "Applications": [], "StateChangeReason": {}}) is None
+
+
+def test_a_structure_spreads_into_its_parent() -> None:
+    """`StateChangeReason.Code` is the column `state_change_reason_code`."""
+    assert value("state_change_reason_code", {"StateChangeReason": {"Code": "INTERNAL_ERROR"}}) == "INTERNAL_ERROR"
+
+
+def test_an_unknown_member_is_kept_verbatim() -> None:
+    """Numbers in unknown members keep their spelling."""
+    sent = b'{"Name": "a", "New": {"Price": 1.10, "Big": 12345678901234567890123, "Huge": 1e999}}'
+    assert value("unmodeled", sent) == '{"New":{"Price":1.10,"Big":12345678901234567890123,"Huge":1e999}}'
+
+
+def test_an_unknown_member_of_an_application_is_kept_in_its_row() -> None:
+    """Each application has an `unmodeled` of its own."""
+    assert value("unmodeled", {"Applications": [{"Name": "x", "New": [1]}]}, table="applications") == '{"New":[1]}'
+
+
+def test_an_unknown_null_is_kept() -> None:
+    """A member the model does not know is reported even when it is null."""
+    assert value("unmodeled", {"New": None}) == '{"New":null}'
+
+
+def test_a_value_of_the_wrong_type_leaves_its_column_null() -> None:
+    """A number where a name belongs is no name."""
+    assert value("name", {"Name": 5}) is None
+
+
+def test_a_value_of_the_wrong_type_is_kept() -> None:
+    """A number where a name belongs is in `unmodeled`."""
+    assert value("unmodeled", {"StateChangeReason": {"Code": 5}}) == '{"StateChangeReason":{"Code":5}}'
+
+
+def test_a_map_with_a_null_value_comes_through_whole() -> None:
+    """The map that breaks Go tools is a map here."""
+    sent = {"Applications": [{"Name": "x", "Metadata": {"WORKING_DIRECTORY": None}}]}
+    assert value("metadata", sent, table="applications") == [("WORKING_DIRECTORY", None)]
+
+
+def test_a_year_60000_is_kept_beside_a_null_column() -> None:
+    """A time that no calendar type can show is kept as AWS wrote it."""
+    assert value("unmodeled", {"CreatedTime": 1831334400000}) == '{"CreatedTime":1831334400000}'
+
+
+def test_a_time_finer_than_microseconds_is_rounded_and_kept() -> None:
+    """The column has the microsecond, `unmodeled` has the rest."""
+    tables = made(b'{"CreatedTime": 1617300000.1234567}', b'{"CreatedTime": 1617300000.5}')
+    assert tables["images"].column("unmodeled").to_pylist() == ['{"CreatedTime":1617300000.1234567}', None]
+
+
+def test_a_lone_surrogate_does_not_cost_the_image() -> None:
+    """The name is shown with a replacement character."""
+    assert value("name", b'{"Name": "a\\ud800b"}') == "a\ufffdb"
+
+
+def test_a_lone_surrogate_is_kept_as_an_escape() -> None:
+    """What the column cannot hold is in `unmodeled`, to the letter."""
+    assert value("unmodeled", b'{"Name": "a\\ud800b"}') == '{"Name":"a\\ud800b"}'
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "n" * 20_000, "\u202etxet", "\U0001f4a9"])
+def test_odd_names_come_through(name: str) -> None:
+    """NUL, 20,000 characters, bidi marks and emoji are text like any other."""
+    assert value("name", {"Name": name}) == name
+
+
+def test_the_neighbours_of_an_odd_image_are_unharmed() -> None:
+    """An image that fits nothing does not touch the others of its page."""
+    tables = made({"Name": "a"}, b'{"Name": "\\ud800", "Arn": 5, "Applications": [null]}', {"Name": "c"})
+    assert tables["images"].column("name").to_pylist() == ["a", "\ufffd", "c"]
+
+
+def test_an_element_that_is_no_object_leaves_the_list_in_unmodeled() -> None:
+    """The list is kept as it came, beside the rows of its objects."""
+    assert value("unmodeled", {"Applications": [None, {"Name": "x"}]}) == '{"Applications":[null,{"Name":"x"}]}'
+
+
+def test_positions_count_what_aws_sent() -> None:
+    """An element that is no object still takes its place in the count."""
+    assert value("position", {"Applications": [None, {"Name": "x"}]}, table="applications") == 1
+
+
+@pytest.mark.parametrize("deep", [200, 900])
+def test_a_deep_unknown_member_does_not_raise(deep: int) -> None:
+    """Nesting up to what the reply's proof allows is kept."""
+    sent = b'{"Name": "a", "New": ' + b"[" * deep + b"]" * deep + b"}"
+    assert json.loads(value("unmodeled", sent))["New"][0] is not None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"Applications": [{"IconURL": "https://i.example/a.png?X-Amz-Signature=CANARY"}]},
+        {"Applications": [{"IconURL": "https://i.example/a.png?X-Amz-Signature=CANARY", "New": 1}]},
+        {"Applications": [None, {"IconURL": "https://i.example/a.png?X-Amz-Signature=CANARY"}]},
+        {"Applications": [{"IconURL": ["https://i.example/a.png?X-Amz-Signature=CANARY"]}]},
+        {"New": {"IconURL": "https://i.example/a.png?X-Amz-Signature=CANARY"}},
+        {"IconURL": "https://i.example/a.png?X-Amz-Signature=CANARY"},
+    ],
+)
+def test_a_signature_of_an_icon_reaches_no_column(sent: dict[str, Any]) -> None:
+    """The query string of an icon's URL is dropped wherever the URL stands, and the URL stays."""
+    text = json.dumps([table.to_pylist() for table in made(sent).values()], default=str)
+    assert ("CANARY" in text, "https://i.example/a.png" in text) == (False, True)
+
+
+def test_a_signature_in_an_image_too_deep_to_parse_is_dropped() -> None:
+    """The last resort, keeping the text whole, drops it too."""
+    deep = b"[" * 990 + b"]" * 990
+    sent = b'{"New":' + deep + b',"Applications":[{"IconURL":"https://i.example/a.png?X-Amz-Signature=CANARY"}]}'
+    assert "CANARY" not in str(made(sent)["images"].column("unmodeled"))
+
+
+@pytest.mark.parametrize(
+    ("arn", "owner"), [(ARN, "012345678901"), ("arn:aws:appstream:eu-west-1::image/x", None), ("nonsense", None)]
+)
+def test_the_owner_is_the_account_in_the_arn(arn: str, owner: str | None) -> None:
+    """AWS's own images have none."""
+    assert value("owner", {"Arn": arn}) == owner
+
+
+def test_of_two_images_with_one_arn_the_later_is_kept() -> None:
+    """The same ARN twice in a batch makes one row."""
+    tables = made({"Arn": ARN, "Name": "first", "Applications": [{"Name": "x"}]}, {"Arn": ARN, "Name": "second"})
+    assert (tables["images"].column("name").to_pylist(), tables["applications"].num_rows) == (["second"], 0)
