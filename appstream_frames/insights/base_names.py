@@ -6,7 +6,7 @@ The names follow ``AppStream-[Graphics-KIND-]OS-MM-DD-YYYY``. Nothing here asks 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -60,22 +60,30 @@ def newest_bases(seen: Iterable[tuple[Any, str | None]], today: date) -> Newest:
     newest: Newest = {}
     for where, arn in [*listed, *seen]:
         base = named(arn)
-        if base and base.released <= today and not _newer(newest.get((where, base.family)), base):
-            newest[where, base.family] = base
+        if base and base.released <= today:
+            newest[where, base.family] = max(newest.get((where, base.family), base), base, key=_release)
     return newest
 
 
-def _newer(known: Base | None, other: Base) -> bool:
-    return known is not None and known.released >= other.released
+def _release(base: Base) -> tuple[date, str]:
+    return base.released, base.name
 
 
 def retired(base: Base, today: date) -> str | None:
     """Return why AWS lists a base image no more, if so."""
+    return next((reason for reason, _ in _retirements_of(base, today)), None)
+
+
+def family_retired(base: Base, today: date) -> bool:
+    """Tell whether AWS has retired all releases of a base image's family."""
+    return any(before is None for _, before in _retirements_of(base, today))
+
+
+def _retirements_of(base: Base, today: date) -> Iterator[tuple[str, date | None]]:
     for kind, os, on, before, reason in _retirements():
         of_it = kind in (None, base.kind) and os in (None, base.os)
         if of_it and (on is None or on <= today) and (before is None or base.released < before):
-            return reason
-    return None
+            yield reason, before
 
 
 @cache
@@ -84,7 +92,12 @@ def _retirements() -> list[tuple[str | None, str | None, date | None, date | Non
     return [tuple(row) for row in table.where(table.notna(), None).to_numpy().tolist()]
 
 
+def owner(arn: str) -> str | None:
+    """Return the account in an image's ARN: empty for AWS's own images, None when it is no ARN."""
+    parts = arn.split(":", 5)
+    return parts[4] if len(parts) == 6 else None
+
+
 def is_public(arn: str) -> bool:
     """Tell whether an ARN names no account: AWS's own image."""
-    parts = arn.split(":", 5)
-    return len(parts) == 6 and parts[4] == ""
+    return owner(arn) == ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -50,6 +50,7 @@ _BASES: Final = pa.schema(
         ("reason", pa.string()),
     ]
 )
+_Texts: TypeAlias = list[str | None]
 _DEEPEST: Final = 50  # generations; an image cannot be its own ancestor, but a stranger's ARN can say so
 
 
@@ -165,8 +166,8 @@ def base_images(images: pd.DataFrame, *, today: Day = None) -> pd.DataFrame:
         it and the base, itself included; 0 for a base), ``family`` (such as ``Base WinServer2022`` or ``Graphics G4dn RHEL8``),
         ``released``, ``newest_base`` of the family, ``newest_released``, ``newest_from`` (``drain``: a public image of the same
         account and region; ``reference``: the table that ships with the package), ``days_behind``, ``age_days``, ``verdict``
-        and its ``reason``. Verdicts: ``current``, ``behind``, ``retired`` (AWS lists the family, or that release, no more),
-        ``unknown``.
+        and its ``reason``. The columns of the newest base and ``days_behind`` are null where AWS has retired the whole
+        family. Verdicts: ``current``, ``behind``, ``retired`` (AWS lists the family, or that release, no more), ``unknown``.
 
     Raises
     ------
@@ -182,27 +183,43 @@ def base_images(images: pd.DataFrame, *, today: Day = None) -> pd.DataFrame:
     ['behind', 'current', 'retired', 'unknown']
     """
     day = days.today(today, images)
-    parents = dict(zip(_texts(images, "arn"), _texts(images, "base_image_arn"), strict=True))
+    arns, bases_named = _texts(images, "arn"), _texts(images, "base_image_arn")
+    moments = images["snapshot"].tolist() if "snapshot" in images.columns else [None] * len(images)
     places = list(zip(_texts(images, "account"), _texts(images, "region"), strict=True))
-    newest = base_names.newest_bases(zip(places, _texts(images, "arn"), strict=True), day)
+    newest = base_names.newest_bases(zip(places, arns, strict=True), day)
+    named = _named_bases(moments, places, arns, bases_named)
     released = days.days(days.column(images, "public_base_image_released_date"))
     rows = [
-        _base_row(*_origin(arn, parents), where, own, newest, day)
-        for arn, where, own in zip(_texts(images, "arn"), places, released, strict=True)
+        _base_row(*_origin(moment, arn, base, named), where, own, newest, day)
+        for moment, arn, base, where, own in zip(moments, arns, bases_named, places, released, strict=True)
     ]
     return _answer(images, rows, _BASES)
 
 
-def _origin(arn: str | None, parents: dict[str | None, str | None]) -> tuple[str | None, int]:
-    """Return the first ancestor that is AWS's own or not in the frame, and how many images lie below it."""
-    generations = 0
-    while arn is not None and not base_names.is_public(arn) and generations < _DEEPEST:
-        generations += 1
-        parent = parents.get(arn)
-        if parent is None:
-            return (None if generations == 1 or arn in parents else arn), generations
-        arn = parent
-    return arn, generations
+def _named_bases(moments: Iterable[Any], places: Iterable[Any], arns: _Texts, named: _Texts) -> dict[Any, str | None]:
+    """Return the base of each image by snapshot and ARN, null where no row names one.
+
+    Accounts that share an image may see different things of it, and rows come in any order: the owner's row counts first,
+    then the first base in the alphabet.
+    """
+    found: dict[Any, tuple[bool, bool, str]] = {}
+    for moment, (account, _), arn, base in zip(moments, places, arns, named, strict=True):
+        if arn is not None:
+            seen = base is None, base_names.owner(arn) != account, base or ""
+            found[moment, arn] = min(seen, found.get((moment, arn), seen))
+    return {image: base or None for image, (_, _, base) in found.items()}
+
+
+def _origin(moment: Any, arn: str | None, base: str | None, named: dict[Any, str | None]) -> tuple[str | None, int]:
+    """Return the first ancestor that is AWS's own or is not in the frame, and how many images lie below it."""
+    if arn is not None and base_names.is_public(arn):
+        return arn, 0
+    origin, generations = base or named.get((moment, arn)), 1
+    while (
+        origin is not None and (moment, origin) in named and not base_names.is_public(origin) and generations < _DEEPEST
+    ):
+        origin, generations = named[moment, origin], generations + 1
+    return origin, generations
 
 
 def _base_row(
@@ -222,18 +239,22 @@ def _base_row(
         default=base,
     )
     verdict, reason = _base_verdict(base, best, today)
-    return {
+    row = {
         "base_name": base.name,
         "generations": generations,
         "family": base.family,
         "released": base.released,
+        "age_days": (today - base.released).days,
+        "verdict": verdict,
+        "reason": reason,
+    }
+    if base_names.family_retired(base, today):  # nothing of it is new
+        return row
+    return row | {
         "newest_base": best.name,
         "newest_released": best.released,
         "newest_from": "drain" if newest.get((where, base.family)) == best else "reference",
         "days_behind": max(0, (best.released - base.released).days) if verdict != "unknown" else None,
-        "age_days": (today - base.released).days,
-        "verdict": verdict,
-        "reason": reason,
     }
 
 

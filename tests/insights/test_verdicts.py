@@ -77,16 +77,21 @@ BASES = [
     ("AppStream-RHEL8-04-16-2026", "Base RHEL8", "behind", 137),
     ("AppStream-RockyLinux8-08-31-2026", "Base RockyLinux8", "current", 0),
     ("AppStream-RockyLinux8-12-19-2024", "Base RockyLinux8", "behind", 620),
-    ("AppStream-AmazonLinux2-05-08-2024", "Base AmazonLinux2", "retired", 0),  # retired 2026-04-15
+    ("AppStream-AmazonLinux2-05-08-2024", "Base AmazonLinux2", "retired", None),  # retired 2026-04-15
     ("AppStream-Graphics-G4dn-WinServer2022-11-10-2025", "Graphics G4dn WinServer2022", "current", 0),
     ("AppStream-Graphics-G5-RHEL8-02-18-2026", "Graphics G5 RHEL8", "behind", 194),
     ("AppStream-Graphics-G6-WinServer2025-12-18-2025", "Graphics G6 WinServer2025", "current", 0),
     ("AppStream-Graphics-G7-WinServer2022-08-31-2026", "Graphics G7 WinServer2022", "current", 0),
-    ("AppStream-Graphics-Pro-WinServer2019-10-22-2024", "Graphics Pro WinServer2019", "retired", 0),  # 2025-10-31
-    ("AppStream-Graphics-Design-WinServer2019-10-22-2024", "Graphics Design WinServer2019", "retired", 0),  # 2025-12-31
-    ("AppStream-Graphics-Desktop-WinServer2012R2-06-12-2018", "Graphics Desktop WinServer2012R2", "retired", 0),
+    ("AppStream-Graphics-Pro-WinServer2019-10-22-2024", "Graphics Pro WinServer2019", "retired", None),  # 2025-10-31
+    (
+        "AppStream-Graphics-Design-WinServer2019-10-22-2024",
+        "Graphics Design WinServer2019",
+        "retired",
+        None,
+    ),  # 2025-12-31
+    ("AppStream-Graphics-Desktop-WinServer2012R2-06-12-2018", "Graphics Desktop WinServer2012R2", "retired", None),
     ("Amazon-AppStream2-Sample-Image-06-17-2024", "Sample apps", "current", 0),
-    ("Base-Image-Builder-05-02-2018", "Base WinServer2012R2", "retired", 0),  # the naming before 2018-06
+    ("Base-Image-Builder-05-02-2018", "Base WinServer2012R2", "retired", None),  # the naming before 2018-06
     ("AppStream-WinServer2022-12-01-2026", "Base WinServer2022", "unknown", None),  # released after today
 ]
 
@@ -238,3 +243,63 @@ def test_the_columns_of_an_image_are_in_the_model() -> None:
     """What the answers need, the lowest supported model has."""
     needed = {"arn", "base_image_arn", "appstream_agent_version", "latest_appstream_agent_version"}
     assert needed <= set(all_tables()["images"].schema.names)
+
+
+def shared(account: str, moment: str = "2026-11-23", **members: Any) -> dict[str, Any]:
+    """Return what an account sees of the golden image of 012345678901."""
+    row = {"account": account, "snapshot": pd.Timestamp(moment, tz="UTC"), "name": "golden", "arn": OWN + "golden"}
+    return row | members
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_base_that_one_account_does_not_see_is_another_ones(step: int) -> None:
+    """A row that lacks its base takes the one that another account sees of the same image, in any order."""
+    seen = PUBLIC + "AppStream-WinServer2019-07-12-2022"
+    built = {"name": "b", "arn": OWN + "b", "base_image_arn": OWN + "golden"}
+    rows = [shared("012345678901", base_image_arn=seen), shared("111122223333"), built]
+    assert asf.base_images(images(*rows[::step]), today=TODAY)["verdict"].to_list() == ["retired"] * 3
+
+
+def test_a_row_stands_on_its_own_base() -> None:
+    """What a row says of its base counts before what any other row says."""
+    bases = [PUBLIC + f"AppStream-WinServer2022-{day}" for day in ("05-30-2025", "11-10-2025")]
+    rows = [shared(account, base_image_arn=base) for account, base in zip(("111122223333", "2"), bases, strict=True)]
+    assert asf.base_images(images(*rows), today=TODAY)["verdict"].to_list() == ["behind", "current"]
+
+
+def test_a_rebuild_leaves_the_old_build_its_base() -> None:
+    """Over a history an image, and what was built on it, stand on the base of their own snapshot."""
+    bases = [PUBLIC + f"AppStream-WinServer2022-{day}" for day in ("05-30-2025", "11-10-2025")]
+    rows = [
+        row
+        for moment, base in zip(("2026-11-16", "2026-11-23"), bases, strict=True)
+        for row in (
+            shared("1", moment, base_image_arn=base),
+            shared("1", moment, name="b", arn=OWN + "b", base_image_arn=OWN + "golden"),
+        )
+    ]
+    assert asf.base_images(images(*rows), today=TODAY)["verdict"].to_list() == ["behind"] * 2 + ["current"] * 2
+
+
+ARNS = [PUBLIC + name for name in ("AppStream-RHEL8-04-16-2026", "Base-Image-Builder-05-02-2018", "Other")]
+ARNS += [PUBLIC + "AppStream-WinServer2012R2-05-02-2018", *(OWN + name for name in "abc"), None]
+ROWS = st.fixed_dictionaries(
+    {
+        "account": st.sampled_from(["012345678901", "111122223333", "222233334444"]),
+        "snapshot": st.sampled_from([pd.Timestamp(day, tz="UTC") for day in ("2026-11-16", "2026-11-23")]),
+        "arn": st.sampled_from(ARNS),
+        "base_image_arn": st.sampled_from(ARNS),
+        "appstream_agent_version": st.sampled_from(["06-29-2026", "07-29-2026", "LATEST", "x", None]),
+        "latest_appstream_agent_version": st.none() | st.booleans(),
+    }
+)
+
+
+@pytest.mark.parametrize("answer", [asf.agents, asf.base_images])
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_the_order_of_rows_says_nothing(answer: Any, data: st.DataObject) -> None:
+    """Shuffled images, of any accounts and snapshots, have the answers that they had."""
+    frame = images(*data.draw(st.lists(ROWS, min_size=1, max_size=12)))
+    shuffled = frame.iloc[data.draw(st.permutations(range(len(frame))))]
+    pd.testing.assert_frame_equal(answer(shuffled).sort_index(), answer(frame))
