@@ -1,15 +1,12 @@
 """The sandbox's accounts: who calls, STS that lets them assume roles, and Organizations that lists them.
 
-No signature is checked: a caller is who the access key id says. Temporary keys come with a token, and that is checked: it
-says whose they are and until when, under a seal, so that nothing has to be remembered.
+No signature is checked: a caller is who the access key id says. Temporary keys come with a token, and that is checked: the
+sandbox remembers whose they are and until when they are valid.
 """
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import hashlib
-import hmac
 import json
 import re
 import secrets
@@ -49,7 +46,7 @@ class Caller:
 
     @property
     def arn(self) -> str:
-        """The ARN that GetCallerIdentity tells."""
+        """ARN that GetCallerIdentity returns."""
         return f"arn:{self.partition}:sts::{self.account}:assumed-role/{self.role}"
 
     def check(self, unknown: str, expired: str, status: int) -> None:
@@ -75,9 +72,10 @@ class Accounts:
     def __init__(self, count: int | None) -> None:
         self.known = accounts(count)
         self.roles = {"AppStreamReader": Role()}
-        self.life: float | None = None  # seconds that temporary keys are good for, whatever was asked
-        self.asked: Counter[str] = Counter()  # answered calls by operation, DescribeImages aside
-        self._secret = secrets.token_bytes(32)
+        self.life: float | None = None  # seconds for which temporary keys are valid, whatever was requested
+        self.requests: Counter[str] = Counter()  # answered requests to STS and Organizations, by operation
+        self.revoked: set[str] = set()
+        self._tokens: dict[str, tuple[Caller, float]] = {}  # whose keys, and until when they are valid
 
     def caller(self, authorization: str, token: str | None) -> Caller | None:
         """Return who signed, from the headers; None when there is no signature of version 4."""
@@ -85,33 +83,36 @@ class Accounts:
         if found is None:
             return None
         account, temporary, region, service = found.groups()
-        nobody = Caller(None, region, service)
-        if account is None or not temporary:
-            return replace(nobody, account=account) if account in self.known else nobody
-        told = self._opened(token or "")
-        return nobody if told is None or told["account"] != account else replace(nobody, **told)
+        if account is None or account in self.revoked:
+            return Caller(None, region, service)
+        if not temporary:
+            return Caller(account if account in self.known else None, region, service)
+        assumed, until = self._tokens.get(token or "", (None, 0.0))
+        if assumed is None or assumed.account != account:
+            return Caller(None, region, service)
+        return replace(assumed, region=region, service=service, expired=until <= time.time())
 
     def sts(self, caller: Caller | None, body: bytes) -> tuple[str, Json]:
-        """Answer one request of the query protocol; returns the action and the members of its result."""
+        """Return the action of one request of the query protocol, and the members of its result."""
         if caller is None:
             raise ServiceError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
         caller.check("InvalidClientTokenId", "ExpiredToken", 403)
-        asked = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
-        action = asked.get("Action", "")
-        answers = {"GetCallerIdentity": _identity, "AssumeRole": self._assume}
-        if action not in answers:
+        parameters = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+        action = parameters.get("Action", "")
+        replies = {"GetCallerIdentity": _identity, "AssumeRole": self._assume}
+        if action not in replies:
             raise ServiceError("InvalidAction", f"Could not find operation {action} for version 2011-06-15")
-        self.asked[action] += 1
-        return action, answers[action](caller, asked)
+        self.requests[action] += 1
+        return action, replies[action](caller, parameters)
 
-    def _assume(self, caller: Caller, asked: dict[str, str]) -> Json:
-        arn, session = asked.get("RoleArn", ""), asked.get("RoleSessionName", "")
-        seconds = asked.get("DurationSeconds", "3600")
+    def _assume(self, caller: Caller, parameters: dict[str, str]) -> Json:
+        arn, session = parameters.get("RoleArn", ""), parameters.get("RoleSessionName", "")
+        seconds = parameters.get("DurationSeconds", "3600")
         if not re.fullmatch(r"[\w+=,.@-]{2,64}", session) or not (seconds.isdigit() and 900 <= int(seconds) <= 43_200):
             raise ServiceError("ValidationError", "1 validation error detected: RoleSessionName or DurationSeconds")
         found = _ROLE.fullmatch(arn)
         role = found and (self.roles.get(arn) or self.roles.get(found[3]))
-        if not found or not role or found[2] not in self.known or role.external_id != asked.get("ExternalId"):
+        if not found or not role or found[2] not in self.known or role.external_id != parameters.get("ExternalId"):
             message = f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             raise ServiceError("AccessDenied", message, 403)
         assumed = replace(
@@ -123,49 +124,34 @@ class Accounts:
         }
 
     def _keys(self, caller: Caller, seconds: float) -> Json:
-        until = time.time() + seconds
-        told = {"account": caller.account, "role": caller.role, "partition": caller.partition, "until": until}
+        until, token = time.time() + seconds, "SANDBOX" + secrets.token_hex(32)
+        self._tokens[token] = (caller, until)
         return {
             "AccessKeyId": f"{KEY}{caller.account}R",
             "SecretAccessKey": "sandbox",
-            "SessionToken": self._sealed(json.dumps(told).encode()),
+            "SessionToken": token,
             "Expiration": dt.datetime.fromtimestamp(until, dt.UTC).isoformat(),
         }
 
-    def _sealed(self, content: bytes) -> str:
-        seal = hmac.digest(self._secret, content, hashlib.sha256)
-        return "SANDBOX" + base64.b64encode(seal + content).decode()
-
-    def _opened(self, token: str) -> Json | None:
-        """Return what a token says; None when it is none of ours."""
-        try:
-            content = base64.b64decode(token.removeprefix("SANDBOX"))[32:]
-        except ValueError:
-            return None
-        if not hmac.compare_digest(self._sealed(content).encode(), token.encode(errors="replace")):
-            return None
-        told: Json = json.loads(content)
-        return told | {"expired": told.pop("until") <= time.time()}
-
     def organizations(self, operation: str, caller: Caller, body: bytes) -> Json:
-        """Answer one request of AWS JSON 1.1; only the first account may ask."""
+        """Return the reply to one request of AWS JSON 1.1; only the first account may list the others."""
         caller.check("UnrecognizedClientException", "ExpiredTokenException", 400)
         if operation != "AWSOrganizationsV20161128.ListAccounts":
             raise ServiceError("UnknownOperationException", f"The sandbox answers ListAccounts only, not {operation!r}")
         if caller.account != self.known[0]:
             raise ServiceError("AccessDeniedException", "You don't have permissions to access this resource.")
-        self.asked["ListAccounts"] += 1
+        self.requests["ListAccounts"] += 1
         return self._page(json.loads(body or b"{}"))
 
-    def _page(self, asked: Json) -> Json:
+    def _page(self, request: Json) -> Json:
         members = [SUSPENDED, *reversed(self.known)]  # AWS promises no order either
-        token = str(asked.get("NextToken") or "page-0")
+        token = str(request.get("NextToken") or "page-0")
         if not re.fullmatch(r"page-[0-9]{1,6}", token):
             raise ServiceError("InvalidInputException", "The NextToken is not valid.")
         start = int(token.removeprefix("page-"))
-        end = start + min(asked.get("MaxResults") or _PAGE, _PAGE)
-        listed = [self._member(account) for account in members[start:end]]
-        return {"Accounts": listed} | ({"NextToken": f"page-{end}"} if end < len(members) else {})
+        end = start + min(request.get("MaxResults") or _PAGE, _PAGE)
+        page = [self._member(account) for account in members[start:end]]
+        return {"Accounts": page} | ({"NextToken": f"page-{end}"} if end < len(members) else {})
 
     def _member(self, account: str) -> Json:
         state = "SUSPENDED" if account == SUSPENDED else "ACTIVE"

@@ -1,7 +1,7 @@
-"""The sample catalogue that the sandbox serves: who sees which images in which week.
+"""The sample catalogue that the sandbox serves: who sees which images, fleets, stacks … in which week.
 
-It reads ``data/catalogue.json``, whose format is told in ``data/make_catalogue.py``, and gives images as the API sends
-them. It is invented; it says nothing about any real account, and it asks AWS nothing.
+It reads ``data/catalogue.json``, whose format is described in ``data/make_catalogue.py``, and gives rows as the API sends
+them. All of it is invented; it says nothing about any real account, and it never calls AWS.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import re
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from appstream_frames.errors import RequestError
@@ -99,9 +99,27 @@ def accounts(count: int | None = None) -> list[str]:
     return [*known, *(f"{number:04d}" * 3 for number in range(_FIRST, _FIRST + count - len(known)))][:count]
 
 
-@lru_cache(maxsize=32)
+class Row(NamedTuple):
+    """One row of an operation's reply, and the request parameters that it belongs to, such as ``StackName``."""
+
+    row: Any
+    of: Json
+
+
 def images_of(account: str, region: str, week: int) -> list[Json]:
     """Return every image that `account` sees in `region` in that week, each as the API's ``Image``; not to be changed.
+
+    Examples
+    --------
+    >>> images_of("012345678901", "eu-west-1", week_at())[0]["Visibility"]
+    'PRIVATE'
+    """
+    return rows_of("DescribeImages", account, region, week)
+
+
+@lru_cache(maxsize=128)
+def rows_of(operation: str, account: str, region: str, week: int) -> list[Any]:
+    """Return every row of an operation in one account, region and week, as the API sends them; not to be changed.
 
     An account of `accounts` that is not in the catalogue sees what one of the catalogue's sees, with its own account in the
     ARNs, in every other region; in the regions between it owns nothing and sees AWS's images only. A region that is not
@@ -109,6 +127,8 @@ def images_of(account: str, region: str, week: int) -> list[Json]:
 
     Parameters
     ----------
+    operation : str
+        An API operation, such as ``DescribeFleets``.
     account, region : str
         One of `accounts`, any other one sees nothing; and a region.
     week : int
@@ -116,32 +136,50 @@ def images_of(account: str, region: str, week: int) -> list[Json]:
 
     Examples
     --------
-    >>> images_of("012345678901", "eu-west-1", week_at())[0]["Visibility"]
-    'PRIVATE'
+    >>> rows_of("ListAssociatedFleets", "012345678901", "us-east-1", week_at())[:2]
+    ['finance-us', 'sales-amer']
     """
-    return [finished(image, week) for image in listed(account, region, week)]
+    return [finished(row.row, week) for row in listed(operation, account, region, week)]
 
 
-@lru_cache(maxsize=256)  # the sandbox asks for every page
-def listed(account: str, region: str, week: int) -> list[Json]:
-    """Return the images of `images_of` with the keys of their applications; not to be changed."""
-    model, known = _like(account), catalogue()["regions"]
+@lru_cache(maxsize=512)  # the sandbox needs them for every page
+def listed(operation: str, account: str, region: str, week: int) -> list[Row]:
+    """Return the rows of `rows_of` with what they belong to; images with the keys of their applications."""
+    model, place = _like(account), _like_region(region)
     if model is None:
         return []
-    place = region if region in known else known[crc32(region.encode()) % len(known)]
     owner = model if account == model or (int(account[:4]) + crc32(region.encode())) % 2 else None
-    seen = (_seen(row, owner, place, week) for row in catalogue()["images"])
-    return [_moved(image, {model: account}, region) for image in seen if image is not None]
+    found = []
+    for record in catalogue()["operations"].get(operation, ()):
+        row = _seen(record, owner, place, week)
+        if row is not None:
+            of_owner = account if record["owner"] == owner else record["owner"]
+            found.append(Row(_filled(row, region, of_owner or ""), record.get("of", {})))
+    return found
 
 
-def finished(image: Json, week: int) -> Json:
-    """Return an image of `listed` with its applications written out."""
-    if image.get("Applications") is None:
-        return image
+def finished(row: Any, week: int) -> Any:
+    """Return an image with its applications written out; any other row as it is."""
+    if not isinstance(row, dict) or not isinstance(row.get("Applications"), list):
+        return row
     day = catalogue()["weeks"][week].replace("-", "")
-    _, _, _, region, owner, _ = image["Arn"].split(":", 5)
-    written = [_application(key, image["Name"], owner or "aws", region, day) for key in image["Applications"]]
-    return image | {"Applications": written}
+    _, _, _, region, owner, _ = row["Arn"].split(":", 5)
+    written = [
+        _application(each, row["Name"], owner or "aws", region, day) if isinstance(each, str) else each
+        for each in row["Applications"]
+    ]
+    return row | {"Applications": written}
+
+
+def has_elastic_fleets(region: str) -> bool:
+    """Tell whether AppStream offers Elastic fleets in a region of the catalogue, or one that is like it.
+
+    Examples
+    --------
+    >>> has_elastic_fleets("eu-west-1"), has_elastic_fleets("ap-southeast-2")
+    (True, False)
+    """
+    return _like_region(region) not in catalogue()["not_elastic"]
 
 
 def _like(account: str) -> str | None:
@@ -152,32 +190,36 @@ def _like(account: str) -> str | None:
     return known[int(account[:4]) % len(known)]
 
 
-def _moved(image: Json, renamed: dict[str, str], region: str) -> Json:
-    return image | {
-        name: _arn(image[name], renamed, region) for name in ("Arn", "BaseImageArn") if image.get(name) is not None
-    }
+def _like_region(region: str) -> str:
+    """Return the region of the catalogue which a region is like."""
+    known: list[str] = catalogue()["regions"]
+    return region if region in known else known[crc32(region.encode()) % len(known)]
 
 
-def _arn(text: str, renamed: dict[str, str], region: str) -> str:
-    """Return an ARN as it is in a region, and with another account."""
-    head, _, service, _, account, thing = text.split(":", 5)
-    return ":".join((head, _partition(region), service, region, renamed.get(account, account), thing))
+def _filled(value: Any, region: str, account: str) -> Any:
+    """Return a row with a region and an account in place of ``{region}`` and ``{account}``."""
+    if isinstance(value, str):
+        text = value.replace("{region}", region).replace("{account}", account)
+        return text.replace("arn:aws:", f"arn:{_partition(region)}:") if text.startswith("arn:") else text
+    if isinstance(value, dict):
+        return {name: _filled(each, region, account) for name, each in value.items()}
+    return [_filled(each, region, account) for each in value] if isinstance(value, list) else value
 
 
 def _partition(region: str) -> str:
     return {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
 
 
-def _seen(row: Json, account: str | None, region: str, week: int) -> Json | None:
-    """Return the image of one record as `account` sees it, or who has none of his own; None when it is not seen."""
-    if not _during(row["in"].get(region), week):
+def _seen(record: Json, account: str | None, region: str, week: int) -> Any:
+    """Return the row of one record as `account` sees it, or who owns nothing; None when it is not seen."""
+    if not _during(record["in"].get(region), week):
         return None
-    if row["owner"] in (None, account):
-        return _current(row, week)
-    share = row.get("shared", {}).get(account)
+    if record["owner"] in (None, account):
+        return _current(record, week)
+    share = record.get("shared", {}).get(account)
     if share is None or not _during(share["weeks"], week):
         return None
-    image = _current(row, week)
+    image = _current(record, week)
     if image["State"] != "AVAILABLE":
         return None
     # AWS tells a consumer neither the owner's builder nor with whom else the image is shared
@@ -193,20 +235,17 @@ def _during(weeks: list[int | None] | None, week: int) -> bool:
     return first is not None and first <= week and (until is None or week < until)
 
 
-def _current(row: Json, week: int) -> Json:
-    image = dict(row["image"])
-    for since, members in row.get("changes", {}).items():
+def _current(record: Json, week: int) -> Any:
+    """Return the row of a record as it is in a week."""
+    row = record["row"]
+    for since, members in record.get("changes", {}).items():
         if int(since) <= week:
-            image |= members
-    return image
+            row = row | members
+    return dict(row) if isinstance(row, dict) else row
 
 
 def _application(key: str, image: str, owner: str, region: str, day: str) -> Json:
-    application = dict(catalogue()["applications"][key])
-    for name in ("Arn", "AppBlockArn"):
-        if name in application:
-            filled = application[name].replace("{region}", region).replace("{account}", owner)
-            application[name] = filled.replace("arn:aws:", f"arn:{_partition(region)}:")
+    application: Json = _filled(catalogue()["applications"][key], region, owner)
     # looks like what AWS signs, and is good for nothing
     signature = (
         f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={day}T120000Z&X-Amz-SignedHeaders=host&X-Amz-Expires=3600"

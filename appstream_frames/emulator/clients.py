@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import botocore.session
-from botocore.config import Config
 
-from appstream_frames.aws import sessions
 from appstream_frames.emulator.accounts import KEY
 from appstream_frames.emulator.service import loader
 
@@ -25,15 +23,14 @@ class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has 
     def __init__(self, url: str, refusing: str, nowhere: str) -> None:
         known = self.SESSION_VARIABLES.items()  # name: (in files, in the environment, default, conversion)
         own = {name: (None, None, default, kind) for name, (_, _, default, kind) in known}
-        super().__init__(session_vars=own, event_hooks=sessions.events(), include_builtin_handlers=False)
+        super().__init__(session_vars=own)
         for name in ("config_file", "credentials_file"):
             self.set_config_variable(name, os.devnull)
         self.register_component("data_loader", loader())
-        self.set_default_client_config(Config(proxies={}))
         self._url, self._refusing, self._nowhere = url, refusing, ("appstream", nowhere)
 
     def create_client(self, service_name: str, region_name: str | None = None, *args: Any, **kwargs: Any) -> Any:
-        """Return a client of the sandbox, whatever endpoint is asked for."""
+        """Return a client of the sandbox, whatever endpoint is named."""
         region = region_name or self.get_config_variable("region")
         url = self._refusing if (service_name, region) == self._nowhere else self._url
         return super().create_client(service_name, region_name, *args, **kwargs | {"endpoint_url": url})

@@ -1,34 +1,45 @@
-"""What whoever runs a sandbox can ask of it meanwhile: counts, failures, latency, roles."""
+"""Public controls of a running sandbox: counts, failures, latency, rows, roles."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from appstream_frames.emulator.accounts import Accounts, Role, ServiceError
-from appstream_frames.emulator.service import AppStream
+from appstream_frames.emulator.service import Answer, AppStream, listing
+from appstream_frames.errors import RequestError
 
 
 class Controls:
-    """The part of a `Sandbox` that counts what it was asked and makes it fail."""
+    """The part of a `Sandbox` that counts requests and decides what they get."""
 
+    accounts: list[str]
+    regions: list[str]
     _accounts: Accounts
     _service: AppStream
 
     @property
     def calls(self) -> int:
-        """Number of DescribeImages requests that were answered, errors included."""
-        return self._service.calls
+        """Number of AppStream requests, errors included."""
+        return self._service.requests.total()
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """Number of requests by operation, AppStream's with those that failed."""
+        return dict(self._service.requests + self._accounts.requests)
 
     @property
     def asked(self) -> dict[str, int]:
-        """Number of other requests by operation: AssumeRole, GetCallerIdentity, ListAccounts."""
-        return dict(self._accounts.asked)
+        """Number of requests to other services by operation: AssumeRole, GetCallerIdentity, ListAccounts."""
+        return dict(self._accounts.requests)
 
     def fail_next(self, times: int = 1, code: str = "ThrottlingException", status: int = 400) -> None:
-        """Answer the next `times` DescribeImages requests with an AWS error.
+        """Answer the next `times` AppStream requests with an AWS error.
 
         Parameters
         ----------
         times : int
-            How many requests; failures asked for earlier come first.
+            How many requests; failures set earlier come first.
         code : str
             AWS's error code, say ``RequestLimitExceededException`` or ``AccessDeniedException``.
         status : int
@@ -43,7 +54,7 @@ class Controls:
         ...     box.calls
         2
         """
-        self._service.faults.fail_next(times, ServiceError(code, f"{code}: the sandbox was told to fail", status))
+        self._service.faults.fail_next(times, ServiceError(code, f"{code}: a failure set in the sandbox", status))
 
     def fault(
         self,
@@ -51,10 +62,11 @@ class Controls:
         region: str | None = None,
         kind: str | None = None,
         *,
+        operation: str | None = None,
         times: int | None = None,
         after: int = 0,
     ) -> None:
-        """Have the DescribeImages requests of a target go wrong, until told otherwise; a later fault takes an earlier's place.
+        """Have the AppStream requests of a target go wrong until further notice; a later fault replaces an earlier one.
 
         A region with no endpoint cannot be served: drain `nowhere`, or the profile ``sandbox-nowhere`` of `config`.
 
@@ -62,8 +74,10 @@ class Controls:
         ----------
         account, region : str, optional
             Which target; without them every account, every region. The narrower fault counts.
-        kind : {"denied", "disabled", "throttled", "server_error", "cut", "slow", "reset"}, optional
+        kind : {"denied", "disabled", "not_offered", "throttled", "server_error", "cut", "slow", "reset"}, optional
             An error of the service; or half a body, a byte a second, half a body and a reset connection. None: it is well again.
+        operation : str, optional
+            Only requests of this API operation, say ``DescribeFleets``; it counts before a fault of all operations.
         times : int, optional
             How many requests; default: for ever.
         after : int
@@ -72,7 +86,7 @@ class Controls:
         Raises
         ------
         RequestError
-            There is no such kind.
+            There is no such kind, or the sandbox does not serve the operation.
 
         Examples
         --------
@@ -83,7 +97,9 @@ class Controls:
         >>> int(frames.coverage["retries"].item())
         1
         """
-        self._service.faults.set((account, region), kind, times, after)
+        if operation is not None:
+            _check_listing(operation)
+        self._service.faults.set((account, region, operation), kind, times, after)
 
     def latency(self, seconds: float, account: str | None = None, region: str | None = None) -> None:
         """Have every answer wait so many seconds, those of STS and Organizations too; of one target, or of all.
@@ -94,10 +110,116 @@ class Controls:
         >>> with asf.sandbox() as box:
         ...     box.latency(0.01)
         """
-        self._service.faults.delay((account, region), seconds)
+        self._service.faults.delay(account, region, seconds)
+
+    def page_size(self, rows: int | None) -> None:
+        """Let no page have more rows than this, whatever a request says; None: 25, or the request's MaxResults.
+
+        Examples
+        --------
+        >>> import appstream_frames as asf
+        >>> with asf.sandbox() as box:
+        ...     box.page_size(2)
+        ...     len(box.client().describe_fleets()["Fleets"])
+        2
+        """
+        if rows is not None and (type(rows) is not int or rows < 1):
+            raise RequestError(f"rows={rows!r} must be a whole number from 1 on, or None.")
+        self._service.page_size = rows
+
+    def set_rows(
+        self,
+        operation: str,
+        rows: Sequence[Any],
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        **parameters: str,
+    ) -> None:
+        """Serve these rows of an operation in place of the catalogue's.
+
+        Parameters
+        ----------
+        operation : str
+            The API operation, say ``DescribeFleets``.
+        rows : sequence
+            Rows as the API sends them: dicts in its own names, times as seconds since 1970; strings for ``ListAssociatedFleets``.
+        account, region : str, optional
+            Only for this target; without them for every account, every region.
+        **parameters
+            The request that the rows belong to, for an operation that needs one, say ``StackName="finance"``. Rows set for
+            another request of the operation stay.
+
+        Raises
+        ------
+        RequestError
+            The sandbox does not serve the operation.
+
+        Examples
+        --------
+        >>> import appstream_frames as asf
+        >>> with asf.sandbox() as box:
+        ...     box.set_rows("ListAssociatedFleets", ["payroll"], StackName="finance")
+        ...     box.client().list_associated_fleets(StackName="finance")["Names"]
+        ['payroll']
+        """
+        _check_listing(operation)
+        self._service.set_rows(operation, rows, account, region, parameters)
+
+    def rows(
+        self, operation: str = "DescribeImages", account: str | None = None, region: str | None = None
+    ) -> list[Any]:
+        """Return every row of an operation in a target as the API sends it, without a request; not to be changed.
+
+        Parameters
+        ----------
+        operation : str
+            The API operation.
+        account, region : str, optional
+            The target; by default the first account, the first region.
+
+        Examples
+        --------
+        >>> import appstream_frames as asf
+        >>> with asf.sandbox() as box:
+        ...     box.rows("DescribeFleets")[0]["Name"]
+        'finance-prod'
+        """
+        _check_listing(operation)
+        return self._service.finished_rows(operation, account or self.accounts[0], region or self.regions[0])
+
+    def answer_with(self, function: Answer | None) -> None:
+        """Let a function answer AppStream's requests first, in the server's threads; None: the sandbox answers again.
+
+        Parameters
+        ----------
+        function : callable
+            It is called with operation, account, region and the request's members, and returns the reply to send, or None to
+            let the sandbox answer. It may wait; what it raises is an error 500 to the client.
+
+        Examples
+        --------
+        >>> import appstream_frames as asf
+        >>> with asf.sandbox() as box:
+        ...     box.answer_with(lambda operation, *_: {"Stacks": []} if operation == "DescribeStacks" else None)
+        ...     box.client().describe_stacks()["Stacks"]
+        []
+        """
+        self._service.answer_with = function
+
+    def revoke(self, account: str, revoked: bool = True) -> None:
+        """Refuse an account's keys from now on, as AWS refuses deleted ones; with `revoked` False accept them again.
+
+        Examples
+        --------
+        >>> import appstream_frames as asf
+        >>> with asf.sandbox() as box:
+        ...     box.revoke(box.accounts[0])
+        """
+        (self._accounts.revoked.add if revoked else self._accounts.revoked.discard)(account)
 
     def role(self, name: str, *, external_id: str | None = None, lands_in: str | None = None) -> None:
-        """Give every account a role that all others may assume; ``AppStreamReader`` is there from the start.
+        """Give every account a role that all others may assume; ``AppStreamReader`` exists from the start.
 
         Parameters
         ----------
@@ -117,7 +239,7 @@ class Controls:
         self._accounts.roles[name] = Role(external_id, lands_in)
 
     def expire_after(self, seconds: float | None) -> None:
-        """Let the keys of roles that are assumed from now on expire so soon; None: after the time asked for.
+        """Let the keys of roles that are assumed from now on expire so soon; None: after the time requested.
 
         Examples
         --------
@@ -126,3 +248,10 @@ class Controls:
         ...     box.expire_after(2.0)
         """
         self._accounts.life = seconds
+
+
+def _check_listing(operation: str) -> None:
+    if listing(operation) is None:
+        raise RequestError(
+            f"operation={operation!r} is no operation of AppStream that lists rows, such as 'DescribeFleets'."
+        )

@@ -1,22 +1,26 @@
-"""What goes wrong in the sandbox on request: for one target or for all of them, for ever or a number of times."""
+"""What goes wrong in the sandbox on request: for one target or operation or all, for ever or a number of times."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from appstream_frames.emulator.accounts import ServiceError
 from appstream_frames.errors import RequestError
 
+#: Code, message and HTTP status of the errors that a fault of that kind answers with.
 ERRORS: Final = {
-    "denied": ("AccessDeniedException", "not authorized to perform: appstream:DescribeImages", 400),
+    "denied": ("AccessDeniedException", "not authorized to perform: appstream:{operation}", 400),
     "disabled": ("UnrecognizedClientException", "The security token included in the request is invalid.", 400),
+    "not_offered": ("OperationNotPermittedException", "The operation {operation} is not permitted.", 400),
     "throttled": ("ThrottlingException", "Rate exceeded", 400),
     "server_error": ("InternalFailure", "The request processing has failed.", 500),
 }
 ON_THE_WIRE: Final = ("cut", "slow", "reset")
-Where = tuple[str | None, str | None]
+_T = TypeVar("_T")
+#: Account, region and operation; None stands for all of them.
+Scope = tuple[str | None, str | None, str | None]
 
 
 @dataclass
@@ -27,11 +31,11 @@ class _Fault:
 
 
 class Faults:
-    """Faults and latency by target; None stands for every account, or every region. The narrower comes first."""
+    """Faults and latency by account, region and operation. The narrower comes first."""
 
     def __init__(self) -> None:
-        self._faults: dict[Where, _Fault] = {}
-        self._latency: dict[Where, float] = {}
+        self._faults: dict[Scope, _Fault] = {}
+        self._latency: dict[Scope, float] = {}
         self._next: list[ServiceError] = []
         self._lock = threading.Lock()
 
@@ -40,39 +44,39 @@ class Faults:
         with self._lock:
             self._next += [error] * times
 
-    def set(self, where: Where, kind: str | None, times: int | None, after: int) -> None:
+    def set(self, scope: Scope, kind: str | None, times: int | None, after: int) -> None:
         """Have requests fail; `kind` None: have them succeed again."""
         if kind is not None and kind not in (*ERRORS, *ON_THE_WIRE):
             raise RequestError(f"kind={kind!r} is none of {', '.join((*ERRORS, *ON_THE_WIRE))} or None.")
         with self._lock:
-            self._faults.pop(where, None)
+            self._faults.pop(scope, None)
             if kind is not None:
-                self._faults[where] = _Fault(kind, times, after)
+                self._faults[scope] = _Fault(kind, times, after)
 
-    def delay(self, where: Where, seconds: float) -> None:
+    def delay(self, account: str | None, region: str | None, seconds: float) -> None:
         """Have every answer wait."""
         with self._lock:
-            self._latency[where] = seconds
+            self._latency[account, region, None] = seconds
 
     def latency(self, account: str | None, region: str | None) -> float:
         """Return for how many seconds an answer waits."""
         with self._lock:
-            return next((self._latency[key] for key in _keys(account, region) if key in self._latency), 0.0)
+            return next(iter(_matching(self._latency, (account, region, None))), 0.0)
 
-    def due(self, account: str | None, region: str | None) -> str | None:
-        """Return what happens to the answer on the wire, or raise what is answered in its place."""
+    def due(self, account: str | None, region: str | None, operation: str) -> str | None:
+        """Return the fault that a reply has on the wire; raise the error that is sent in its place."""
         with self._lock:
             if self._next:
                 raise self._next.pop(0)
-            kind = self._kind(account, region)
+            kind = self._kind((account, region, operation))
         if kind in ERRORS:
-            raise ServiceError(*ERRORS[kind])
+            code, message, status = ERRORS[kind]
+            raise ServiceError(code, message.format(operation=operation), status)
         return kind
 
-    def _kind(self, account: str | None, region: str | None) -> str | None:
-        for key in _keys(account, region):
-            fault = self._faults.get(key)
-            if fault is None or fault.times == 0:
+    def _kind(self, scope: Scope) -> str | None:
+        for fault in _matching(self._faults, scope):
+            if fault.times == 0:
                 continue
             if fault.after:
                 fault.after -= 1
@@ -83,5 +87,9 @@ class Faults:
         return None
 
 
-def _keys(account: str | None, region: str | None) -> list[Where]:
-    return [(account, region), (account, None), (None, region), (None, None)]
+def _matching(known: dict[Scope, _T], scope: Scope) -> list[_T]:
+    """Return the values whose scope holds another one, the narrowest first: an operation's before a target's."""
+    account, region, operation = scope
+    places = [(account, region), (account, None), (None, region), (None, None)]
+    scopes = [(*place, name) for name in dict.fromkeys((operation, None)) for place in dict.fromkeys(places)]
+    return [known[each] for each in scopes if each in known]

@@ -1,7 +1,7 @@
 """The wire side of the sandbox: two AWS protocols, on a loopback HTTP server.
 
-AWS JSON 1.1 for AppStream and Organizations, the query protocol with XML for STS. What is answered is decided elsewhere; here
-it is sent, late or broken where that was asked for.
+AWS JSON 1.1 for AppStream and Organizations, the query protocol with XML for STS. Other modules decide what the reply is; this
+one sends it, late or broken where a fault was set.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import msgspec
 
 from appstream_frames.emulator.accounts import Accounts, Caller, ServiceError
 from appstream_frames.emulator.catalogue import Json
-from appstream_frames.emulator.service import AppStream, model
+from appstream_frames.emulator.service import AppStream, error_names, listing
 
 _JSON: Final = "application/x-amz-json-1.1"
 _NOBODY: Final = (None, None)
@@ -96,53 +96,54 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(caller, body)
 
     def _json(self, caller: Caller | None, body: bytes) -> None:
-        operation, mishap = self.headers.get("X-Amz-Target", ""), None
+        target, fault = self.headers.get("X-Amz-Target", ""), None
         try:
             if caller is not None and caller.service == "organizations":
-                reply = self.server.accounts.organizations(operation, caller, body)
+                reply = self.server.accounts.organizations(target, caller, body)
             else:
-                reply, mishap = self.server.appstream.answer(operation, caller, body)
+                reply, fault = self.server.appstream.reply(target, caller, body)
         except ServiceError as error:
-            modelled = error.code in {shape.name for shape in model().operation_model("DescribeImages").error_shapes}
+            operation = target.rpartition(".")[2]
+            modelled = listing(operation) is not None and error.code in error_names(operation)
             content = json.dumps({"__type": error.code, "Message" if modelled else "message": error.message})
             self._send(error.status, _JSON, content.encode(), **{"x-amzn-ErrorType": error.code})
         else:
-            self._send(200, _JSON, msgspec.json.encode(reply), mishap)
+            self._send(200, _JSON, msgspec.json.encode(reply), fault)
 
     def _sts(self, caller: Caller, body: bytes) -> None:
         try:
             action, result = self.server.accounts.sts(caller, body)
         except ServiceError as error:
-            fault = _xml({"Type": "Sender", "Code": error.code, "Message": error.message})
-            self._send(error.status, "text/xml", _document("ErrorResponse", f"<Error>{fault}</Error>"))
+            content = _xml({"Type": "Sender", "Code": error.code, "Message": error.message})
+            self._send(error.status, "text/xml", _document("ErrorResponse", f"<Error>{content}</Error>"))
         else:
             inner = f"<{action}Result>{_xml(result)}</{action}Result>"
             self._send(200, "text/xml", _document(f"{action}Response", inner))
 
-    def _send(self, status: int, kind: str, body: bytes, mishap: str | None = None, **headers: str) -> None:
+    def _send(self, status: int, kind: str, body: bytes, fault: str | None = None, **headers: str) -> None:
         self.send_response(status)
         headers |= {"Content-Type": kind, "Content-Length": str(len(body)), "x-amzn-RequestId": str(uuid.uuid4())}
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        if mishap is None:
+        if fault is None:
             self.wfile.write(body)
         else:
-            self._spoil(mishap, body)
+            self._break(fault, body)
 
-    def _spoil(self, mishap: str, body: bytes) -> None:
+    def _break(self, fault: str, body: bytes) -> None:
         """Send half of a body and hang up, or reset the connection; or send a byte a second."""
         self.close_connection = True
-        if mishap == "slow":
-            for place in range(len(body)):
-                self.wfile.write(body[place : place + 1])
+        if fault == "slow":
+            for index in range(len(body)):
+                self.wfile.write(body[index : index + 1])
                 self.wfile.flush()
                 if self.server.closing.wait(1.0):
                     return
         else:
             self.wfile.write(body[: len(body) // 2])
             self.wfile.flush()
-        if mishap == "reset":
+        if fault == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
 
 

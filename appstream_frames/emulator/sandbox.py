@@ -1,6 +1,6 @@
-"""A loopback AppStream: DescribeImages over real HTTP, for anybody who has no AWS account at hand.
+"""A loopback AWS for anybody who has no AWS account at hand: AppStream's listing operations over real HTTP.
 
-It answers what drains ask (DescribeImages of AppStream, GetCallerIdentity and AssumeRole of STS, ListAccounts of
+It answers what drains need (every listing operation of AppStream, GetCallerIdentity and AssumeRole of STS, ListAccounts of
 Organizations) from the invented catalogue in ``data/``, on 127.0.0.1 only. It is not a test double of all of AppStream, and
 it stores nothing.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import boto3
+from botocore.config import Config
 
 from appstream_frames.aws.regions import checked, with_appstream
 from appstream_frames.emulator.accounts import Accounts
@@ -61,7 +62,7 @@ class Sandbox(Controls):
         self._accounts = Accounts(accounts)
         self.accounts: list[str] = self._accounts.known
         self._service = AppStream(week, self.regions)
-        self._server = Server(self._service, self._accounts, port)
+        self._server = Server(self._service, self._accounts, _port(port))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._nobody = socket.socket()  # it never listens, and nobody else gets its port
         self._nobody.bind(("127.0.0.1", 0))
@@ -85,7 +86,14 @@ class Sandbox(Controls):
         self._server.close_all()
         self._nobody.close()
 
-    def session(self, account: str | None = None, region: str | None = None) -> boto3.Session:
+    def session(
+        self,
+        account: str | None = None,
+        region: str | None = None,
+        *,
+        config: Config | None = None,
+        nowhere: str | None = None,
+    ) -> boto3.Session:
         """Return a boto3 session whose every client talks to the sandbox, whatever AWS settings the machine has.
 
         Parameters
@@ -94,6 +102,10 @@ class Sandbox(Controls):
             One of `accounts`; any other one's credentials are refused, as AWS refuses a key it does not know.
         region : str, optional
             The session's region; one that is not in `regions` answers as one that is not opted in.
+        config : botocore.config.Config, optional
+            Settings of every client of the session, say its retries.
+        nowhere : str, optional
+            The region where nobody listens to AppStream, in place of the attribute `nowhere`.
 
         Examples
         --------
@@ -101,7 +113,8 @@ class Sandbox(Controls):
         ...     box.session("111122223333").client("sts").get_caller_identity()["Account"]
         '111122223333'
         """
-        core = Loopback(self.url, self._refusing(), self.nowhere)
+        core = Loopback(self.url, self._refusing(), nowhere or self.nowhere)
+        core.set_default_client_config(Config(proxies={}).merge(config or Config()))
         core.set_credentials(*self._credentials(account))
         return boto3.Session(botocore_session=core, region_name=region or self.regions[0])
 
@@ -200,12 +213,12 @@ def sandbox(
     -------
     Sandbox
         Its `client`, `session`, `environment` and `config` lead to it, `fail_next`, `fault` and `latency` make it fail or
-        wait, `close` ends it.
+        wait, `rows` and `set_rows` show and change what it serves, `close` ends it.
 
     Raises
     ------
     RequestError
-        `at` is not a date, or is before the first week; or there are not so many accounts or regions.
+        `at` is not a date, or is before the first week; there are not so many accounts or regions; `port` is no port.
     OSError
         The port is taken.
 
@@ -219,13 +232,19 @@ def sandbox(
     return Sandbox(at, port, accounts, regions)
 
 
-def _regions(asked: int | Iterable[str] | None) -> list[str]:
+def _regions(chosen: int | Iterable[str] | None) -> list[str]:
     usual = list(catalogue()["regions"])
-    if asked is None:
+    if chosen is None:
         return usual
-    if not isinstance(asked, int):
-        return checked([asked] if isinstance(asked, str) else asked)
+    if not isinstance(chosen, int):
+        return checked([chosen] if isinstance(chosen, str) else chosen)
     known = list(dict.fromkeys([*usual, *with_appstream("aws"), *with_appstream("aws-us-gov")]))
-    if not 0 < asked <= len(known):
-        raise RequestError(f"regions={asked!r} must be from 1 to {len(known)}, or a list of regions.")
-    return known[:asked]
+    if not 0 < chosen <= len(known):
+        raise RequestError(f"regions={chosen!r} must be from 1 to {len(known)}, or a list of regions.")
+    return known[:chosen]
+
+
+def _port(port: int) -> int:
+    if type(port) is not int or not 0 <= port <= 65_535:
+        raise RequestError(f"port={port!r} must be a whole number from 0 to 65535; 0 takes a free one.")
+    return port

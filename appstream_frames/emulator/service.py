@@ -1,28 +1,39 @@
-"""AppStream as the sandbox plays it: DescribeImages from the invented catalogue, checked against botocore's model."""
+"""AppStream as the sandbox plays it: every listing operation, from botocore's model and the invented catalogue.
+
+Nothing here is written for one operation only: which parameters there are, their types, ranges and patterns, the list in the
+reply and the errors that an operation may have come from the model; rows come from the catalogue.
+"""
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import json
 import re
-import secrets
 import threading
-from collections.abc import Container
+from collections import Counter
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
 from botocore.loaders import Loader
-from botocore.model import ServiceModel, Shape
+from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.validate import ParamValidator
 
 from appstream_frames.emulator.accounts import Caller, ServiceError
-from appstream_frames.emulator.catalogue import Json, finished, listed
+from appstream_frames.emulator.catalogue import Json, Row, finished, has_elastic_fleets, listed
 from appstream_frames.emulator.faults import Faults
 
-_PAGE: Final = 25  # what AppStream gives when MaxResults is 0 or not there
+#: What may answer in place of the sandbox: takes operation, account, region and request, returns a reply or None.
+Answer = Callable[[str, str, str, Json], Json | None]
+
+_PAGE: Final = 25  # rows, when MaxResults is 0 or not there
+_PAGING: Final = ("NextToken", "MaxResults")
+_NOT_ELASTIC: Final = "OperationNotPermittedException"
+_NOT_FOUND: Final = "ResourceNotFoundException"
+_MEMBERS: Final = {
+    "SharedAwsAccountIds": "sharedAccountId"
+}  # members that are not the parameter's name in the singular
 
 
 @cache
@@ -37,26 +48,49 @@ def model() -> ServiceModel:
     return ServiceModel(loader().load_service_model("appstream", "service-2"), "appstream")
 
 
+@cache
+def listing(operation: str) -> str | None:
+    """Return the member of an operation's reply that holds its rows; None when it lists nothing.
+
+    Examples
+    --------
+    >>> listing("DescribeStacks"), listing("CreateStack")
+    ('Stacks', None)
+    """
+    if operation not in model().operation_names:
+        return None
+    output = model().operation_model(operation).output_shape
+    lists = [name for name, shape in output.members.items() if shape.type_name == "list"] if output else []
+    return lists[0] if len(lists) == 1 and "NextToken" in output.members else None
+
+
 class AppStream:
-    """DescribeImages at one week of the catalogue, in some regions.
+    """The listing operations at one week of the catalogue, in some regions.
 
     Attributes
     ----------
-    calls : int
-        Requests so far, those that failed too.
+    requests : collections.Counter
+        Requests so far by operation, those that failed too.
     faults : Faults
         What is to go wrong.
+    page_size : int or None
+        The most rows of a page, whatever was requested.
+    answer_with : callable or None
+        What answers first, if it does.
     """
 
     def __init__(self, week: int, regions: Container[str]) -> None:
-        self.calls = 0
+        self.requests: Counter[str] = Counter()
         self.faults = Faults()
+        self.page_size: int | None = None
+        self.answer_with: Answer | None = None
         self._week, self._regions = week, regions
         self._lock = threading.Lock()
-        self._secret = secrets.token_bytes(32)
+        self._pages: dict[str, tuple[str, int]] = {}  # by token: what was requested, and the offset of the next row
+        self._rows: dict[tuple[str, str | None, str | None], list[Row]] = {}
 
-    def answer(self, target: str, caller: Caller | None, body: bytes) -> tuple[Json, str | None]:
-        """Answer one request of AWS JSON 1.1, and say what is to happen to the answer on the wire.
+    def reply(self, target: str, caller: Caller | None, body: bytes) -> tuple[Json, str | None]:
+        """Return the reply to one request of AWS JSON 1.1, and the fault that it has on the wire.
 
         Parameters
         ----------
@@ -67,44 +101,122 @@ class AppStream:
         body : bytes
             The request.
         """
-        prefix, _, operation = target.partition(".")
-        if prefix != model().metadata["targetPrefix"] or operation != "DescribeImages":
-            raise ServiceError("UnknownOperationException", f"The sandbox answers DescribeImages only, not {target!r}")
+        prefix, _, name = target.partition(".")
+        if prefix != model().metadata["targetPrefix"] or listing(name) is None:
+            raise ServiceError("UnknownOperationException", f"The sandbox has no operation {target!r} that lists rows")
         with self._lock:
-            self.calls += 1
-        mishap = self.faults.due(*((caller.account, caller.region) if caller else (None, None)))
+            self.requests[name] += 1
+        account, region = (caller.account, caller.region) if caller else (None, None)
+        fault = self.faults.due(account, region, name)
         if caller is None:
             raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token")
         known = caller if caller.region in self._regions else replace(caller, account=None)
         known.check("UnrecognizedClientException", "ExpiredTokenException", 400)
-        request = _request(body, model().operation_model(operation).input_shape)
-        images = _selected(listed(str(caller.account), caller.region, self._week), request)
-        return self._page(images, request, caller), mishap
+        return self._reply(model().operation_model(name), str(caller.account), caller.region, body), fault
 
-    def _page(self, images: list[Json], request: Json, caller: Caller) -> Json:
-        # the page's size is not part of what a token is bound to: AWS lets it change on the way
-        asked = [caller.account, caller.region, *(request.get(name) for name in ("Names", "Arns", "Type"))]
-        start = self._offset(request["NextToken"], asked) if "NextToken" in request else 0
-        end = start + (request.get("MaxResults") or _PAGE)
-        page = [finished(image, self._week) for image in images[start:end]]
-        return {"Images": page, "NextToken": self._token(end, asked) if end < len(images) else None}
+    def _reply(self, operation: OperationModel, account: str, region: str, body: bytes) -> Json:
+        request = _request(body, operation)
+        given = self.answer_with and self.answer_with(operation.name, account, region, request)
+        if given is not None:
+            return given
+        if _NOT_ELASTIC in error_names(operation.name) and not has_elastic_fleets(region):
+            raise ServiceError(_NOT_ELASTIC, f"{operation.name} is not permitted in {region}.")
+        return self._page(operation, account, region, request)
 
-    def _token(self, offset: int, asked: list[Any]) -> str:
-        place = offset.to_bytes(4, "big")
-        seal = hmac.digest(self._secret, place + json.dumps(asked).encode(), hashlib.sha256)
-        return base64.urlsafe_b64encode(place + seal).decode()
+    def set_rows(
+        self, operation: str, rows: Sequence[Any], account: str | None, region: str | None, of: dict[str, str]
+    ) -> None:
+        """Serve these rows in place of the catalogue's, and of those set before for the same request."""
+        with self._lock:
+            key = (operation, account, region)
+            others = [row for row in self._rows.get(key, []) if row.of != of]
+            self._rows[key] = [*others, *(Row(row, of) for row in rows)]
 
-    def _offset(self, token: str, asked: list[Any]) -> int:
-        try:
-            offset = int.from_bytes(base64.urlsafe_b64decode(token)[:4], "big")
-        except ValueError:
-            offset = 0
-        if not hmac.compare_digest(self._token(offset, asked).encode(), token.encode(errors="replace")):
+    def rows(self, operation: str, account: str, region: str) -> list[Row]:
+        """Return every row of an operation that an account sees in a region."""
+        with self._lock:
+            for place in ((account, region), (account, None), (None, region), (None, None)):
+                if (operation, *place) in self._rows:
+                    return self._rows[operation, *place]
+        return listed(operation, account, region, self._week)
+
+    def finished_rows(self, operation: str, account: str, region: str) -> list[Any]:
+        """Return the rows of `rows` as they are sent."""
+        return [finished(each.row, self._week) for each in self.rows(operation, account, region)]
+
+    def _page(self, operation: OperationModel, account: str, region: str, request: Json) -> Json:
+        rows = self._selected(operation, account, region, request)
+        # the page's size is not part of what a token belongs to: AWS lets it change on the way
+        belongs = json.dumps(
+            [operation.name, account, region, {name: request[name] for name in request if name not in _PAGING}]
+        )
+        start = self._offset(request["NextToken"], belongs) if "NextToken" in request else 0
+        end = start + min(request.get("MaxResults") or _PAGE, self.page_size or len(rows) + 1)
+        more = self._token(belongs, end) if end < len(rows) else None
+        page = [finished(row, self._week) for row in rows[start:end]]
+        own = {
+            name: request[name] for name in request if name in operation.output_shape.members and name != "NextToken"
+        }
+        return own | {str(listing(operation.name)): page, "NextToken": more}
+
+    def _token(self, belongs: str, offset: int) -> str:
+        token = hashlib.sha256(f"{offset} {belongs}".encode()).hexdigest()
+        with self._lock:
+            self._pages[token] = (belongs, offset)
+        return token
+
+    def _offset(self, token: str, belongs: str) -> int:
+        with self._lock:
+            of, offset = self._pages.get(token, ("", 0))
+        if of != belongs:
             raise ServiceError("ValidationException", "Invalid NextToken")
         return offset
 
+    def _selected(self, operation: OperationModel, account: str, region: str, request: Json) -> list[Any]:
+        """Return the rows that a request selects. As on AWS, a name never finds a shared image."""
+        rows = self.rows(operation.name, account, region)
+        for name, value in request.items():
+            if name == "Type":
+                rows = [each for each in rows if each.row["Visibility"] == value]
+            elif isinstance(value, list) and value:
+                rows = _named(rows, name, value, operation)
+            elif isinstance(value, str) and name not in _PAGING:
+                rows = [each for each in rows if _belongs(each, name, value)]
+        if operation.name == "DescribeImagePermissions" and not self._owns_image(account, region, request["Name"]):
+            raise ServiceError(_NOT_FOUND, f"Image {request['Name']} not found")
+        return [each.row for each in rows]
 
-def _request(body: bytes, shape: Shape) -> Json:
+    def _owns_image(self, account: str, region: str, name: str) -> bool:
+        images = (each.row for each in self.rows("DescribeImages", account, region))
+        return any(image["Name"] == name and image.get("Visibility") == "PRIVATE" for image in images)
+
+
+@cache
+def error_names(operation: str) -> frozenset[str]:
+    """Return the errors that the model gives an operation."""
+    return frozenset(shape.name for shape in model().operation_model(operation).error_shapes)
+
+
+def _belongs(row: Row, parameter: str, value: str) -> bool:
+    found: bool = (row.of or row.row).get(parameter) == value
+    return found
+
+
+def _named(rows: list[Row], parameter: str, wanted: list[str], operation: OperationModel) -> list[Row]:
+    """Return the rows with one of the names or ARNs; it is an error when one is not there, if the operation has it."""
+    member = _MEMBERS.get(parameter, parameter.removesuffix("s"))
+    found = [each for each in rows if each.row.get(member) in wanted and _findable(each.row, parameter)]
+    missing = set(wanted) - {each.row[member] for each in found}
+    if missing and parameter not in _MEMBERS and _NOT_FOUND in error_names(operation.name):
+        raise ServiceError(_NOT_FOUND, f"{str(listing(operation.name)).removesuffix('s')} {min(missing)} not found")
+    return found
+
+
+def _findable(row: Json, parameter: str) -> bool:
+    return parameter == "Arns" or row.get("Visibility") != "SHARED"
+
+
+def _request(body: bytes, operation: OperationModel) -> Json:
     """Return the request's members that the model knows, checked against it; AWS ignores any other and null."""
     try:
         sent = json.loads(body or b"{}")
@@ -112,17 +224,20 @@ def _request(body: bytes, shape: Shape) -> Json:
         raise ServiceError("SerializationException", "The request is not JSON") from error
     if not isinstance(sent, dict):
         raise ServiceError("SerializationException", "Start of structure or map found where not expected.")
+    shape = operation.input_shape
     request = {name: value for name, value in sent.items() if name in shape.members and value is not None}
     report = ParamValidator().validate(request, shape)
-    faults = [report.generate_report()] if report.has_errors() else list(_faults(request, shape))
-    if faults:
-        raise ServiceError("ValidationException", f"{len(faults)} validation error detected: {'; '.join(faults)}")
+    wrong = [report.generate_report()] if report.has_errors() else list(_violations(request, shape))
+    if wrong:
+        raise ServiceError("ValidationException", f"{len(wrong)} validation error detected: {'; '.join(wrong)}")
     if request.get("Names") and request.get("Arns"):
         raise ServiceError("InvalidParameterCombinationException", "Names and Arns cannot be given together.")
+    if operation.name == "DescribeApplicationFleetAssociations" and not set(request) - set(_PAGING):
+        raise ServiceError("InvalidParameterCombinationException", "FleetName or ApplicationArn is needed.")
     return request
 
 
-def _faults(request: Json, shape: Shape) -> list[str]:
+def _violations(request: Json, shape: Shape) -> list[str]:
     """Return what the model forbids and botocore's validator lets pass: the service itself has to check it."""
     found = []
     for name, value in request.items():
@@ -130,13 +245,14 @@ def _faults(request: Json, shape: Shape) -> list[str]:
         for each, rule in (
             [(each, member.member) for each in value] if member.type_name == "list" else [(value, member)]
         ):
-            fault = _fault(each, rule)
-            if fault:
-                found.append(f"Value '{each}' at '{name[0].lower()}{name[1:]}' failed to satisfy constraint: {fault}")
+            constraint = _violated(each, rule)
+            if constraint:
+                place = f"{name[0].lower()}{name[1:]}"
+                found.append(f"Value '{each}' at '{place}' failed to satisfy constraint: {constraint}")
     return found
 
 
-def _fault(value: Any, rule: Shape) -> str | None:
+def _violated(value: Any, rule: Shape) -> str | None:
     limits = rule.metadata
     if "enum" in limits and value not in limits["enum"]:
         return f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"
@@ -145,21 +261,3 @@ def _fault(value: Any, rule: Shape) -> str | None:
     if rule.type_name == "integer" and value > limits.get("max", value):
         return f"Member must have value less than or equal to {limits['max']}"
     return None
-
-
-def _selected(images: list[Json], request: Json) -> list[Json]:
-    """Return the images that the request asks for. As on AWS, a name never finds a shared image."""
-    if "Type" in request:
-        images = [image for image in images if image["Visibility"] == request["Type"]]
-    for parameter, member in (("Names", "Name"), ("Arns", "Arn")):
-        wanted = request.get(parameter)
-        if wanted:
-            images = [image for image in images if image[member] in wanted and _findable(image, parameter)]
-            missing = set(wanted) - {image[member] for image in images}
-            if missing:
-                raise ServiceError("ResourceNotFoundException", f"Image {min(missing)} not found")
-    return images
-
-
-def _findable(image: Json, parameter: str) -> bool:
-    return parameter == "Arns" or image["Visibility"] != "SHARED"

@@ -104,10 +104,11 @@ def test_unknown_and_null_members_are_ignored(box):
 
 
 @pytest.mark.parametrize(
-    "target", ["", "PhotonAdminProxyService.DescribeFleets", "Other.DescribeImages", "DescribeImages"]
+    "target",
+    ["", "PhotonAdminProxyService.CreateFleet", "PhotonAdminProxyService.X", "Other.DescribeImages", "DescribeImages"],
 )
 def test_other_operations_are_unknown(box, target):
-    """Only DescribeImages is answered."""
+    """What lists nothing, or is not AppStream's, is not served."""
     assert post(box, b"{}", target=target)[2]["__type"] == "UnknownOperationException"
 
 

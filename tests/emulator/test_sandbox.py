@@ -64,9 +64,18 @@ def test_sandbox_listens_on_the_asked_port():
 
 
 def test_sandbox_listens_on_loopback_only(box):
-    """No other machine can reach a sandbox."""
+    """Not even another address of the same machine reaches a sandbox."""
     assert box.url.startswith("http://127.0.0.1:")
-    assert box._server.server_address[0] == "127.0.0.1"
+    port = int(box.url.rsplit(":", 1)[1])
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.2", port), timeout=1):
+        pass
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, 99_999, "80", True])
+def test_sandbox_refuses_a_port_that_there_is_not(port):
+    """The error says which numbers there are."""
+    with pytest.raises(RequestError, match="from 0 to 65535"):
+        sandbox(port=port)
 
 
 def test_sandbox_serves_the_week_asked_for():

@@ -59,8 +59,8 @@ def test_what_waits_for_a_slow_target_is_bounded() -> None:
     """Later targets are read no further than a bound while the first is slow; then everything arrives, in order."""
     page, many, bound, released = 25 * 2_000, 30, 10 * 25 * 2_000, threading.Event()
 
-    def answer(account: str, region: str, request: bytes) -> dict[str, object]:
-        first = int(json.loads(request).get("NextToken", 0))
+    def answer(account: str, region: str, request: dict[str, str]) -> dict[str, object]:
+        first = int(request.get("NextToken", 0))
         if (account, region) == (box.accounts[0], box.regions[0]):
             released.wait(30)
         numbers = range(25 * first, 25 * (first + 1))

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import boto3
 import botocore.session
 import pytest
-
-import appstream_frames as asf
 from support import bad_proxy
 from support import seaweed as sea
+
+import appstream_frames as asf
 
 _numbers = itertools.count()
 _loader = botocore.session.Session().get_component("data_loader")

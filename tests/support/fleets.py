@@ -21,7 +21,6 @@ from botocore.config import Config
 
 import appstream_frames as asf
 from appstream_frames.emulator.catalogue import images_of, week_at
-from appstream_frames.emulator.clients import Loopback, key_of
 
 MOMENTS: Final = ["snapshot", "started_at", "ended_at"]
 PAGE: Final = 25
@@ -153,10 +152,9 @@ def _fate(chance: random.Random, account: str, region: str, kind: str) -> Fate:
 
 def session(box: Any, account: str, attempts: int = 1, nowhere: str = "xx-nowhere-1") -> boto3.Session:
     """Return a session of a sandbox's account, of which botocore asks so often, and that finds nobody in a region."""
-    core = Loopback(box.url, box._refusing(), nowhere)
-    core.set_default_client_config(Config(proxies={}, retries={"total_max_attempts": attempts, "mode": "standard"}))
-    core.set_credentials(*key_of(account))
-    return boto3.Session(botocore_session=core, region_name="us-east-1")
+    config = Config(retries={"total_max_attempts": attempts, "mode": "standard"})
+    found: boto3.Session = box.session(account, "us-east-1", config=config, nowhere=nowhere)
+    return found
 
 
 @cache
@@ -247,25 +245,24 @@ class Watched:
     """
 
     def __init__(self, box: Any, hold: float = 0.0, answer: Callable[[str, str, Any], Any] | None = None) -> None:
-        self._real, self._hold, self._answer = box._service.answer, hold, answer
+        self._hold, self._answer = hold, answer
         self._lock, self._now = threading.Lock(), Counter[str | None]()
         self.most: Counter[str | None] = Counter()
         self.pages: list[tuple[str, str]] = []
-        box._service.answer = self._watched
+        box.answer_with(self._watched)
 
-    def _watched(self, operation: str, caller: Any, body: bytes) -> Any:
+    def _watched(self, _: str, account: str, region: str, request: dict[str, Any]) -> Any:
         with self._lock:
-            for key in (caller.account, None):
+            for key in (account, None):
                 self._now[key] += 1
                 self.most[key] = max(self.most[key], self._now[key])
         time.sleep(self._hold)
         try:
-            reply = self._answer and self._answer(caller.account, caller.region, body)
-            return self._real(operation, caller, body) if reply is None else (reply, None)
+            return self._answer and self._answer(account, region, request)
         finally:
             with self._lock:
-                self.pages.append((caller.account, caller.region))
-                for key in (caller.account, None):
+                self.pages.append((account, region))
+                for key in (account, None):
                     self._now[key] -= 1
 
 

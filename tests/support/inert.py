@@ -7,13 +7,13 @@ import unicodedata
 from html.parser import HTMLParser
 
 import pandas as pd
+from support.faultserver import ACCOUNT
+from support.hostile import PAYLOADS, Payload, images
 
 import appstream_frames as asf
 from appstream_frames.tables.decode import Key, flatten
 from appstream_frames.tables.frames import empty, to_pandas
 from appstream_frames.tables.schema import all_tables
-from support.faultserver import ACCOUNT
-from support.hostile import PAYLOADS, Payload, images
 
 TEXTS = [payload.text for payload in PAYLOADS]
 WEEKS = ("2026-11-16", "2026-11-23")

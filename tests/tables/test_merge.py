@@ -174,12 +174,11 @@ def test_a_target_that_fails_twice_stays_failed(box: Any) -> None:
 def test_an_account_that_was_not_known_is_found_again(box: Any) -> None:
     """A target whose credentials STS refused has no account yet; it is the same target when it has."""
     targets = everywhere(box, box.accounts[:1])
-    known = box._accounts.known
-    box._accounts.known = known[1:]
+    box.revoke(box.accounts[0])
     with quiet():
         first = asf.drain_targets(targets, progress=False)
     assert (first.coverage["account"].isna().all(), len(first.failed_targets)) == (True, 4)
-    box._accounts.known = known
+    box.revoke(box.accounts[0], False)
     joined = first.merge(asf.drain_targets(first.failed_targets, progress=False))
     assert joined.coverage["status"].to_list() == ["complete"] * 4
     assert len(joined.images) == joined.coverage["images"].sum() > 0
@@ -196,11 +195,10 @@ def test_frames_of_different_questions_are_not_merged(box: Any) -> None:
 def test_a_target_under_two_names_is_not_counted_twice(box: Any) -> None:
     """A profile that failed is, when it can be read, an account that a client has read already: one row, one set of images."""
     (target,), client = everywhere(box, box.accounts[:1])[:1], box.client()
-    known = box._accounts.known
-    box._accounts.known = known[1:]
+    box.revoke(box.accounts[0])
     with quiet():
         failed = asf.drain_targets([target], progress=False)
-    box._accounts.known = known
+    box.revoke(box.accounts[0], False)
     read = asf.drain_targets([client], progress=False)
     again = asf.drain_targets([target], progress=False)
     joined = failed.merge(read, again)
