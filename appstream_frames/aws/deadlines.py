@@ -17,12 +17,83 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, Self, TypeVar, cast
 
 _GRACE: Final = 0.1
 _SOON, _SELDOM = 0.02, 2.0  # seconds between two looks at a thread that was given up
 _LOOKING: Final = threading.Lock()
 T = TypeVar("T")
+
+
+class Cancelled(BaseException):  # not an Exception, which botocore would retry
+    """Raised in a thread whose `Deadline` was cancelled by another one."""
+
+
+class Deadline:
+    """The moment until which a thread waits; in force for the thread that enters it, and cancelled by any.
+
+    Parameters
+    ----------
+    seconds : float
+        From now; any number, infinity too.
+
+    Examples
+    --------
+    >>> with Deadline(5) as deadline:
+    ...     current_deadline() is deadline, 4 < deadline.left() <= 5
+    (True, True)
+    """
+
+    def __init__(self, seconds: float = threading.TIMEOUT_MAX) -> None:
+        self._cancelled = threading.Event()
+        self.restart(seconds)
+
+    def restart(self, seconds: float) -> None:
+        """Begin again, with so many seconds from now."""
+        self.seconds = min(seconds, threading.TIMEOUT_MAX)
+        self.ends = time.monotonic() + self.seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left, more than 0.
+
+        Raises
+        ------
+        TimeoutError
+            When none is.
+        Cancelled
+            When the deadline was cancelled.
+        """
+        if self._cancelled.is_set():
+            raise Cancelled
+        left = self.ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"no answer within {self.seconds:g} s")
+        return left
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, and raise `Cancelled` as soon as the deadline is cancelled."""
+        if self._cancelled.wait(seconds):
+            raise Cancelled
+
+    def cancel(self) -> None:
+        """Have the thread that waits stop soon: it raises `Cancelled`."""
+        self._cancelled.set()
+
+    def __enter__(self) -> Self:
+        self._outer = current_deadline()
+        _thread.deadline = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _thread.deadline = self._outer
+
+
+_thread = threading.local()
+
+
+def current_deadline() -> Deadline | None:
+    """Return the deadline that is in force for this thread."""
+    return getattr(_thread, "deadline", None)
 
 
 class GivenUp(BaseException):  # not an Exception, which botocore would retry

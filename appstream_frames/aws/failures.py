@@ -1,17 +1,27 @@
 """What went wrong, in words that help: botocore's exceptions and AWS's error codes to this package's errors.
 
 The sets of codes are what AWS's services answer in practice; a code in none of them is a failure with AWS's own words.
-Nothing here decides when to try again; `pages` does, by asking whether a failure is passing.
+Nothing here decides when to try again; `retries` does, by asking whether a failure is passing.
 """
 
 from __future__ import annotations
 
+import errno
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from traceback import walk_tb
 from typing import Any, Final
+
+from botocore.exceptions import (
+    ConnectionError,  # noqa: A004  botocore's own
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    SSLError,
+)
 
 from appstream_frames.errors import AccessError, DrainError, EndpointError, RequestError
 from appstream_frames.text import printable
@@ -37,8 +47,6 @@ _NO_CREDENTIALS: Final = frozenset(
     "NoCredentialsError PartialCredentialsError CredentialRetrievalError TokenRetrievalError SSOError NoAuthTokenError "
     "ProfileNotFound InvalidConfigError UnknownCredentialError LoginError".split()
 )
-_UNREACHABLE: Final = frozenset("EndpointConnectionError ConnectTimeoutError ProxyConnectionError".split())
-_WIRE_FAULTS: Final = frozenset("HTTPClientError IncompleteReadError ResponseParserError PageError".split())
 # what AWS's messages repeat of a request whose signature it refuses
 _SECRETS: Final = re.compile(
     r"(?i)(?<=x-amz-security-token)\W+\S+|(?<=signature=)[^\s&,]+|(?<=credential=)[^\s&,]+|\b(?:AKIA|ASIA)\w{8,}"
@@ -47,12 +55,16 @@ _NAMED: Final = 5
 _SHOWN: Final = 2_000  # characters of a cause
 _CARRIERS: Final = ("botocore", "urllib3")  # in their frames are requests, and in those a session token
 _ACCOUNT: Final = "Try again, or pass the account yourself: account='012345678901'."
-_ALLOW = (
-    'Allow "appstream:DescribeImages" on Resource "*" in the role\'s policy; a service control policy may deny it too.'
-)
+_ALLOW = 'Allow "appstream:{}" on Resource "*" in the role\'s policy; a service control policy may deny it too.'
 _REFRESH = "Sign in again (`aws sso login`) or renew the credentials. A region that is not enabled answers so too."
 _UNREACHABLE_ADVICE = "Check the region's spelling, that it has AppStream, and the network or proxy."
 _NETWORK = "No endpoint of any region answered, so it is this machine's network, proxy or name service. Try again."
+_NETWORK_FAILED = (
+    "The network, the proxy or the name service failed until the time was up. Try again, or raise timeout=."
+)
+_OUT_OF_FILES = (
+    "This process may open no more files and connections (see `ulimit -n`): raise that limit, or drain fewer at once."
+)
 _DISABLED = "STS accepts these credentials, so it is the region: enable it for the account, or leave it out."
 _MIDWAY = "AWS refused in the middle what it had accepted at the start, say a NextToken that expired. Begin again."
 
@@ -66,11 +78,12 @@ class Where:
     resume_token: str | None
     before: str = "GetCallerIdentity"  # what is done before the first page
     advice: str = _ACCOUNT  # when that is denied or fails
+    operation: str = "DescribeImages"
 
     @property
     def step(self) -> str:
         """What was being done, in AWS's words."""
-        return f"page {self.page} of DescribeImages" if self.page else self.before
+        return f"page {self.page} of {self.operation}" if self.page else self.before
 
 
 def code_of(error: BaseException) -> str:
@@ -86,8 +99,31 @@ def is_throttle(error: BaseException) -> bool:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether the same request may well succeed in a moment."""
-    return is_throttle(error) or _http_status(error) >= 500 or _is_a(error, _WIRE_FAULTS)
+    """Tell whether the same request may well succeed in a moment: AWS is busy, or the network or this machine is."""
+    if is_throttle(error) or _http_status(error) >= 500 or is_out_of_files(error):
+        return True
+    network = isinstance(error, HTTPClientError | ConnectionError | IncompleteReadError)
+    return network and not _is_about_certificates(error)
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Tell whether the host had no name, or nobody listened there."""
+    return isinstance(error, EndpointConnectionError | ConnectTimeoutError) and not is_out_of_files(error)
+
+
+def is_out_of_files(error: BaseException) -> bool:
+    """Tell whether this process could not open one more file or connection."""
+    return any(getattr(each, "errno", None) in (errno.EMFILE, errno.ENFILE) for each in _with_causes(error))
+
+
+def _is_about_certificates(error: BaseException) -> bool:
+    return any("certificate" in str(each).lower() for each in _with_causes(error)) and isinstance(error, SSLError)
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -111,7 +147,12 @@ def _is_a(error: BaseException, names: Collection[str]) -> bool:
 
 
 def explain(
-    error: BaseException, where: Where, asked: int = 1, late: BaseException | None = None
+    error: BaseException,
+    where: Where,
+    asked: int = 1,
+    late: BaseException | None = None,
+    *,
+    unreachable: bool = True,
 ) -> DrainError | RequestError:
     """Return the error of this package that says what was seen, what was expected and what to do.
 
@@ -128,12 +169,16 @@ def explain(
         How many times the page was asked for.
     late : BaseException, optional
         That the time was up, when it was.
+    unreachable : bool
+        Whether every attempt before this one found no server either.
     """
     error.args = tuple(printable(_hushed(part), _SHOWN) if isinstance(part, str) else part for part in error.args)
     bare(error)
-    kind, status, advice = _verdict(error)
+    kind, status, advice = _verdict(error, where.operation)
     if kind is RequestError and where.page > 1:  # the parameters were right for the pages before
         kind, advice = DrainError, _MIDWAY
+    if kind is EndpointError and (where.page > 1 or not unreachable):  # it had been there
+        kind, status, advice = DrainError, "failed", _NETWORK_FAILED
     if not where.page and status in {"denied", "failed"}:
         advice = where.advice
     words = seen(error, asked) + (f"; {late}" if late not in (None, error) else "")
@@ -159,20 +204,22 @@ def bare(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def _verdict(error: BaseException) -> tuple[Any, str, str]:
+def _verdict(error: BaseException, operation: str) -> tuple[Any, str, str]:
     code = code_of(error)
     if _is_a(error, _NO_CREDENTIALS):
         return AccessError, "bad_credentials", "No usable credentials: configure a profile, or sign in, and try again."
     if code in _CREDENTIALS:
         return AccessError, "bad_credentials", _REFRESH
     if code in _DENIED:
-        return AccessError, "denied", _ALLOW
+        return AccessError, "denied", _ALLOW.format(operation)
     if code in _REGION:
         return AccessError, "region_disabled", "Enable the region for the account, or leave it out."
     if code in _REQUEST or _is_a(error, {"ParamValidationError"}):
         return RequestError, "failed", "Correct names, arns, type, page_size or starting_token; nothing was read."
-    if _is_a(error, _UNREACHABLE):
+    if is_unreachable(error):
         return EndpointError, "no_endpoint", _UNREACHABLE_ADVICE
+    if is_out_of_files(error):
+        return DrainError, "failed", _OUT_OF_FILES
     if is_throttle(error):
         return (
             DrainError,
@@ -180,7 +227,7 @@ def _verdict(error: BaseException) -> tuple[Any, str, str]:
             "AWS asked to slow down until the time was up: raise timeout=, or drain fewer at once.",
         )
     if _http_status(error) == 403:
-        return AccessError, "denied", _ALLOW
+        return AccessError, "denied", _ALLOW.format(operation)
     return (
         DrainError,
         "failed",

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.paginate import TokenEncoder
+from botocore.parsers import ResponseParserError
 
 from appstream_frames.aws import deadlines, failures
+from appstream_frames.aws.retries import BrokenReplyError
 from appstream_frames.fetch import response
 from appstream_frames.fetch.request import Request
 
@@ -133,7 +135,8 @@ class Pages:
         """Wait with full jitter before the page is asked for again; raise when it must not be."""
         deadlines.go_on()
         self._last = error
-        if not failures.is_passing(error) or (self._asked >= _ATTEMPTS and not failures.is_throttle(error)):
+        passing = failures.is_passing(error) or isinstance(error, BrokenReplyError | ResponseParserError)
+        if not passing or (self._asked >= _ATTEMPTS and not failures.is_throttle(error)):
             raise self._explained(error) from error
         left = deadline - time.monotonic()
         if left < _GRACE:

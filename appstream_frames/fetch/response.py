@@ -20,6 +20,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from appstream_frames.aws import deadlines
+from appstream_frames.aws.retries import BrokenReplyError
 from appstream_frames.tables import raw_json
 from appstream_frames.text import printable
 
@@ -44,7 +45,7 @@ _thread = threading.local()
 _registering = threading.Lock()
 
 
-class PageError(Exception):
+class PageError(BrokenReplyError):
     """A reply with status 200 that is not a whole page; ask for the page again."""
 
 

@@ -121,6 +121,8 @@ class FaultServer:
         The DescribeImages requests so far; `moments` has the moment of each.
     faulted : list of float
         When each fault was served.
+    connections : int
+        Connections accepted so far.
     sts : int
         GetCallerIdentity requests so far.
     broken_off : float or None
@@ -141,6 +143,7 @@ class FaultServer:
         self.pages = chain() if pages is None else pages
         self.fault, self.times, self.at = fault, times, list(self.pages)[at]
         self.requests: list[dict[str, Any]] = []
+        self.connections = 0
         self.moments: list[float] = []
         self.faulted: list[float] = []
         self.sts = 0
@@ -169,7 +172,7 @@ class FaultServer:
             service,
             endpoint_url=self.url,
             **dict(zip(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), keys, strict=False)),
-            config=Config(proxies={}, **config),
+            config=Config(**{"proxies": {}, **config}),
         )
 
     def heal(self) -> None:
@@ -182,6 +185,7 @@ class FaultServer:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)

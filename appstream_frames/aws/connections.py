@@ -1,0 +1,201 @@
+"""HTTP connections of this process alone, on which the waiting thread keeps its own `Deadline`.
+
+boto3's read timeout is per read, so a reply that drips a byte a second never ends; and a client that was used before a fork
+shares its open sockets with the children, whose replies then cross. While `own_connections` is in force, a thread that has a
+deadline sends the client's requests over other connections: opened by this process, and with what is left of the deadline as
+the timeout of each read. Every other thread's requests go where they went before.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+)
+
+from appstream_frames.aws import botocore_private
+from appstream_frames.aws.deadlines import Deadline, current_deadline
+
+_CANCEL_CHECK: Final = 0.2  # seconds between two looks at whether the deadline was cancelled
+_ID: Final = "appstream_frames.connections."
+
+
+class _DeadlineStream(io.RawIOBase):
+    """Reads a reply from a socket for no longer than the deadline, and the client's own read timeout, allow."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline, stream: io.BufferedReader) -> None:
+        self._sock, self._deadline = sock, deadline
+        self._stream = stream  # keeps the socket open until it is closed
+        self._read_timeout = sock.gettimeout() or threading.TIMEOUT_MAX
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        ends = time.monotonic() + self._read_timeout
+        while True:
+            left = min(self._deadline.left(), ends - time.monotonic())
+            self._sock.settimeout(max(0.0001, min(left, _CANCEL_CHECK)))
+            try:
+                return self._sock.recv_into(buffer)
+            except TimeoutError:
+                if time.monotonic() >= ends:
+                    raise
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        if (deadline := current_deadline()) is not None:
+            self.fp = io.BufferedReader(_DeadlineStream(sock, deadline, self.fp), 2**16)
+
+
+class _Connection(AWSHTTPConnection):  # type: ignore[misc]  # botocore has no types
+    response_class = _Response
+
+    def connect(self) -> None:
+        _limit_time_to_connect(self)
+        super().connect()
+
+
+class _TLSConnection(AWSHTTPSConnection):  # type: ignore[misc]
+    response_class = _Response
+
+    def connect(self) -> None:
+        _limit_time_to_connect(self)
+        super().connect()
+
+
+class _Pool(AWSHTTPConnectionPool):  # type: ignore[misc]
+    ConnectionCls = _Connection
+
+
+class _TLSPool(AWSHTTPSConnectionPool):  # type: ignore[misc]
+    ConnectionCls = _TLSConnection
+
+
+def _limit_time_to_connect(connection: _Connection | _TLSConnection) -> None:
+    if (deadline := current_deadline()) is not None:
+        connection.timeout = min(connection.timeout or threading.TIMEOUT_MAX, deadline.left())
+
+
+class _Connections:
+    """The connections of one client, and how many use them."""
+
+    def __init__(self, settings: dict[str, Any] | None) -> None:
+        self._settings = settings
+        self._process = 0
+        self.users = 0
+
+    def send(self, request: Any, **_: object) -> Any:
+        """Send a request of botocore's event ``before-send``, and return the reply; None in a thread without a deadline."""
+        deadline = current_deadline()
+        if deadline is None or self._settings is None:
+            return None
+        deadline.left()
+        if self._process != os.getpid():
+            pools = {"http": _Pool, "https": _TLSPool}
+            self._session = botocore_private.http_session(self._settings, pools)
+            self._process = os.getpid()
+        try:
+            return self._session.send(request)
+        except Exception:
+            deadline.left()  # once it is over, TimeoutError: botocore's retries let that pass
+            raise
+
+    def close(self) -> None:
+        if self._process == os.getpid():
+            self._session.close()
+
+
+def _leave_retries_to_caller(**_: object) -> bool | None:
+    return None if current_deadline() is None else False
+
+
+Handlers = Mapping[str, Callable[..., Any]]
+_in_use: WeakKeyDictionary[Any, _Connections] = WeakKeyDictionary()
+_registering = threading.Lock()  # botocore's lists of handlers are not made for threads
+
+
+def _renew_lock() -> None:
+    global _registering  # another thread of the parent may have held it
+    _registering = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+@contextmanager
+def own_connections(client: Any, *, retries: bool = False) -> Iterator[None]:
+    """Send a client's requests over connections of this process that keep the sending thread's `Deadline`.
+
+    Threads without a deadline are not concerned: the client behaves for them as before. May be nested, and used by many threads.
+
+    Parameters
+    ----------
+    client : boto3 client
+        Its proxies, certificates and timeouts hold for these connections too.
+    retries : bool
+        Whether botocore asks again by itself as the client is configured to; by default the caller does that.
+    """
+    with _registering:
+        held = _in_use.get(client) or _Connections(botocore_private.http_settings(client))
+        held.users += 1
+        _in_use[client] = held
+    service = client.meta.service_model.service_id.hyphenize()
+    handlers: dict[str, Callable[..., Any]] = {f"before-send.{service}": held.send}
+    if not retries:
+        handlers[f"needs-retry.{service}"] = _leave_retries_to_caller
+    try:
+        with attached(client, handlers):
+            yield
+    finally:
+        with _registering:
+            held.users -= 1
+            if not held.users:
+                _in_use.pop(client, None)
+        if not held.users:
+            held.close()
+
+
+@contextmanager
+def attached(client: Any, handlers: Handlers) -> Iterator[None]:
+    """Attach handlers of botocore's events to a client, before others of the same event, and take them off again.
+
+    The same handlers may be attached several times at once: they are called once, and stay until the last one is taken off.
+    """
+    with _registering:
+        for event, handler in handlers.items():
+            client.meta.events.register_first(event, handler, _ID + event, True)
+    try:
+        yield
+    finally:
+        with _registering:
+            for event, handler in handlers.items():
+                client.meta.events.unregister(event, handler, _ID + event, True)
+
+
+def look_up_handlers_again(client: Any) -> None:
+    """Make botocore forget which handlers it found: a look-up that another thread began before `attached` may have been kept."""
+    with _registering:  # any change of any handler does
+        client.meta.events.register(_ID, _leave_retries_to_caller)
+        client.meta.events.unregister(_ID, _leave_retries_to_caller)

@@ -1,0 +1,94 @@
+"""When a request that failed is made again: one rule for pages and for signing in."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from botocore.parsers import ResponseParserError
+
+from appstream_frames.aws import failures
+from appstream_frames.aws.deadlines import Deadline, current_deadline
+
+_BROKEN_REPLIES: Final = 6
+_LONGEST_PAUSE: Final = 8.0
+_LAST_PAUSE: Final = 0.1
+_SIGN_IN: Final = 60.0
+T = TypeVar("T")
+
+
+class BrokenReplyError(Exception):
+    """A reply that is not what AWS sends.
+
+    Attributes
+    ----------
+    cut : bool
+        Whether the connection ended amid the reply.
+    """
+
+    def __init__(self, message: str, *, cut: bool = False) -> None:
+        super().__init__(message)
+        self.cut = cut
+
+
+class Attempts:
+    """The attempts at one request within a deadline.
+
+    Throttles, busy servers and trouble of the network pass: the request is made again until the time is up. Only a broken reply
+    counts, and is not asked for more than six times.
+
+    Attributes
+    ----------
+    failed : int
+        Attempts that failed so far.
+    unreachable : bool
+        Whether each of them found no server.
+    """
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._broken = 0
+        self.failed = 0
+        self.unreachable = True
+
+    def wait(self, error: Exception) -> bool:
+        """Wait before the next attempt, with full jitter; return False at once when there is to be none.
+
+        Raises
+        ------
+        Cancelled
+            When the deadline is cancelled meanwhile.
+        """
+        self.failed += 1
+        self.unreachable &= failures.is_unreachable(error)
+        broken = isinstance(error, ResponseParserError) or (isinstance(error, BrokenReplyError) and not error.cut)
+        self._broken += broken
+        if self._broken >= _BROKEN_REPLIES or not (
+            broken or failures.is_passing(error) or isinstance(error, BrokenReplyError)
+        ):
+            return False
+        left = self._deadline.ends - time.monotonic()
+        if left < _LAST_PAUSE:
+            return False
+        pause = random.uniform(0, min(_LONGEST_PAUSE, 0.2 * 2 ** min(self.failed, 10)))  # noqa: S311  jitter is no secret
+        self._deadline.sleep(min(pause, left / 2))  # the last of the time is for asking once more
+        return True
+
+
+def until_answered(call: Callable[[], T]) -> T:
+    """Return what a call returns; make it again within the thread's deadline as long as its failures pass.
+
+    Raises
+    ------
+    Exception
+        What the last attempt raised.
+    """
+    attempts = Attempts(current_deadline() or Deadline(_SIGN_IN))
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            if not attempts.wait(error):
+                raise
