@@ -1,17 +1,39 @@
-"""What every test starts from: no credentials or settings of the machine, an empty home, no window."""
+"""What every test starts from: no credentials or settings of the machine, an empty home, no window.
+
+A test that uses a browser, a bucket or Spark is marked so by the fixture that it asks for.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pytest
+from support import browser, buckets
+from support.bad_proxy import Proxy
+from support.seaweed import BUCKET, Seaweed, seaweed
 
 import appstream_frames as asf
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 mpl.use("Agg")
+
+MARKERS = {"chromium": "browser", "s3_server": "s3", "spark": "spark"}  # by the fixture
+_numbers = itertools.count()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the fixtures it uses."""
+    for item in items:
+        for name in MARKERS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(MARKERS[name])
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +52,7 @@ def frames() -> asf.Frames:
 
 
 @pytest.fixture
-def box() -> Iterator[object]:
+def box() -> Iterator[asf.sandbox]:
     """Return a running sandbox."""
     with asf.sandbox() as sandbox:
         yield sandbox
@@ -40,3 +62,57 @@ def box() -> Iterator[object]:
 def root(tmp_path: Path) -> Path:
     """Return the path of an archive that is not there yet."""
     return tmp_path / "archive"
+
+
+@pytest.fixture(scope="session")
+def thirteen_weeks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the archive of the sandbox's thirteen weeks, everything that its default target sees: to read, never to change.
+
+    It is written once, by the first process of the test run that asks for it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    root = shared / "thirteen-weeks"
+    with (shared / "thirteen-weeks.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            _write_thirteen_weeks(tmp_path_factory.mktemp("weeks")).rename(root)
+    return root
+
+
+def _write_thirteen_weeks(root: Path) -> Path:
+    with asf.sandbox() as sandbox:
+        weeks = sandbox.weeks
+    for week in weeks:
+        with asf.sandbox(at=week) as sandbox:
+            asf.write_snapshot(asf.drain(sandbox.client()).relabel(week), root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Return a running browser."""
+    with browser.launched() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Seaweed]:
+    """Return a running S3 server."""
+    with seaweed() as running:
+        yield running
+
+
+@pytest.fixture
+def s3_root(s3_server: Seaweed, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the root of an archive that is not there yet, in the bucket of the environment's S3 server."""
+    buckets.environment(monkeypatch, s3_server)
+    return f"s3://{BUCKET}/tests/{next(_numbers):04}"
+
+
+@pytest.fixture
+def s3_proxy(s3_server: Seaweed, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """Return a proxy in front of the S3 server, through which the environment leads."""
+    with Proxy(s3_server.url) as running:
+        buckets.environment(monkeypatch, s3_server, running.url)
+        yield running

@@ -7,12 +7,8 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support import bad_proxy
-from support import seaweed as sea
+from support import bad_proxy, seaweed
 from support.buckets import problems
-from support.buckets import proxy as proxy
-from support.buckets import root as root
-from support.buckets import server as server
 from support.marks import TABLES, marked, mixed
 
 import appstream_frames as asf
@@ -46,80 +42,80 @@ def check(root: str, name: str) -> None:
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_upload_that_goes_wrong_once_is_made_good(
-    root: str, proxy: bad_proxy.Proxy, table: str, fault: bad_proxy.Fault
+    s3_root: str, s3_proxy: bad_proxy.Proxy, table: str, fault: bad_proxy.Fault
 ) -> None:
     """One fault is got over, and the snapshot is committed once."""
-    proxy.fault, proxy.to, proxy.times = fault, f"/{table}/", 1
-    name = outcome(marked("once"), root)
-    proxy.heal()
+    s3_proxy.fault, s3_proxy.to, s3_proxy.times = fault, f"/{table}/", 1
+    name = outcome(marked("once"), s3_root)
+    s3_proxy.heal()
     assert name not in {"refused", "unknown"}
-    check(root, name)
+    check(s3_root, name)
 
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_upload_that_goes_wrong_for_ever_is_told_as_it_is(
-    root: str, proxy: bad_proxy.Proxy, table: str, fault: bad_proxy.Fault
+    s3_root: str, s3_proxy: bad_proxy.Proxy, table: str, fault: bad_proxy.Fault
 ) -> None:
     """Committed, refused or unknown: what the archive shows afterwards agrees, and nothing live was deleted."""
-    proxy.fault, proxy.to = fault, f"/{table}/"
-    name = outcome(marked("ever"), root)
-    proxy.heal()
+    s3_proxy.fault, s3_proxy.to = fault, f"/{table}/"
+    name = outcome(marked("ever"), s3_root)
+    s3_proxy.heal()
     stored = fault in {bad_proxy.error_after, bad_proxy.lost_reply, bad_proxy.slow}
     expected = {True: "committed", False: "unknown" if table == "coverage" else "refused"}[stored]
     assert (name if name in {"refused", "unknown"} else "committed") == expected
-    check(root, name)
+    check(s3_root, name)
 
 
 @pytest.mark.parametrize("fault", [bad_proxy.error_after, bad_proxy.lost_reply, bad_proxy.reset])
 def test_a_commit_that_cannot_be_looked_at_is_unknown(
-    root: str, proxy: bad_proxy.Proxy, fault: bad_proxy.Fault
+    s3_root: str, s3_proxy: bad_proxy.Proxy, fault: bad_proxy.Fault
 ) -> None:
     """When the question whether it is there gets no answer either, the error says so and nothing is deleted."""
-    proxy.fault, proxy.to, proxy.also_heads = fault, "/coverage/", True
+    s3_proxy.fault, s3_proxy.to, s3_proxy.also_heads = fault, "/coverage/", True
     with pytest.raises(UnknownOutcomeError, match=r"not known whether .* Nothing was deleted; list_snapshots"):
-        asf.write_snapshot(marked("dark"), root)
-    proxy.heal()
-    check(root, "unknown")
+        asf.write_snapshot(marked("dark"), s3_root)
+    s3_proxy.heal()
+    check(s3_root, "unknown")
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_an_upload_that_arrives_after_the_writer_gave_up(
-    root: str, proxy: bad_proxy.Proxy, table: str, monkeypatch: pytest.MonkeyPatch
+    s3_root: str, s3_proxy: bad_proxy.Proxy, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A commit record that is stored late makes a whole snapshot, and the writer was told that it may; others orphans."""
-    impatient = sea.client(proxy.url, read_timeout=0.25, retries={"total_max_attempts": 2})
+    impatient = seaweed.client(s3_proxy.url, read_timeout=0.25, retries={"total_max_attempts": 2})
     monkeypatch.setattr(clients, "s3_client", lambda: impatient)
-    proxy.fault, proxy.to = bad_proxy.late, f"/{table}/"
-    name = outcome(marked("late"), root)
-    proxy.heal()
+    s3_proxy.fault, s3_proxy.to = bad_proxy.late, f"/{table}/"
+    name = outcome(marked("late"), s3_root)
+    s3_proxy.heal()
     assert name == ("unknown" if table == "coverage" else "refused")
-    check(root, name)
-    assert len(asf.list_snapshots(root)) == (table == "coverage")
+    check(s3_root, name)
+    assert len(asf.list_snapshots(s3_root)) == (table == "coverage")
 
 
-def test_a_refusal_after_a_lost_reply_is_unknown_or_there(root: str, proxy: bad_proxy.Proxy) -> None:
+def test_a_refusal_after_a_lost_reply_is_unknown_or_there(s3_root: str, s3_proxy: bad_proxy.Proxy) -> None:
     """A commit that was stored unnoticed is found, though the second attempt was refused outright."""
 
     def first_lost_then_refused(exchange: bad_proxy.Exchange) -> None:
-        if len(proxy.failed) == 1:
+        if len(s3_proxy.failed) == 1:
             bad_proxy.lost_reply(exchange)
         body = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
         exchange.near.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
-    proxy.fault, proxy.to = first_lost_then_refused, "/coverage/"
-    name = outcome(marked("stored"), root)
-    proxy.heal()
+    s3_proxy.fault, s3_proxy.to = first_lost_then_refused, "/coverage/"
+    name = outcome(marked("stored"), s3_root)
+    s3_proxy.heal()
     assert name not in {"refused", "unknown"}
-    check(root, name)
+    check(s3_root, name)
 
 
-def test_an_outage_while_reading_is_no_damage(root: str, proxy: bad_proxy.Proxy) -> None:
+def test_an_outage_while_reading_is_no_damage(s3_root: str, s3_proxy: bad_proxy.Proxy) -> None:
     """A reader that gets no answer says so, and does not call the snapshot corrupt."""
-    asf.write_snapshot(marked("whole"), root)
-    store = open_store(root)
-    name = asf.list_snapshots(root)["id"].item()
-    proxy.stop()
+    asf.write_snapshot(marked("whole"), s3_root)
+    store = open_store(s3_root)
+    name = asf.list_snapshots(s3_root)["id"].item()
+    s3_proxy.stop()
     from appstream_frames.archive import reader
 
     with pytest.raises(asf.StorageError, match="coverage"):
@@ -130,41 +126,41 @@ def text_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def test_secrets_are_in_no_message(root: str, proxy: bad_proxy.Proxy, frames: asf.Frames) -> None:
+def test_secrets_are_in_no_message(s3_root: str, s3_proxy: bad_proxy.Proxy, frames: asf.Frames) -> None:
     """Neither the error nor its cause repeats keys, even when the server does."""
 
     def refuse(exchange: bad_proxy.Exchange) -> None:
-        said = f"Credential={sea.KEY}/20261123/us-east-1/s3, Signature=0123456789abcdef; key {sea.KEY}"
+        said = f"Credential={seaweed.KEY}/20261123/us-east-1/s3, Signature=0123456789abcdef; key {seaweed.KEY}"
         body = f"<Error><Code>AccessDenied</Code><Message>{said}</Message></Error>".encode()
         exchange.near.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
-    proxy.fault = refuse
+    s3_proxy.fault = refuse
     with pytest.raises(asf.StorageError, match="AccessDenied") as caught:
-        asf.write_snapshot(frames, root)
+        asf.write_snapshot(frames, s3_root)
     shown = text_of(caught.value)
-    assert [secret for secret in (sea.KEY, sea.SECRET, "0123456789abcdef") if secret in shown] == []
+    assert [secret for secret in (seaweed.KEY, seaweed.SECRET, "0123456789abcdef") if secret in shown] == []
 
 
-def test_the_secret_is_in_no_message(root: str, frames: asf.Frames, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secret_is_in_no_message(s3_root: str, frames: asf.Frames, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused signature tells neither the key nor the secret."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-canary-0123456789")
     with pytest.raises(asf.StorageError) as caught:
-        asf.write_snapshot(frames, root)
+        asf.write_snapshot(frames, s3_root)
     shown = text_of(caught.value)
-    assert [secret for secret in (sea.KEY, "wrong-canary-0123456789") if secret in shown] == []
+    assert [secret for secret in (seaweed.KEY, "wrong-canary-0123456789") if secret in shown] == []
 
 
-def test_sixteen_writers_of_one_root(root: str) -> None:
+def test_sixteen_writers_of_one_root(s3_root: str) -> None:
     """Every snapshot of every writer is listed, and every file verifies."""
 
     def write(writer: int) -> list[str]:
-        return [asf.write_snapshot(marked(f"{writer}-{number}"), root) for number in range(3)]
+        return [asf.write_snapshot(marked(f"{writer}-{number}"), s3_root) for number in range(3)]
 
     with ThreadPoolExecutor(16) as pool:
         names = {name for made in pool.map(write, range(16)) for name in made}
-    assert set(asf.list_snapshots(root)["id"]) == names
+    assert set(asf.list_snapshots(s3_root)["id"]) == names
     assert len(names) == 48
-    assert asf.verify(root).empty
+    assert asf.verify(s3_root).empty
 
 
 def test_no_thread_is_left() -> None:

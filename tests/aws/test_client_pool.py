@@ -18,15 +18,12 @@ import boto3
 import botocore.session
 import pytest
 from support.faultserver import CANARIES, UNCLOSED
-from support.sources_of import DEV, HOME, LAB, PROD, arn, configure, configured, failure, sent
+from support.sources_of import DEV, HOME, LAB, PROD, arn, configure, failure, sent
 
 import appstream_frames as asf
 from appstream_frames.aws.client_pool import Clients
 from appstream_frames.aws.credentials import sts
 from appstream_frames.aws.targets import Target
-
-__all__ = ["configured"]  # a fixture
-
 
 pytestmark = UNCLOSED
 

@@ -11,13 +11,10 @@ from typing import Any
 import boto3
 import pytest
 from support.faultserver import UNCLOSED, Fault, FaultServer, body, identity
-from support.sources_of import DEV, LAB, arn, configured, failure
+from support.sources_of import DEV, LAB, arn, failure
 
 import appstream_frames as asf
 from appstream_frames.aws.client_pool import Clients
-
-__all__ = ["configured"]  # a fixture
-
 
 pytestmark = UNCLOSED
 

@@ -9,13 +9,11 @@ from typing import Any
 
 import boto3
 import pytest
-from support.sources_of import DEV, HOME, LAB, PROD, arn, configure, configured, sent
+from support.sources_of import DEV, HOME, LAB, PROD, arn, configure, sent
 
 import appstream_frames as asf
 from appstream_frames.aws import regions
 from appstream_frames.aws.targets import Target
-
-__all__ = ["configured"]  # a fixture
 
 
 def test_without_arguments_the_default_region(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from support.drawn import closed as closed
 from support.releases import CHARTS, TODAY, agents, fleet, rows
 
 from appstream_frames import charts

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from support.charted import WEEKS, bars, counted, example, lived
+from support.charted import bars, counted, example, lived
 from support.drawn import HOSTILE, assert_legible, on, saved, title, words
-from support.drawn import closed as closed
 
 import appstream_frames as asf
 from appstream_frames import charts
@@ -25,22 +23,12 @@ SIZES = [(4, 3), (6.4, 4.8), (14, 5), None]
 CHARTS = [charts.trend, charts.timeline]
 
 
-@pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an archive of the sandbox's thirteen weeks."""
-    root = tmp_path_factory.mktemp("history")
-    for week in WEEKS:
-        with asf.sandbox(at=week) as sandbox:
-            asf.write_snapshot(asf.drain(sandbox.client()).relabel(week), root)
-    return root
-
-
 # --- the sandbox's weeks
 
 
-def test_trend_of_the_sandbox(history):
+def test_trend_of_the_sandbox(thirteen_weeks):
     """Of thirteen weekly snapshots the last counts drawn are those of the newest snapshot."""
-    counts = asf.trend(history, by=["platform", "visibility"])
+    counts = asf.trend(thirteen_weeks, by=["platform", "visibility"])
     ax = charts.trend(counts, on((14, 5)))
     named = [text for text in words(ax) if " · " in text]
     newest = counts[counts["snapshot"] == counts["snapshot"].max()]["count"].sum()
@@ -48,18 +36,18 @@ def test_trend_of_the_sandbox(history):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_timeline_adds_up(size, history):
+def test_timeline_adds_up(size, thirteen_weeks):
     """Rows and the words for others count every image once."""
-    lives = asf.timeline(history)
+    lives = asf.timeline(thirteen_weeks)
     ax = charts.timeline(lives, on(size))
     rest = next(text for text in words(ax) if " others: " in text)
     assert len(bars(ax)) + int(rest.split()[0]) == len(lives)
     assert sum(int(number) for number in re.findall(r"(\d+) [a-z]", rest.split(": ")[1])) == int(rest.split()[0])
 
 
-def test_timeline_title_agrees_with_the_sandbox(history):
+def test_timeline_title_agrees_with_the_sandbox(thirteen_weeks):
     """The count in the title is that of the frame."""
-    lives = asf.timeline(history)
+    lives = asf.timeline(thirteen_weeks)
     gone = lives["gone_by"].notna().sum()
     assert title(charts.timeline(lives)).startswith(f"{gone} of {len(lives)} images are gone since 2026-08-31")
 

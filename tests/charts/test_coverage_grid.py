@@ -38,12 +38,6 @@ REGIONS = (
 ).split()
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
-
-
 def read(*rows: tuple[object, object, object, int]) -> pd.DataFrame:
     """Return rows of coverage: account, region, status, images."""
     table = pd.DataFrame(list(rows), columns=["account", "region", "status", "images"], dtype=object)

@@ -20,7 +20,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from support.browser import chromium as chromium
 from support.browser import page_of
 from support.hostile import PAYLOADS, Payload
 

@@ -9,7 +9,6 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 from support.drawn import HOSTILE, assert_legible, on, saved, title
-from support.drawn import closed as closed
 from support.releases import CHARTS, SIZES, agents, bases, fleet, labels, rows
 
 from appstream_frames import charts

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from support.charted import bars, lived
-from support.drawn import closed as closed
 from support.drawn import colour, title, words
 
 from appstream_frames import charts

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from support.charted import counted
-from support.drawn import closed as closed
 from support.drawn import title, words
 
 from appstream_frames import charts

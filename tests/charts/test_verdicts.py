@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 from support.charted import answer, many
 from support.drawn import assert_legible, on, title, words
-from support.drawn import closed as closed
 
 import appstream_frames as asf
 from appstream_frames import charts

@@ -6,7 +6,6 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 from support.charted import example, many
-from support.drawn import closed as closed
 from support.drawn import on
 
 from appstream_frames import charts

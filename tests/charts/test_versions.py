@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.drawn import HOSTILE, colour, on, title
-from support.drawn import closed as closed
 from support.releases import agents, bases, fleet, labels, rows
 
 from appstream_frames import charts

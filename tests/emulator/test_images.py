@@ -6,11 +6,8 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
-from support.asking import ONCE, box, client, code, drain, post
+from support.asking import ONCE, code, drain, post
 from support.sources_of import DEV, PROD
-
-__all__ = ["box", "client"]  # fixtures
-
 
 # DescribeImages
 

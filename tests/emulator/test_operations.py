@@ -6,14 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from support.asking import ONCE, box, client, code, post
+from support.asking import ONCE, code, post
 from support.sources_of import DEV, LAB, PROD
 
 import appstream_frames as asf
 from appstream_frames.emulator.catalogue import catalogue, images_of, rows_of
 from appstream_frames.emulator.service import model
-
-__all__ = ["box", "client"]  # fixtures
 
 WEEKS = range(13)
 OPERATIONS = {

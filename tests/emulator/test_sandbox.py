@@ -13,12 +13,10 @@ import botocore.session
 import pytest
 import urllib3
 from botocore.exceptions import ClientError, EndpointConnectionError
-from support.asking import ONCE, box, code, drain
+from support.asking import ONCE, code, drain
 
 from appstream_frames.emulator.sandbox import sandbox
 from appstream_frames.errors import RequestError
-
-__all__ = ["box"]  # a fixture
 
 # the sandbox itself
 

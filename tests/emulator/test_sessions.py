@@ -9,11 +9,8 @@ import sys
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from support.asking import ONCE, box, code, drain, post
+from support.asking import ONCE, code, drain, post
 from support.sources_of import DEV, LAB, PROD
-
-__all__ = ["box"]  # a fixture
-
 
 # sessions
 

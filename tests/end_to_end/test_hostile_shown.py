@@ -16,7 +16,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from support.browser import chromium as chromium
 from support.browser import page_of
 from support.command import run, run_alone
 from support.faultserver import UNCLOSED, FaultServer, error

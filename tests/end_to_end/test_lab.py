@@ -18,7 +18,6 @@ from typing import Any
 import nbformat
 import pytest
 import urllib3
-from support.browser import chromium as chromium
 from support.browser import page_of
 from support.guard import attempts, bare_machine
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from support import readers_archive
 from support.readers_archive import ACCOUNTS, EMPTY, GROWN, MOMENTS, NEWER, TABLES
-from support.seaweed import BUCKET, seaweed
+from support.seaweed import BUCKET, Seaweed
 
 from appstream_frames.cli import main
 from appstream_frames.tables.ddl import ddl
@@ -36,7 +34,6 @@ ENGINES: dict[str, Callable[[Any], pa.Table]] = {
     "dask": lambda frame: pa.Table.from_pandas(frame.compute(), preserve_index=False),
 }
 ZONE = "America/New_York"  # where the machine of these tests stands: no line may depend on it
-QUICK = "-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # a JVM for seconds of work
 pytestmark = pytest.mark.timeout(300)  # the JVM starts slowly on a busy machine
 
 Archive = tuple[Path, dict[str, pa.Table]]
@@ -51,59 +48,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[Bucket]:
+def s3(s3_server: Seaweed) -> Bucket:
     """Return the root of an archive in a bucket, the environment in which to read it, and its rows."""
     root = f"s3://{BUCKET}/archive"
-    with seaweed() as server:
-        environment = {**server.environment(), "AWS_ALLOW_HTTP": "true", "NO_PROXY": "127.0.0.1"}
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            rows = readers_archive.write(root)
-        yield root, environment, rows
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Return a Spark session that listens on loopback only and leaves its files in a temporary folder."""
-    if missing := _lacks_spark():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
-    from pyspark.sql import SparkSession
-
-    aside = tmp_path_factory.mktemp("spark")
+    environment = {**s3_server.environment(), "AWS_ALLOW_HTTP": "true", "NO_PROXY": "127.0.0.1"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-        patch.setenv("SPARK_LOCAL_DIRS", str(aside))
-        patch.setenv("TZ", ZONE)
-        patch.chdir(aside)
-        builder = SparkSession.builder.master("local[1]")
-        for name, value in {
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.ui.enabled": "false",
-            "spark.sql.warehouse.dir": str(aside / "warehouse"),
-            "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={aside} {QUICK}",
-            "spark.sql.codegen.wholeStage": "false",
-        }.items():
-            builder = builder.config(name, value)
-        session = builder.getOrCreate()
-    gateway = session.sparkContext._gateway
-    yield session
-    session.stop()
-    gateway.shutdown()
-    gateway.proc.stdin.close()  # at which the JVM ends
-    gateway.proc.wait(60)
-
-
-def _lacks_spark() -> str | None:
-    try:
-        import pyspark  # noqa: F401 - whether it is there is the question
-    except ImportError:
-        return "pyspark is not installed"
-    home = os.environ.get("JAVA_HOME")
-    if shutil.which("java", path=f"{home}/bin" if home else None):
-        return None
-    return "Java is not installed, which PySpark needs"
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return root, environment, readers_archive.write(root)
 
 
 @pytest.fixture
@@ -116,7 +68,7 @@ def _elsewhere() -> Iterator[None]:
     time.tzset()
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.spark) if name == "pyspark" else name for name in ENGINES])
 def load(request: pytest.FixtureRequest, archive: Archive, _elsewhere: None) -> Callable[[str], pa.Table]:
     """Return what reads a table with an engine's line of the README."""
     engine = request.param

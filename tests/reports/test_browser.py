@@ -7,19 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.browser import chromium as chromium
 from support.browser import page_of
 from support.reports import Outline, Report
-from support.reports import fleet as fleet
-from support.reports import reported as reported
-from support.reports import weekly as weekly
 
 from appstream_frames.reports import markup
 
 WIDTHS = (1280, 390)
 
 
-@pytest.fixture(params=["weekly", "fleet"])
+@pytest.fixture(params=["weekly_report", "estate_report"])
 def either(request: pytest.FixtureRequest) -> Report:
     """Return one account's report, and then the fleet's."""
     return request.getfixturevalue(request.param)
@@ -82,11 +78,11 @@ def test_every_chart_is_drawn_for_the_width(opened: tuple[Any, list[str]]) -> No
     assert [size for size in sizes if abs(size[0] - expected) > 2 or not size[1]] == []
 
 
-def test_it_is_dark_where_the_reader_wants_dark(chromium: Any, weekly: Report) -> None:
+def test_it_is_dark_where_the_reader_wants_dark(chromium: Any, weekly_report: Report) -> None:
     """The page takes the reader's colours; a print is always on white."""
     seen = []
     with page_of(chromium, java_script_enabled=False, color_scheme="dark") as page:
-        page.goto(weekly.path.as_uri())
+        page.goto(weekly_report.path.as_uri())
         for media in ("screen", "print"):
             page.emulate_media(media=media)
             seen.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))

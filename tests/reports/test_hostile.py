@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from support.reports import LAST, Outline, Report, taken
-from support.reports import reported as reported
 
 import appstream_frames as asf
 from appstream_frames.reports import markup

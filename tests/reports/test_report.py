@@ -14,9 +14,6 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 from support.reports import LAST, WEEKS, Report, taken
-from support.reports import fleet as fleet
-from support.reports import reported as reported
-from support.reports import weekly as weekly
 
 import appstream_frames as asf
 from appstream_frames.reports.build import made
@@ -36,24 +33,24 @@ def section(report: Report, name: str) -> str:
 # what it says
 
 
-def test_the_findings_are_those_of_the_functions(weekly: Report) -> None:
+def test_the_findings_are_those_of_the_functions(weekly_report: Report) -> None:
     """The numbers are what agents and base_images give for all images but AWS's own."""
-    images = asf.read_snapshot(weekly.root).images
+    images = asf.read_snapshot(weekly_report.root).images
     yours = (images["visibility"] != "PUBLIC").to_numpy()
     late = [
         int(answer(images, today=LAST)[yours]["verdict"].isin(["behind", verdict]).sum())
         for answer, verdict in ((asf.agents, "known_bad"), (asf.base_images, "retired"))
     ]
-    said = told(weekly)
+    said = told(weekly_report)
     assert f"{late[0]} of {yours.sum()} images run an agent behind" in said
     assert f"{late[1]} of {yours.sum()} images stand on an outdated base image" in said
     assert f"AWS's own {len(images) - yours.sum()} public images are left out" in said.replace("&#x27;", "'")
 
 
-def test_the_worst_come_first(weekly: Report) -> None:
+def test_the_worst_come_first(weekly_report: Report) -> None:
     """The agent that AWS advises against, then the one furthest behind; the oldest retired base."""
     names = {
-        key: re.findall(r'<th scope="row" role="rowheader">(.*?)</th>', section(weekly, key))
+        key: re.findall(r'<th scope="row" role="rowheader">(.*?)</th>', section(weekly_report, key))
         for key in ("agents", "bases")
     }
     assert (names["agents"][:2], names["bases"][0]) == (
@@ -62,31 +59,32 @@ def test_the_worst_come_first(weekly: Report) -> None:
     )
 
 
-def test_what_is_cut_is_counted(weekly: Report) -> None:
+def test_what_is_cut_is_counted(weekly_report: Report) -> None:
     """Ten rows are shown, and the others are counted below them."""
     shown, more = (
-        section(weekly, "agents").count('role="rowheader"'),
-        re.findall(r"and (\d+) more", section(weekly, "agents")),
+        section(weekly_report, "agents").count('role="rowheader"'),
+        re.findall(r"and (\d+) more", section(weekly_report, "agents")),
     )
-    behind = re.search(r"(\d+) of \d+ images run an agent behind", told(weekly))
+    behind = re.search(r"(\d+) of \d+ images run an agent behind", told(weekly_report))
     assert behind
     assert (shown, int(more[0])) == (10, int(behind.group(1)) - 10)
 
 
-def test_changes_are_those_of_a_week(weekly: Report) -> None:
+def test_changes_are_those_of_a_week(weekly_report: Report) -> None:
     """The snapshot of the week before is compared, not the oldest; both moments are named."""
-    assert "From 16 November 2026, 00:00 UTC to 23 November 2026, 00:00 UTC." in told(weekly)
+    assert "From 16 November 2026, 00:00 UTC to 23 November 2026, 00:00 UTC." in told(weekly_report)
 
 
-def test_changes_are_those_of_diff(weekly: Report) -> None:
+def test_changes_are_those_of_diff(weekly_report: Report) -> None:
     """As many images were added and removed as diff says, AWS's own aside."""
-    before, after = (asf.read_snapshot(weekly.root, name) for name in asf.list_snapshots(weekly.root)["id"].iloc[-2:])
+    root = weekly_report.root
+    before, after = (asf.read_snapshot(root, name) for name in asf.list_snapshots(root)["id"].iloc[-2:])
     changes = asf.diff(before, after)
     yours = changes[~changes["arn"].str.contains("::image/")]
     sets = [set(yours.loc[yours["change"] == change, "arn"]) for change in ("added", "removed")]
     added, rebuilt = len(sets[0] - sets[1]), len(sets[0] & sets[1])
-    assert f"{added} images were added" in told(weekly)
-    assert f"{rebuilt} image was built again" in told(weekly)
+    assert f"{added} images were added" in told(weekly_report)
+    assert f"{rebuilt} image was built again" in told(weekly_report)
 
 
 def test_daily_snapshots_are_compared_a_week_apart(reported: Callable[..., Report]) -> None:
@@ -122,11 +120,11 @@ def test_no_image_of_yours_is_no_error(reported: Callable[..., Report], kept: st
     assert "No images of yours" in told(reported(asf.Frames(tables)))
 
 
-def test_what_was_not_read_is_said(fleet: Report) -> None:
+def test_what_was_not_read_is_said(estate_report: Report) -> None:
     """The refused accounts are named with the reason, and what is not compared is said."""
-    said = told(fleet)
+    said = told(estate_report)
     assert "2 of 30 targets were not read to the end, so the numbers here are too low." in said
-    assert section(fleet, "coverage").count("AccessDenied: not today") == 2
+    assert section(estate_report, "coverage").count("AccessDenied: not today") == 2
     assert "2 of 30 targets are not compared" in said
 
 
@@ -135,16 +133,16 @@ def test_a_question_for_less_is_said(reported: Callable[..., Report]) -> None:
     assert "Asked only for {&quot;Type&quot;: &quot;PRIVATE&quot;}" in told(reported(taken(LAST, type="PRIVATE")))
 
 
-def test_accounts_are_counted_when_there_are_several(fleet: Report, weekly: Report) -> None:
+def test_accounts_are_counted_when_there_are_several(estate_report: Report, weekly_report: Report) -> None:
     """A fleet has a table of accounts; one account has none."""
-    assert "Images by account" in section(fleet, "places")
-    assert 'id="places"' not in weekly.html
+    assert "Images by account" in section(estate_report, "places")
+    assert 'id="places"' not in weekly_report.html
 
 
 # how it is made
 
 
-def test_the_same_archive_gives_the_same_bytes(weekly: Report, tmp_path: Path) -> None:
+def test_the_same_archive_gives_the_same_bytes(weekly_report: Report, tmp_path: Path) -> None:
     """In another process, with another hash seed, time zone and matplotlib settings."""
     (tmp_path / "matplotlibrc").write_text("font.size: 20\naxes.facecolor: red\nsvg.fonttype: none\n")
     code = "import sys, appstream_frames as asf; sys.stdout.buffer.write(asf.report(sys.argv[1]).encode())"
@@ -155,24 +153,24 @@ def test_the_same_archive_gives_the_same_bytes(weekly: Report, tmp_path: Path) -
         "HOME": str(tmp_path),
     }
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, str(weekly.root)],
+        [sys.executable, "-W", "error", "-c", code, str(weekly_report.root)],
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
     )
-    assert (done.stdout == weekly.path.read_bytes(), done.stderr) == (True, b"")
+    assert (done.stdout == weekly_report.path.read_bytes(), done.stderr) == (True, b"")
 
 
-def test_matplotlib_is_left_as_it_was(weekly: Report) -> None:
+def test_matplotlib_is_left_as_it_was(weekly_report: Report) -> None:
     """No setting is changed and no figure is kept."""
     with mpl.rc_context({"font.size": 17.0}):
         before = dict(mpl.rcParams)
-        asf.report(weekly.root)
+        asf.report(weekly_report.root)
         assert (dict(mpl.rcParams) == before, mpl.pyplot.get_fignums()) == (True, [])
 
 
-def test_today_moves_the_ages(weekly: Report) -> None:
+def test_today_moves_the_ages(weekly_report: Report) -> None:
     """Another day gives other ages, and is named."""
-    later = asf.report(weekly.root, today="2027-11-23")
+    later = asf.report(weekly_report.root, today="2027-11-23")
     assert "ages are counted at 23 November 2027" in later
     assert "2,771 days" in later  # the oldest base, of 22 April 2020
 
@@ -194,11 +192,11 @@ def test_sixty_images_make_a_small_page(reported: Callable[..., Report]) -> None
     assert reported(*snapshots).path.stat().st_size < 1_000_000
 
 
-def test_two_thousand_images_make_no_large_page(fleet: Report) -> None:
+def test_two_thousand_images_make_no_large_page(estate_report: Report) -> None:
     """Over 2,000 images are less than 5 MB and are told within a minute."""
-    assert len(asf.read_snapshot(fleet.root).images) > 2_000
+    assert len(asf.read_snapshot(estate_report.root).images) > 2_000
     started = time.monotonic()
-    page = asf.report(fleet.root)
+    page = asf.report(estate_report.root)
     assert (len(page.encode()) < 5_000_000, time.monotonic() - started < 60) == (True, True)
 
 
@@ -212,9 +210,9 @@ def test_no_snapshot_is_said(root: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["images", "coverage"])
-def test_damage_is_never_reported_as_data(weekly: Report, tmp_path: Path, table: str) -> None:
+def test_damage_is_never_reported_as_data(weekly_report: Report, tmp_path: Path, table: str) -> None:
     """A damaged file is named and there is no report, though older snapshots are whole."""
-    root = Path(shutil.copytree(weekly.root, tmp_path / "copy"))
+    root = Path(shutil.copytree(weekly_report.root, tmp_path / "copy"))
     path = sorted((root / table).iterdir())[-1]
     path.write_bytes(path.read_bytes()[:-9] + b"123456789")
     with pytest.raises(asf.SnapshotCorruptError, match=re.escape(path.name)):

@@ -1,4 +1,4 @@
-"""A sandbox for the tests of a file, and ways to ask it: boto3's paginator, the code of a refusal, and plain bytes."""
+"""Ways to ask a sandbox: boto3's paginator, the code of a refusal, and plain bytes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from support.sources_of import PROD
 
-from appstream_frames.emulator.sandbox import sandbox
-
 ONCE = Config(retries={"total_max_attempts": 1})
-
-
-@pytest.fixture(scope="module")
-def box():
-    with sandbox() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(box):
-    return box.client(config=ONCE)
 
 
 def drain(client, **request):

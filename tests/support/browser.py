@@ -1,7 +1,4 @@
-"""A real browser for tests: Debian's Chromium, headless, driven by Playwright. Without one tests skip; in CI they fail.
-
-A test file takes the fixture by importing it, `from browser import chromium as chromium`; `page_of(chromium)` gives a page.
-"""
+"""A real browser for tests: Debian's Chromium, headless, driven by Playwright. Without one tests skip; in CI they fail."""
 
 from __future__ import annotations
 
@@ -46,13 +43,6 @@ def _missing() -> str:
     except ImportError:
         return "playwright is not installed"
     return ""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Return a browser for all tests of a file."""
-    with launched() as browser:
-        yield browser
 
 
 @contextmanager

@@ -1,17 +1,11 @@
-"""Charts read back from their Axes, and texts that no one should send: what the tests of charts share.
-
-A test file closes what its tests have drawn by importing `from drawn import closed as closed`.
-"""
+"""Charts read back from their Axes, and texts that no one should send: what the tests of charts share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from io import BytesIO
 from itertools import combinations
 
 import matplotlib as mpl
-import pytest
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -42,13 +36,6 @@ HOSTILE = [
     "٠١-٠١-٢٠٢٤",
     "2024-01-01",
 ]
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    """Close all figures after each test."""
-    yield
-    plt.close("all")
 
 
 def on(size: tuple[float, float] | None, **options: object) -> Axes | None:

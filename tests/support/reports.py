@@ -1,19 +1,13 @@
-"""Reports in files, of one account over three weeks and of a fleet, and what their markup consists of.
-
-A test file takes the fixtures by importing them, such as `from reports import weekly as weekly`; each needs `reported` too.
-"""
+"""Frames to report on, of one account and of many, reports in files, and what their markup consists of."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 
 import appstream_frames as asf
 
@@ -52,33 +46,6 @@ class Report:
     @property
     def html(self) -> str:
         return self.path.read_text("utf-8")
-
-
-@pytest.fixture(scope="module")
-def reported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Report]:
-    """Return a function that writes frames to an archive, and its report to a file."""
-
-    def write(*snapshots: asf.Frames, strip: str = "") -> Report:
-        root = tmp_path_factory.mktemp("archive")
-        for frames in snapshots:
-            asf.write_snapshot(frames, root)
-        path = root / "report.html"
-        path.write_text(re.sub(strip, "", asf.report(root)) if strip else asf.report(root), "utf-8")
-        return Report(path, root)
-
-    return write
-
-
-@pytest.fixture(scope="module")
-def weekly(reported: Callable[..., Report]) -> Report:
-    """Return the report of three weeks of one account."""
-    return reported(*(taken(week) for week in WEEKS))
-
-
-@pytest.fixture(scope="module")
-def fleet(reported: Callable[..., Report]) -> Report:
-    """Return the report of over 2,000 images in 30 accounts, two of which were not read the last time."""
-    return reported(repeated(taken(WEEKS[-2]), 30), repeated(taken(LAST), 30, refused=2))
 
 
 class Outline(HTMLParser):

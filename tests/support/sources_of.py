@@ -23,14 +23,6 @@ def arn(account: str, name: str = "AppStreamReader", partition: str = "aws") -> 
     return f"arn:{partition}:iam::{account}:role/{name}"
 
 
-@pytest.fixture
-def configured(box: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a running sandbox whose profiles are this process's configuration."""
-    for name, value in box.config(tmp_path / "config").items():
-        monkeypatch.setenv(name, value)
-    return box
-
-
 def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Make a text this process's AWS configuration."""
     (tmp_path / "written").write_text(text)
