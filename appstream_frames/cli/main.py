@@ -22,7 +22,7 @@ from appstream_frames.cli.output import COMPLETE, FAILED, MISUSE, PARTIAL, as_js
 from appstream_frames.cli.snapshot import snapshot
 from appstream_frames.insights import days
 from appstream_frames.reports import save
-from appstream_frames.reports.build import made
+from appstream_frames.reports.build import build_page
 from appstream_frames.tables.ddl import ddl as statement
 from appstream_frames.text import printable
 
@@ -163,7 +163,7 @@ def report(root: str, output: str, today: str | None) -> None:
     Exit codes: 0 every target was read to its end, 3 some were not (the page says which).
     """
     output = save.checked(output)
-    page = made(root, today=today)
+    page = build_page(root, today=today)
     save.save(page.html, output)
     if output != save.STDOUT:
         click.echo(f"{printable(output)}: {page.title}")

@@ -1,13 +1,16 @@
 """One page for people who open no notebook: the state of an archive, the worst images, what changed, what was not covered.
 
-It reads the archive through the public functions and writes nothing. matplotlib is loaded only when a page is made.
+It reads the archive through the public functions and writes nothing. Jinja2 and matplotlib are loaded when a page is made.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
@@ -17,11 +20,15 @@ from appstream_frames.history.changes import diff
 from appstream_frames.history.timelines import trend
 from appstream_frames.insights import days
 from appstream_frames.insights.days import Day
-from appstream_frames.reports.facts import Since, facts
+from appstream_frames.reports.facts import Facts, Since, find_facts
+from appstream_frames.tables.coverage import count_whole
 from appstream_frames.tables.frames import Frames, empty
+from appstream_frames.text import printable
 
 _WEEK: Final = pd.Timedelta(days=6.5)  # a weekly drain may start a little earlier than the one before
 _BY: Final = "appstream_agent_version"
+_LONGEST: Final = 2_000  # characters of a paragraph
+_CELL: Final = 600  # of a cell
 
 
 @dataclass(frozen=True)
@@ -72,20 +79,46 @@ def report(root: str | os.PathLike[str], *, today: Day = None) -> str:
     >>> "<title>AppStream images on 23 November 2026</title>" in page, "<script" in page
     (True, False)
     """
-    return made(root, today=today).html
+    return build_page(root, today=today).html
 
 
-def made(root: str | os.PathLike[str], *, today: Day = None) -> Page:
+def build_page(root: str | os.PathLike[str], *, today: Day = None) -> Page:
     """Return the report, and whether it is of a whole snapshot; for the rest see `report`."""
     given = None if today is None else days.today(today, empty("images"))
     listed = list_snapshots(root)
     frames = read_snapshot(root, None if listed.empty else listed["id"].iloc[-1])  # says that there is none
     newest = listed.iloc[-1]
-    known = facts(newest["id"], newest["snapshot"], given or newest["snapshot"].date(), frames)
-    from appstream_frames.reports.page import title, written  # they load matplotlib
+    known = find_facts(newest["id"], newest["snapshot"], given or newest["snapshot"].date(), frames)
+    known = replace(known, since=_since(root, listed, frames), trend=_trend(root, listed))
+    whole, total = count_whole(frames.coverage)
+    return Page(*_render(known), whole == total)
 
-    page = written(replace(known, since=_since(root, listed, frames), trend=_trend(root, listed)))
-    return Page(page, title(known), known.incomplete.empty)
+
+def _render(known: Facts) -> tuple[str, str]:
+    """Return the page as HTML, and its title. Every value is escaped and made printable; templates mark nothing as safe."""
+    from jinja2 import Environment, FileSystemLoader
+    from markupsafe import Markup
+
+    from appstream_frames.reports import sections, sentences
+
+    def finalize(value: object) -> object:
+        return value if isinstance(value, Markup) else printable(value, _LONGEST)
+
+    folder = Path(__file__).parent
+    stylesheet = (folder / "stylesheet.css").read_text("utf-8")
+    environment = Environment(loader=FileSystemLoader(folder), autoescape=True, finalize=finalize, trim_blocks=True)
+    environment.filters["cell"] = lambda value: "–" if value is None else printable(value, _CELL)
+    title = sentences.title(known)
+    html = environment.get_template("template.html").render(
+        title=title,
+        scope=sentences.scope(known),
+        summary=sentences.summarize(known),
+        sections=sections.list_sections(known),
+        foot=sentences.foot(known),
+        stylesheet=Markup(stylesheet),  # noqa: S704  it is ours
+        digest=base64.b64encode(hashlib.sha256(stylesheet.encode()).digest()).decode(),
+    )
+    return html, title
 
 
 def _since(root: str | os.PathLike[str], listed: pd.DataFrame, after: Frames) -> Since | None:

@@ -1,4 +1,4 @@
-"""What the report tells, as tables and numbers: which images are the reader's, which are worst, what changed.
+"""What the report says, as tables and numbers: which images are the reader's, which are worst, what changed.
 
 Only counting and choosing; the verdicts are those of `agents` and `base_images`, the changes those of `diff`. No I/O.
 """
@@ -14,7 +14,9 @@ import pandas as pd
 
 from appstream_frames.history import identity
 from appstream_frames.insights import base_names
+from appstream_frames.insights.distinct import distinct_images
 from appstream_frames.insights.verdicts import agents, base_images
+from appstream_frames.tables.coverage import number_targets
 from appstream_frames.tables.frames import Frames
 
 LATE_AGENTS: Final = ("known_bad", "behind")
@@ -33,7 +35,7 @@ class Since:
 
 @dataclass(frozen=True)
 class Facts:
-    """The newest snapshot of an archive; `images`, `agents` and `bases` have a row for each image but AWS's own."""
+    """The newest snapshot of an archive; `images`, `agents` and `bases` have one row for each image that is not AWS's own."""
 
     name: str
     taken: pd.Timestamp
@@ -41,15 +43,11 @@ class Facts:
     coverage: pd.DataFrame
     public: int
     images: pd.DataFrame
+    errors: pd.DataFrame
     agents: pd.DataFrame
     bases: pd.DataFrame
     since: Since | None = None
     trend: pd.DataFrame | None = None
-
-    @property
-    def incomplete(self) -> pd.DataFrame:
-        """The rows of `coverage` that are not ``complete``."""
-        return self.coverage[self.coverage["status"] != "complete"]
 
     @property
     def late_agents(self) -> pd.DataFrame:
@@ -61,18 +59,45 @@ class Facts:
         """Images whose base is outdated: retired ones first, the oldest of them on top, then those furthest behind."""
         return _worst(self.bases, LATE_BASES, "age_days")
 
+    @property
+    def failed(self) -> pd.DataFrame:
+        """The images that AWS could not make, with AWS's ``reasons``, a list of texts each."""
+        rows = self.images[self.images["state"].eq("FAILED").fillna(False)]
+        return rows.assign(reasons=[_list_reasons(row, self.errors) for row in to_records(rows)])
 
-def facts(name: str, taken: pd.Timestamp, today: date, frames: Frames) -> Facts:
+
+def find_facts(name: str, taken: pd.Timestamp, today: date, frames: Frames) -> Facts:
     """Return the facts of one snapshot, by itself.
 
-    Whole frames are judged, as AWS's public images say what is newest, but only the others are counted: nobody but AWS can
-    make a public image newer.
+    Whole frames are judged, as AWS's public images say what is newest, but only the others are counted, an image that several
+    accounts see once: nobody but AWS can make a public image newer.
     """
-    pairs = zip(frames.images["visibility"], frames.images["arn"], strict=True)
-    own = [seen == "PUBLIC" or (isinstance(arn, str) and base_names.is_public(arn)) for seen, arn in pairs]
-    yours = ~np.array(own, bool)
-    judged = [answer(frames.images, today=today)[yours] for answer in (agents, base_images)]
-    return Facts(name, taken, today, frames.coverage, sum(own), frames.images[yours], *judged)
+    images = frames.images.reset_index(drop=True)
+    pairs = zip(images["visibility"], images["arn"], strict=True)
+    public = np.array(
+        [seen == "PUBLIC" or (isinstance(arn, str) and base_names.is_public(arn)) for seen, arn in pairs], bool
+    )
+    yours = distinct_images(images[~public])
+    judged = [answer(images, today=today).loc[yours.index] for answer in (agents, base_images)]
+    count = len(distinct_images(images[public]))
+    return Facts(name, taken, today, frames.coverage, count, yours, frames.errors, *judged)
+
+
+def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as dicts, missing values as None."""
+    rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return rows
+
+
+def _list_reasons(image: dict[str, Any], errors: pd.DataFrame) -> list[str]:
+    """Return AWS's words for an image's failure: the reason of its state, then its errors, each once."""
+    keys = {"account": "account", "region": "region", "image_arn": "arn", "image_name": "name"}
+    same = [errors[column].eq(image[key]).fillna(False) for column, key in keys.items() if image[key] is not None]
+    found = errors[np.logical_and.reduce(same)] if len(errors) else errors
+    pairs = [(image["state_change_reason_code"], image["state_change_reason_message"])]
+    pairs += zip(found["error_code"], found["error_message"], strict=True)
+    texts = [": ".join(str(part) for part in pair if not pd.isna(part)) for pair in pairs]
+    return list(dict.fromkeys(text for text in texts if text)) or ["AWS gives no reason"]
 
 
 def _worst(answer: pd.DataFrame, late: tuple[str, ...], by: str) -> pd.DataFrame:
@@ -83,7 +108,7 @@ def _worst(answer: pd.DataFrame, late: tuple[str, ...], by: str) -> pd.DataFrame
     return rows.assign(**order).sort_values(keys, kind="stable").drop(columns=list(order))
 
 
-def by_place(known: Facts) -> pd.DataFrame:
+def count_by_location(known: Facts) -> pd.DataFrame:
     """Return, of each account (or region, when there is one account), how many images it has and how many are outdated.
 
     No rows when there is one target only. Those with most outdated images come first.
@@ -101,10 +126,15 @@ def by_place(known: Facts) -> pd.DataFrame:
     return order if keys else order.head(0)
 
 
-def questions(coverage: pd.DataFrame) -> dict[str, int]:
-    """Return what targets were asked other than for everything, and how many of them."""
-    asked = [identity.canonical(None if pd.isna(request) else request) for request in coverage["request"]]
-    return {question: asked.count(question) for question in sorted(set(asked)) if question not in ("{}", "None")}
+def list_requests(coverage: pd.DataFrame) -> dict[str, int]:
+    """Return the requests for less than everything, and in how many targets each was made."""
+    requests = [identity.canonical(None if pd.isna(request) else request) for request in coverage["request"]]
+    counts = (
+        pd.DataFrame({"request": requests, "target": number_targets(coverage)})
+        .drop_duplicates()["request"]
+        .value_counts()
+    )
+    return {request: int(counts[request]) for request in sorted(counts.index) if request not in ("{}", "None")}
 
 
 @dataclass(frozen=True)
@@ -112,27 +142,35 @@ class Changed:
     """One image that is not as it was."""
 
     name: str
-    account: Any
-    region: Any
+    account: str
+    region: str
     what: str  # added, removed, rebuilt or changed
-    columns: list[tuple[str, Any, Any]]  # column, before, after
+    columns: tuple[tuple[str, Any, Any], ...]  # column, before, after
 
 
-def changed(since: Since) -> tuple[list[Changed], dict[str, int]]:
-    """Return the images that changed, those gone first, and how many of AWS's own were added and removed."""
+def list_changed(since: Since) -> tuple[list[Changed], dict[str, int]]:
+    """Return the images that changed, those gone first, and how many of AWS's own were added and removed.
+
+    A change that several accounts see is one.
+    """
     found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    own = {"added": 0, "removed": 0, "changed": 0}
-    for row in since.changes.astype(object).where(since.changes.notna(), None).to_dict("records"):
+    public: dict[str, set[str]] = {"added": set(), "removed": set(), "changed": set()}
+    for row in to_records(since.changes):
         if row["arn"] is not None and base_names.is_public(row["arn"]):
-            own[row["change"]] += 1
+            public[row["change"]].add(row["arn"])
         else:
             found.setdefault((row["account"], row["region"], row["arn"] or row["name"]), []).append(row)
+    changed: dict[Any, Changed] = {}
+    for key, rows in found.items():
+        change = _to_change(rows)
+        changed.setdefault((rows[0]["arn"] or key, change.what, repr(change.columns)), change)
     order = ("removed", "added", "rebuilt", "changed")
-    return sorted((_changed(rows) for rows in found.values()), key=lambda one: order.index(one.what)), own
+    listed = sorted(changed.values(), key=lambda one: order.index(one.what))
+    return listed, {kind: len(arns) for kind, arns in public.items()}
 
 
-def _changed(rows: list[dict[str, Any]]) -> Changed:
+def _to_change(rows: list[dict[str, Any]]) -> Changed:
     kinds = {row["change"] for row in rows}
     what = "rebuilt" if {"added", "removed"} <= kinds else next(iter(kinds - {"changed"}), "changed")
-    columns = [(row["column"], row["before"], row["after"]) for row in rows if row["change"] == "changed"]
+    columns = tuple((row["column"], row["before"], row["after"]) for row in rows if row["change"] == "changed")
     return Changed(rows[0]["name"], rows[0]["account"], rows[0]["region"], what, columns)

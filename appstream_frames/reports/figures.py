@@ -10,20 +10,21 @@ import base64
 import io
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
+
+from markupsafe import Markup
 
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from appstream_frames.reports.markup import Html, tag
 
 _SETTINGS: Final[list[Any]] = ["default", {"svg.hashsalt": "appstream_frames", "svg.fonttype": "path"}]
 _DESK, _PHONE = 8.2, 4.0  # inches, as are the heights below
 _ROWS: Final = {_DESK: 0.27, _PHONE: 0.4}
 _SLACK: Final = 0.06
-_PHONES: Final = "(max-width: 40rem)"
 _FONT: Final = re.compile(r'(?<=id=")DejaVu[A-Za-z]+-(?:[A-Za-z]+-)*(?=[0-9a-f]+")')
 _SHORTER: Final = [
     (re.compile(r"<!--.*?-->|<metadata>.*?</metadata>", re.DOTALL), ""),
@@ -33,8 +34,18 @@ _SHORTER: Final = [
 ]
 
 
-def picture(draw: Callable[[Axes], Axes], height: float | None = None) -> Html:
-    """Return a chart as a figure that fits its page, its title being the text for those who cannot see it.
+@dataclass(frozen=True)
+class Picture:
+    """A chart as an image for a desk and one for a phone, and its title for those who cannot see it."""
+
+    desk: Markup
+    phone: Markup
+    title: str
+    kind: str = "picture"
+
+
+def picture(draw: Callable[[Axes], Axes], height: float | None = None) -> Picture:
+    """Return a chart as pictures that fit the page.
 
     Parameters
     ----------
@@ -44,21 +55,21 @@ def picture(draw: Callable[[Axes], Axes], height: float | None = None) -> Html:
         Inches; default: what the chart's rows need.
     """
     with style.context(_SETTINGS):
-        (desk, words), (phone, _) = (_drawn(draw, width, height) for width in (_DESK, _PHONE))
-    image = tag("img", src=desk, alt=f"Chart: {words}")
-    return tag("figure", tag("picture", tag("source", media=_PHONES, srcset=phone), image))
+        (desk, title), (phone, _) = (_draw(draw, width, height) for width in (_DESK, _PHONE))
+    return Picture(desk, phone, title)
 
 
-def _drawn(draw: Callable[[Axes], Axes], width: float, height: float | None) -> tuple[str, str]:
-    tall = height or _needed(draw, width)
+def _draw(draw: Callable[[Axes], Axes], width: float, height: float | None) -> tuple[Markup, str]:
+    tall = height or _measure_height(draw, width)
     figure = Figure(figsize=(width, tall), layout="constrained")
     ax = _axes(draw, figure)
     file = io.BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
-    return f"data:image/svg+xml;base64,{_packed(file.getvalue().decode())}", " ".join(ax.get_title().split())
+    uri = Markup("data:image/svg+xml;base64,") + _shorten(file.getvalue().decode())  # base64 needs no escape
+    return uri, " ".join(ax.get_title().split())
 
 
-def _packed(svg: str) -> str:
+def _shorten(svg: str) -> str:
     """Return an SVG, all whose text is outlines, in base64 without what it can do without."""
     for pattern, shorter in _SHORTER:
         svg = pattern.sub(shorter, svg)
@@ -75,7 +86,7 @@ def _axes(draw: Callable[[Axes], Axes], figure: Figure) -> Axes:
     return draw(ax)
 
 
-def _needed(draw: Callable[[Axes], Axes], width: float) -> float:
+def _measure_height(draw: Callable[[Axes], Axes], width: float) -> float:
     """Return the height in inches that a chart's rows need, found by drawing it on trial."""
     trial = 4.6 if width == _DESK else 6.2
     ax = _axes(draw, Figure(figsize=(width, trial), layout="constrained"))

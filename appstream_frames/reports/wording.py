@@ -1,4 +1,4 @@
-"""The report's way with numbers, days and lists, in English whatever the machine's locale is."""
+"""Numbers, days and lists in English, whatever the machine's locale is."""
 
 from __future__ import annotations
 

@@ -1,0 +1,215 @@
+"""The sections of the report's page, each made of tables, pictures and paragraphs. Long tables are cut, and open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from appstream_frames import charts
+from appstream_frames.reports.facts import Changed, Facts, count_by_location, list_changed, to_records
+from appstream_frames.reports.figures import Picture, picture
+from appstream_frames.reports.wording import many, moment
+from appstream_frames.tables.coverage import list_causes
+from appstream_frames.text import printable
+
+_FIRST: Final = 10  # rows of a table that are shown at once
+_MOST: Final = 500  # rows on the page
+_BARS: Final = 10  # images in a chart
+_VALUES: Final = 3  # changed columns of one image
+_ADVICE: Final = ". Compare snapshots"  # what a warning of `diff` ends with, for those who call it
+_WHAT: Final = {"removed": "removed", "added": "added", "rebuilt": "built again under its name"}
+_LIMITED: Final = "the reading was told to stop after so many images"
+
+Cell = str | int | list[str] | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a caption; the columns named in `numbers` are flush right."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    numbers: Sequence[str] = ()
+    kind: str = "table"
+
+    @property
+    def first(self) -> Sequence[Sequence[Cell]]:
+        """The rows that are shown at once."""
+        return self.rows[:_FIRST]
+
+    @property
+    def more(self) -> Sequence[Sequence[Cell]]:
+        """The rows that are shown when the reader opens them."""
+        return self.rows[_FIRST:_MOST]
+
+    @property
+    def left_out(self) -> int:
+        """How many rows are not shown at once."""
+        return len(self.rows) - _FIRST
+
+    @property
+    def missing(self) -> int:
+        """How many rows are not on the page."""
+        return max(0, len(self.rows) - _MOST)
+
+
+@dataclass(frozen=True)
+class Words:
+    """A paragraph (`kind` is its class) or a heading."""
+
+    words: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with a heading."""
+
+    id: str
+    heading: str
+    parts: Sequence[Table | Picture | Words]
+
+
+def list_sections(known: Facts) -> list[Section]:
+    """Return the sections that have something in them, in their order."""
+    sections = [
+        Section("agents", "Agents", _agents(known)),
+        Section("bases", "Base images", _bases(known)),
+        Section("failed", "Failed images", _failed(known)),
+        Section("places", "Where the images are", _locations(known)),
+        Section("changes", "What changed", _changes(known)),
+        Section("coverage", "Coverage", _coverage(known)),
+    ]
+    return [section for section in sections if section.parts]
+
+
+def _agents(known: Facts) -> list[Table | Picture | Words]:
+    if known.agents.empty:
+        return []
+    late = known.late_agents.assign(behind=_in_days(known.late_agents["days_behind"]))
+    late = late.assign(verdict=late["verdict"].str.replace("_", " "), reason=[_reason(row) for row in to_records(late)])
+    names = {"appstream_agent_version": "Agent", "behind": "Behind by", "verdict": "Verdict", "reason": "Why"}
+    table = _table("Advised against first, then furthest behind", late, names, known, ("Behind by",))
+    return [
+        picture(lambda ax: charts.agents(known.agents, ax, top=_BARS)),
+        *([table] if table.rows else []),
+        Words("All agents", "heading"),
+        picture(lambda ax: charts.agent_versions(known.images, ax, today=known.today)),
+    ]
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    return "; ".join(words for words in (row["reason"], row["contradiction"]) if words)
+
+
+def _bases(known: Facts) -> list[Table | Picture | Words]:
+    if known.bases.empty:
+        return []
+    late = known.late_bases
+    behind = _in_days(late["days_behind"].where(late["days_behind"] != 0))
+    late = late.assign(behind=behind, age=_in_days(late["age_days"]), released=late["released"].dt.strftime("%Y-%m-%d"))
+    names = {"family": "Base image", "released": "Released", "behind": "Behind by", "age": "Age"}
+    names |= {"verdict": "Verdict", "reason": "Why"}
+    table = _table("Retired first, then furthest behind", late, names, known, ("Behind by", "Age"))
+    return [picture(lambda ax: charts.base_images(known.bases, ax)), *([table] if table.rows else [])]
+
+
+def _in_days(column: pd.Series) -> list[str | None]:
+    return [None if pd.isna(days) else many(int(days), "day") for days in column]
+
+
+def _failed(known: Facts) -> list[Table | Picture | Words]:
+    failed = known.failed.assign(reasons=[tuple(reasons) for reasons in known.failed["reasons"]])
+    table = _table("Images that AWS could not make", failed, {"reasons": "AWS's reason"}, known)
+    return [table] if table.rows else []
+
+
+def _table(
+    caption: str, images: pd.DataFrame, names: Mapping[str, str], known: Facts, numbers: Sequence[str] = ()
+) -> Table:
+    """Return a table of images, those of one name and the same values in one row."""
+    where = [key for key in ("account", "region") if known.coverage[key].nunique(dropna=False) > 1]
+    groups = images.groupby(["name", *names], dropna=False, sort=False)
+    rows = [
+        [key[0], *(_locations_of(group[place], place) for place in where), *map(_cell, key[1:])]
+        for key, group in groups
+    ]
+    return Table(caption, ["Image", *(place.capitalize() for place in where), *names.values()], rows, numbers)
+
+
+def _locations_of(column: pd.Series, what: str) -> str | None:
+    found = column.dropna().unique()
+    return many(len(found), what) if len(found) > 1 else next(iter(found), None)
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, tuple):
+        return list(value)
+    return None if pd.isna(value) else str(value)
+
+
+def _locations(known: Facts) -> list[Table | Picture | Words]:
+    table = count_by_location(known)
+    if table.empty:
+        return []
+    what, *_ = table.columns
+    rows = [[row[name] for name in (what, "images", "outdated", "agent", "base")] for row in to_records(table)]
+    numbers = ("Images", "Outdated", "Agent behind", "Base outdated")
+    caption = f"Images by {what}, most outdated ones first"
+    return [Table(caption, [what.capitalize(), *numbers], rows, numbers)]
+
+
+def _changes(known: Facts) -> list[Table | Picture | Words]:
+    trend = known.trend
+    parts: list[Table | Picture | Words] = []
+    if trend is not None and not trend.empty:
+        parts.append(picture(lambda ax: charts.trend(trend, ax), height=4.0))
+    if known.since is None:
+        return parts
+    between = f"From {moment(known.since.before)} to {moment(known.taken)}."
+    if not known.since.week:
+        between += " No snapshot is a week older, so this is the one before."
+    images, _ = list_changed(known.since)
+    where = [key for key in ("account", "region") if known.coverage[key].nunique(dropna=False) > 1]
+    rows = [[image.name, *(getattr(image, key) for key in where), _describe(image)] for image in images]
+    columns = ["Image", *(key.capitalize() for key in where), "Change"]
+    parts.append(Words(between, "soft"))
+    parts += [Words(note.partition(_ADVICE)[0] + ".", "small") for note in known.since.notes]
+    return [*parts, *([Table("Images that were removed, added or changed", columns, rows)] if rows else [])]
+
+
+def _describe(image: Changed) -> list[str]:
+    words = [_WHAT[image.what]] if image.what in _WHAT else []
+    words += [_describe_difference(*one) for one in image.columns[:_VALUES]]
+    rest = len(image.columns) - _VALUES
+    return [*words, *([f"and {rest} more"] if rest > 0 else [])]
+
+
+def _describe_difference(column: str, before: Any, after: Any) -> str:
+    if column == "unmodeled":  # verbatim, and nobody has said what it may hold
+        return "values that no column holds"
+    return f"{column.replace('_', ' ')}: {_value(before)} → {_value(after)}"
+
+
+def _value(value: Any) -> str:
+    return "nothing" if value is None else printable(value, 40) or "empty"
+
+
+def _coverage(known: Facts) -> list[Table | Picture | Words]:
+    causes = to_records(list_causes(known.coverage))
+    names = ("Status", "Targets", "Operation", "First of them", "Why")
+    rows: list[list[Cell]] = [
+        [row["status"].replace("_", " "), row["targets"], row["operation"], row["where"], _why(row)] for row in causes
+    ]
+    table = Table("What was not read to the end, and why, worst first", names, rows, ("Targets",))
+    picture_of_all = [picture(lambda ax: charts.coverage(known.coverage, ax))] if len(known.coverage) > 1 else []
+    return [*picture_of_all, *([table] if rows else [])]
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    words = [row["error_code"], row["reason"], _LIMITED if row["status"] == "limited" else None]
+    return printable(": ".join(str(word) for word in words if word), 600)

@@ -1,0 +1,144 @@
+"""The report's summary: what there is, what is outdated, what changed and what was not read, in a few sentences each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from appstream_frames.charts.layout import age, share
+from appstream_frames.reports.facts import Facts, list_changed, list_requests, to_records
+from appstream_frames.reports.wording import day, listing, many, moment, sentence
+from appstream_frames.tables.coverage import count_whole
+from appstream_frames.text import printable
+
+_NAME: Final = 60  # characters of a name in a sentence
+_NAMED: Final = 3  # names in a sentence
+_CHANGES: Final = {"added": "added", "removed": "removed", "rebuilt": "built again", "changed": "changed"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the summary: what it is about, its sentences, and whether it calls for action."""
+
+    name: str
+    words: str
+    bad: bool
+
+
+def title(known: Facts) -> str:
+    """Return what the page is called."""
+    return f"AppStream images on {day(known.taken)}"
+
+
+def scope(known: Facts) -> str:
+    """Return of what the page speaks."""
+    places = [many(known.coverage[key].nunique(dropna=False), key) for key in ("account", "region")]
+    words = f"{many(len(known.images), 'image')} of yours or shared with you, in {listing(places)}, as of {moment(known.taken)}."
+    public = f" AWS's own {many(known.public, 'public image')} are left out: only AWS can make them newer."
+    return words[:1].upper() + words[1:] + (public if known.public else "")
+
+
+def foot(known: Facts) -> str:
+    """Return what a reader must know to understand the numbers."""
+    return (
+        f"Snapshot {known.name}; ages are counted at {day(known.today)} (UTC). An image that several accounts see is counted "
+        "once. The newest agent and base image are the newest of those in the snapshot and of those that appstream-frames "
+        "has heard of, so there may be newer ones. An image is behind by the days between the release that it has and the "
+        "newest one."
+    )
+
+
+def summarize(known: Facts) -> list[Line]:
+    """Return the lines of the summary."""
+    whole, total = count_whole(known.coverage)
+    lines = [
+        Line("Agents", _agents(known), not known.late_agents.empty),
+        Line("Base images", _bases(known), not known.late_bases.empty),
+        Line("State", _states(known), not known.failed.empty),
+        Line("Changes", _changes(known), bad=False),
+        Line("Coverage", _coverage(known), whole < total),
+    ]
+    return [line for line in lines if line.words]
+
+
+def _agents(known: Facts) -> str:
+    late, verdicts = known.late_agents, known.agents
+    if verdicts.empty:
+        return ""
+    words = f"{share(len(late), len(verdicts), 'run')} an agent behind AWS's newest, of {day(verdicts['newest_agent'].max())}."
+    counts = verdicts["verdict"].value_counts()
+    if bad := counts.get("known_bad", 0):
+        words += f" {bad:,} {'runs' if bad == 1 else 'run'} one that AWS advises against."
+    if unknown := counts.get("unknown", 0):
+        words += f" Of {unknown:,} it is not known."
+    for row in to_records(late.sort_values("days_behind", ascending=False, kind="stable").head(1)):
+        if row["days_behind"]:
+            words += f" Furthest behind, by {age(int(row['days_behind']))}, is {printable(row['name'], _NAME)}."
+    return words
+
+
+def _bases(known: Facts) -> str:
+    late, verdicts = known.late_bases, known.bases
+    if verdicts.empty:
+        return ""
+    words = f"{share(len(late), len(verdicts), 'stand')} on an outdated base image"
+    counts = verdicts["verdict"].value_counts()
+    if retired := counts.get("retired", 0):
+        words += (
+            f", {retired:,} of them on one that AWS has retired" if retired < len(late) else ", which AWS has retired"
+        )
+    words += "."
+    if unknown := counts.get("unknown", 0):
+        words += f" Of {unknown:,} it is not known."
+    for row in to_records(late.sort_values("age_days", ascending=False, kind="stable").head(1)):
+        words += f" The oldest base, of {day(row['released'])}, is that of {printable(row['name'], _NAME)}."
+    return words
+
+
+def _states(known: Facts) -> str:
+    states = known.images["state"].fillna("of unknown state")
+    other = states[states != "AVAILABLE"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    if other.empty:
+        return ""
+    counts = [f"{count:,} {printable(state, 30)}" for state, count in other.head(5).items()]
+    words = f"{share(int(other.sum()), len(states), 'are')} not available: {listing(counts)}."
+    failed = to_records(known.failed)
+    named = [f"{printable(row['name'], _NAME)} ({printable(row['reasons'][0], 160)})" for row in failed[:_NAMED]]
+    more = [many(len(failed) - _NAMED, "other")] if len(failed) > _NAMED else []
+    return words + (f" Failed: {listing([*named, *more])}." if named else "")
+
+
+def _changes(known: Facts) -> str:
+    if known.since is None:
+        return "This is the first snapshot of the archive, so there is nothing to compare it with yet."
+    images, public = list_changed(known.since)
+    counts = Counter(image.what for image in images)
+    words = [
+        f"{many(counts[what], 'image')} {_were(counts[what])} {kind}" for what, kind in _CHANGES.items() if counts[what]
+    ]
+    since = f"Since {day(known.since.before)}: {listing(words) or 'none of these images changed'}."
+    own = [f"{kind} {many(public[kind], 'public image')}" for kind in ("added", "removed") if public[kind]]
+    since += f" AWS {listing(own)} of its own." if own else ""
+    return since + (" Not everything could be compared." if known.since.notes else "")
+
+
+def _coverage(known: Facts) -> str:
+    whole, total = count_whole(known.coverage)
+    if whole < total:
+        missing = total - whole
+        words = f"{missing:,} of {many(total, 'target')} {_were(missing)} not read to the end, so the numbers here are too low."
+    else:
+        words = "All that was asked for was read to the end" + (f", in {many(total, 'target')}." if total > 1 else ".")
+    if disabled := int(known.coverage["status"].eq("region_disabled").sum()):
+        words += f" {many(disabled, 'target').capitalize()} {'is' if disabled == 1 else 'are'} in a region that is not enabled."
+    requests = [
+        f"{printable(request, 80)} in {many(count, 'target')}"
+        for request, count in list_requests(known.coverage).items()
+    ]
+    more = f" and {len(requests) - 3} other requests" if len(requests) > 3 else ""
+    return words + (sentence(f" Asked only for {listing(requests[:3])}{more}") if requests else "")
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"

@@ -1,0 +1,103 @@
+"""What a coverage table says as a whole: its targets, which of them were read to their end, and the causes of the others."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import pandas as pd
+
+#: Every status, worst first. The last three leave out nothing that could have been read.
+STATUSES: Final = (
+    "failed",
+    "denied",
+    "bad_credentials",
+    "throttled",
+    "no_endpoint",
+    "cancelled",
+    "limited",
+    "region_disabled",
+    "not_offered",
+    "complete",
+)
+_FIRST: Final = "DescribeImages"  # is asked of every target
+#: What differs between targets that failed for one cause: accounts, regions, numbers.
+_VARIABLE: Final = re.compile(r"\b[a-z]{2}(?:-[a-z]+)+-\d\b|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
+
+
+def number_targets(coverage: pd.DataFrame) -> pd.Series:
+    """Return the number of each row's target: rows of one account and region, or of one account that is not known, share it.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"account": ["1", "1", None], "region": "eu-west-1", "operation": ["A", "B", "A"]})
+    >>> number_targets(rows).to_list()
+    [0, 0, 1]
+    """
+    operation = _operations(coverage)
+    unknown = operation.groupby([coverage["region"].fillna(""), operation]).cumcount().astype(str)
+    account = coverage["account"].astype(object)
+    names = pd.DataFrame({"region": coverage["region"], "account": account.where(account.notna(), "?" + unknown)})
+    return names.groupby(["account", "region"], dropna=False, sort=False).ngroup()
+
+
+def is_whole(coverage: pd.DataFrame, *, disabled: bool = True) -> pd.Series:
+    """Tell of each row whether nothing is missing: read to the end, or nothing there that could be read.
+
+    Parameters
+    ----------
+    coverage : pandas.DataFrame
+        `Frames.coverage`, or some of its rows.
+    disabled : bool
+        Whether a region that is not enabled for the account counts as nothing to read.
+    """
+    return coverage["status"].isin(["complete", "not_offered", *(["region_disabled"] if disabled else [])])
+
+
+def count_whole(coverage: pd.DataFrame, *, disabled: bool = True) -> tuple[int, int]:
+    """Return how many targets have nothing missing, and how many there are."""
+    whole = is_whole(coverage, disabled=disabled).groupby(number_targets(coverage)).all()
+    return int(whole.sum()), len(whole)
+
+
+def list_causes(coverage: pd.DataFrame) -> pd.DataFrame:
+    """Return why rows are not complete: a row per cause, worst first.
+
+    Parameters
+    ----------
+    coverage : pandas.DataFrame
+        `Frames.coverage`, or some of its rows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``status``, ``operation``, ``targets`` (how many), ``where`` (the first of them, ``account/region``),
+        ``error_code`` and ``reason`` (AWS's words and the advice, of the first).
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"account": ["1", "2"], "region": "eu-west-1", "status": "denied", "error_code": "AccessDenied"})
+    >>> rows["error_message"] = ["1/eu-west-1, page 1: not allowed", "2/eu-west-1, page 1: not allowed"]
+    >>> list_causes(rows)[["status", "targets", "where", "reason"]].values.tolist()
+    [['denied', 2, '1/eu-west-1', 'page 1: not allowed']]
+    """
+    number = number_targets(coverage)
+    bad = coverage["status"] != "complete"
+    rows = coverage[bad].assign(target=number[bad], operation=_operations(coverage)[bad])
+    where = rows["account"].fillna("?").astype(str) + "/" + rows["region"].fillna("?").astype(str)
+    message = rows["error_message"].fillna("").astype(str)
+    reason = pd.Series([text.removeprefix(f"{name}, ") for text, name in zip(message, where, strict=True)], rows.index)
+    kind = pd.Series([_VARIABLE.sub("#", text) for text in reason], rows.index)
+    rank = {status: place for place, status in enumerate(STATUSES)}
+    by = ["status", "operation", "error_code", "kind"]
+    grouped = rows.assign(where=where, reason=reason, kind=kind).groupby(by, dropna=False, sort=False, as_index=False)
+    causes = grouped.agg(targets=("target", "nunique"), where=("where", "first"), reason=("reason", "first"))
+    causes["rank"] = causes["status"].map(rank).fillna(-1)
+    causes = causes.sort_values(["rank", "targets"], ascending=[True, False], kind="stable", ignore_index=True)
+    return causes[["status", "operation", "targets", "where", "error_code", "reason"]]
+
+
+def _operations(coverage: pd.DataFrame) -> pd.Series:
+    """Return the operation of each row; tables made before there were several have none."""
+    given = coverage["operation"] if "operation" in coverage else pd.Series(None, coverage.index, dtype=object)
+    return given.fillna(_FIRST)
