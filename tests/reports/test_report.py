@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
+import pandas as pd
 import pytest
 from support.reports import LAST, WEEKS, Report, taken
 
@@ -21,7 +23,7 @@ from appstream_frames.reports.build import build_page
 
 def told(report: Report) -> str:
     """Return the text of the page, in one line."""
-    return " ".join(re.sub(r"<style>.*?</style>|<[^>]+>", " ", report.html, flags=re.DOTALL).split())
+    return html.unescape(" ".join(re.sub(r"<style>.*?</style>|<[^>]+>", " ", report.html, flags=re.DOTALL).split()))
 
 
 def section(report: Report, name: str) -> str:
@@ -44,7 +46,7 @@ def test_the_findings_are_those_of_the_functions(weekly_report: Report) -> None:
     said = told(weekly_report)
     assert f"{late[0]} of {yours.sum()} images run an agent behind" in said
     assert f"{late[1]} of {yours.sum()} images stand on an outdated base image" in said
-    assert f"AWS's own {len(images) - yours.sum()} public images are left out" in said.replace("&#x27;", "'")
+    assert f"AWS's own {len(images) - yours.sum()} public images are left out" in said
 
 
 def test_the_worst_come_first(weekly_report: Report) -> None:
@@ -129,7 +131,7 @@ def test_what_was_not_read_is_said(estate_report: Report) -> None:
 
 def test_a_question_for_less_is_said(reported: Callable[..., Report]) -> None:
     """A drain of private images only is complete, and says that it is of those only."""
-    assert "Asked only for {&quot;Type&quot;: &quot;PRIVATE&quot;}" in told(reported(taken(LAST, type="PRIVATE")))
+    assert 'Asked only for {"Type": "PRIVATE"}' in told(reported(taken(LAST, type="PRIVATE")))
 
 
 def test_accounts_are_counted_when_there_are_several(estate_report: Report, weekly_report: Report) -> None:
@@ -229,3 +231,34 @@ def test_wholeness_is_that_of_the_newest_snapshot(reported: Callable[..., Report
     whole, partial = taken(WEEKS[-2], type="SHARED"), taken(LAST, type="SHARED", max_items=1)
     assert not build_page(reported(whole, partial).root).whole
     assert build_page(reported(partial.relabel(WEEKS[0]), whole).root).whole
+
+
+def test_an_image_that_several_accounts_see_counts_once(reported: Callable[..., Report]) -> None:
+    """A shared image is a row of each account that reads it, and one image to a person."""
+    mine = taken(LAST, type="SHARED")
+    other = {name: table.assign(account="999999999999") for name, table in mine.tables.items()}
+    page = told(reported(mine.merge(asf.Frames(other))))
+    assert f"{len(mine.images)} images of yours or shared with you, in 2 accounts" in page
+
+
+def test_a_failed_image_is_named_with_the_reason_that_aws_gives(weekly: Report) -> None:
+    """In the summary, and in a table with every error of it."""
+    assert "Failed: HR-Desktop-2026-11-hotfix (INTERNAL_ERROR: Sysprep was not able" in told(weekly)
+    assert "VALIDATION_ERROR: Package Microsoft.BingSearch" in section(weekly, "failed")
+
+
+def test_one_name_is_one_row(fleet: Report) -> None:
+    """Images of one name in many accounts share a row that says how many accounts they are in."""
+    names = re.findall(r'<th scope="row" role="rowheader">(.*?)</th>', section(fleet, "agents"))
+    assert len(names) == len(set(names)) > 10
+    assert "28 accounts" in section(fleet, "agents")
+
+
+def test_a_region_that_is_not_enabled_is_nothing_missing(reported: Callable[..., Report]) -> None:
+    """Nothing could be read there, so the snapshot is whole, and the page says so."""
+    frames = taken(LAST, type="SHARED")
+    row = frames.coverage.assign(region="me-south-1", status="region_disabled", error_message="Enable the region.")
+    coverage = pd.concat([frames.coverage, row], ignore_index=True)
+    report = reported(asf.Frames({**frames.tables, "coverage": coverage}))
+    assert "1 target is in a region that is not enabled." in told(report)
+    assert build_page(report.root).whole
