@@ -241,17 +241,17 @@ def test_an_image_that_several_accounts_see_counts_once(reported: Callable[..., 
     assert f"{len(mine.images)} images of yours or shared with you, in 2 accounts" in page
 
 
-def test_a_failed_image_is_named_with_the_reason_that_aws_gives(weekly: Report) -> None:
+def test_a_failed_image_is_named_with_the_reason_that_aws_gives(weekly_report: Report) -> None:
     """In the summary, and in a table with every error of it."""
-    assert "Failed: HR-Desktop-2026-11-hotfix (INTERNAL_ERROR: Sysprep was not able" in told(weekly)
-    assert "VALIDATION_ERROR: Package Microsoft.BingSearch" in section(weekly, "failed")
+    assert "Failed: HR-Desktop-2026-11-hotfix (INTERNAL_ERROR: Sysprep was not able" in told(weekly_report)
+    assert "VALIDATION_ERROR: Package Microsoft.BingSearch" in section(weekly_report, "failed")
 
 
-def test_one_name_is_one_row(fleet: Report) -> None:
+def test_one_name_is_one_row(estate_report: Report) -> None:
     """Images of one name in many accounts share a row that says how many accounts they are in."""
-    names = re.findall(r'<th scope="row" role="rowheader">(.*?)</th>', section(fleet, "agents"))
+    names = re.findall(r'<th scope="row" role="rowheader">(.*?)</th>', section(estate_report, "agents"))
     assert len(names) == len(set(names)) > 10
-    assert "28 accounts" in section(fleet, "agents")
+    assert "28 accounts" in section(estate_report, "agents")
 
 
 def test_a_region_that_is_not_enabled_is_nothing_missing(reported: Callable[..., Report]) -> None:
