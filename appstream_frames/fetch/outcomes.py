@@ -22,7 +22,7 @@ from appstream_frames.errors import AppStreamFramesError, DrainError
 from appstream_frames.fetch.pages import Page, Pages
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables import raw_json
-from appstream_frames.tables.decode import Key
+from appstream_frames.tables.decode import Group, Key
 from appstream_frames.tables.schema import botocore_version
 from appstream_frames.text import printable
 
@@ -109,6 +109,7 @@ class Chain:
         self._pages: Pages | None = None
         self._pending: list[bytes] = []
         self._sizes: list[int] = []  # images of each pending page
+        self._seen: set[int] = set()  # hashed identities of the images so far
         self._known: set[int] = set()  # hashes of pages, not of images: a drain may have a million
         self._stale = 0
 
@@ -149,11 +150,12 @@ class Chain:
         """Whether no page will come any more."""
         return self.outcome.ended_at is not None
 
-    def give(self) -> tuple[list[bytes], Key]:
-        """Give the images that wait to whoever flattens them."""
+    def give(self) -> Group:
+        """Give the images that wait to whoever decodes them."""
         images, self._pending = self._pending, []
         self.outcome.images += len(images)
-        return images, Key(self.outcome.snapshot, self.outcome.account or "", self.outcome.region or "")
+        key = Key(self.outcome.snapshot, self.outcome.account or "", self.outcome.region or "")
+        return Group(images, key, self._seen)
 
     def check(self, images: pa.Table) -> None:
         """Look at the table of what was given.

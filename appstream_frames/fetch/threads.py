@@ -22,7 +22,7 @@ from appstream_frames.aws.clients import Place
 from appstream_frames.aws.deadlines import Answer, Calls
 from appstream_frames.errors import DrainError, RequestError
 from appstream_frames.fetch.outcomes import Chain, Outcome
-from appstream_frames.tables.decode import flatten_groups
+from appstream_frames.tables.decode import decode_groups
 
 _AT_ONCE: Final = 64  # targets
 _EACH_ACCOUNT: Final = 8  # calls under way: its regions must not fight for what AWS grants the account
@@ -191,9 +191,9 @@ class _Run:
         totals = accumulate((line.chain.waiting for line in lines), initial=0)
         chosen = [line for line, before in zip(lines, totals, strict=False) if before < _BATCH]
         given = [line.chain.give() for line in chosen]
-        for line, (images, _), tables in zip(chosen, given, flatten_groups(given), strict=True):
-            self._waiting -= len(images)
-            self._hold(line, tables, sum(map(len, images)))
+        for line, group, tables in zip(chosen, given, decode_groups(given), strict=True):
+            self._waiting -= len(group.rows)
+            self._hold(line, tables, sum(map(len, group.rows)))
         self._full = [line for line in self._full if line.chain.waiting]
 
     def _goes_on(self) -> bool:

@@ -65,7 +65,7 @@ def ddl(table: str, location: str) -> str:
     >>> print(*lines[:3], "  …", *lines[-3:], sep="\n")
     CREATE EXTERNAL TABLE `appstream_images` (
       `snapshot` timestamp COMMENT 'Moment the drain began, UTC, the same on every row of a Frames.',
-      `account` string COMMENT 'AWS account id in which DescribeImages was called, twelve digits.',
+      `account` string COMMENT 'AWS account id of the target that was read, twelve digits.',
       …
     )
     STORED AS PARQUET

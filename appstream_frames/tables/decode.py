@@ -1,17 +1,18 @@
-"""Pages to Arrow tables, in one pass: nothing AWS sent is lost, and types never depend on content.
+"""Rows of a reply to Arrow tables, in one pass: nothing AWS sent is lost, and types never depend on content.
 
-The tables come from `model`. An image that fits them is decoded straight into a struct made from the model; one that does
-not (an unknown member, a value of the wrong type, a lone surrogate) is split by hand into what fits and what goes, verbatim,
-into ``unmodeled``. An absent member, null, an empty structure and an empty child list are the same: no value, no row. The one
-thing dropped is the query string of an icon's URL, which may be a signature. This module does no I/O.
+The tables come from `schema`. A row that fits them is decoded straight into a struct made from the model. One that does not (an
+unknown member, a value of the wrong type, a lone surrogate, a member that stands twice) is split by hand into what its columns
+hold and what goes, verbatim, into ``unmodeled``. An absent member, null, an empty structure, an empty map and an empty child
+list are the same: no value, no row. Dropped on purpose: the query string of an icon's URL, and the signature in any URL that goes
+into ``unmodeled``. This module does no I/O.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -21,32 +22,84 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from appstream_frames.tables import raw_json
-from appstream_frames.tables.schema import ARROW, UTC_US, Column, Table, all_tables
-from appstream_frames.tables.values import (
-    ICON_URL,
-    POOL,
-    InexactError,
-    array,
-    cut_queries,
-    decoded_type,
-    fit,
-    without_queries,
-)
+from appstream_frames.tables.operations import OPERATIONS, Operation
+from appstream_frames.tables.schema import UTC_US, Column, Table, tables_of
+from appstream_frames.tables.urls import ICON_URL, clean, clean_text, cut_query
+from appstream_frames.tables.values import POOL, RoundingError, convert, decoded_type, to_array
 
 
 @dataclass(frozen=True)
 class Key:
-    """What every row of one target's drain has in common."""
+    """What all rows of one request have in common: where and when it was read, and the key columns of its parent's row."""
 
     snapshot: dt.datetime
     account: str
     region: str
+    parent: Mapping[str, str | None] = field(default_factory=dict)
 
 
-class _Form:
-    """A table compiled: its columns as a tree by API member, and the msgspec struct an element decodes into."""
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Rows of one target, each the JSON text that AWS sent, and the hashed identities of those it sent before."""
 
-    def __init__(self, table: Table, children: Mapping[str, _Form]) -> None:
+    rows: Sequence[bytes]
+    key: Key
+    seen: set[int] = field(default_factory=set)
+
+
+def decode(rows: Sequence[bytes], key: Key, operation: str = "DescribeImages") -> dict[str, pa.Table]:
+    """Return the Arrow tables of some rows of one target.
+
+    Parameters
+    ----------
+    rows : sequence of bytes
+        Each one element of the reply's list, as the JSON text that AWS sent.
+    key : Key
+        The key columns of every row.
+    operation : str
+        The operation that was called.
+
+    Returns
+    -------
+    dict of str to pyarrow.Table
+        The operation's own table (a row per element, in order; of those with the same ARN and name only the first) and each
+        child table; schemas as in `schema.tables_of`.
+
+    Examples
+    --------
+    >>> key = Key(dt.datetime(2026, 11, 23, tzinfo=dt.UTC), "012345678901", "eu-west-1")
+    >>> decode([b'{"Name": "a", "Color": "red"}'], key)["images"].column("unmodeled").to_pylist()
+    ['{"Color":"red"}']
+    """
+    return decode_groups([Group(rows, key)], operation)[0]
+
+
+def decode_groups(groups: Sequence[Group], operation: str = "DescribeImages") -> list[dict[str, pa.Table]]:
+    """Return the tables of each group: as many calls of `decode`, which would cost more each.
+
+    A row whose identity is in its group's `seen` is left out, with its children; the identities of the others are added.
+    """
+    if not groups:
+        return []
+    layout = _layout(OPERATIONS[operation])
+    try:
+        batch = _Batch(groups, layout, careful=False)
+        tables = batch.tables()
+    except (RoundingError, _RepeatedMemberError):  # rare enough to begin again
+        batch = _Batch(groups, layout, careful=True)
+        tables = batch.tables()
+    batch.remember()
+    return tables
+
+
+class _RepeatedMemberError(Exception):
+    """An object in the batch has a member twice."""
+
+
+class _Layout:
+    """A table compiled: its columns as a tree by API member, and the msgspec struct a row decodes into."""
+
+    def __init__(self, table: Table, children: Mapping[str, _Layout]) -> None:
         self.table, self.children = table, children
         self.tree: dict[str, Any] = {}
         for column in table.modelled:
@@ -58,6 +111,9 @@ class _Form:
         self.structs: dict[int, Any] = {}
         self.struct = self._struct(table.name, self.tree)
         self.decode = msgspec.json.Decoder(self.struct).decode
+        paths = {column.name: column.path for column in table.modelled}
+        names = [name for name in (*table.resource, *table.identity) if len(paths.get(name, ())) == 1]
+        self.identity = [attrgetter(paths[name][0]) for name in names]
 
     def _struct(self, name: str, tree: dict[str, Any]) -> Any:
         fields = [(member, self._type(member, node) | None, None) for member, node in tree.items()]
@@ -66,135 +122,159 @@ class _Form:
         return made
 
     def _type(self, member: str, node: Any) -> Any:
-        if isinstance(node, _Form):
+        if isinstance(node, _Layout):
             return list[node.struct]
         return decoded_type(node) if isinstance(node, Column) else self._struct(member, node)
 
 
-@cache
-def _forms() -> tuple[_Form, ...]:
-    """Return the form of images first, then those of its child tables."""
-    made = all_tables()
-    children = {table.member: _Form(table, {}) for table in made.values() if table.member}
-    return (_Form(made["images"], children), *children.values())
-
-
-def flatten(images: Sequence[bytes], key: Key) -> dict[str, pa.Table]:
-    """Return the Arrow tables of some images of one target.
-
-    Parameters
-    ----------
-    images : sequence of bytes
-        Each one image of the reply, as the JSON object AWS sent.
-    key : Key
-        Snapshot, account and region of every row.
-
-    Returns
-    -------
-    dict of str to pyarrow.Table
-        ``images`` (a row per image, in order; of those with the same ARN only the last) and each child table;
-        schemas as in `model.tables`.
-
-    Examples
-    --------
-    >>> key = Key(dt.datetime(2026, 11, 23, tzinfo=dt.UTC), "012345678901", "eu-west-1")
-    >>> flatten([b'{"Name": "a", "Color": "red"}'], key)["images"].column("unmodeled").to_pylist()
-    ['{"Color":"red"}']
-    """
-    return flatten_groups([(images, key)])[0]
-
-
-def flatten_groups(groups: Sequence[tuple[Sequence[bytes], Key]]) -> list[dict[str, pa.Table]]:
-    """Return the tables of the images of several targets: as many calls of `flatten`, which would cost more each."""
-    try:
-        return _Batch(groups, careful=False).tables()
-    except InexactError:  # a timestamp finer than microseconds: rare enough to begin again
-        return _Batch(groups, careful=True).tables()
+@lru_cache(maxsize=64)
+def _layout(operation: Operation) -> _Layout:
+    own, *children = tables_of(operation).values()
+    return _Layout(own, {child.path[-1]: _Layout(child, {}) for child in children})
 
 
 class _Batch:
-    def __init__(self, groups: Sequence[tuple[Sequence[bytes], Key]], *, careful: bool) -> None:
-        self._form, *self._children = _forms()
-        self._careful = careful
-        self._residues: dict[int, str] = {}  # by identity of the struct; the structs live as long as the batch
-        rows = [_last_of_each([self._row(image) for image in images]) for images, _ in groups]
+    """The rows of some groups on their way into tables.
+
+    Members are counted twice, in the text of the rows and in what was decoded: a member that stands twice in an object would
+    else lose its first value without notice.
+    """
+
+    def __init__(self, groups: Sequence[Group], layout: _Layout, *, careful: bool) -> None:
+        self._layout, self._careful = layout, careful
+        self._leftovers: dict[int, str] = {}  # by identity of the struct; the structs live as long as the batch
+        self._plain: list[bytes] = []  # the text of each row that was decoded in one go
+        self._split_by_hand = False
+        self._members = 0  # of the decoded rows
+        self._groups = groups
+        self._new: list[set[int]] = [set() for _ in groups]
+        rows = [[row for row in map(self._row, group.rows) if self._is_new(row, n)] for n, group in enumerate(groups)]
         self._rows = [row for group in rows for row in group]
-        self._keys = [key for _, key in groups]
         self._group = np.repeat(np.arange(len(groups)), [len(group) for group in rows])  # of each row
 
-    def _row(self, image: bytes) -> Any:
+    def remember(self) -> None:
+        """Add the identities of the rows to those that were seen."""
+        for group, new in zip(self._groups, self._new, strict=True):
+            group.seen.update(new)
+
+    def _is_new(self, row: Any, group: int) -> bool:
+        known_by = [get(row) for get in self._layout.identity]
+        if not known_by or known_by[0] is None:  # without an ARN, and a name alone may be that of another
+            return True
+        # 64 bits: a drain of a million rows must not hold their names
+        identity = hash((*self._groups[group].key.parent.values(), *known_by))
+        if identity in self._new[group] or identity in self._groups[group].seen:
+            return False
+        self._new[group].add(identity)
+        return True
+
+    def _row(self, text: bytes) -> Any:
+        if self._layout.table.strings:
+            text = b'{"%b":%b}' % (self._layout.table.path[-1].encode(), text)
         if not self._careful:
             try:
-                return self._form.decode(image)
+                row = self._layout.decode(text)
             except msgspec.DecodeError:
                 pass
-        return self._odd(image)
+            else:
+                self._plain.append(text)
+                return row
+        return self._odd(str(text, "utf-8"))
 
-    def _odd(self, image: bytes) -> Any:
-        text = str(image, "utf-8")
+    def _odd(self, text: str) -> Any:
+        self._split_by_hand = True
         try:
-            row, rest = self._split(raw_json.loads(text, _without_query), self._form, self._form.tree)
-            self._keep(row, raw_json.dumps(rest) if rest else None)
+            row, rest = self._split(raw_json.loads(text), self._layout, self._layout.tree)
+            self._keep(row, rest)
         except (ValueError, RecursionError):  # nested deeper than Python follows: keep it whole, as it came
-            row = self._form.struct()
-            self._keep(row, without_queries(text))
+            row = self._layout.struct()
+            self._leftovers[id(row)] = clean_text(text)
         return row
 
-    def _keep(self, row: Any, residue: str | None) -> None:
-        if residue is not None:
-            self._residues[id(row)] = residue
+    def _keep(self, row: Any, rest: dict[str, Any]) -> None:
+        if rest:
+            self._leftovers[id(row)] = raw_json.dumps(clean(rest))
 
-    def _split(self, members: dict[str, Any], form: _Form, tree: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def _split(self, members: dict[str, Any], layout: _Layout, tree: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Return a struct of what fits, and the rest in the API's names and nesting."""
         fitting, rest = {}, {}
         for name, value in members.items():
-            known, left = self._place(value, tree.get(name), form)
+            last = value[-1] if isinstance(value, raw_json.Repeated) else value
+            known, left = self._place(last, tree.get(name), layout)
             if known is not None:
                 fitting[name] = known
-            if left is not None:
+            if last is not value:
+                rest[name] = value
+            elif left is not None:
                 rest[name] = None if left is _NULL else left
-        return form.structs[id(tree)](**fitting), rest
+        return layout.structs[id(tree)](**fitting), rest
 
-    def _place(self, value: Any, node: Any, form: _Form) -> tuple[Any, Any]:
-        """Return the part of a member's value that its place in the tables holds, and the part it does not."""
+    def _place(self, value: Any, node: Any, layout: _Layout) -> tuple[Any, Any]:
+        """Return the part of a member's value that the tables have a place for, and the part they do not."""
         if node is None:
             return None, _NULL if value is None else value
         if value is None:
             return None, None
         if isinstance(node, Column):
-            return fit(value, node)
-        if isinstance(node, _Form) and isinstance(value, list):
+            return convert(value, node)
+        if isinstance(node, _Layout) and isinstance(value, list):
             return self._elements(value, node)
         if isinstance(node, dict) and isinstance(value, dict):
-            inner, rest = self._split(value, form, node)
+            inner, rest = self._split(value, layout, node)
             return inner, rest or None
         return None, value
 
-    def _elements(self, values: list[Any], form: _Form) -> tuple[list[Any], Any]:
-        rows = [self._element(value, form) if isinstance(value, dict) else None for value in values]
+    def _elements(self, values: list[Any], layout: _Layout) -> tuple[list[Any], Any]:
+        rows = [self._element(value, layout) if isinstance(value, dict) else None for value in values]
         return rows, values if None in rows else None  # one that is no object: the list as it came, beside the rows
 
-    def _element(self, value: dict[str, Any], form: _Form) -> Any:
-        row, rest = self._split(value, form, form.tree)
-        self._keep(row, raw_json.dumps(rest) if rest else None)
+    def _element(self, value: dict[str, Any], layout: _Layout) -> Any:
+        row, rest = self._split(value, layout, layout.tree)
+        self._keep(row, rest)
         return row
 
     def tables(self) -> list[dict[str, pa.Table]]:
-        made = {"images": self._table(self._form, self._rows, self._group, {})}
-        groups = {"images": self._group}
-        names, arns = made["images"].column("name"), made["images"].column("arn")
-        for form in self._children:
-            rows, parents, positions = self._expand(form.table.member)
-            above = {"image_arn": _taken(arns, parents), "image_name": _taken(names, parents), "position": positions}
-            groups[form.table.name] = self._group[np.asarray(parents)]
-            made[form.table.name] = self._table(form, rows, groups[form.table.name], above)
+        """Return the tables of each group.
+
+        Raises
+        ------
+        RoundingError, _RepeatedMemberError
+            When a row has to be split by hand, and the batch is not `careful`.
+        """
+        own = self._layout.table
+        made = {own.name: self._table(self._layout, self._rows, self._group, {})}
+        groups = {own.name: self._group}
+        for member, layout in self._layout.children.items():
+            rows, parents, positions = self._expand(member)
+            above = dict(zip(layout.table.resource, self._named(made[own.name], parents), strict=True))
+            groups[layout.table.name] = self._group[np.asarray(parents)]
+            made[layout.table.name] = self._table(
+                layout, rows, groups[layout.table.name], {**above, "position": positions}
+            )
+        self._check_members()
         return [
             {name: _part(table, groups[name], number) for name, table in made.items()}
-            for number in range(len(self._keys))
+            for number in range(len(self._groups))
         ]
 
-    def _expand(self, member: str | None) -> tuple[list[Any], pa.Array, pa.Array]:
-        lists = [getattr(row, member) or () for row in self._rows] if member else []
+    def _named(self, own: pa.Table, parents: pa.Array) -> Iterator[Any]:
+        for name in self._layout.table.resource:
+            yield _take(own.column(name), parents)
+
+    def _check_members(self) -> None:
+        """Look for a member that stands twice in an object, unless there are as many in the text as were decoded."""
+        before_colons = _before_colons(self._plain)
+        counted = np.count_nonzero(before_colons == ord('"'))
+        spaced = (before_colons <= ord(" ")).any()  # white space in front of a colon: the count says nothing
+        if counted == self._members and not spaced and not self._split_by_hand:
+            return
+        if any(map(raw_json.has_repeated_members, self._plain)):
+            raise _RepeatedMemberError
+
+    def _expand(self, member: str) -> tuple[list[Any], pa.Array, pa.Array]:
+        found = [getattr(row, member) for row in self._rows]
+        self._members += len(found) - found.count(None)
+        lists = [rows or () for rows in found]
         counts = np.fromiter(map(len, lists), np.int64, len(lists))
         rows = [row for rows in lists for row in rows]
         parents = np.repeat(np.arange(len(lists)), counts)
@@ -204,59 +284,67 @@ class _Batch:
             rows = [row for row in rows if row is not None]
         return rows, pa.array(parents[there]), pa.array(positions[there], pa.int64())
 
-    def _table(self, form: _Form, rows: list[Any], group: np.ndarray, above: Mapping[str, Any]) -> pa.Table:
-        made = {name: _spread(values, group) for name, values in _constants(self._keys).items()}
+    def _table(self, layout: _Layout, rows: list[Any], group: np.ndarray, above: Mapping[str, Any]) -> pa.Table:
+        made = {name: _take(values, pa.array(group)) for name, values in _key_columns(self._groups, layout.table)}
         made.update(above)
-        made.update(_arrays(form.tree, rows, exact=not self._careful))
-        if form is self._form:
-            made["owner"] = pa.array([_owner(arn) for arn in made["arn"].to_pylist()], pa.string())
+        made.update(self._arrays(layout.tree, rows))
+        if "owner" in layout.table.schema.names:
+            made.setdefault("owner", pa.array([_owner(arn) for arn in made["arn"].to_pylist()], pa.string()))
         made["unmodeled"] = self._unmodeled(rows)
-        return pa.table([made[name] for name in form.table.schema.names], schema=form.table.schema)
+        return pa.table([made[name] for name in layout.table.schema.names], schema=layout.table.schema)
 
     def _unmodeled(self, rows: list[Any]) -> pa.Array:
-        if not self._residues:
+        if not self._leftovers:
             return pa.nulls(len(rows), pa.string())
-        return pa.array([self._residues.get(id(row)) for row in rows], pa.string())
+        return pa.array([self._leftovers.get(id(row)) for row in rows], pa.string())
+
+    def _arrays(
+        self, tree: Mapping[str, Any], rows: Sequence[Any], *, dense: bool = True
+    ) -> Iterator[tuple[str, pa.Array]]:
+        for member, node in tree.items():
+            if isinstance(node, _Layout):
+                continue
+            get = attrgetter(member)
+            values = list(map(get, rows)) if dense else [None if row is None else get(row) for row in rows]
+            if isinstance(node, dict):
+                self._members += len(values) - values.count(None)
+                yield from self._arrays(node, values, dense=False)
+                continue
+            if member == ICON_URL:
+                values = list(map(cut_query, values))
+            array = to_array(values, node, rounded=self._careful)
+            self._members += _members(values, node, array)
+            yield node.name, array
 
 
-_NULL: Final = object()  # a null of an unknown member, which is kept, told from "nothing is left"
+_NULL: Final = object()  # a null of an unknown member, which is kept, unlike "nothing is left"
 
 
-def _arrays(
-    tree: Mapping[str, Any], rows: Sequence[Any], *, exact: bool, dense: bool = True
-) -> Iterable[tuple[str, pa.Array]]:
-    for member, node in tree.items():
-        if isinstance(node, _Form):
-            continue
-        get = attrgetter(member)
-        values = list(map(get, rows)) if dense else [None if row is None else get(row) for row in rows]
-        if isinstance(node, dict):
-            yield from _arrays(node, values, exact=exact, dense=False)
-            continue
-        if member == ICON_URL:
-            values = [url and url.partition("?")[0] for url in values]
-        yield node.name, array(values, node, exact=exact)
+def _members(values: list[Any], column: Column, array: pa.Array) -> int:
+    """Return how many members of the reply the values of a column were: the column's own, and those inside of them."""
+    if column.kind == "map":
+        return sum(1 + len(value) for value in values if value is not None)
+    if column.kind == "json":
+        return sum(1 + bytes(value).count(b'":') for value in values if value is not None)
+    return len(values) - int(array.null_count)
 
 
-def _last_of_each(rows: list[Any]) -> list[Any]:
-    """Return the rows without those whose ARN comes again later."""
-    last = {row.Arn: row for row in rows}
-    if len(last) == len(rows):
-        return rows
-    return [row for row in rows if row.Arn is None or last[row.Arn] is row]
+def _before_colons(rows: Sequence[bytes]) -> np.ndarray:
+    """Return the byte in front of each colon in the rows."""
+    content = np.frombuffer(b"".join((b" ", *rows)), np.uint8)
+    before: np.ndarray = content[:-1][content[1:] == ord(":")]
+    return before
 
 
-def _constants(keys: Sequence[Key]) -> dict[str, pa.Array]:
-    return {
-        "snapshot": pa.array([key.snapshot for key in keys], UTC_US),
-        "account": pa.array([key.account for key in keys], ARROW["string"]),
-        "region": pa.array([key.region for key in keys], ARROW["string"]),
-    }
-
-
-def _spread(values: pa.Array, group: np.ndarray) -> pa.Array:
-    """Return each row's value, given its group."""
-    return _taken(values, pa.array(group))
+def _key_columns(groups: Sequence[Group], table: Table) -> Iterator[tuple[str, pa.Array]]:
+    """Yield the value of each key column, one for each group."""
+    keys = [group.key for group in groups]
+    yield "snapshot", pa.array([key.snapshot for key in keys], UTC_US)
+    yield "account", pa.array([key.account for key in keys], pa.string())
+    yield "region", pa.array([key.region for key in keys], pa.string())
+    for column in table.keys:
+        if keys and column.name in keys[0].parent:
+            yield column.name, pa.array([key.parent[column.name] for key in keys], pa.string())
 
 
 def _part(table: pa.Table, group: np.ndarray, number: int) -> pa.Table:
@@ -265,16 +353,10 @@ def _part(table: pa.Table, group: np.ndarray, number: int) -> pa.Table:
     return table.slice(first, last - first)
 
 
-def _taken(values: Any, places: pa.Array) -> Any:
-    return pc.take(values, places, memory_pool=POOL)
+def _take(values: Any, indices: pa.Array) -> Any:
+    return pc.take(values, indices, memory_pool=POOL)
 
 
 def _owner(arn: str | None) -> str | None:
     parts = (arn or "").split(":", 5)
     return parts[4] or None if len(parts) == 6 else None
-
-
-def _without_query(members: dict[str, Any]) -> dict[str, Any]:
-    if ICON_URL in members:
-        members[ICON_URL] = cut_queries(members[ICON_URL])
-    return members

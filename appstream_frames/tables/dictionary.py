@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from appstream_frames.errors import RequestError
-from appstream_frames.tables.schema import ARROW, Column, all_tables
+from appstream_frames.tables.schema import ARROW, Column, Table, all_tables
 
 
 def columns(table: str) -> pd.DataFrame:
@@ -13,14 +13,14 @@ def columns(table: str) -> pd.DataFrame:
 
     Parameters
     ----------
-    table : {"images", "applications", "errors", "coverage"}
-        Which table.
+    table : str
+        Name of a table: ``images``, ``applications``, ``fleets`` …, ``coverage``.
 
     Returns
     -------
     pandas.DataFrame
         A row per column of the table, in order: ``column`` (its name), ``type`` (its Arrow type), ``api_path`` (where
-        the value stands in the reply of DescribeImages; null for a column of this package), ``sentence`` (what botocore's
+        the value stands in the operation's reply; null for a column of this package), ``sentence`` (what botocore's
         service model says of it, as plain text) and ``enum_values`` (list of the values that model knows; null when it is no
         enum). AWS adds values to its enums, so the list is never closed.
 
@@ -37,15 +37,19 @@ def columns(table: str) -> pd.DataFrame:
     if table not in all_tables():
         raise RequestError(f"There is no table {table!r}. Choose one of: {', '.join(all_tables())}.")
     rows = all_tables()[table]
-    prefix = "Images[]." + (f"{rows.member}[]." if rows.member else "")
     frame = {
         "column": [column.name for column in rows.columns],
         "type": [str(column.type) for column in rows.columns],
-        "api_path": [prefix + ".".join(column.path) if column.path else None for column in rows.columns],
+        "api_path": [_api_path(rows, column) for column in rows.columns],
         "sentence": [_described(column) for column in rows.columns],
     }
     enums = pd.Series([_values(column) for column in rows.columns], dtype=pd.ArrowDtype(ARROW["strings"]))
     return pd.DataFrame(frame, dtype="str").assign(enum_values=enums)
+
+
+def _api_path(table: Table, column: Column) -> str | None:
+    row = ".".join(f"{member}[]" for member in table.path)
+    return row if table.strings and column.path else ".".join((row, *column.path)) if column.path else None
 
 
 def _described(column: Column) -> str:

@@ -8,8 +8,9 @@ text. When a newer boto3 knows more members, there are more columns. This module
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache, cached_property, lru_cache
 from html.parser import HTMLParser
 from typing import Any, Final
 
@@ -17,6 +18,11 @@ import botocore
 import botocore.session
 import pyarrow as pa
 from botocore import xform_name
+from botocore.model import ServiceModel, Shape
+
+from appstream_frames.errors import RequestError
+from appstream_frames.tables.operations import OPERATIONS, Child, Operation
+from appstream_frames.text import printable
 
 UTC_US: Final = pa.timestamp("us", tz="UTC")
 
@@ -69,12 +75,34 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its name, its keys, the API's columns, and the list in the reply whose elements are its rows."""
+    """One table: its name, its keys, the API's columns, and where its rows stand in a reply.
+
+    Attributes
+    ----------
+    name : str
+        The name, in `Frames` and in an archive.
+    keys, modelled : tuple of Column
+        The columns in front, and the API's.
+    operation : str or None
+        The operation that fills it; None for ``coverage``.
+    path : tuple of str
+        The lists in the reply whose elements are the rows: ``("Images",)``, ``("Images", "Applications")``.
+    parent : str or None
+        The table of the rows that hold these; None when the rows stand in the reply itself.
+    resource : tuple of str
+        Columns that name the resource a row belongs to: its ARN, and the name that stands in when AWS sent no ARN.
+    identity : tuple of str
+        Columns that tell apart the rows of one resource.
+    """
 
     name: str
     keys: tuple[Column, ...]
     modelled: tuple[Column, ...]
-    member: str | None = None  # the Image's member that holds the rows; None for the images themselves
+    operation: str | None = None
+    path: tuple[str, ...] = ()
+    parent: str | None = None
+    resource: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -82,6 +110,11 @@ class Table:
         return (*self.keys, *self.modelled, UNMODELED)
 
     @property
+    def strings(self) -> bool:
+        """Whether the rows are plain strings in the reply, not objects."""
+        return bool(self.path) and self.modelled[0].path == self.path
+
+    @cached_property
     def schema(self) -> pa.Schema:
         """Arrow schema of the table."""
         return pa.schema([(column.name, column.type) for column in self.columns])
@@ -95,17 +128,12 @@ UNMODELED: Final = Column(
 )
 _TARGET = (
     Column("snapshot", "timestamp", "Moment the drain began, UTC; the same on every row of a Frames."),
-    Column("account", "string", "AWS account id in which DescribeImages was called, twelve digits."),
-    Column("region", "string", "AWS region in which DescribeImages was called."),
+    Column("account", "string", "AWS account id of the target that was read, twelve digits."),
+    Column("region", "string", "AWS region of the target that was read."),
 )
-_OWNER = Column("owner", "string", "AWS account id in the image's ARN; null for AWS's own images.")
-_PARENT = (
-    Column("image_arn", "string", "ARN of the image this row belongs to."),
-    Column("image_name", "string", "Name of the image this row belongs to."),
-    Column("position", "integer", "Place in the image's list as AWS sent it, counted from 0."),
-)
+_OWNER = Column("owner", "string", "AWS account id in the ARN; null for what AWS itself provides.")
 _STATUS = (
-    ("status", "string", "`complete` when every page was proven whole; otherwise why not."),
+    ("status", "string", "`complete` when every page was validated; otherwise why not."),
     ("started_at", "timestamp", "Moment the target's drain began, UTC."),
     ("ended_at", "timestamp", "Moment the target's drain ended, UTC."),
     ("pages", "integer", "Pages read."),
@@ -121,16 +149,20 @@ _OUTCOME = (
 )
 
 
-@cache
 def all_tables() -> dict[str, Table]:
-    """Return the tables ``images``, ``applications``, ``errors`` and ``coverage`` of the installed botocore's model."""
-    return tables_of(_operation().output_shape.members["Images"].member)
+    """Return every table by name: those of each operation in the registry, then ``coverage``."""
+    return _all_tables(tuple(OPERATIONS.values()))
+
+
+@lru_cache(maxsize=4)
+def _all_tables(operations: tuple[Operation, ...]) -> dict[str, Table]:
+    found = {name: table for operation in operations for name, table in tables_of(operation).items()}
+    return {**found, "coverage": _coverage(found)}
 
 
 @cache
-def _operation() -> Any:
-    service = botocore.session.get_session().get_service_model("appstream")
-    return service.operation_model("DescribeImages")
+def _service() -> ServiceModel:
+    return botocore.session.get_session().get_service_model("appstream")
 
 
 def botocore_version() -> str:
@@ -140,20 +172,115 @@ def botocore_version() -> str:
 
 @cache
 def request_limits() -> tuple[tuple[str, ...], int, int]:
-    """Return what the model says of the request: the values of `Type`, the smallest and the largest `MaxResults`."""
-    members = _operation().input_shape.members
+    """Return what the model says of DescribeImages: the values of `Type`, the smallest and the largest `MaxResults`."""
+    members = _service().operation_model("DescribeImages").input_shape.members
     size = members["MaxResults"].metadata
     return tuple(members["Type"].enum), size.get("min", 0), size.get("max", 25)
 
 
-def tables_of(image: Any) -> dict[str, Table]:
-    """Return the tables that a botocore structure shape of an image makes."""
-    children = {_child_name(image, member): member for member in image.members if _is_child(image.members[member])}
-    found = {"images": Table("images", (*_TARGET, _OWNER), _columns(image, (*_TARGET, _OWNER), skip=children.values()))}
-    for name, member in children.items():
-        keys = (*_TARGET, *_PARENT)
-        found[name] = Table(name, keys, _columns(image.members[member].member, keys), member)
-    return {**found, "coverage": _coverage(found)}
+def rows_member(operation: str) -> tuple[str, bool]:
+    """Return the member of an operation's reply that lists its rows, and whether these are plain strings.
+
+    Examples
+    --------
+    >>> rows_member("DescribeImages"), rows_member("ListAssociatedFleets")
+    (('Images', False), ('Names', True))
+    """
+    return _listed(_service().operation_model(operation).output_shape)
+
+
+def _listed(reply: Shape) -> tuple[str, bool]:
+    member = next(name for name, shape in reply.members.items() if shape.type_name == "list")
+    return member, reply.members[member].member.type_name == "string"
+
+
+def operations_for(include: str | Iterable[str] | None = None) -> list[Operation]:
+    """Return the operations that fill some tables, in the order in which they have to be read.
+
+    DescribeImages is always among them, and so is the operation that lists what another one is asked about.
+
+    Parameters
+    ----------
+    include : str or iterable of str, optional
+        Names of tables, or ``"all"``; default: images only.
+
+    Raises
+    ------
+    RequestError
+        When there is no such table.
+
+    Examples
+    --------
+    >>> [operation.name for operation in operations_for("errors")]
+    ['DescribeImages']
+    """
+    names = [include] if isinstance(include, str) else list(include or ())
+    tables = {name: table.operation for name, table in all_tables().items() if table.operation}
+    if unknown := [name for name in names if name not in (*tables, "all")]:
+        hint = get_close_matches(str(unknown[0]), tables, n=1)
+        raise RequestError(
+            f"include holds {printable(repr(unknown[0]))}, which is no table to read."
+            f"{f' Did you mean {hint[0]!r}?' if hint else ''} Choose from: all, {', '.join(tables)}."
+        )
+    wanted = set(OPERATIONS) if "all" in names else {"DescribeImages", *(tables[name] for name in names)}
+    for operation in reversed(
+        OPERATIONS.values()
+    ):  # an operation stands behind the one that lists what it is asked about
+        if operation.name in wanted and operation.parent:
+            wanted.add(tables[operation.parent.table])
+    return [operation for name, operation in OPERATIONS.items() if name in wanted]
+
+
+@lru_cache(maxsize=64)
+def tables_of(operation: Operation, service: ServiceModel | None = None) -> dict[str, Table]:
+    """Return the tables that an operation fills: its own, then one for each list of structures in a row.
+
+    A list that the operation's `children` do not name fills a table called after the row and the list: ``StackErrors`` and
+    ``AccessEndpoints`` of a ``Stack`` are ``stack_errors`` and ``stack_access_endpoints``; its rows are told apart by position.
+    """
+    reply = (service or _service()).operation_model(operation.name).output_shape
+    member, strings = _listed(reply)
+    row = reply.members[member].member
+    keys = (*_TARGET, *_parent_keys(operation), *((_OWNER,) if operation.shared else ()))
+    own = Table(operation.table, keys, (), operation.name, (member,), None, operation.resource, operation.identity)
+    if strings:
+        element = Column(operation.element or xform_name(member), "string", plain(row.documentation), (member,))
+        return {own.name: replace(own, modelled=(element,))}
+    children = [name for name, shape in row.members.items() if _is_child(shape)]
+    tables = [replace(own, modelled=_columns(row, keys, skip=children))]
+    tables += [_child(operation, own, row, name) for name in children]
+    return {table.name: table for table in tables}
+
+
+def _parent_keys(operation: Operation) -> Iterator[Column]:
+    if parent := operation.parent:
+        for key, column in parent.keys.items():
+            yield Column(key, "string", f"`{column}` of the row of `{parent.table}` that was asked about.")
+
+
+def _child(operation: Operation, own: Table, row: Shape, member: str) -> Table:
+    declared = {child.member: child for child in operation.children}.get(member, Child(member, ("position",)))
+    one = xform_name(row.name)
+    keys = (*_TARGET, *_row_keys(one))
+    return Table(
+        declared.table or f"{one}_{xform_name(member).removeprefix(f'{one}_')}",
+        keys,
+        _columns(row.members[member].member, keys),
+        own.operation,
+        (*own.path, member),
+        own.name,
+        (f"{one}_arn", f"{one}_name"),
+        declared.identity,
+    )
+
+
+def _row_keys(one: str) -> tuple[Column, ...]:
+    words = one.replace("_", " ")
+    return (
+        Column(f"{one}_arn", "string", f"ARN of the {words} this row belongs to."),
+        Column(f"{one}_name", "string", f"Name of the {words} this row belongs to."),
+        Column("position", "integer", f"Position in the {words}'s list as AWS sent it, counted from 0."),
+    )
 
 
 def _coverage(counted: Iterable[str]) -> Table:
@@ -199,11 +326,6 @@ def _kind(shape: Any) -> str:
 
 def _is_child(shape: Any) -> bool:
     return bool(shape.type_name == "list" and shape.member.type_name == "structure")
-
-
-def _child_name(image: Any, member: str) -> str:
-    """``ImageErrors`` of an ``Image`` are ``errors``."""
-    return str(xform_name(member)).removeprefix(f"{xform_name(image.name)}_")
 
 
 class _Text(HTMLParser):

@@ -1,14 +1,13 @@
 """Values and columns: which values a column can hold, exactly, and how a list of them becomes an Arrow array.
 
-For every kind of column in `model` there are three things here: the msgspec type that accepts just what fits, the careful
-splitting of a value that may not, and the making of the array. A value that fits only nearly (text with a lone surrogate, a
-time finer than microseconds) goes into the column in its nearest form and, verbatim, into ``unmodeled``.
+For every kind of column in `schema` there are three things here: the msgspec type that accepts just what fits, the conversion of
+a value that may not, and the making of the array. A value that has to be changed to fit (text with a lone surrogate, a time finer
+than microseconds) goes into the column changed and, verbatim, into ``unmodeled``.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
@@ -19,6 +18,7 @@ import pyarrow as pa
 from appstream_frames.tables import raw_json
 from appstream_frames.tables.raw_json import Number
 from appstream_frames.tables.schema import ARROW, Column
+from appstream_frames.tables.urls import clean_json
 
 # Years 1 to 9999: what Python, pandas and every Parquet reader can show.
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799
@@ -39,13 +39,10 @@ _DECODED: Final[dict[str, Any]] = {
 #: Where columns are built. Their builders grow and shrink all the time; Arrow's default pool keeps what they shed, and a
 #: large drain then peaks at nearly twice its tables.
 POOL: Final = pa.system_memory_pool()
-#: The member whose query string is dropped, wherever it stands.
-ICON_URL: Final = "IconURL"
-_QUERY: Final = re.compile(rf'("{ICON_URL}"\s*:\s*"(?:[^"\\?]|\\(?!u003[fF]).)*)(?:\?|\\u003[fF])(?:[^"\\]|\\.)*"')
 
 
-class InexactError(Exception):
-    """A value in the batch fits its column only nearly."""
+class RoundingError(Exception):
+    """A timestamp is finer than its column."""
 
 
 def decoded_type(column: Column) -> Any:
@@ -53,22 +50,22 @@ def decoded_type(column: Column) -> Any:
     return Literal[column.flag] if column.kind == "flag" else _DECODED[column.kind]
 
 
-def fit(value: Any, column: Column) -> tuple[Any, Any]:
-    """Split a value (from `jsontext.loads`, not None) into what the column holds, and what must be kept beside it.
+def convert(value: Any, column: Column) -> tuple[Any, Any]:
+    """Convert a value (from `raw_json.loads`, not None) to what the column holds; return it and what must be kept beside it.
 
     Examples
     --------
     >>> enabled = Column("enabled", "boolean", "")
-    >>> fit(True, enabled), fit("yes", enabled)
+    >>> convert(True, enabled), convert("yes", enabled)
     ((True, None), (None, 'yes'))
     """
     if column.kind == "json":
         return msgspec.Raw(raw_json.dumps(value).encode()), None
-    near = _near(value, column)
-    return near, None if near is not None and _exact(near, value, column.kind) else value
+    converted = _converted(value, column)
+    return converted, None if converted is not None and _is_same(converted, value, column.kind) else value
 
 
-def _near(value: Any, column: Column) -> Any:
+def _converted(value: Any, column: Column) -> Any:
     kind = column.kind
     if kind in ("string", "flag"):
         text = _legible(value) if isinstance(value, str) else None
@@ -83,7 +80,7 @@ def _near(value: Any, column: Column) -> Any:
 def _collection(value: Any, kind: str) -> Any:
     if kind == "strings" and isinstance(value, list) and all(map(_is_text, value)):
         return [text and _legible(text) for text in value]
-    # a map whose keys would have to change is no nearer form of itself
+    # a map whose keys would have to change is no form of itself
     if (
         kind == "map"
         and isinstance(value, dict)
@@ -108,31 +105,31 @@ def _number(number: Number, kind: str) -> Any:
     return value
 
 
-def _exact(near: Any, value: Any, kind: str) -> bool:
+def _is_same(converted: Any, value: Any, kind: str) -> bool:
     if kind == "timestamp":
-        return bool(_microseconds(np.array([near]))[0] / 1e6 == near)
-    return kind in ("integer", "float") or bool(near == value)
+        return bool(_microseconds(np.array([converted]))[0] / 1e6 == converted)
+    return kind in ("integer", "float") or bool(converted == value)
 
 
 def _legible(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def array(values: Sequence[Any], column: Column, *, exact: bool) -> pa.Array:
-    """Return the Arrow array of values that fit.
+def to_array(values: Sequence[Any], column: Column, *, rounded: bool) -> pa.Array:
+    """Return the Arrow array of converted values; an empty map is no value.
 
     Raises
     ------
-    InexactError
-        When they must fit exactly and a timestamp is finer than microseconds.
+    RoundingError
+        When a timestamp is finer than microseconds, and must not be `rounded`.
     """
     if column.kind == "timestamp":
-        return _timestamps(values, exact)
+        return _timestamps(values, rounded)
     if column.kind == "flag":
         true = column.flag[0]
         values = [None if value is None else value == true for value in values]
     elif column.kind == "map":
-        values = [None if value is None else tuple(value.items()) for value in values]
+        values = [tuple(value.items()) if value else None for value in values]
     elif column.kind == "json":
         values = [_json(value) for value in values]
     return pa.array(values, column.type, memory_pool=POOL)
@@ -140,32 +137,18 @@ def array(values: Sequence[Any], column: Column, *, exact: bool) -> pa.Array:
 
 def _json(raw: Any) -> str | None:
     text = "null" if raw is None else str(bytes(raw), "utf-8")
-    return None if text == "null" else without_queries(text)
+    return None if text == "null" else clean_json(text)
 
 
-def _timestamps(values: Sequence[float | None], exact: bool) -> pa.Array:
+def _timestamps(values: Sequence[float | None], rounded: bool) -> pa.Array:
     seconds = np.array([np.nan if value is None else value for value in values], np.float64)
     none = np.isnan(seconds)
     seconds[none] = 0
     micros = _microseconds(seconds)
-    if exact and (micros / 1e6 != seconds).any():
-        raise InexactError
+    if not rounded and (micros / 1e6 != seconds).any():
+        raise RoundingError
     return pa.array(micros, ARROW["timestamp"], mask=none, memory_pool=POOL)
 
 
 def _microseconds(seconds: Any) -> Any:
     return np.rint(seconds * 1e6).astype(np.int64)
-
-
-def cut_queries(value: Any) -> Any:
-    """Return a value, usually one URL, with the query string of every string in it dropped."""
-    if isinstance(value, str):
-        return value.partition("?")[0]
-    if isinstance(value, list):
-        return [cut_queries(inner) for inner in value]
-    return {name: cut_queries(inner) for name, inner in value.items()} if isinstance(value, dict) else value
-
-
-def without_queries(text: str) -> str:
-    """Drop the query strings of icon URLs in JSON text that is not parsed."""
-    return _QUERY.sub(r'\1"', text)

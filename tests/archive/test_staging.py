@@ -22,7 +22,7 @@ import appstream_frames as asf
 from appstream_frames.archive import row_groups, staging
 from appstream_frames.archive.row_groups import Stream
 from appstream_frames.archive.store import open_store
-from appstream_frames.tables.decode import Key, flatten
+from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.schema import all_tables
 
 pytestmark = UNCLOSED
@@ -93,7 +93,7 @@ def tables_of(batch: int, target: int, images: list[tuple[int | None, int, int]]
         for place, (arn, applications, errors) in enumerate(images)
     ]
     key = Key(dt.datetime(2026, 11, 23, tzinfo=dt.UTC), "012345678901", f"region-{target}")
-    return flatten([json.dumps(each).encode() for each in made], key)
+    return decode([json.dumps(each).encode() for each in made], key)
 
 
 def by_hand(batches: list[dict[str, pa.Table]]) -> dict[str, list[dict[str, pd.DataFrame]]]:

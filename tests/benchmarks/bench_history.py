@@ -25,7 +25,7 @@ from page_server import ACCOUNT, image
 import appstream_frames as asf
 from appstream_frames.history.changes import diff
 from appstream_frames.history.timelines import read_history
-from appstream_frames.tables.decode import Key, flatten
+from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.frames import to_pandas
 from appstream_frames.tables.schema import all_tables
 
@@ -39,7 +39,7 @@ BOUNDS = {"history / duckdb": 1.5, "diff / reading twice": 1.0}
 def tables(images: int) -> dict[str, pa.Table]:
     """Return the tables of so many images × 12 applications, by tiling a thousand under other names."""
     key = Key(pd.Timestamp("2026-01-01", tz="UTC").to_pydatetime(), ACCOUNT, "eu-west-1")
-    made = flatten([json.dumps(image(number)).encode() for number in range(MADE)], key)
+    made = decode([json.dumps(image(number)).encode() for number in range(MADE)], key)
     return {name: tiled(table, images // MADE) for name, table in made.items()}
 
 

@@ -25,7 +25,7 @@ import pyarrow as pa
 import appstream_frames as asf
 from appstream_frames.archive.row_groups import Stream
 from appstream_frames.archive.store import open_store
-from appstream_frames.tables.decode import Key, flatten
+from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.frames import Frames, to_pandas
 from appstream_frames.tables.schema import all_tables
 
@@ -56,7 +56,7 @@ def streamed(images: int, applications: int) -> dict[str, float]:
         with Stream(store, schemas, staged) as stream:
             for start in range(0, images, BATCH):
                 numbers = range(start, min(start + BATCH, images))
-                stream.add(flatten([page.replace(NUMBER, b"%010d" % number) for number in numbers], key()))
+                stream.add(decode([page.replace(NUMBER, b"%010d" % number) for number in numbers], key()))
             stream.finish()
         assert (stream.rows("images"), stream.rows("applications")) == (images, images * applications)
         store.discard(staged)
@@ -86,7 +86,7 @@ def sandbox() -> Frames:
 
 def generated() -> Frames:
     """Return the frames of the page server's images."""
-    tables = flatten([json.dumps(page_server.image(number)).encode() for number in range(1000)], key())
+    tables = decode([json.dumps(page_server.image(number)).encode() for number in range(1000)], key())
     coverage = {"snapshot": key().snapshot, "account": key().account, "region": key().region, "status": "complete"}
     tables["coverage"] = pa.Table.from_pylist([coverage], schema=all_tables()["coverage"].schema)
     return Frames({name: to_pandas(table) for name, table in tables.items()})

@@ -64,8 +64,8 @@ def images(texts: list[str], again: int = 0) -> Iterator[bytes]:
     for number in range(len(texts)):
         made = _row("images", texts, number, again)
         for table in all_tables().values():
-            if table.member:
-                made[table.member] = [_row(table.name, texts, number + 1, again)]
+            if table.parent == "images":
+                made[table.path[-1]] = [_row(table.name, texts, number + 1, again)]
         made |= {"Arn": f"arn:aws:appstream:eu-west-1:012345678901:image/{number}", "Name": texts[number]}
         yield json.dumps(made).encode()
 

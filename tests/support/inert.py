@@ -11,7 +11,7 @@ from support.faultserver import ACCOUNT
 from support.hostile import PAYLOADS, Payload, images
 
 import appstream_frames as asf
-from appstream_frames.tables.decode import Key, flatten
+from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.frames import empty, to_pandas
 from appstream_frames.tables.schema import all_tables
 
@@ -48,7 +48,7 @@ def strange(name: str, texts: list[str], count: int) -> pd.DataFrame:
 def taken(week: str, again: int) -> asf.Frames:
     """Return frames of 300 images as AWS might send them, and of as many targets that failed with strange words."""
     moment = pd.Timestamp(week, tz="UTC").to_pydatetime()
-    tables = flatten(list(images(TEXTS, again)), Key(moment, ACCOUNT, "eu-west-1"))
+    tables = decode(list(images(TEXTS, again)), Key(moment, ACCOUNT, "eu-west-1"))
     known = [text.encode("utf-8", "backslashreplace").decode() for text in TEXTS]  # Arrow holds no surrogates
     failed = strange("coverage", known, len(known)).assign(snapshot=moment)
     whole = failed.head(1).assign(account=ACCOUNT, region="eu-west-1", status="complete", request="{}")

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 import appstream_frames as asf
-from appstream_frames.tables.decode import Key, flatten
+from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.frames import Frames, to_pandas
 from appstream_frames.tables.schema import all_tables
 
@@ -39,7 +39,7 @@ def marked(mark: str, images: int = 6, padding: int = 0) -> Frames:
         }
         for number in range(images)
     ]
-    tables = flatten([json.dumps(image).encode() for image in made], key)
+    tables = decode([json.dumps(image).encode() for image in made], key)
     row = {"snapshot": key.snapshot, "account": ACCOUNT, "region": REGION, "status": "complete", "request": mark}
     tables["coverage"] = pa.Table.from_pylist([row], schema=all_tables()["coverage"].schema)
     return Frames({name: to_pandas(table) for name, table in tables.items()})

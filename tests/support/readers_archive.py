@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 import appstream_frames as asf
-from appstream_frames.tables.decode import Key, flatten
+from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.frames import to_arrow, to_pandas
 from appstream_frames.tables.schema import all_tables
 
@@ -33,7 +33,7 @@ MAPS: Final = ({"WORKING_DIRECTORY": None}, {"a": "1", "b": None}, {}, None)
 def frames(moment: str, limited: str | None = None) -> asf.Frames:
     """Return frames of both targets at a moment; `limited` is an account that was not read to its end."""
     stamp = dt.datetime.fromisoformat(moment).replace(tzinfo=dt.UTC)
-    drained = [(account, flatten(_sent(account), Key(stamp, account, REGION))) for account in ACCOUNTS]
+    drained = [(account, decode(_sent(account), Key(stamp, account, REGION))) for account in ACCOUNTS]
     tables = {name: pa.concat_tables([made[name] for _, made in drained]) for name in TABLES[:-1]}
     rows = [_covered(stamp, account, made, account == limited) for account, made in drained]
     tables["coverage"] = pa.Table.from_pylist(rows, schema=all_tables()["coverage"].schema)

@@ -1,6 +1,6 @@
-"""The way back: from a row's typed columns and ``unmodeled`` to the image that AWS sent, and what makes two replies equal.
+"""The way back: from a row's typed columns and ``unmodeled`` to the object that AWS sent, and what makes two replies equal.
 
-Written from the design's text alone and sharing no code with `flatten`, so that one can prove the other.
+Written from the design's text alone and sharing no code with `decode`, so that one can prove the other.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from appstream_frames.tables.schema import Column, Table, all_tables
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-def rebuilt(made: dict[str, pa.Table]) -> dict[str, Any]:
-    """Return the one image that the tables hold."""
-    (row,) = made["images"].to_pylist()
-    image = _members(row, all_tables()["images"])
-    for name, table in all_tables().items():
-        if table.member:
-            children = [_whole(child, table) for child in made[name].to_pylist()]
-            if children:
-                image[table.member] = children
-    return _merged(image, json.loads(row["unmodeled"] or "{}"))
+def rebuilt(made: dict[str, pa.Table]) -> Any:
+    """Return the one object that an operation's tables hold."""
+    own, *others = (all_tables()[name] for name in made)
+    (row,) = made[own.name].to_pylist()
+    sent = _members(row, own)
+    for table in others:
+        children = [_whole(child, table) for child in made[table.name].to_pylist()]
+        if children:
+            sent[table.path[-1]] = children
+    return _merged(sent, json.loads(row["unmodeled"] or "{}"))
 
 
 def _whole(row: dict[str, Any], table: Table) -> dict[str, Any]:
@@ -60,22 +60,22 @@ def _merged(typed: Any, verbatim: Any) -> Any:
     return {**typed, **{name: _merged(typed.get(name), value) for name, value in verbatim.items()}}
 
 
-def canonical(image: dict[str, Any]) -> str:
-    """Return an image as text that is the same for replies that say the same.
+def canonical(sent: dict[str, Any], operation: str = "DescribeImages") -> str:
+    """Return one object of an operation's list as text that is the same for replies that say the same.
 
-    An absent member, null, an empty structure and an empty child list say the same; so do 1 and 1.0; an icon's query string is
-    left out on purpose.
+    An absent member, null, an empty structure, an empty map and an empty child list say the same; so do 1 and 1.0; an icon's
+    query string and a signature in a URL are left out on purpose.
     """
-    return json.dumps(_pruned(_plain(image), _shape()), sort_keys=True)
+    return json.dumps(_pruned(_plain(sent), _shape(operation)), sort_keys=True)
 
 
 @cache
-def _shape() -> dict[str, Any]:
+def _shape(operation: str) -> dict[str, Any]:
     shape: dict[str, Any] = {}
     for table in all_tables().values():
-        if table.name == "coverage":
+        if table.operation != operation:
             continue
-        top = shape.setdefault(table.member, {}) if table.member else shape
+        top = shape.setdefault(table.path[-1], {}) if table.parent else shape
         for column in table.modelled:
             inner = top
             for step in column.path[:-1]:
@@ -96,15 +96,19 @@ def _pruned(value: Any, shape: Any) -> Any:
 
 
 def _says_nothing(value: Any, shape: Any) -> bool:
-    return value is None or (isinstance(shape, dict) and value in ([], {}))
+    if value is None or (isinstance(shape, dict) and value in ([], {})):
+        return True
+    return isinstance(shape, Column) and shape.kind == "map" and value == {}
 
 
 def _plain(value: Any, member: str = "") -> Any:
-    """Spell equal numbers alike, and cut the query strings below a member IconURL, wherever it stands."""
+    """Spell equal numbers alike, and cut what may be a secret: below a member IconURL a whole query string, else a signature."""
     if isinstance(value, dict):
         return {name: _plain(inner, "IconURL" if member == "IconURL" else name) for name, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner, member) for inner in value]
     if isinstance(value, str) and member == "IconURL":
         return value.split("?")[0]
+    if isinstance(value, str):
+        return value.replace("?X-Amz-Signature=s", "")
     return int(value) if isinstance(value, float) and value.is_integer() else value

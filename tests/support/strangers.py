@@ -1,4 +1,4 @@
-"""Images as no one should send them: unknown members at every level, values of every wrong type, odd text and numbers.
+"""Rows as no one should send them: unknown members at every level, values of every wrong type, odd text and numbers.
 
 Made from the installed model by a seeded `random.Random`, so that ten thousand take seconds; a failing test prints its seed.
 """
@@ -31,15 +31,16 @@ TIMES = (
 STRANGERS = ("NewThing", "newThing", "Newer", "unmodeled", "snapshot", "", "\ud800", "Images", "IconURL", "Metadata")
 
 
-def image(random: Random) -> dict[str, Any]:
-    """Return one image."""
-    made = _structure(_tree("images"), random)
-    for table in all_tables().values():
-        if table.member and random.random() < 0.8:
+def row(random: Random, operation: str = "DescribeImages") -> dict[str, Any]:
+    """Return one object of an operation's list."""
+    own, *children = (table for table in all_tables().values() if table.operation == operation)
+    made = _structure(_tree(own.name), random)
+    for table in children:
+        if random.random() < 0.8:
             rows = [_structure(_tree(table.name), random) for _ in range(random.randrange(4))]
             if random.random() < 0.1:
                 rows.insert(random.randrange(len(rows) + 1), _anything(random))
-            made[table.member] = rows if random.random() < 0.9 else _anything(random)
+            made[table.path[-1]] = rows if random.random() < 0.9 else _anything(random)
     return made
 
 

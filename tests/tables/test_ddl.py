@@ -129,7 +129,8 @@ def test_a_long_sentence_is_cut_at_a_word() -> None:
 def test_hostile_sentences_stay_comments(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a sentence holds, the statement is one statement and the comment is that sentence."""
     table = schema.Table("errors", (schema.Column("name", "string", text),), ())
-    monkeypatch.setattr(schema, "all_tables", lambda: {"errors": table})
+    for module in ("ddl", "dictionary"):
+        monkeypatch.setattr(f"appstream_frames.tables.{module}.all_tables", lambda: {"errors": table})
     assert comments("errors") == [comment(text), comment(schema.UNMODELED.sentence)]
 
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.rebuild import canonical, rebuilt
-from support.strangers import image
+from support.strangers import row
 
-from appstream_frames.tables.decode import Key, flatten, flatten_groups
+from appstream_frames.tables.decode import Group, Key, decode, decode_groups
+from appstream_frames.tables.operations import OPERATIONS
 from appstream_frames.tables.schema import all_tables
 
 KEY = Key(dt.datetime(2026, 11, 23, 10, 15, tzinfo=dt.UTC), "012345678901", "eu-west-1")
@@ -22,7 +23,7 @@ ARN = "arn:aws:appstream:eu-west-1:012345678901:image/a"
 
 
 def made(*sent: dict[str, Any] | bytes) -> dict[str, pa.Table]:
-    return flatten([image if isinstance(image, bytes) else json.dumps(image).encode() for image in sent], KEY)
+    return decode([image if isinstance(image, bytes) else json.dumps(image).encode() for image in sent], KEY)
 
 
 def value(column: str, *sent: dict[str, Any] | bytes, table: str = "images") -> Any:
@@ -30,16 +31,16 @@ def value(column: str, *sent: dict[str, Any] | bytes, table: str = "images") -> 
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.integers(0, 2**63))
-def test_columns_and_unmodeled_give_the_reply_back(seed: int) -> None:
-    """Whatever AWS sends, typed columns and `unmodeled` hold all of it: 10,000 images."""
+@given(st.integers(0, 2**63), st.sampled_from([name for name in OPERATIONS if name != "ListAssociatedFleets"]))
+def test_columns_and_unmodeled_give_the_reply_back(seed: int, operation: str) -> None:
+    """Whatever AWS sends, typed columns and `unmodeled` hold all of it: 10,000 rows of every operation."""
     random = Random(seed)
     sent = [
-        json.dumps(image(random), ensure_ascii=random.random() < 0.5).encode("utf-8", "backslashreplace")
+        json.dumps(row(random, operation), ensure_ascii=random.random() < 0.5).encode("utf-8", "backslashreplace")
         for _ in range(25)
     ]
-    for text, tables in zip(sent, flatten_groups([([text], KEY) for text in sent]), strict=True):
-        assert canonical(rebuilt(tables)) == canonical(json.loads(text))
+    for text, tables in zip(sent, decode_groups([Group([text], KEY) for text in sent], operation), strict=True):
+        assert canonical(rebuilt(tables), operation) == canonical(json.loads(text), operation)
 
 
 @settings(max_examples=100, deadline=None)
@@ -47,7 +48,7 @@ def test_columns_and_unmodeled_give_the_reply_back(seed: int) -> None:
 def test_types_never_depend_on_content(seed: int) -> None:
     """Any batch has the schemas of the model."""
     random = Random(seed)
-    for name, table in made(*(image(random) for _ in range(random.randrange(5)))).items():
+    for name, table in made(*(row(random) for _ in range(random.randrange(5)))).items():
         assert table.schema == all_tables()[name].schema
 
 
@@ -181,7 +182,100 @@ def test_the_owner_is_the_account_in_the_arn(arn: str, owner: str | None) -> Non
     assert value("owner", {"Arn": arn}) == owner
 
 
-def test_of_two_images_with_one_arn_the_later_is_kept() -> None:
-    """The same ARN twice in a batch makes one row."""
-    tables = made({"Arn": ARN, "Name": "first", "Applications": [{"Name": "x"}]}, {"Arn": ARN, "Name": "second"})
-    assert (tables["images"].column("name").to_pylist(), tables["applications"].num_rows) == (["second"], 0)
+def test_of_an_image_sent_twice_the_first_is_kept() -> None:
+    """The same ARN and name twice make one row, with the applications that came first."""
+    tables = made(
+        {"Arn": ARN, "Name": "a", "Applications": [{"Name": "x"}]}, {"Arn": ARN, "Name": "a", "Description": "late"}
+    )
+    assert (tables["images"].column("description").to_pylist(), tables["applications"].num_rows) == ([None], 1)
+
+
+@pytest.mark.parametrize("arn", [None, "", "x"])
+def test_two_names_under_a_broken_arn_are_two_images(arn: str | None) -> None:
+    """An ARN that says nothing does not make one image of two."""
+    assert made({"Arn": arn, "Name": "a"}, {"Arn": arn, "Name": "b"})["images"].num_rows == 2
+
+
+def test_an_image_seen_in_an_earlier_page_is_left_out() -> None:
+    """What one call of `decode_groups` saw, the next one knows; another target's images are not touched."""
+    seen: set[int] = set()
+    sent = [json.dumps({"Arn": ARN, "Name": "a", "Applications": [{"Name": "x"}]}).encode()]
+    counts = [
+        [tables[name].num_rows for name in ("images", "applications")]
+        for _ in range(2)
+        for tables in decode_groups([Group(sent, KEY, seen), Group(sent, KEY)])
+    ]
+    assert counts == [[1, 1], [1, 1], [0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (b'{"Name": "a", "State": "x", "Name": "b"}', '{"Name":"a","Name":"b"}'),
+        (b'{"Name": "b", "State": null, "State" :"x", "State" :"x"}', '{"State":null,"State":"x","State":"x"}'),
+        (b'{"Name": "b", "Name": null, "Description": "\\":"}', '{"Name":"b","Name":null}'),
+        (
+            b'{"Name": "b", "StateChangeReason": {"Code": "x", "Code": "y"}}',
+            '{"StateChangeReason":{"Code":"x","Code":"y"}}',
+        ),
+        (b'{"Name": "b", "New": {"a": 1, "a": 2}}', '{"New":{"a":1,"a":2}}'),
+        (b'{"Applications": [], "Name": "b", "Applications": null}', '{"Applications":[],"Applications":null}'),
+    ],
+)
+def test_a_member_that_stands_twice_is_kept_twice(sent: bytes, kept: str) -> None:
+    """The column has what JSON parsers take, the last value, and `unmodeled` has them all."""
+    assert made({"Name": "other"}, sent)["images"].column("unmodeled").to_pylist() == [None, kept]
+
+
+def test_a_map_with_a_key_twice_is_kept_beside_its_column() -> None:
+    """No value of a map is lost to another one of the same name."""
+    sent = b'{"Applications": [{"Name": "x", "Metadata": {"a": "1", "a": "2"}}]}'
+    assert value("unmodeled", sent, table="applications") == '{"Metadata":{"a":"1","a":"2"}}'
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**63))
+def test_no_value_of_a_repeated_member_is_lost(seed: int) -> None:
+    """Whatever else an image holds, a member sent twice leaves both values: one in its column or both in `unmodeled`."""
+    random = Random(seed)
+    texts = [json.dumps(row(random)).encode() for _ in range(5)]
+    texts[2] = (
+        b'{"Name": "first-value", ' + texts[2][1:-1] + (b", " if len(texts[2]) > 2 else b"") + b'"Name": "last-value"}'
+    )
+    tables = made(*texts)
+    kept = tables["images"].slice(2, 1).to_pylist()[0]
+    assert ("first-value" in kept["unmodeled"], kept["name"]) == (True, "last-value")
+
+
+def test_an_empty_map_is_no_value() -> None:
+    """An application without metadata has none, whether AWS sends an empty map or nothing."""
+    assert value("metadata", {"Applications": [{"Name": "x", "Metadata": {}}]}, table="applications") is None
+
+
+SIGNED = "https://b.s3.amazonaws.com/a%20b?size=2&X-Amz-Signature=CANARY&x-amz-security-token=CANARY"
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        (SIGNED, "https://b.s3.amazonaws.com/a%20b?size=2"),
+        (
+            f"see {SIGNED} and {SIGNED}.",
+            "see https://b.s3.amazonaws.com/a%20b?size=2 and https://b.s3.amazonaws.com/a%20b?size=2",
+        ),
+        ("https://d.cloudfront.net/x?Policy=CANARY&Signature=CANARY&Key-Pair-Id=CANARY", "https://d.cloudfront.net/x"),
+        ("https://i.example/x?X%2DAmz%2DSignature=CANARY&b=1#part", "https://i.example/x?b=1#part"),
+        (
+            "https://i.example/x?to=https%3A%2F%2Fb%2Fa%3FSignature%3DCANARY%26c%3D1",
+            "https://i.example/x?to=https%3A%2F%2Fb%2Fa%3Fc%3D1",
+        ),
+        ("https://i.example/x?signatures=2&policy_id=3", "https://i.example/x?signatures=2&policy_id=3"),
+    ],
+)
+@pytest.mark.parametrize("escaped", [False, True])
+def test_a_signature_in_an_unknown_url_is_dropped(url: str, kept: str, escaped: bool) -> None:
+    """What signs a URL reaches no column; the rest of the URL stays, however its characters are written in JSON."""
+    text = json.dumps({"New": [{"Link": url}]})
+    for char in "?&=" if escaped else "":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    assert json.loads(value("unmodeled", text.encode())) == {"New": [{"Link": kept}]}

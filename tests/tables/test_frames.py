@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import appstream_frames as asf
-from appstream_frames.tables.decode import Key, flatten
+from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.frames import Frames, empty, to_pandas
 from appstream_frames.tables.schema import all_tables
 
@@ -23,11 +23,11 @@ HOSTILE = (
 
 
 def dtypes(name: str, *images: bytes) -> dict[str, str]:
-    return to_pandas(flatten(images, KEY)[name]).dtypes.astype(str).to_dict()
+    return to_pandas(decode(images, KEY)[name]).dtypes.astype(str).to_dict()
 
 
 def looked_at(image: bytes) -> Frames:
-    tables = {name: to_pandas(table) for name, table in flatten([image], KEY).items()}
+    tables = {name: to_pandas(table) for name, table in decode([image], KEY).items()}
     return Frames({**tables, "coverage": empty("coverage")})
 
 
@@ -112,8 +112,8 @@ def test_the_repr_names_what_is_not_complete(box: asf.sandbox) -> None:
 
 def test_the_repr_of_nothing_does_not_fail() -> None:
     """Frames without a row can be looked at."""
-    empty = Frames({name: empty(name) for name in all_tables()})
-    assert "0 images" in repr(empty) + empty._repr_html_()
+    nothing = Frames({name: empty(name) for name in all_tables()})
+    assert "0 images" in repr(nothing) + nothing._repr_html_()
 
 
 def test_html_from_aws_is_inert() -> None:

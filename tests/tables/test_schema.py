@@ -10,6 +10,7 @@ import pytest
 from botocore.model import ServiceModel
 
 import appstream_frames as asf
+from appstream_frames.tables.operations import OPERATIONS
 from appstream_frames.tables.schema import Table, all_tables, tables_of
 
 SHAPE = botocore.session.get_session().get_service_model("appstream").shape_for("Image")
@@ -20,7 +21,7 @@ def grown(**members: Any) -> dict[str, Table]:
     loaded = json.loads(json.dumps(botocore.session.get_session().get_data("appstream/2016-12-01/service-2")))
     loaded["shapes"]["Image"]["members"].update({name: {"shape": shape} for name, (shape, _) in members.items()})
     loaded["shapes"].update(dict(members.values()))
-    return tables_of(ServiceModel(loaded, "appstream").shape_for("Image"))
+    return tables_of(OPERATIONS["DescribeImages"], ServiceModel(loaded, "appstream"))
 
 
 def kind_of(tables: dict[str, Table], column: str) -> str:
@@ -30,7 +31,7 @@ def kind_of(tables: dict[str, Table], column: str) -> str:
 def test_every_member_of_an_image_has_a_place() -> None:
     """Each member of the installed model's Image is a column, a prefix of columns or a child table."""
     placed = {column.path[0] for column in all_tables()["images"].modelled}
-    placed |= {table.member for table in all_tables().values() if table.member}
+    placed |= {table.path[-1] for table in all_tables().values() if table.parent == "images"}
     assert placed == set(SHAPE.members)
 
 
@@ -106,7 +107,7 @@ def test_a_new_structure_spreads() -> None:
 def test_a_new_list_of_structures_is_a_table() -> None:
     """A new list of structures is a child table of its own."""
     shape = {"type": "list", "member": {"shape": "ResourceError"}}
-    assert grown(Warnings=("Warnings", shape))["warnings"].member == "Warnings"
+    assert grown(Warnings=("Warnings", shape))["image_warnings"].path == ("Images", "Warnings")
 
 
 def test_what_has_no_flat_form_is_json() -> None:

@@ -1,0 +1,132 @@
+"""The API operations that are read, a declaration each: what botocore's model does not say of them.
+
+Columns, types, sentences, the list in the reply and the limits of a request come from the model, see `schema`. Whoever needs to
+know which operations or tables there are asks this registry, so that one more operation is one more entry here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+@dataclass(frozen=True)
+class Child:
+    """A list of structures in a row, whose elements are the rows of a table of their own.
+
+    Attributes
+    ----------
+    member : str
+        The API's name of the list.
+    identity : tuple of str
+        Columns that tell apart the elements of one list.
+    table : str or None
+        The table's name; None: made by rule, see `schema.tables_of`.
+    """
+
+    member: str
+    identity: tuple[str, ...]
+    table: str | None = None
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The table whose rows an operation is asked about, one call a row.
+
+    Attributes
+    ----------
+    table : str
+        Its name.
+    parameters : mapping of str to str
+        The column of the row that fills each parameter of the request.
+    keys : mapping of str to str
+        The column of the row that fills each key column in front of the reply's columns.
+    where : pyarrow.compute.Expression or None
+        Which rows are asked about; None: all.
+    """
+
+    table: str
+    parameters: Mapping[str, str]
+    keys: Mapping[str, str] = field(default_factory=dict)
+    where: pc.Expression | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One operation of the AppStream API.
+
+    Attributes
+    ----------
+    name : str
+        The API's name, such as ``DescribeFleets``.
+    table : str
+        The table that its rows fill; `include=` names it.
+    children : tuple of Child
+        What is known of lists of structures in a row; a list that is not mentioned becomes a table too.
+    resource : tuple of str
+        Columns that name the resource a row describes: its ARN, and the name that stands in when AWS sent no ARN.
+    identity : tuple of str
+        Columns that tell apart the rows of one resource; empty when there is one row a resource.
+    shared : bool
+        Whether rows may belong to other accounts; they then have a column ``owner``.
+    element : str or None
+        The column for rows that are plain strings.
+    parent : Parent or None
+        The table whose rows are asked about one by one; None: one sequence of pages holds everything.
+    """
+
+    name: str
+    table: str
+    children: tuple[Child, ...] = ()
+    resource: tuple[str, ...] = ("arn", "name")
+    identity: tuple[str, ...] = ()
+    shared: bool = False
+    element: str | None = None
+    parent: Parent | None = None
+
+    def requests(self, rows: pa.Table) -> list[tuple[dict[str, str], dict[str, str | None]]]:
+        """Return the parameters of a request and the values of its key columns, for each row that is asked about.
+
+        Parameters
+        ----------
+        rows : pyarrow.Table
+            Rows of the parent's table.
+
+        Examples
+        --------
+        >>> Operation("ListTags", "tags", parent=Parent("stacks", {"Stack": "name"}, {"stack_arn": "arn"})).requests(
+        ...     pa.table({"name": ["design", None], "arn": ["arn:design", "arn:x"]})
+        ... )
+        [({'Stack': 'design'}, {'stack_arn': 'arn:design'})]
+        """
+        if self.parent is None:
+            return []
+        parent = self.parent
+        chosen = rows if parent.where is None else rows.filter(parent.where)
+        columns = dict.fromkeys([*parent.parameters.values(), *parent.keys.values()])
+        return [
+            (
+                {name: row[column] for name, column in parent.parameters.items()},
+                {k: row[c] for k, c in parent.keys.items()},
+            )
+            for row in chosen.select(list(columns)).to_pylist()
+            if None not in [row[column] for column in parent.parameters.values()]
+        ]
+
+
+_ERROR: Final = ("error_code", "error_message")
+_ALL: Final = (
+    Operation(
+        "DescribeImages",
+        "images",
+        children=(Child("Applications", ("name",), "applications"), Child("ImageErrors", _ERROR, "errors")),
+        shared=True,
+    ),
+)
+
+#: Every operation that can be read, by the API's name.
+OPERATIONS: Final[dict[str, Operation]] = {operation.name: operation for operation in _ALL}
