@@ -139,7 +139,7 @@ _STATUS = (
     ("pages", "integer", "Pages read."),
 )
 _OUTCOME = (
-    ("duplicates", "integer", "Images AWS sent again in a later page; the later one was kept."),
+    ("duplicates", "integer", "Images AWS sent again in a later page; the first one was kept."),
     ("retries", "integer", "Requests that had to be made again."),
     ("error_code", "string", "AWS's error code, or the kind of failure, when the status is not complete."),
     ("error_message", "string", "What was seen, in AWS's words or ours."),

@@ -100,18 +100,18 @@ def test_a_bare_token_of_aws_is_taken(server: FaultServer) -> None:
 
 @pytest.mark.parametrize("size", [1, 40, 130], ids=lambda size: f"{size} a page")
 def test_an_image_that_comes_again_counts_once(size: int) -> None:
-    """Across pages, in one batch of the work or several: the later copy stays, with its applications, and is counted."""
+    """Across pages, in one batch of the work or several: the first copy stays, with its applications, and the others are counted."""
     first, second, third = list(range(size)), list(range(size // 2, 2 * size)), [0]
     with FaultServer(pages_of(first, second, third)) as server:
         frames = drain(server.client())
     found = frames.images.set_index("name")["description"].to_dict()
-    newest = {f"image-{number:04}": f"page {at}" for at, each in enumerate((first, second, third)) for number in each}
-    assert found == newest
-    assert len(frames.images) == len(newest)
-    assert set(frames.applications["name"]) == {f"{int(name[-4:])} on {at}" for name, at in newest.items()}
+    sent = [(f"image-{number:04}", f"page {at}") for at, each in enumerate((first, second, third)) for number in each]
+    oldest = dict(reversed(sent))
+    assert found == oldest
+    assert len(frames.images) == len(oldest) == len(frames.applications)
+    assert set(frames.applications["name"]) == {f"{int(name[-4:])} on {at}" for name, at in oldest.items()}
     row = frames.coverage.iloc[0]
-    assert (row["duplicates"], row["images"]) == (len(first) + len(second) + 1 - len(newest), len(newest))
-    assert row["applications"] == len(newest) == len(frames.applications)
+    assert (row["duplicates"], row["images"]) == (len(sent) - len(oldest), len(oldest))
 
 
 def test_an_image_twice_in_one_page_counts_once() -> None:
@@ -121,7 +121,7 @@ def test_an_image_twice_in_one_page_counts_once() -> None:
     ) as server:
         frames = drain(server.client())
     assert sorted(frames.images["name"]) == ["image-0001", "image-0002"]
-    assert frames.images.set_index("name").loc["image-0001", "description"] == "new"
+    assert frames.images.set_index("name").loc["image-0001", "description"] == "old"
     assert frames.coverage["duplicates"].item() == 1
 
 
