@@ -100,7 +100,7 @@ def test_a_bare_token_of_aws_is_taken(server: FaultServer) -> None:
 
 @pytest.mark.parametrize("size", [1, 40, 130], ids=lambda size: f"{size} a page")
 def test_an_image_that_comes_again_counts_once(size: int) -> None:
-    """Across pages, in one batch of the work or several: the first copy stays, with its applications, and the others are counted."""
+    """Across pages, in one batch of the work or several: the first copy stays, with its applications; others are counted."""
     first, second, third = list(range(size)), list(range(size // 2, 2 * size)), [0]
     with FaultServer(pages_of(first, second, third)) as server:
         frames = drain(server.client())

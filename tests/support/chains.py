@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from support.faultserver import ACCOUNT
-
 import appstream_frames as asf
+from support.faultserver import ACCOUNT
 
 POSITIONS = {"first": 0, "middle": 1, "last": 2}
 drain = partial(asf.drain, account=ACCOUNT, progress=False)

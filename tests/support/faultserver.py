@@ -22,6 +22,7 @@ from typing import Any, Self
 import boto3
 import pytest
 from botocore.config import Config
+
 from support.listening import hang_up
 
 ACCOUNT = "012345678901"

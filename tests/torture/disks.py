@@ -62,7 +62,7 @@ def stream(frames: Frames, root: str | Path) -> str:
     store = open_store(root)
     with writer._committed(store) as staged:
         with Stream(store, schemas, staged) as made:
-            for _ in range(3):  # the same images again and again: the files are written twice
+            for _ in range(3):
                 made.add({name: tables[name] for name in schemas})
             made.finish()
         files = {file.folder: writer._recorded(file, made.rows(file.folder)) for file in staged}
