@@ -9,79 +9,118 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from appstream_frames.archive.staging import SUFFIX, Found, Staged, Store
+from appstream_frames.archive.store import README, README_TEXT, STAGING, SUFFIX, StagedFile, Store, StoredFile, explain
 
-STAGING: Final = ".staging"
 _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+_NO_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
 class LocalStore(Store):
     """A folder of the local file system."""
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
-        self._root = Path(root)
-        self.root = str(root)
+    def __init__(self, root: Path) -> None:
+        self._root, self.root = root, str(root)
+        self._made: list[Path] = []  # the root, and folders above it, when this store made them
 
-    def names(self, folder: str) -> list[str]:
-        """Return the names of a folder's files, without their suffix, sorted."""
-        return sorted(path.name.removesuffix(SUFFIX) for path in (self._root / folder).glob(f"*{SUFFIX}"))
+    def exists(self) -> bool:
+        """Tell whether the folder is there."""
+        return self._root.is_dir()
 
-    def where(self, folder: str, name: str) -> str:
+    def list_files(self, folder: str) -> list[StoredFile]:
+        """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
+        try:
+            with os.scandir(self._root / folder) as entries:
+                found = [_describe_entry(folder, entry) for entry in entries]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise explain(error, f"listing {self._root / folder}") from error
+        return sorted((file for file in found if file is not None), key=lambda file: file.filename)
+
+    def locate(self, folder: str, name: str) -> str:
         """Return a file's path."""
         return str(self._path(folder, name))
 
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
-        """Return a file's bytes, all or a range."""
-        with open(self._path(folder, name), "rb") as file:
-            file.seek(start)
-            return file.read(-1 if length is None else length)
+        """Return a file's bytes, all or a range; FileNotFoundError when it is not there."""
+        try:
+            with open(self._path(folder, name), "rb") as file:
+                file.seek(start)
+                return file.read(-1 if length is None else length)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise explain(error, f"reading {self.locate(folder, name)}") from error
 
-    def _publish(self, file: Staged, name: str, *, last: bool) -> None:
+    def remove(self, file: StoredFile) -> None:
+        """Remove one file."""
+        try:
+            Path(file.location).unlink(missing_ok=True)
+        except OSError as error:
+            raise explain(error, f"removing {file.location}") from error
+        self._tidy()
+
+    def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
         target = self._path(file.folder, name)
-        _make(target.parent)
-        if last:
-            _flush_folder(self._root)  # the folders of the other files are there to stay
-        _move(file.path, target)
-        _flush_folder(target.parent)
+        try:
+            self._make(target.parent)
+            if last:
+                _flush_folder(self._root)  # the folders of the other files are there to stay
+            _move(file.path, target)
+            _flush_folder(target.parent)
+        except OSError as error:
+            raise explain(error, f"writing {target}") from error
 
-    def _withdraw(self, name: str, staged: list[Staged]) -> None:
+    def _is_whole(self, file: StagedFile, name: str) -> bool:
+        try:
+            return self._path(file.folder, name).stat().st_size == file.bytes
+        except FileNotFoundError:
+            return False
+
+    def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
         with suppress(OSError):
-            for file in reversed(staged):  # the commit record first: at no moment is it there without the others
+            for file in reversed(staged):  # the manifest first: at no moment is it there without the others
                 target = self._path(file.folder, name)
-                if _is_ours(file.path, target):
+                if _was_moved(file.path, target):
                     target.unlink()
                     _flush_folder(target.parent)
-
-    def found(self) -> list[Found]:
-        """Return every file that a writer may have made."""
-        paths = [*self._root.glob(f"*/*{SUFFIX}"), *(self._root / STAGING).glob("*.tmp")]
-        return [_found(path) for path in sorted(paths)]
-
-    def remove(self, found: Found) -> None:
-        """Remove one file."""
-        Path(found.where).unlink(missing_ok=True)
-        self._tidy()
 
     def _path(self, folder: str, name: str) -> Path:
         return self._root / folder / f"{name}{SUFFIX}"
 
+    def _describe(self) -> None:
+        with suppress(FileExistsError), open(self._root / README, "x", encoding="utf-8") as file:
+            file.write(README_TEXT)
+
     def _staging(self) -> Path:
-        _make(self._root)
+        self._made += self._make(self._root)
         staging = self._root / STAGING
         staging.mkdir(exist_ok=True)
         return staging
 
     def _tidy(self) -> None:
-        with suppress(OSError):  # another writer still uses it
-            (self._root / STAGING).rmdir()
+        for folder in [self._root / STAGING, *reversed(self._made)]:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
+
+    def _make(self, folder: Path) -> list[Path]:
+        """Make a folder and those above it, each flushed to disk; return those that were not there."""
+        if folder.is_dir():
+            return []
+        made = self._make(folder.parent) if folder.parent != folder else []
+        folder.mkdir(exist_ok=True)
+        _flush_folder(folder.parent)
+        return [*made, folder]
 
 
-def _found(path: Path) -> Found:
-    size, age = -1, 0.0
-    with suppress(FileNotFoundError):  # published or removed meanwhile
-        status = path.stat()
-        size, age = status.st_size, time.time() - status.st_mtime
-    return Found(path.parent.name, path.name.removesuffix(SUFFIX), str(path), size, age)
+def _describe_entry(folder: str, entry: os.DirEntry[str]) -> StoredFile | None:
+    try:
+        status = entry.stat()
+    except FileNotFoundError:  # published or removed meanwhile
+        return None
+    # a copy or a move may keep the time of the content, and not that of the file's entry
+    age = time.time() - max(status.st_mtime, status.st_ctime)
+    return StoredFile(folder, entry.name + ("/" if entry.is_dir() else ""), entry.path, status.st_size, age)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -98,22 +137,21 @@ def _move(source: Path, target: Path) -> None:
         source.unlink()
 
 
-def _is_ours(source: Path, target: Path) -> bool:
+def _was_moved(source: Path, target: Path) -> bool:
     """Tell whether `_move` got as far as giving the file its name."""
     return target.exists() and (not source.exists() or target.samefile(source))
 
 
-def _make(folder: Path) -> None:
-    """Make a folder and those above it, each flushed to disk."""
-    if not folder.is_dir():
-        _make(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _flush_folder(folder.parent)
-
-
 def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+    """Flush a folder's names to disk, where the system can: Windows opens no folders."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH:
+            raise
     finally:
         os.close(handle)

@@ -1,33 +1,129 @@
-"""Looking after an archive: every file against its record, and what a crash left behind.
+"""Maintenance of an archive: every file against its manifest, and removal of what a crash left behind.
 
-Only leftovers are ever removed: files that no commit record names and that are too old to belong to a writer at work.
+Only leftovers are ever removed, and only beside snapshots that are all there: files of a snapshot that was never committed, too
+old to belong to a writer at work.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
 
-from appstream_frames.archive import reader
-from appstream_frames.archive.staging import Found, Store
-from appstream_frames.archive.store import open_store
+from appstream_frames.archive.manifest import (
+    FOLDER,
+    Manifest,
+    find_ids,
+    is_id,
+    list_ids,
+    read_manifests,
+    seal_of,
+)
+from appstream_frames.archive.roots import open_store
+from appstream_frames.archive.store import STAGING, SUFFIX, Store, StoredFile
 from appstream_frames.errors import SnapshotCorruptError
 from appstream_frames.tables.frames import to_pandas
+from appstream_frames.tables.schema import all_tables
 from appstream_frames.text import printable
 
 _PORTION: Final = 16 * 2**20  # bytes hashed at once
 _AT_WORK: Final = 3600.0  # seconds for which a file may belong to a writer at work
-_ASIDE: Final = 24 * _AT_WORK  # the same, of one in staging: a long drain may have no row for it for hours
+_STAGED: Final = 24 * _AT_WORK  # the same, of one in staging: a long drain may have no row for it for hours
 _SCHEMA: Final = pa.schema([(name, pa.string()) for name in ("id", "file", "problem", "detail")])
 
 
+@dataclass(frozen=True)
+class Inventory:
+    """What lies in an archive.
+
+    Attributes
+    ----------
+    manifests : list of Manifest
+        Of the committed snapshots, those that can be read.
+    unreadable : dict of str to str
+        By id, what is wrong with the other manifests.
+    files : dict of tuple to StoredFile
+        Every file in a table's folder and in staging, by folder and name of the file.
+    """
+
+    store: Store
+    manifests: list[Manifest]
+    unreadable: dict[str, str]
+    files: dict[tuple[str, str], StoredFile]
+
+    @classmethod
+    def of(cls, root: str | os.PathLike[str]) -> Inventory:
+        """Look at an archive.
+
+        Raises
+        ------
+        SnapshotNotFoundError
+            When it holds no snapshot.
+        StorageError
+            When a folder cannot be listed.
+        """
+        store = open_store(root)
+        manifests, unreadable = read_manifests(store, find_ids(store))
+        # after the manifests: what is committed in between is whole, and not looked at
+        tables = dict.fromkeys([*all_tables(), *(table for one in manifests for table in one.files), STAGING])
+        files = [file for folder in tables for file in store.list_files(folder)]
+        return cls(store, manifests, unreadable, {(file.folder, file.filename): file for file in files})
+
+    def find(self, table: str, name: str) -> StoredFile | None:
+        """Return a snapshot's file."""
+        return self.files.get((table, name + SUFFIX))
+
+    @property
+    def missing(self) -> list[tuple[str, str]]:
+        """The committed files that are not there: (table, id)."""
+        return [(table, one.id) for one in self.manifests for table in one.files if self.find(table, one.id) is None]
+
+    @cached_property
+    def orphans(self) -> list[StoredFile]:
+        """The files of ours that no manifest, readable or not, can belong to."""
+        # listed again: what was committed while we looked is no orphan
+        committed = {*list_ids(self.store), *self.unreadable, *(one.id for one in self.manifests)}
+        return [file for file in self.files.values() if _is_ours(file) and file.name not in committed]
+
+    @property
+    def foreign(self) -> list[StoredFile]:
+        """What lies among a table's files and is not ours; hidden files are left out, as readers leave them out."""
+        return [
+            file
+            for file in self.files.values()
+            if file.folder != STAGING and not _is_named(file) and not file.filename.startswith((".", "_"))
+        ]
+
+    @cached_property
+    def leftovers(self) -> list[StoredFile]:
+        """The orphans that a crash left behind for sure: old, and of no snapshot that may have lost its manifest."""
+        orphans = self.orphans
+        folders: dict[str, set[str]] = {}
+        for file in orphans:
+            folders.setdefault(file.name, set()).add(file.folder)
+        whole = {name for name, held in folders.items() if any(set(one.files) <= held for one in self.manifests)}
+        kept = {name for name in whole if not any(name.endswith(seal) for seal in self._staged_seals())}
+        return [file for file in orphans if not _is_young(file) and file.name not in kept]
+
+    def _staged_seals(self) -> list[str]:
+        """Return the seals of the manifests that a crash left in staging: their snapshots were never committed."""
+        found = []
+        for file in self.files.values():
+            if file.folder == STAGING and file.filename.endswith(f".{FOLDER}.tmp") and not _is_young(file):
+                with suppress(FileNotFoundError), open(file.location, "rb") as content:
+                    found.append(seal_of(hashlib.file_digest(content, "sha256").hexdigest()))
+        return found
+
+
 def verify(root: str | os.PathLike[str]) -> pd.DataFrame:
-    """Check every file of an archive: bytes and SHA-256 against the snapshot's commit record.
+    """Check every file of an archive: bytes and SHA-256 against the snapshot's manifest.
 
     Parameters
     ----------
@@ -38,13 +134,16 @@ def verify(root: str | os.PathLike[str]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row per problem: ``id`` of the snapshot, ``file``, ``problem`` and ``detail``. Problems are ``damaged`` (not what was
-        written), ``missing`` (committed and not there) and ``orphan`` (left behind by a writer that crashed, or being written
-        right now; no reader of ours sees it). Empty when the archive is whole.
+        written), ``missing`` (committed and not there), ``orphan`` (no manifest belongs to it: left behind by a writer that
+        crashed, or being written right now; no reader of ours sees it) and ``foreign`` (not ours, among the files of a table,
+        where other readers would read it too). Empty when the archive is whole.
 
     Raises
     ------
+    SnapshotNotFoundError
+        When there is no snapshot under the root.
     StorageError
-        When the storage cannot be reached.
+        When the storage cannot be reached, or does not let a folder be listed.
 
     Examples
     --------
@@ -55,68 +154,95 @@ def verify(root: str | os.PathLike[str]) -> pd.DataFrame:
     ...     asf.verify(root).empty
     True
     """
-    store = open_store(root)
-    names = reader.ids(store)  # before the files: what is committed in between is whole, and not looked at
-    found = {(file.folder, file.name): file for file in store.found()}
-    problems = [*_problems(store, names, found), *map(_orphan, _orphans(store, found))]
-    return to_pandas(pa.Table.from_pylist(problems, schema=_SCHEMA))
+    return find_problems(Inventory.of(root))
 
 
-def repair(root: str | os.PathLike[str]) -> list[str]:
-    """Remove the orphans that are older than an hour, a day for those in staging; return where they lay."""
-    store = open_store(root)
-    found = {(file.folder, file.name): file for file in store.found()}
-    old = [file for file in _orphans(store, found) if not _is_young(file)]
-    for file in old:
+def find_problems(inventory: Inventory) -> pd.DataFrame:
+    """Return a row per problem, as `verify` does."""
+    leftovers = inventory.leftovers
+    rows = [
+        *_check_files(inventory),
+        *(_describe_orphan(file, file in leftovers) for file in inventory.orphans),
+        *(_problem("", file.location, "foreign", "not ours; move it away") for file in inventory.foreign),
+    ]
+    return to_pandas(pa.Table.from_pylist(rows, schema=_SCHEMA))
+
+
+def plan_repair(inventory: Inventory) -> list[StoredFile]:
+    """Return what a repair would remove: leftovers of a crash, older than an hour, or a day in staging.
+
+    Raises
+    ------
+    SnapshotCorruptError
+        When a committed file is missing or a manifest cannot be read. A crash does not do that, so the archive is being
+        copied or is damaged, and what looks left behind may be needed.
+    """
+    broken = [f"{inventory.store.locate(table, name)} is missing" for table, name in inventory.missing]
+    broken += list(inventory.unreadable.values())
+    if broken:
+        raise SnapshotCorruptError(
+            f"Nothing is removed while the archive is not whole: {broken[0]} ({len(broken)} such files). Let a copy that "
+            "is under way end, or restore them; then repair."
+        )
+    return inventory.leftovers
+
+
+def repair(store: Store, planned: Iterable[StoredFile]) -> list[str]:
+    """Remove planned files, but for those whose snapshot was committed meanwhile; return where they lay."""
+    committed = set(list_ids(store))
+    removed = [file for file in planned if file.name not in committed]
+    for file in removed:
         store.remove(file)
-    return [file.where for file in old]
+    return [file.location for file in removed]
 
 
-def _problems(store: Store, names: list[str], found: dict[tuple[str, str], Found]) -> Iterator[dict[str, Any]]:
-    for name in names:
-        try:
-            _, record = reader.commit_record(store, name)
-        except SnapshotCorruptError as error:
-            yield _row(name, store.where("coverage", name), "damaged", str(error))
-            continue
-        for folder, expected in record["files"].items():
-            where, file = store.where(folder, name), found.get((folder, name))
+def _check_files(inventory: Inventory) -> Iterator[dict[str, Any]]:
+    store = inventory.store
+    for name, detail in inventory.unreadable.items():
+        yield _problem(name, store.locate(FOLDER, name), "damaged", detail)
+    for manifest in inventory.manifests:
+        for table, expected in manifest.files.items():
+            name, location, file = manifest.id, store.locate(table, manifest.id), inventory.find(table, manifest.id)
             if file is None:
-                yield _row(name, where, "missing", f"expected {expected['bytes']} bytes")
+                yield _problem(name, location, "missing", f"expected {expected['bytes']} bytes")
             elif file.bytes != expected["bytes"]:
-                yield _row(name, where, "damaged", f"{file.bytes} bytes, expected {expected['bytes']}")
-            elif (seen := _sha256(store, file)) != expected["sha256"]:
-                yield _row(name, where, "damaged", f"SHA-256 {seen[:12]}…, expected {expected['sha256'][:12]}…")
+                yield _problem(name, location, "damaged", f"{file.bytes} bytes, expected {expected['bytes']}")
+            elif (seen := _hash(store, file)) != expected["sha256"]:
+                yield _problem(name, location, "damaged", f"SHA-256 {seen[:12]}…, expected {expected['sha256'][:12]}…")
 
 
-def _sha256(store: Store, file: Found) -> str:
+def _hash(store: Store, file: StoredFile) -> str:
     digest = hashlib.sha256()
     for start in range(0, file.bytes, _PORTION):
         digest.update(store.read(file.folder, file.name, start, min(_PORTION, file.bytes - start)))
     return digest.hexdigest()
 
 
-def _orphans(store: Store, found: dict[tuple[str, str], Found]) -> list[Found]:
-    """Return the files of ours that no commit record, whole or damaged, can belong to."""
-    # read again: what was committed while we looked is no orphan
-    committed = set(reader.ids(store))
-    ours = [file for file in found.values() if _is_aside(file) or reader.is_id(file.name)]
-    return [file for file in ours if file.folder != "coverage" and file.name not in committed]
+def _is_named(file: StoredFile) -> bool:
+    """Tell whether a file has the name of a snapshot's."""
+    return file.filename.endswith(SUFFIX) and is_id(file.name)
 
 
-def _is_aside(file: Found) -> bool:
-    return file.name.endswith(".tmp")
+def _is_ours(file: StoredFile) -> bool:
+    """Tell whether a writer of ours may have left a file, manifests aside."""
+    if file.folder == STAGING:
+        return file.filename.endswith(".tmp")
+    return file.folder != FOLDER and _is_named(file)
 
 
-def _is_young(file: Found) -> bool:
-    return file.age <= (_ASIDE if _is_aside(file) else _AT_WORK)
+def _is_young(file: StoredFile) -> bool:
+    return file.age <= (_STAGED if file.folder == STAGING else _AT_WORK)
 
 
-def _orphan(file: Found) -> dict[str, Any]:
-    hours = f"{file.age / 3600:.1f} hours old"
-    advice = "perhaps being written" if _is_young(file) else "left behind; `verify --repair` removes it"
-    return _row("" if _is_aside(file) else file.name, file.where, "orphan", f"{hours}, {advice}")
+def _describe_orphan(file: StoredFile, leftover: bool) -> dict[str, Any]:
+    advice = "left behind; `verify --repair` removes it"
+    if not leftover:
+        advice = "perhaps being written"
+        if not _is_young(file):
+            advice = f"every table of this snapshot is there and its manifest is not: restore {FOLDER}/{file.filename}"
+    name = "" if file.folder == STAGING else file.name
+    return _problem(name, file.location, "orphan", f"{file.age / 3600:.1f} hours old, {advice}")
 
 
-def _row(name: str, where: str, problem: str, detail: str) -> dict[str, Any]:
-    return {"id": name or None, "file": where, "problem": problem, "detail": printable(detail, 300)}
+def _problem(name: str, location: str, problem: str, detail: str) -> dict[str, Any]:
+    return {"id": name or None, "file": location, "problem": problem, "detail": printable(detail, 300)}

@@ -1,7 +1,7 @@
-"""Parquet files that can be proven in part: a SHA-256 of the footer and one of each column's bytes, recorded at writing.
+"""Parquet files that can be validated in part: a SHA-256 of the footer and one of each column's bytes, recorded at writing.
 
-A Parquet file's own checksums leave its footer and page headers open, and a hash of the whole file makes a reader of three
-columns read all of them. With these fingerprints a few columns are read, and just those are proven. No AWS, no names here.
+A Parquet file's own checksums do not cover its footer and page headers, and with a hash of the whole file a reader of three
+columns reads all of them. With these fingerprints a few columns are read, and just those are validated.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 _MAGIC: Final = b"PAR1"
+_LARGE: Final = 16 * 2**20  # bytes from which reading with several threads is worth it
 
-#: Gives the bytes of a file from a start, so many.
-Read = Callable[[int, int], bytes]
+#: Returns bytes of a file, given the first one's position and their number.
+ReadRange = Callable[[int, int], bytes]
 
 
 #: Types that Parquet gives back as they were, without a copy of the schema (and of its metadata) beside its own.
 _PLAIN: Final = {pa.string(), pa.bool_(), pa.int64(), pa.float64(), pa.timestamp("us", "UTC")}
 
 
-def writing(schema: pa.Schema, keys: Iterable[str]) -> dict[str, Any]:
+def writer_options(schema: pa.Schema, keys: Iterable[str]) -> dict[str, Any]:
     """Return the options for writing a table; only of its keys are least and greatest value kept, for readers to skip by."""
     return {
         "compression": "zstd",
@@ -36,9 +37,16 @@ def writing(schema: pa.Schema, keys: Iterable[str]) -> dict[str, Any]:
     }
 
 
+def read(content: bytes) -> pa.Table:
+    """Return the rows in the bytes of a file, and the metadata of its schema."""
+    # a process that ends right after a small file was read can be aborted by the threads that Arrow had started for it
+    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, pre_buffer=False)
+    return file.read(use_threads=len(content) > _LARGE)
+
+
 def write(table: pa.Table, sink: Any, keys: Iterable[str]) -> None:
     """Write a table and its schema's metadata, once."""
-    options = writing(table.schema, keys)
+    options = writer_options(table.schema, keys)
     with pq.ParquetWriter(sink, table.schema, **options) as writer:
         writer.write_table(table)
         if not options["store_schema"]:  # which is what would hold them
@@ -50,7 +58,7 @@ class DamageError(ValueError):
 
 
 def fingerprints(content: Any) -> dict[str, Any]:
-    """Return what `read_columns` needs to prove a part of a file: hashes of its footer and of each column.
+    """Return what `read_columns` needs to validate a part of a file: hashes of its footer and of each column.
 
     Parameters
     ----------
@@ -59,18 +67,18 @@ def fingerprints(content: Any) -> dict[str, Any]:
     """
     view = memoryview(content)
     length = struct.unpack("<I", view[-8:-4])[0] + 8
-    spans = _spans(_metadata(bytes(view[-length:])))
-    columns = {name: _sha256(view[start : start + size] for start, size in found) for name, found in spans.items()}
+    chunks = _chunks(_metadata(bytes(view[-length:])))
+    columns = {name: _sha256(view[start : start + size] for start, size in found) for name, found in chunks.items()}
     return {"footer": {"bytes": length, "sha256": _sha256([view[-length:]])}, "columns": columns}
 
 
-def read_columns(read: Read, expected: dict[str, Any], names: list[str]) -> pa.Table:
-    """Read some columns of a file, each proven, and nothing else of it.
+def read_columns(read: ReadRange, expected: dict[str, Any], names: list[str]) -> pa.Table:
+    """Read some columns of a file, each validated, and nothing else of it.
 
     Parameters
     ----------
     read : callable
-        Gives bytes of the file.
+        Returns bytes of the file.
     expected : dict
         ``bytes`` of the file, and its `fingerprints`.
     names : list of str
@@ -85,33 +93,43 @@ def read_columns(read: Read, expected: dict[str, Any], names: list[str]) -> pa.T
     if _sha256([footer]) != expected["footer"]["sha256"]:
         raise DamageError("the footer is not the one that was written")
     metadata = _metadata(footer)
-    held = [name for name in names if name in metadata.schema.to_arrow_schema().names]
-    spans = _spans(metadata)
+    chunks = _chunks(metadata)
+    wanted = [name for name in names if name in chunks]
+    # pyarrow takes "a" for a prefix of "a.b", and would read that too
+    needed = [name for name in chunks if any(name == each or name.startswith(f"{each}.") for each in wanted)]
     parts: dict[int, bytes] = {}
-    for name in held:
-        chunks = [(start, read(start, size)) for start, size in spans.get(name, ())]
-        if _sha256(chunk for _, chunk in chunks) != expected["columns"][name]:
+    for name in needed:
+        contents = [(start, read(start, size)) for start, size in chunks[name]]
+        if _sha256(content for _, content in contents) != expected["columns"][name]:
             raise DamageError(f"the column {name} is not the one that was written")
-        parts.update(chunks)
-    return pq.ParquetFile(_Parts(parts, expected["bytes"]), metadata=metadata, pre_buffer=False).read(
-        held, use_threads=False
-    )
+        parts.update(contents)
+    file = pq.ParquetFile(_Parts(parts, expected["bytes"]), metadata=metadata, pre_buffer=False)
+    return file.read(needed, use_threads=False).select(wanted)
 
 
 def _metadata(footer: bytes) -> Any:
     return pq.read_metadata(pa.BufferReader(_MAGIC + footer))
 
 
-def _spans(metadata: Any) -> dict[str, list[tuple[int, int]]]:
+def _chunks(metadata: Any) -> dict[str, list[tuple[int, int]]]:
     """Return where the bytes of each top-level column lie: (start, length) of every chunk, in order."""
-    spans: dict[str, list[tuple[int, int]]] = {name: [] for name in metadata.schema.to_arrow_schema().names}
+    schema = metadata.schema.to_arrow_schema()
+    chunks: dict[str, list[tuple[int, int]]] = {name: [] for name in schema.names}
+    # a path such as a.b.element cannot be taken apart, because a column's own name may hold dots
+    owners = [field.name for field in schema for _ in range(_count_leaves(field.type))]
     for group in range(metadata.num_row_groups):
         row_group = metadata.row_group(group)
-        for place in range(row_group.num_columns):
-            chunk = row_group.column(place)
+        for number, owner in enumerate(owners):
+            chunk = row_group.column(number)
             start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
-            spans[chunk.path_in_schema.split(".")[0]].append((start, chunk.total_compressed_size))
-    return spans
+            chunks[owner].append((start, chunk.total_compressed_size))
+    return chunks
+
+
+def _count_leaves(kind: pa.DataType) -> int:
+    """Return how many columns of Parquet hold a type of Arrow."""
+    children = [kind.field(number).type for number in range(kind.num_fields)]
+    return sum(map(_count_leaves, children)) if children else 1
 
 
 def _sha256(parts: Iterable[Any]) -> str:
@@ -125,7 +143,7 @@ class _Parts(io.RawIOBase):
     """A file of which only some parts are at hand; reading anything else is an error."""
 
     def __init__(self, parts: dict[int, bytes], size: int) -> None:
-        self._parts, self._size, self._place = sorted(parts.items()), size, 0
+        self._parts, self._size, self._position = sorted(parts.items()), size, 0
 
     def readable(self) -> bool:
         return True
@@ -134,16 +152,16 @@ class _Parts(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        return self._place
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        return self._position
 
     def tell(self) -> int:
-        return self._place
+        return self._position
 
     def read(self, size: int = -1) -> bytes:
-        wanted = self._size - self._place if size < 0 else size
-        made = b"".join(self._pieces(self._place, self._place + wanted))
-        self._place += len(made)
+        wanted = self._size - self._position if size < 0 else size
+        made = b"".join(self._pieces(self._position, self._position + wanted))
+        self._position += len(made)
         return made
 
     def _pieces(self, start: int, end: int) -> Iterator[bytes]:
@@ -153,4 +171,4 @@ class _Parts(io.RawIOBase):
                 start += len(piece)
                 yield piece
         if start < end:
-            raise DamageError(f"byte {start} of the file belongs to no proven column")
+            raise DamageError(f"byte {start} of the file belongs to no validated column")

@@ -1,45 +1,44 @@
-"""Reading an archive: which snapshots are there, whether each file is the one that was written, and its content.
+"""Reading an archive: which snapshots are there, and what is in them.
 
-A file is believed only after its size and SHA-256 were found to be those in the snapshot's commit record, so damage never
-reads as data. Nothing here writes.
+A file is believed only after its size and SHA-256 were found to be those in the snapshot's manifest, so damage never reads as
+data. Nothing here writes.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
-import json
 import os
-import re
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from appstream_frames.archive import parquet
-from appstream_frames.archive.staging import Store
-from appstream_frames.archive.store import open_store
-from appstream_frames.errors import RequestError, SnapshotCorruptError, SnapshotNotFoundError
+from appstream_frames.archive.manifest import (
+    RESTORE,
+    Manifest,
+    find_ids,
+    parse_moment,
+    read_manifest,
+    read_manifests,
+)
+from appstream_frames.archive.roots import open_store
+from appstream_frames.archive.store import Store
+from appstream_frames.errors import SnapshotCorruptError, SnapshotNotFoundError
 from appstream_frames.tables.frames import Frames, to_pandas
 from appstream_frames.tables.schema import UTC_US, all_tables
 from appstream_frames.text import printable
 
-FORMAT: Final = 1
-RECORD: Final = b"appstream_frames"  # the key of the commit record in the metadata of a coverage file
-_ID: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{6}")
-_CORRUPT: Final = "Restore the file from a copy, or read another snapshot; nothing of this one is given out."
-_LARGE: Final = 16 * 2**20  # bytes from which reading with several threads is worth it
 _COUNTS: Final = ("targets", "complete", "images", "applications", "errors", "bytes")
 
 
 def read_snapshot(root: str | os.PathLike[str], snapshot: str | None = None) -> Frames:
-    """Read one snapshot, each file proven against its recorded size and SHA-256 first.
+    """Read one snapshot, each file checked against its recorded size and SHA-256 first.
 
     Parameters
     ----------
     root : str or path
-        The folder of the archive.
+        The archive: a folder, or ``s3://bucket/prefix``.
     snapshot : str, optional
         The id of the snapshot; default: the newest.
 
@@ -57,126 +56,133 @@ def read_snapshot(root: str | os.PathLike[str], snapshot: str | None = None) -> 
         When a file is missing or is not what was written; it names the file.
     """
     store = open_store(root)
-    name = _chosen(store, snapshot)
-    coverage, record = commit_record(store, name)
-    read = {table: proven(store, table, name, expected) for table, expected in record["files"].items()}
-    order = [*(table for table in all_tables() if table in read), *(t for t in read if t not in all_tables())]
-    tables = {table: to_pandas(completed(read.pop(table), table)) for table in order}
-    token = coverage.column("resume_token").to_pylist()
-    tables["coverage"] = to_pandas(completed(coverage, "coverage"))
+    manifest = read_manifest(store, _choose(store, snapshot))
+    tables = {name: to_pandas(table) for name, table in read_tables(store, manifest).items()}
+    token = manifest.coverage.column("resume_token").to_pylist()
     return Frames(tables, token[0] if len(token) == 1 else None)
 
 
 def read_coverage(root: str | os.PathLike[str], snapshot: str) -> pd.DataFrame:
-    """Return the coverage of one snapshot, proven; no other file of it is read."""
-    coverage, _ = commit_record(open_store(root), snapshot)
-    return to_pandas(completed(coverage, "coverage"))
+    """Return the coverage of one snapshot; no other file of it is read."""
+    return to_pandas(complete(read_manifest(open_store(root), snapshot).coverage, "coverage"))
 
 
-def _chosen(store: Store, snapshot: str | None) -> str:
-    names = ids(store)
-    if snapshot in names:
-        return snapshot
-    if snapshot is not None:
-        near = ", ".join(names[-3:]) or "none at all"
-        raise SnapshotNotFoundError(
-            f"No snapshot {snapshot!r} under {store.root}. Newest there: {near}; see list_snapshots."
-        )
-    if not names:
-        raise SnapshotNotFoundError(
-            f"No snapshot under {store.root}. Write one with write_snapshot, or check the root."
-        )
-    return names[-1]
+def _choose(store: Store, snapshot: str | None) -> str:
+    names = find_ids(store)
+    if snapshot is None or snapshot in names:
+        return snapshot or names[-1]
+    raise SnapshotNotFoundError(
+        f"No snapshot {printable(repr(snapshot))} under {store.root}. Newest there: {', '.join(names[-3:])}; see list_snapshots."
+    )
 
 
-def is_id(name: str) -> bool:
-    """Tell whether a file's name is one that a snapshot may have."""
-    return bool(_ID.fullmatch(name))
+def list_snapshots(root: str | os.PathLike[str]) -> pd.DataFrame:
+    """List the committed snapshots, oldest first.
 
+    Parameters
+    ----------
+    root : str or path
+        The archive: a folder, or ``s3://bucket/prefix``.
 
-def ids(store: Store) -> list[str]:
-    """Return the ids of the committed snapshots, oldest first."""
-    return [name for name in store.names("coverage") if is_id(name)]
+    Returns
+    -------
+    pandas.DataFrame
+        A row per snapshot: ``id``, ``snapshot`` (its moment, UTC), ``targets``, ``complete`` (targets read whole), ``images``,
+        ``applications``, ``errors`` (rows), ``bytes`` (of all its files but the manifest), ``redacted`` (a tuple of the columns
+        left out on purpose, or null) and ``problem`` (null; or why its manifest cannot be read, and then there are no counts).
 
-
-def commit_record(store: Store, name: str) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the commit record of a snapshot: its coverage and what it says of the other files."""
-    where = store.where("coverage", name)
-    try:
-        content = store.read("coverage", name)
-    except FileNotFoundError as error:
-        raise SnapshotCorruptError(f"{where} is missing. {_CORRUPT}") from error
-    try:
-        if not name.endswith(_seal(hashlib.sha256(content).hexdigest())):
-            raise ValueError("its content is not what its name says")
-        table = _parsed(content)
-        record = json.loads(table.schema.metadata[RECORD])
-        whole = record["digest"] == digest(table, record)
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise SnapshotCorruptError(f"{where} cannot be read ({printable(error)}). {_CORRUPT}") from error
-    if not whole:
-        raise SnapshotCorruptError(f"{where} does not hold what was written into it. {_CORRUPT}")
-    if record["format"] != FORMAT:
-        raise RequestError(
-            f"{where} has format {record['format']}, this version reads {FORMAT}. Upgrade appstream-frames."
-        )
-    return table, record
-
-
-def id_of(moment: dt.datetime, sha256: str) -> str:
-    """Return the id of a snapshot: its moment, and the beginning of its commit record's hash.
+    Raises
+    ------
+    SnapshotNotFoundError
+        When there is no snapshot under the root.
 
     Examples
     --------
-    >>> id_of(dt.datetime(2026, 11, 23, 10, 15, 0, 123456), "3f9c1ab7")
-    '20261123T101500.123456Z-3f9c1a'
+    >>> import tempfile
+    >>> import appstream_frames as asf
+    >>> with asf.sandbox() as sandbox, tempfile.TemporaryDirectory() as root:
+    ...     name = asf.write_snapshot(asf.drain(sandbox.client(), max_items=5), root)
+    ...     asf.list_snapshots(root)[["images", "complete"]].to_numpy().tolist()
+    [[5, 0]]
     """
-    return f"{moment:%Y%m%dT%H%M%S.%f}Z{_seal(sha256)}"
+    store = open_store(root)
+    names = find_ids(store)
+    manifests, problems = read_manifests(store, names)
+    counts = {manifest.id: _count(manifest) for manifest in manifests}
+    rows = [
+        {"id": name, "snapshot": parse_moment(name), "problem": problems.get(name), **counts.get(name, {})}
+        for name in names
+    ]
+    schema = pa.schema(
+        [
+            ("id", pa.string()),
+            ("snapshot", UTC_US),
+            *((name, pa.int64()) for name in _COUNTS),
+            ("redacted", pa.list_(pa.string())),
+            ("problem", pa.string()),
+        ]
+    )
+    return to_pandas(pa.Table.from_pylist(rows, schema=schema))
 
 
-def moment_of(name: str) -> dt.datetime:
-    """Return the moment in a snapshot's id, UTC."""
-    return dt.datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=dt.UTC)
+def _count(manifest: Manifest) -> dict[str, Any]:
+    status = manifest.coverage.column("status").to_pylist()
+    return {
+        "targets": len(status),
+        "complete": status.count("complete"),
+        **{table: file["rows"] for table, file in manifest.files.items()},
+        "bytes": sum(file["bytes"] for file in manifest.files.values()),
+        "redacted": manifest.redacted or None,
+    }
 
 
-def _seal(sha256: str) -> str:
-    return f"-{sha256[:6]}"
+def read_tables(store: Store, manifest: Manifest) -> dict[str, pa.Table]:
+    """Return all tables of a snapshot, in the order of the model."""
+    order = [*(name for name in all_tables() if name in manifest.files), *manifest.files]
+    tables = {name: complete(read_table(store, manifest, name), name) for name in dict.fromkeys(order)}
+    return tables | {"coverage": complete(manifest.coverage.replace_schema_metadata(None), "coverage")}
 
 
-def proven(store: Store, folder: str, name: str, expected: dict[str, Any]) -> pa.Table:
-    """Return a file's content, if it is the file that was recorded."""
-    where = store.where(folder, name)
+def read_table(store: Store, manifest: Manifest, table: str) -> pa.Table:
+    """Return a file's rows, if it is the file that was recorded.
+
+    Raises
+    ------
+    SnapshotCorruptError
+        When it is missing, or is another one.
+    """
+    expected, location = manifest.files[table], store.locate(table, manifest.id)
     try:
-        content = store.read(folder, name)
+        content = store.read(table, manifest.id)
     except FileNotFoundError as error:
-        raise SnapshotCorruptError(f"{where} is missing, though the snapshot was committed. {_CORRUPT}") from error
+        raise SnapshotCorruptError(f"{location} is missing, though the snapshot was committed. {RESTORE}") from error
     seen = hashlib.sha256(content).hexdigest()
     if seen != expected["sha256"]:
         raise SnapshotCorruptError(
-            f"{where} is not the file that was written: {len(content)} bytes with SHA-256 {seen[:12]}…, expected "
-            f"{expected['bytes']} bytes with {expected['sha256'][:12]}…. {_CORRUPT}"
+            f"{location} is not the file that was written: {len(content)} bytes with SHA-256 {seen[:12]}…, expected "
+            f"{expected['bytes']} bytes with {expected['sha256'][:12]}…. {RESTORE}"
         )
-    return _parsed(content)
+    return parquet.read(content)
 
 
-def proven_columns(store: Store, folder: str, name: str, expected: dict[str, Any], columns: list[str]) -> pa.Table:
-    """Return some columns of a file, read alone and proven alone; those the file does not hold are left out."""
-    where = store.where(folder, name)
+def read_columns(store: Store, manifest: Manifest, table: str, columns: list[str]) -> pa.Table:
+    """Return some columns of a file, read alone and checked alone; those the file does not hold are left out.
+
+    Raises
+    ------
+    SnapshotCorruptError
+        When the file is missing, or its footer or one of the columns is not what was written.
+    """
+    expected, location = manifest.files[table], store.locate(table, manifest.id)
     try:
-        return parquet.read_columns(lambda start, size: store.read(folder, name, start, size), expected, columns)
+        return parquet.read_columns(lambda start, size: store.read(table, manifest.id, start, size), expected, columns)
     except FileNotFoundError as error:
-        raise SnapshotCorruptError(f"{where} is missing, though the snapshot was committed. {_CORRUPT}") from error
+        raise SnapshotCorruptError(f"{location} is missing, though the snapshot was committed. {RESTORE}") from error
     except (parquet.DamageError, pa.ArrowException) as error:
-        raise SnapshotCorruptError(f"{where}: {printable(error)}. {_CORRUPT}") from error
+        raise SnapshotCorruptError(f"{location}: {printable(error)}. {RESTORE}") from error
 
 
-def _parsed(content: bytes) -> pa.Table:
-    # a process that ends right after a small file was read can be aborted by the threads that Arrow had started for it
-    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, pre_buffer=False)
-    return file.read(use_threads=len(content) > _LARGE)
-
-
-def completed(table: pa.Table, name: str) -> pa.Table:
+def complete(table: pa.Table, name: str) -> pa.Table:
     """Add, all null, the columns that the installed model knows and the file does not; ``unmodeled`` stays last."""
     if name not in all_tables():
         return table
@@ -187,46 +193,3 @@ def completed(table: pa.Table, name: str) -> pa.Table:
         table.column(f.name) if f.name in table.schema.names else pa.nulls(table.num_rows, f.type) for f in fields
     ]
     return pa.table(arrays, names=[field.name for field in fields])
-
-
-def list_snapshots(root: str | os.PathLike[str]) -> pd.DataFrame:
-    """List the committed snapshots, oldest first.
-
-    Parameters
-    ----------
-    root : str or path
-        The folder of the archive.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per snapshot: ``id``, ``snapshot`` (its moment, UTC), ``targets``, ``complete`` (targets read whole), ``images``,
-        ``applications``, ``errors`` (rows) and ``bytes`` (of all its files but the commit record). Empty when there is none.
-
-    Raises
-    ------
-    SnapshotCorruptError
-        When a commit record is damaged.
-    """
-    store = open_store(root)
-    rows = [_listed(name, *commit_record(store, name)) for name in ids(store)]
-    schema = pa.schema([("id", pa.string()), ("snapshot", UTC_US), *((name, pa.int64()) for name in _COUNTS)])
-    return to_pandas(pa.Table.from_pylist(rows, schema=schema))
-
-
-def _listed(name: str, coverage: pa.Table, record: dict[str, Any]) -> dict[str, Any]:
-    status = coverage.column("status").to_pylist()
-    return {
-        "id": name,
-        "snapshot": moment_of(name),
-        "targets": len(status),
-        "complete": status.count("complete"),
-        **{table: file["rows"] for table, file in record["files"].items()},
-        "bytes": sum(file["bytes"] for file in record["files"].values()),
-    }
-
-
-def digest(coverage: pa.Table, record: dict[str, Any]) -> str:
-    """Return the digest of a commit record's rows and of what it says of the other files."""
-    content = [coverage.schema.names, coverage.to_pylist(), {k: v for k, v in record.items() if k != "digest"}]
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

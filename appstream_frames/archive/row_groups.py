@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from appstream_frames.archive import parquet
-from appstream_frames.archive.staging import Staged, Store
+from appstream_frames.archive.store import StagedFile, Store
 from appstream_frames.tables.schema import all_tables
 
 _GROUP: Final = 8_192  # rows held before a row group is written
@@ -23,13 +23,13 @@ class Stream:
     ----------
     schemas : dict of str to pyarrow.Schema
         The tables, in the order in which their files are finished.
-    staged : list of Staged
+    staged : list of StagedFile
         The caller's list; after `finish` it has a file of each table.
     batches : int
         Batches added so far.
     """
 
-    def __init__(self, store: Store, schemas: dict[str, pa.Schema], staged: list[Staged]) -> None:
+    def __init__(self, store: Store, schemas: dict[str, pa.Schema], staged: list[StagedFile]) -> None:
         self._store, self.schemas, self.staged = store, schemas, staged
         self.batches = 0
         self._counts: dict[str, list[int]] = {name: [] for name in schemas}  # rows of each batch
@@ -62,8 +62,8 @@ class Stream:
 
 
 @contextmanager
-def _grouped(store: Store, name: str, schema: pa.Schema, staged: list[Staged]) -> Iterator[_Groups]:
-    options = parquet.writing(schema, [key.name for key in all_tables()[name].keys])
+def _grouped(store: Store, name: str, schema: pa.Schema, staged: list[StagedFile]) -> Iterator[_Groups]:
+    options = parquet.writer_options(schema, [key.name for key in all_tables()[name].keys])
     with store.stage(name, staged) as sink, pq.ParquetWriter(sink, schema, **options) as writer:
         groups = _Groups(writer)
         yield groups

@@ -6,101 +6,116 @@ whose answer was lost is looked at afterwards: our own object is a success, and 
 
 from __future__ import annotations
 
-import datetime as dt
 import shutil
 import tempfile
-import weakref
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from appstream_frames.archive.staging import SUFFIX, Found, Staged, Store
+from appstream_frames.archive.store import README, README_TEXT, STAGING, SUFFIX, StagedFile, Store, StoredFile
 from appstream_frames.aws import failures
-from appstream_frames.errors import RequestError, StorageError, UnknownOutcomeError
+from appstream_frames.errors import StorageError, UnknownOutcomeError
 
 _TAKEN: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _MISSING: Final = {"NoSuchKey", "404", "NotFound"}
 
 
 class S3Store(Store):
-    """A prefix of a bucket."""
+    """A prefix of a bucket, or of an access point."""
 
-    def __init__(self, root: str, client: Any) -> None:
-        self.root = root.rstrip("/")
-        self._bucket, _, prefix = self.root.removeprefix("s3://").partition("/")
-        self._prefix = f"{prefix}/" if prefix else ""
+    def __init__(self, bucket: str, prefix: str, client: Any) -> None:
+        self.root = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._bucket, self._prefix = bucket, f"{prefix}/" if prefix else ""
         self._client = client
         self._aside: Path | None = None
+        self._published: list[StagedFile] = []
         self._committing = False
-        if not self._bucket:
-            raise RequestError(f"root={root!r} names no bucket; expected s3://bucket or s3://bucket/prefix.")
 
-    def names(self, folder: str) -> list[str]:
-        """Return the names of a folder's objects, without their suffix, sorted."""
-        keys = [item["Key"].rpartition("/")[2] for item in self._listed(f"{folder}/", delimiter="/")]
-        return sorted(key.removesuffix(SUFFIX) for key in keys if key.endswith(SUFFIX))
+    def exists(self) -> bool:
+        """Tell whether the root can hold anything: a prefix always can, and a missing bucket is an error of every call."""
+        return True
 
-    def where(self, folder: str, name: str) -> str:
+    def list_files(self, folder: str) -> list[StoredFile]:
+        """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
+        under = self._prefix + (f"{folder}/" if folder else "")
+        now = time.time()
+        found = []
+        for item in [] if folder == STAGING else self._list_keys(under):
+            age = now - item["LastModified"].timestamp() if "LastModified" in item else 0.0
+            key = item.get("Key") or item["Prefix"]
+            location = f"s3://{self._bucket}/{key}"
+            if key != under:  # the marker of a folder that a console made
+                found.append(StoredFile(folder, key.removeprefix(under), location, item.get("Size", 0), age))
+        return sorted(found, key=lambda file: file.filename)
+
+    def locate(self, folder: str, name: str) -> str:
         """Return an object's URL."""
         return f"s3://{self._bucket}/{self._key(folder, name)}"
 
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
-        """Return an object's bytes, all or a range."""
-        span = (
-            {}
-            if start == 0 and length is None
-            else {"Range": f"bytes={start}-{'' if length is None else start + length - 1}"}
-        )
+        """Return an object's bytes, all or a range; FileNotFoundError when it is not there."""
+        whole = start == 0 and length is None
+        last = "" if length is None else start + length - 1
+        part = {} if whole else {"Range": f"bytes={start}-{last}"}
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._key(folder, name), **span)
-            return bytes(answer["Body"].read())
+            reply = self._client.get_object(Bucket=self._bucket, Key=self._key(folder, name), **part)
+            return bytes(reply["Body"].read())
         except Exception as error:
             if failures.code_of(error) in _MISSING:
-                raise FileNotFoundError(self.where(folder, name)) from error
-            raise self._explained(error, f"reading {self.where(folder, name)}") from error
+                raise FileNotFoundError(self.locate(folder, name)) from error
+            raise self._explain(error, f"reading {self.locate(folder, name)}") from error
 
-    def _publish(self, file: Staged, name: str, *, last: bool) -> None:
-        self._committing = last
-        self._upload(file, self._key(file.folder, name))
-
-    def _withdraw(self, name: str, staged: list[Staged]) -> None:
-        if self._committing:  # the commit record was on its way, and may yet arrive
-            return
-        with suppress(Exception):  # not everybody who may write may delete; what is left is an orphan
-            for file in staged[:-1]:
-                self._client.delete_object(Bucket=self._bucket, Key=self._key(file.folder, name))
-
-    def found(self) -> list[Found]:
-        """Return every object under the root."""
-        now = dt.datetime.now(dt.UTC)
-        made = []
-        for item in self._listed(""):
-            folder, _, name = item["Key"].removeprefix(self._prefix).rpartition("/")
-            if name.endswith(SUFFIX) and "/" not in folder:
-                where, age = f"s3://{self._bucket}/{item['Key']}", (now - item["LastModified"]).total_seconds()
-                made.append(Found(folder, name.removesuffix(SUFFIX), where, item["Size"], age))
-        return made
-
-    def remove(self, found: Found) -> None:
+    def remove(self, file: StoredFile) -> None:
         """Delete one object."""
         try:
-            self._client.delete_object(Bucket=self._bucket, Key=self._key(found.folder, found.name))
+            self._client.delete_object(Bucket=self._bucket, Key=file.location.removeprefix(f"s3://{self._bucket}/"))
         except Exception as error:
-            raise self._explained(error, f"removing {found.where}") from error
+            raise self._explain(error, f"removing {file.location}") from error
 
-    def _listed(self, under: str, delimiter: str = "") -> Iterator[dict[str, Any]]:
+    def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
+        self._committing = last
+        self._upload(file, self._key(file.folder, name))
+        self._published.append(file)
+
+    def _is_whole(self, file: StagedFile, name: str) -> bool:
+        try:
+            reply = self._client.head_object(Bucket=self._bucket, Key=self._key(file.folder, name))
+            return bool(reply["ContentLength"] == file.bytes)
+        except Exception as error:
+            if failures.code_of(error) in _MISSING:
+                return False
+            if failures.is_refusal(error):  # who may write need not be allowed to look
+                return True
+            raise self._explain(error, f"looking at {self.locate(file.folder, name)}") from error
+
+    def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
+        if self._committing:  # the manifest was on its way, and may yet arrive
+            return
+        with suppress(Exception):  # not everybody who may write may delete; what is left is an orphan
+            for file in [file for file in staged if file in self._published]:
+                self._client.delete_object(Bucket=self._bucket, Key=self._key(file.folder, name))
+
+    def _describe(self) -> None:
+        with suppress(Exception):  # it is there, or may not be written
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._prefix + README, Body=README_TEXT.encode(), IfNoneMatch="*"
+            )
+
+    def _list_keys(self, under: str) -> Iterator[dict[str, Any]]:
         paginator = self._client.get_paginator("list_objects_v2")
         try:
-            for page in paginator.paginate(Bucket=self._bucket, Prefix=self._prefix + under, Delimiter=delimiter):
+            for page in paginator.paginate(Bucket=self._bucket, Prefix=under, Delimiter="/"):
                 yield from page.get("Contents", ())
+                yield from page.get("CommonPrefixes", ())
         except Exception as error:
-            raise self._explained(error, f"listing {self.root}") from error
+            raise self._explain(error, f"listing s3://{self._bucket}/{under}") from error
 
     def _key(self, folder: str, name: str) -> str:
         return f"{self._prefix}{folder}/{name}{SUFFIX}"
 
-    def _upload(self, file: Staged, key: str) -> None:
+    def _upload(self, file: StagedFile, key: str) -> None:
         try:
             with open(file.path, "rb") as body:
                 self._client.put_object(
@@ -108,9 +123,9 @@ class S3Store(Store):
                 )
         except Exception as error:
             if not self._is_there(file, key, error):
-                raise self._explained(error, f"writing s3://{self._bucket}/{key}") from error
+                raise self._explain(error, f"writing s3://{self._bucket}/{key}") from error
 
-    def _is_there(self, file: Staged, key: str, error: Exception) -> bool:
+    def _is_there(self, file: StagedFile, key: str, error: Exception) -> bool:
         """Tell whether the object is ours after all: an answer that was lost, and a retry that met its own object."""
         if _is_settled(error):
             return False
@@ -120,13 +135,13 @@ class S3Store(Store):
             if self._committing:
                 raise UnknownOutcomeError(
                     f"s3://{self._bucket}/{key}: it is not known whether the snapshot is committed: the upload failed "
-                    f"({_told(error)}), and looking for it gave: {_told(unseen)}. Nothing was deleted; "
+                    f"({_redact(error)}), and looking for it gave: {_redact(unseen)}. Nothing was deleted; "
                     "list_snapshots shows, in a minute, whether it is there."
                 ) from error
             return False
         return bool(head["Metadata"].get("sha256") == file.sha256 and head["ContentLength"] == file.bytes)
 
-    def _explained(self, error: Exception, doing: str) -> Exception:
+    def _explain(self, error: Exception, doing: str) -> Exception:
         advice = "Try again; nothing was committed."
         if failures.code_of(error) == "NoSuchBucket":
             advice = f"There is no bucket {self._bucket!r}: create it, or correct the root."
@@ -135,12 +150,11 @@ class S3Store(Store):
                 "Check the credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; sign in again when they "
                 "expire), and that they allow s3:ListBucket, s3:GetObject and s3:PutObject there."
             )
-        return StorageError(f"{doing}: {_told(error)}. {advice}")
+        return StorageError(f"{doing}: {_redact(error)}. {advice}")
 
     def _staging(self) -> Path:
         if self._aside is None:
             self._aside = Path(tempfile.mkdtemp(prefix="appstream-frames-"))
-            weakref.finalize(self, shutil.rmtree, self._aside, ignore_errors=True)
         return self._aside
 
     def _tidy(self) -> None:
@@ -149,7 +163,7 @@ class S3Store(Store):
             self._aside = None
 
 
-def _told(error: Exception) -> str:
+def _redact(error: Exception) -> str:
     """Return an error's words without secrets, and leave it no others: it is shown as the cause."""
     words = failures.seen(error)
     error.args = (words,)
@@ -159,6 +173,6 @@ def _told(error: Exception) -> str:
 
 def _is_settled(error: Exception) -> bool:
     """Tell whether S3 refused the one and only attempt, so that nothing of it can be stored."""
-    answer = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
-    refused = 400 <= answer.get("HTTPStatusCode", 0) < 500 and failures.code_of(error) not in _TAKEN
-    return refused and not answer.get("RetryAttempts")
+    reply = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
+    refused = 400 <= reply.get("HTTPStatusCode", 0) < 500 and failures.code_of(error) not in _TAKEN
+    return refused and not reply.get("RetryAttempts")

@@ -1,39 +1,225 @@
-"""From a root, a folder or ``s3://bucket/prefix``, to the store that keeps it."""
+"""What every store of snapshots does: a file is staged whole, flushed and hashed, then published under its name.
+
+A store knows folders, names and bytes; what is in the files is not its concern. How a staged file gets its name differs
+from store to store (`local`, `s3`).
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import threading
-from typing import Final
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
 
-from appstream_frames.archive.local import LocalStore
-from appstream_frames.archive.s3 import S3Store
-from appstream_frames.archive.staging import Store
-from appstream_frames.aws import clients
-from appstream_frames.errors import RequestError
+from appstream_frames.errors import StorageError
 
-_one_by_one: Final = threading.Lock()  # boto3's default session makes no two clients at once
+SUFFIX: Final = ".parquet"
+STAGING: Final = ".staging"  # the folder of a local root in which files are staged
+README: Final = "README.txt"
+README_TEXT: Final = (
+    "Snapshots of Amazon AppStream 2.0 (WorkSpaces Applications) by appstream-frames: one folder a table, one Parquet file a "
+    "snapshot, the manifests in coverage/. List them with `appstream-frames ls`, check them with `appstream-frames verify`.\n"
+)
+_TRIES: Final = 100
 
 
-def open_store(root: str | os.PathLike[str]) -> Store:
-    """Return the store of a root.
+@dataclass(frozen=True)
+class StagedFile:
+    """A file written whole and flushed, but not yet under its name."""
 
-    Raises
-    ------
-    RequestError
-        When the root is a URL of another kind than S3's.
+    folder: str
+    path: Path
+    bytes: int
+    sha256: str
 
-    Examples
-    --------
-    >>> open_store("snapshots").where("images", "20261123T101500.123456Z-3f9c1a")
-    'snapshots/images/20261123T101500.123456Z-3f9c1a.parquet'
-    """
-    text = os.fspath(root)
-    if text.startswith("s3://"):
-        with _one_by_one:
-            return S3Store(text, clients.s3_client())
-    if "://" in text:
-        raise RequestError(
-            f"root={text!r} is a URL that cannot be written to; expected a folder or s3://bucket/prefix."
-        )
-    return LocalStore(root)
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that lies in a folder of a store."""
+
+    folder: str
+    filename: str
+    location: str  # its path or URL, for messages
+    bytes: int
+    age: float  # seconds since it was written, or came to be where it is
+
+    @property
+    def name(self) -> str:
+        """The file's name without the suffix of Parquet files."""
+        return self.filename.removesuffix(SUFFIX)
+
+
+class HashingFile:
+    """A binary file that hashes and counts what is written into it."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._hash, self.bytes = file, hashlib.sha256(), 0
+
+    def write(self, data: Any) -> int:
+        """Write all of some bytes."""
+        self._file.write(data)
+        self._hash.update(data)
+        self.bytes += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing: the store flushes the whole file at its end."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of everything written."""
+        return self._hash.hexdigest()
+
+
+class Store(ABC):
+    """A location of snapshots: files appear under their name whole or not at all, and are never overwritten."""
+
+    root: str
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Tell whether the root can hold anything."""
+
+    @abstractmethod
+    def list_files(self, folder: str) -> list[StoredFile]:
+        """Return what lies in a folder, sorted by name; nothing only when there is no such folder.
+
+        Raises
+        ------
+        StorageError
+            When the folder cannot be listed.
+        """
+
+    @abstractmethod
+    def locate(self, folder: str, name: str) -> str:
+        """Return where a file lies, for a message."""
+
+    @abstractmethod
+    def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """Return a file's bytes, all or a range; FileNotFoundError when it is not there."""
+
+    @abstractmethod
+    def remove(self, file: StoredFile) -> None:
+        """Remove one file."""
+
+    def publish(self, name: str, staged: list[StagedFile]) -> None:
+        """Give staged files their name, in order, each safe before the next one; the last one is the manifest.
+
+        Raises
+        ------
+        StorageError
+            When the storage refuses, or when a file published before is not there any more. Nothing is committed then.
+        """
+        begun: list[StagedFile] = []
+        try:
+            for file in staged[:-1]:
+                begun.append(file)
+                self._publish(file, name, last=False)
+            self._look_again(name, staged[:-1])
+            begun.append(staged[-1])
+            self._publish(staged[-1], name, last=True)
+        except BaseException:
+            self._withdraw(name, begun)
+            raise
+        with suppress(OSError):  # it is committed, whatever becomes of the rest
+            self.discard(staged)
+            self._describe()
+
+    def _look_again(self, name: str, published: list[StagedFile]) -> None:
+        """Refuse to commit when a writer that paused for long finds its files moved, changed or removed."""
+        for file in published:
+            if not self._is_whole(file, name):
+                raise StorageError(
+                    f"{self.locate(file.folder, name)} was moved, changed or removed while the snapshot was being written: "
+                    f"{file.bytes} bytes were expected. Nothing was committed; leave the root alone, and try again."
+                )
+
+    def discard(self, staged: list[StagedFile]) -> None:
+        """Remove staged files."""
+        for file in staged:
+            file.path.unlink(missing_ok=True)
+        self._tidy()
+
+    @abstractmethod
+    def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
+        """Give one file its name, or leave nothing of it under that name; the last one is the manifest."""
+
+    @abstractmethod
+    def _is_whole(self, file: StagedFile, name: str) -> bool:
+        """Tell whether a published file is there, with all its bytes."""
+
+    @abstractmethod
+    def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
+        """Take back what was published under a name; it was the last of the files that failed.
+
+        Nothing is removed that a manifest may refer to, and the error that led here is not replaced by another.
+        """
+
+    @abstractmethod
+    def _describe(self) -> None:
+        """Write the README of the archive, if there is none."""
+
+    @abstractmethod
+    def _tidy(self) -> None:
+        """Remove the folders that were made for staging, if nobody uses them."""
+
+    @abstractmethod
+    def _staging(self) -> Path:
+        """Return the local folder in which files are staged."""
+
+    @contextmanager
+    def stage(self, folder: str, staged: list[StagedFile]) -> Iterator[HashingFile]:
+        """Write a file into staging; when the block ends well it is whole, flushed, and added to `staged`."""
+        opened = self._open_staged(folder)
+        path = Path(opened.name)
+        try:
+            with opened as file:
+                hashing = HashingFile(file)
+                yield hashing
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException as error:
+            path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise explain(error, f"writing the files of {self.root}") from error
+            raise
+        staged.append(StagedFile(folder, path, hashing.bytes, hashing.sha256))
+
+    def _open_staged(self, folder: str) -> BinaryIO:
+        name = f"{secrets.token_hex(8)}.{folder}.tmp"
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):  # another writer tidied the folder away before we were in it
+                return self._open(name)
+        return self._open(name)
+
+    def _open(self, name: str) -> BinaryIO:
+        try:
+            return open(self._staging() / name, "xb")
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise explain(error, f"writing into {self.root}") from error
+
+
+def explain(error: OSError, doing: str) -> StorageError:
+    """Return an error of the operating system as one that says where, and what to do."""
+    if isinstance(error, StorageError):
+        return error
+    explained = StorageError(f"{doing}: {error.strerror or error}. {_advise(error)}")
+    explained.errno = error.errno
+    return explained
+
+
+def _advise(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "Check who may read and write there, or choose another root. Nothing was changed."
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return "Expected a folder; correct the root. Nothing was changed."
+    return "The snapshots already there are as they were; free space or mend the storage, and try again."

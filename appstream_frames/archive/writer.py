@@ -8,10 +8,8 @@ files come to be whole is the store's business, and reading them is that of `arc
 from __future__ import annotations
 
 import datetime as dt
-import json
 import mmap
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -20,10 +18,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from appstream_frames.archive import parquet, reader
+from appstream_frames.archive import parquet
+from appstream_frames.archive.manifest import make_id, seal
+from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.row_groups import Stream
-from appstream_frames.archive.staging import Staged, Store
-from appstream_frames.archive.store import open_store
+from appstream_frames.archive.store import StagedFile, Store
 from appstream_frames.errors import DrainError, RequestError
 from appstream_frames.fetch.api import check_timeout, coverage
 from appstream_frames.fetch.outcomes import Outcome
@@ -164,9 +163,9 @@ def _row(outcome: Outcome, stream: Stream, first: int, last: int) -> dict[str, A
 
 
 @contextmanager
-def _committed(store: Store) -> Iterator[list[Staged]]:
+def _committed(store: Store) -> Iterator[list[StagedFile]]:
     """Give a list for staged files; whatever is in it is removed when the block fails."""
-    staged: list[Staged] = []
+    staged: list[StagedFile] = []
     try:
         yield staged
     except BaseException:
@@ -180,10 +179,10 @@ def _commit(
     coverage: pa.Table,
     files: dict[str, Any],
     redacted: list[str],
-    staged: list[Staged],
+    staged: list[StagedFile],
 ) -> str:
-    _stage(store, "coverage", _sealed(coverage, files, redacted), staged)
-    name = reader.id_of(moment, staged[-1].sha256)
+    _stage(store, "coverage", seal(coverage, files, redacted), staged)
+    name = make_id(moment, staged[-1].sha256)
     store.publish(name, staged)
     return name
 
@@ -193,13 +192,13 @@ def _in_order(tables: Iterable[str]) -> list[str]:
     return sorted(set(tables) - {"coverage"}, key=lambda table: (table == "images", table))
 
 
-def _stage(store: Store, folder: str, table: pa.Table, staged: list[Staged]) -> dict[str, Any]:
+def _stage(store: Store, folder: str, table: pa.Table, staged: list[StagedFile]) -> dict[str, Any]:
     with store.stage(folder, staged) as sink:
         parquet.write(table, sink, [key.name for key in all_tables()[folder].keys])
     return _recorded(staged[-1], table.num_rows)
 
 
-def _recorded(file: Staged, rows: int) -> dict[str, Any]:
+def _recorded(file: StagedFile, rows: int) -> dict[str, Any]:
     with open(file.path, "rb") as written, mmap.mmap(written.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return {"rows": rows, "bytes": file.bytes, "sha256": file.sha256, **parquet.fingerprints(content)}
 
@@ -222,14 +221,3 @@ def _redacted(table: pa.Table, columns: Iterable[str]) -> pa.Table:
             field = table.schema.field(place)
             table = table.set_column(place, field, pa.nulls(table.num_rows, field.type))
     return table
-
-
-def _sealed(coverage: pa.Table, files: dict[str, Any], redacted: list[str]) -> pa.Table:
-    record = {
-        "format": reader.FORMAT,
-        "files": files,
-        "redacted": redacted,
-        "nonce": secrets.token_hex(8),  # no two snapshots are alike, so no two ids are
-    }
-    record["digest"] = reader.digest(coverage, record)
-    return coverage.replace_schema_metadata({reader.RECORD: json.dumps(record)})

@@ -99,8 +99,13 @@ main.add_command(snapshot)
 @click.argument("root")
 @as_json_option
 def ls(root: str, as_json: bool) -> None:
-    """List the snapshots under ROOT, oldest first."""
-    show(asf.list_snapshots(root), as_json, empty=f"No snapshot under {printable(root)}.")
+    """List the snapshots under ROOT, oldest first.
+
+    Exit codes: 0 listed, 3 some manifests cannot be read (the list says why), 1 no snapshot.
+    """
+    listed = asf.list_snapshots(root)
+    show(listed if as_json else listed.dropna(axis="columns", how="all"), as_json)
+    click.get_current_context().exit(PARTIAL if listed["problem"].notna().any() else COMPLETE)
 
 
 @main.command()
@@ -173,22 +178,42 @@ def report(root: str, output: str, today: str | None) -> None:
 @main.command()
 @click.argument("root")
 @click.option(
-    "--repair", is_flag=True, help="Remove what a crash left behind, if it is older than an hour; nothing else."
+    "--repair", is_flag=True, help="List what a crash left behind and is older than an hour; remove it after a yes."
 )
+@click.option("--yes", is_flag=True, help="With --repair: remove without asking.")
 @as_json_option
-def verify(root: str, repair: bool, as_json: bool) -> None:
+def verify(root: str, repair: bool, yes: bool, as_json: bool) -> None:
     """Check every file under ROOT against its recorded hash.
 
-    Exit codes: 0 whole, 3 only leftovers of a crash, 1 damage.
+    Exit codes: 0 whole, 3 only leftovers of a crash or files that are not ours, 1 damage.
     """
-    problems = asf.verify(root)
-    if repair:
-        removed = maintenance.repair(root)
-        problems = problems[~problems["file"].isin(removed)]
-        click.echo(f"Removed {len(removed)} leftovers.", err=True)
-    show(problems, as_json, empty="Every file is the one that was written.")
-    damaged = not problems["problem"].isin(["orphan"]).all()
+    inventory = maintenance.Inventory.of(root)
+    problems = maintenance.find_problems(inventory)
+    try:
+        removed = _repair(inventory, yes) if repair else []
+    except asf.SnapshotCorruptError:
+        show(problems, as_json)
+        raise
+    problems = problems[~problems["file"].isin(removed)]
+    snapshots, files = len(inventory.manifests), sum(1 + len(one.files) for one in inventory.manifests)
+    show(problems, as_json, empty=f"{snapshots:,} snapshots, {files:,} files, all as written.")
+    damaged = not problems["problem"].isin(["orphan", "foreign"]).all()
     click.get_current_context().exit(FAILED if damaged else PARTIAL if len(problems) else COMPLETE)
+
+
+def _repair(inventory: maintenance.Inventory, yes: bool) -> list[str]:
+    """Say what would be removed, and remove it if that is wanted; return where it lay."""
+    planned = maintenance.plan_repair(inventory)
+    for file in planned:
+        click.echo(f"Left behind: {printable(file.location, 300)} ({file.bytes:,} bytes)", err=True)
+    if planned and not yes and not sys.stdin.isatty():
+        click.echo(f"Nothing was removed. To remove these {len(planned)} files, run this again with --yes.", err=True)
+        return []
+    if planned and not yes and not click.confirm(f"Remove these {len(planned)} files?", err=True):
+        return []
+    removed = maintenance.repair(inventory.store, planned)
+    click.echo(f"Removed {len(removed)} files.", err=True)
+    return removed
 
 
 @main.command()

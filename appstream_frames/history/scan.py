@@ -13,15 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from appstream_frames.archive import reader
-from appstream_frames.archive.staging import Store
-from appstream_frames.archive.store import open_store
+from appstream_frames.archive.manifest import Manifest, find_ids, parse_moment, read_intact
+from appstream_frames.archive.reader import read_columns, read_table
+from appstream_frames.archive.roots import open_store
+from appstream_frames.archive.store import Store
 from appstream_frames.errors import RequestError
 from appstream_frames.history import identity
 from appstream_frames.history.identity import Asked, Target
@@ -37,10 +38,10 @@ _AT_ONCE: Final = 4  # snapshots that are read side by side
 
 @dataclass(frozen=True)
 class Span:
-    """Some snapshots by id, oldest first, each with its commit record: coverage, and what it says of the other files."""
+    """Some snapshots by id, oldest first, each with its manifest."""
 
     store: Store
-    records: dict[str, tuple[pa.Table, dict[str, Any]]]
+    records: dict[str, Manifest]
 
     @classmethod
     def of(cls, root: str | os.PathLike[str], since: Moment = None, until: Moment = None) -> Span:
@@ -49,14 +50,13 @@ class Span:
         if first is not None and last is not None and first > last:
             raise RequestError(f"since={since!r} is after until={until!r}; swap them.")
         store = open_store(root)
-        names = [name for name in reader.ids(store) if _within(reader.moment_of(name), first, last)]
-        records = _side_by_side(lambda name: reader.commit_record(store, name), names)
-        return cls(store, dict(zip(names, records, strict=True)))
+        names = [name for name in find_ids(store) if _within(parse_moment(name), first, last)]
+        return cls(store, {manifest.id: manifest for manifest in read_intact(store, names)})
 
     @cached_property
     def moments(self) -> list[dt.datetime]:
         """The moments at which there are snapshots."""
-        return sorted({reader.moment_of(name) for name in self.records})
+        return sorted({parse_moment(name) for name in self.records})
 
     def rows(self, table: str, columns: Iterable[str] | None) -> pa.Table:
         """Return a table's rows; without `columns`, with all columns that the model or any of the files has."""
@@ -69,7 +69,7 @@ class Span:
         return pa.concat_tables([schema.empty_table(), *map(self._own, self.records, parts)])
 
     def _own(self, name: str, part: pa.Table) -> pa.Table:
-        moment = reader.moment_of(name)
+        moment = parse_moment(name)
         part = identity.of_targets(part, {where for where, (of, _) in self.told[moment].items() if of == name})
         return part.set_column(0, part.schema.field(0), pa.repeat(pa.scalar(moment, UTC_US), part.num_rows))
 
@@ -86,16 +86,15 @@ class Span:
             ) from error
 
     def _part(self, name: str, table: str, wanted: list[str]) -> pa.Table:
-        coverage, record = self.records[name]
+        manifest = self.records[name]
         if table == "coverage":
-            return coverage.select([column for column in wanted if column in coverage.schema.names])
-        if table not in record["files"]:  # which the boto3 of that day did not know
+            return manifest.coverage.select([column for column in wanted if column in manifest.coverage.schema.names])
+        if table not in manifest.files:  # which the boto3 of that day did not know
             return all_tables()[table].schema.empty_table().select(_KEYS)
-        file = record["files"][table]
-        if not file["rows"]:  # small, and columns without a page cannot be read alone
-            whole = reader.proven(self.store, table, name, file)
+        if not manifest.files[table]["rows"]:  # small, and columns without a page cannot be read alone
+            whole = read_table(self.store, manifest, table)
             return whole.select([column for column in wanted if column in whole.schema.names])
-        return reader.proven_columns(self.store, table, name, file, wanted)
+        return read_columns(self.store, manifest, table, wanted)
 
     def _wanted(self, table: str, columns: Iterable[str] | None) -> list[str]:
         known = self._known(table)
@@ -109,18 +108,18 @@ class Span:
 
     def _known(self, table: str) -> list[str]:
         found = dict.fromkeys(all_tables()[table].schema.names[:-1])
-        for coverage, record in self.records.values():
-            file = record["files"].get(table, {"columns": ()})
-            found |= dict.fromkeys(coverage.schema.names if table == "coverage" else file["columns"])
+        for manifest in self.records.values():
+            file = manifest.files.get(table, {"columns": ()})
+            found |= dict.fromkeys(manifest.coverage.schema.names if table == "coverage" else file["columns"])
         return [*(name for name in found if name != UNMODELED.name), UNMODELED.name]
 
     @cached_property
     def told(self) -> dict[dt.datetime, dict[Target, tuple[str, Asked]]]:
         """What each moment tells of each target, and in which snapshot: of several, the last that read it whole."""
         told: dict[dt.datetime, dict[Target, tuple[str, Asked]]] = {moment: {} for moment in self.moments}
-        for name, (coverage, _) in self.records.items():
-            known = told[reader.moment_of(name)]
-            for target, asked in identity.targets(coverage.to_pylist()).items():
+        for name, manifest in self.records.items():
+            known = told[parse_moment(name)]
+            for target, asked in identity.targets(manifest.coverage.to_pylist()).items():
                 if asked[1] == "complete" or target not in known or known[target][1][1] != "complete":
                     known[target] = name, asked
         return told

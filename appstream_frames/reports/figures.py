@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from markupsafe import Markup
-
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
-
 
 _SETTINGS: Final[list[Any]] = ["default", {"svg.hashsalt": "appstream_frames", "svg.fonttype": "path"}]
 _DESK, _PHONE = 8.2, 4.0  # inches, as are the heights below

@@ -13,7 +13,7 @@ from golden import make_golden
 from support import readers_archive
 
 import appstream_frames as asf
-from appstream_frames.archive import reader
+from appstream_frames.archive.manifest import FORMAT
 from appstream_frames.history import timelines
 from appstream_frames.tables.frames import empty
 
@@ -77,7 +77,8 @@ def test_the_newest_is_read_by_default(root: Path) -> None:
 @each_root
 def test_the_list_is_the_same(root: Path) -> None:
     """Ids, moments and counts are those of the day of writing."""
-    assert rows(asf.list_snapshots(root)) == [one["listed"] for one in EXPECTED[root.name]]
+    wanted = [one["listed"] for one in EXPECTED[root.name]]
+    assert rows(asf.list_snapshots(root)[list(wanted[0])]) == wanted
 
 
 @each_root
@@ -122,7 +123,7 @@ def test_the_golden_archive_is_small(root: Path) -> None:
 
 def test_every_format_has_a_golden_archive() -> None:
     """Whoever changes the format makes a new one, and the old ones stay."""
-    assert [root.name for root in ROOTS] == [f"v{number}" for number in range(1, reader.FORMAT + 1)]
+    assert [root.name for root in ROOTS] == [f"v{number}" for number in range(1, FORMAT + 1)]
 
 
 def test_a_golden_archive_is_not_overwritten(tmp_path: Path) -> None:
@@ -135,6 +136,6 @@ def test_a_golden_archive_is_not_overwritten(tmp_path: Path) -> None:
 def test_the_script_still_makes_the_golden_rows(tmp_path: Path) -> None:
     """Written anew by this version, the archive of its format has the same rows."""
     make_golden.main([], tmp_path)
-    root = tmp_path / f"v{reader.FORMAT}"
+    root = tmp_path / f"v{FORMAT}"
     made = json.loads((root / "expected.json").read_text("utf-8"))["snapshots"]
     assert [values(one) for one in made] == [values(one) for one in EXPECTED[root.name]]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support import seaweed
 from support.buckets import problems
+from support.command import run
 from support.marks import TABLES, equal
 
 import appstream_frames as asf
-from appstream_frames.archive import maintenance
-from appstream_frames.archive.store import open_store
+from appstream_frames.archive.roots import open_store
 
 
 def keys(server: seaweed.Seaweed, root: str) -> list[str]:
@@ -50,10 +51,12 @@ def test_a_drain_goes_straight_to_the_bucket(s3_root: str, box: asf.sandbox) -> 
     )
 
 
-def test_just_the_four_objects_are_left(s3_server: seaweed.Seaweed, s3_root: str, frames: asf.Frames) -> None:
-    """No markers of directories, nothing staged in the bucket."""
+def test_just_the_four_objects_and_a_readme_are_left(
+    s3_server: seaweed.Seaweed, s3_root: str, frames: asf.Frames
+) -> None:
+    """No markers of directories, nothing staged in the bucket; a README says what they are."""
     name = asf.write_snapshot(frames, s3_root)
-    assert keys(s3_server, s3_root) == [f"{table}/{name}.parquet" for table in sorted(TABLES)]
+    assert keys(s3_server, s3_root) == ["README.txt", *(f"{table}/{name}.parquet" for table in sorted(TABLES))]
 
 
 def test_nothing_staged_is_left_on_the_machine(
@@ -102,27 +105,46 @@ def test_a_deleted_object_is_missing(s3_server: seaweed.Seaweed, s3_root: str, f
 
 
 def test_repair_removes_old_orphans_only(
-    s3_server: seaweed.Seaweed, s3_root: str, frames: asf.Frames, monkeypatch: pytest.MonkeyPatch
+    s3_server: seaweed.Seaweed, s3_root: str, frames: asf.Frames, later: Callable[[float], None]
 ) -> None:
-    """An object of ours without a commit record goes when it is old; a stranger's stays."""
+    """An object of ours without a manifest goes when it is old; a stranger's stays."""
     name, other = asf.write_snapshot(frames, s3_root), "20260101T000000.000000Z-abcdef"
     prefix = s3_root.removeprefix(f"s3://{seaweed.BUCKET}/")
     for key in (f"images/{other}.parquet", "images/mine.parquet", "exports/2026.parquet"):
         s3_server.client().put_object(Bucket=seaweed.BUCKET, Key=f"{prefix}/{key}", Body=b"half")
-    assert maintenance.repair(s3_root) == []
-    monkeypatch.setattr(maintenance, "_AT_WORK", -60.0)
-    assert maintenance.repair(s3_root) == [f"{s3_root}/images/{other}.parquet"]
+    repair(s3_server, s3_root)
+    assert f"images/{other}.parquet" in keys(s3_server, s3_root)
+    later(2)
+    repair(s3_server, s3_root)
+    assert f"images/{other}.parquet" not in keys(s3_server, s3_root)
     assert {"images/mine.parquet", "exports/2026.parquet", f"coverage/{name}.parquet"} < set(keys(s3_server, s3_root))
 
 
-def test_a_few_columns_are_read_alone(s3_root: str, frames: asf.Frames) -> None:
-    """Ranges of an object are enough to read and prove some columns."""
-    from appstream_frames.archive import reader
+@pytest.mark.parametrize("case", ["no manifests", "one level too deep", "an object missing"])
+def test_repair_refuses_what_is_no_crash(
+    s3_server: seaweed.Seaweed, s3_root: str, frames: asf.Frames, later: Callable[[float], None], case: str
+) -> None:
+    """Objects whose manifests are gone, half a copy and a wrong root lose nothing, however old they are."""
+    asf.write_snapshot(frames, s3_root)
+    prefix = s3_root.removeprefix(f"s3://{seaweed.BUCKET}/")
+    gone = {"no manifests": "coverage/", "an object missing": "images/"}.get(case, "nothing")
+    for key in s3_server.keys(f"{prefix}/{gone}"):
+        s3_server.client().delete_object(Bucket=seaweed.BUCKET, Key=key)
+    before = keys(s3_server, s3_root)
+    later(99)
+    code = repair(s3_server, f"{s3_root}/images" if case == "one level too deep" else s3_root)
+    assert (code, keys(s3_server, s3_root)) == (1, before)
 
-    name, store = asf.write_snapshot(frames, s3_root), open_store(s3_root)
-    expected = reader.commit_record(store, name)[1]["files"]["images"]
-    table = reader.proven_columns(store, "images", name, expected, ["name", "account"])
-    assert table.to_pandas()["name"].to_list() == frames.images["name"].to_list()
+
+def repair(server: seaweed.Seaweed, root: str) -> int:
+    return run("verify", root, "--repair", "--yes", environment=server.environment()).returncode
+
+
+def test_a_few_columns_are_read_alone(s3_root: str, frames: asf.Frames) -> None:
+    """Ranges of an object are enough to read and validate some columns."""
+    asf.write_snapshot(frames, s3_root)
+    read = asf.read_history(s3_root, "images", columns=["name"])
+    assert read["name"].to_list() == frames.images["name"].to_list()
 
 
 def test_an_object_is_never_overwritten(s3_root: str) -> None:
@@ -197,4 +219,4 @@ def test_credentials_are_refreshed_when_they_expire(
         store.publish(content.decode(), staged)
         counts.append(len(asked.read_text()))
     assert counts[1] > counts[0]
-    assert store.names("images") == ["first", "second"]
+    assert [file.name for file in store.list_files("images")] == ["first", "second"]

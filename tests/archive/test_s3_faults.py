@@ -12,7 +12,8 @@ from support.buckets import problems
 from support.marks import TABLES, marked, mixed
 
 import appstream_frames as asf
-from appstream_frames.archive.store import open_store
+from appstream_frames.archive.manifest import read_manifest
+from appstream_frames.archive.roots import open_store
 from appstream_frames.aws import clients
 from appstream_frames.errors import UnknownOutcomeError
 
@@ -29,10 +30,18 @@ def outcome(frames: asf.Frames, root: str) -> str:
         return "refused"
 
 
+def committed(root: str) -> list[str]:
+    """Return the ids of the snapshots; of a root without any, none."""
+    try:
+        return asf.list_snapshots(root)["id"].to_list()
+    except asf.SnapshotNotFoundError:
+        return []
+
+
 def check(root: str, name: str) -> None:
     """Hold what a healed archive shows against what the writer was told."""
     assert problems(root) <= {"orphan"}
-    listed = asf.list_snapshots(root)["id"].to_list()
+    listed = committed(root)
     allowed = {"refused": [[]], "unknown": [[], listed[:1]]}.get(name, [[name]])
     assert listed in allowed
     for each in listed:
@@ -91,7 +100,7 @@ def test_an_upload_that_arrives_after_the_writer_gave_up(
     s3_proxy.heal()
     assert name == ("unknown" if table == "coverage" else "refused")
     check(s3_root, name)
-    assert len(asf.list_snapshots(s3_root)) == (table == "coverage")
+    assert len(committed(s3_root)) == (table == "coverage")
 
 
 def test_a_refusal_after_a_lost_reply_is_unknown_or_there(s3_root: str, s3_proxy: bad_proxy.Proxy) -> None:
@@ -116,10 +125,8 @@ def test_an_outage_while_reading_is_no_damage(s3_root: str, s3_proxy: bad_proxy.
     store = open_store(s3_root)
     name = asf.list_snapshots(s3_root)["id"].item()
     s3_proxy.stop()
-    from appstream_frames.archive import reader
-
     with pytest.raises(asf.StorageError, match="coverage"):
-        reader.commit_record(store, name)
+        read_manifest(store, name)
 
 
 def text_of(error: BaseException) -> str:

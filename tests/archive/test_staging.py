@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from support.faultserver import UNCLOSED, FaultServer, chain
 
 import appstream_frames as asf
-from appstream_frames.archive import row_groups, staging
+from appstream_frames.archive import row_groups, store
+from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.row_groups import Stream
-from appstream_frames.archive.store import open_store
 from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.schema import all_tables
 
@@ -62,7 +62,7 @@ def test_a_file_that_cannot_be_begun_leaves_nothing(root: Path, monkeypatch: pyt
             raise OSError(24, "Too many open files")
         return real(path, *mode)
 
-    monkeypatch.setattr(staging, "open", refused, raising=False)
+    monkeypatch.setattr(store, "open", refused, raising=False)
     schemas = {name: all_tables()[name].schema for name in ORDER}
     with pytest.raises(OSError, match="Too many"), Stream(open_store(root), schemas, []):
         pass
@@ -105,8 +105,8 @@ def test_any_batches_are_written_whole_and_counted(batches: list[Any], group: in
     with tempfile.TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
         patch.setattr(row_groups, "_GROUP", group)
         patch.setattr(os, "fsync", lambda _: None)
-        store = open_store(root)
-        with Stream(store, schemas, staged) as streamed:
+        opened = open_store(root)
+        with Stream(opened, schemas, staged) as streamed:
             for batch in made:
                 streamed.add(batch)
             streamed.finish()
@@ -117,4 +117,4 @@ def test_any_batches_are_written_whole_and_counted(batches: list[Any], group: in
             counts = [streamed.rows(name, place, place + 1) for place in range(len(made))]
             assert counts == [len(rows) for rows in expected[name]]
         assert sorted(file.path for file in staged) == sorted(Path(root).rglob("*.tmp"))
-        store.discard(staged)
+        opened.discard(staged)

@@ -45,9 +45,9 @@ def test_nothing_is_written_and_read_as_nothing(root: Path) -> None:
         [{"status": "complete", "account": "012345678901"}], schema=all_tables()["coverage"].schema
     )
     coverage = to_pandas(one).assign(snapshot=pd.Timestamp("2026-11-23", tz="UTC").as_unit("us"))
-    empty = Frames({**{name: empty(name) for name in all_tables()}, "coverage": coverage})
-    asf.write_snapshot(empty, root)
-    assert equal(asf.read_snapshot(root), empty)
+    nothing = Frames({**{name: empty(name) for name in all_tables()}, "coverage": coverage})
+    asf.write_snapshot(nothing, root)
+    assert equal(asf.read_snapshot(root), nothing)
 
 
 def test_the_resume_token_comes_back(box: asf.sandbox, root: Path) -> None:
@@ -64,9 +64,9 @@ def test_the_id_begins_with_the_moment(frames: asf.Frames, root: Path) -> None:
 
 
 def test_the_layout_is_one_file_a_table(frames: asf.Frames, root: Path) -> None:
-    """Nothing but the four files lies under the root."""
+    """Nothing lies under the root but the four files, and a README that says what they are."""
     name = asf.write_snapshot(frames, root)
-    assert files(root) == sorted(f"{table}/{name}.parquet" for table in TABLES)
+    assert files(root) == sorted(["README.txt", *(f"{table}/{name}.parquet" for table in TABLES)])
 
 
 def test_the_commit_record_holds_the_hashes_of_the_others(frames: asf.Frames, root: Path) -> None:
@@ -136,11 +136,6 @@ def test_the_list_is_oldest_first(frames: asf.Frames, root: Path) -> None:
     listed = asf.list_snapshots(root)
     assert listed["snapshot"].dt.day.to_list() == [16, 23]
     assert listed["images"].to_list() == [len(frames.images)] * 2
-
-
-def test_an_empty_root_lists_nothing(root: Path) -> None:
-    """No folder is no snapshot, with the dtypes of a full list."""
-    assert str(asf.list_snapshots(root)["snapshot"].dtype) == "datetime64[us, UTC]"
 
 
 def test_an_empty_root_reads_as_not_found(root: Path) -> None:

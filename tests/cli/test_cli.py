@@ -142,16 +142,20 @@ def test_ls_prints_json(frames: asf.Frames, root: Path) -> None:
 
 
 def test_ls_of_nothing_says_so(root: Path) -> None:
-    """No snapshot is no error."""
-    assert run("ls", str(root)).stdout.startswith("No snapshot")
-
-
-def test_ls_of_damage_exits_with_1(frames: asf.Frames, root: Path) -> None:
-    """A damaged commit record is a failure that names the file."""
-    name = asf.write_snapshot(frames, root)
-    (root / "coverage" / f"{name}.parquet").write_bytes(b"damage")
+    """A root without a snapshot is an error that names it."""
     done = run("ls", str(root))
-    assert (done.returncode, name in done.stderr) == (1, True)
+    assert (done.returncode, f"No snapshot under {root}: there is no such folder" in done.stderr) == (1, True)
+
+
+def test_ls_of_damage_names_it_and_lists_the_others(frames: asf.Frames, root: Path) -> None:
+    """A manifest that cannot be read is partial: the row says so, and the others are there."""
+    names = [asf.write_snapshot(frames.relabel(moment), root) for moment in ("2026-11-16", "2026-11-23")]
+    (root / "coverage" / f"{names[1]}.parquet").write_bytes(b"damage")
+    done = run("ls", str(root), "--json")
+    listed = json.loads(done.stdout)
+    assert (done.returncode, [row["id"] for row in listed]) == (3, names)
+    assert [row["images"] for row in listed] == [len(frames.images), None]
+    assert f"{names[1]}.parquet cannot be read" in listed[1]["problem"]
 
 
 def test_columns_describes_a_table() -> None:
@@ -239,14 +243,6 @@ def test_verify_of_leftovers_exits_with_3(weeks: Path) -> None:
     """What a crash left is no damage."""
     (weeks / "images" / "20260101T000000.000000Z-abcdef.parquet").write_bytes(b"half")
     assert run("verify", str(weeks)).returncode == 3
-
-
-def test_repair_removes_what_is_old(weeks: Path) -> None:
-    """After the repair the archive is whole."""
-    path = weeks / "images" / "20260101T000000.000000Z-abcdef.parquet"
-    path.write_bytes(b"half")
-    os.utime(path, (0, 0))
-    assert (run("verify", str(weeks), "--repair").returncode, path.exists()) == (0, False)
 
 
 def test_ddl_prints_a_statement() -> None:

@@ -18,7 +18,7 @@ from support import readers_archive
 from support.readers_archive import ACCOUNTS, TABLES
 
 import appstream_frames as asf
-from appstream_frames.archive import reader
+from appstream_frames.archive.manifest import FORMAT
 
 HERE: Final = Path(__file__).parent
 REDACTED: Final = ["launch_parameters"]
@@ -26,7 +26,7 @@ REDACTED: Final = ["launch_parameters"]
 
 def main(arguments: list[str], under: Path = HERE) -> None:
     """Write the archive and ``expected.json``."""
-    root = under / f"v{reader.FORMAT}"
+    root = under / f"v{FORMAT}"
     if root.exists() and arguments != ["--force"]:
         raise SystemExit(f"{root} is there, and every version must read it. If its format was in no release: --force.")
     shutil.rmtree(root, ignore_errors=True)

@@ -23,4 +23,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, server: Seaweed, url: str | Non
 
 
 def problems(root: str) -> set[str]:
-    return set(asf.verify(root)["problem"])
+    """Return the kinds of problem that verify finds; none where there is no snapshot to check."""
+    try:
+        return set(asf.verify(root)["problem"])
+    except asf.SnapshotNotFoundError:
+        return set()

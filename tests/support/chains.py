@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-import appstream_frames as asf
 from support.faultserver import ACCOUNT
+
+import appstream_frames as asf
 
 POSITIONS = {"first": 0, "middle": 1, "last": 2}
 drain = partial(asf.drain, account=ACCOUNT, progress=False)

@@ -22,7 +22,6 @@ from typing import Any, Self
 import boto3
 import pytest
 from botocore.config import Config
-
 from support.listening import hang_up
 
 ACCOUNT = "012345678901"

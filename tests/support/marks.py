@@ -96,6 +96,5 @@ def in_child(function: str, *arguments: object) -> Any:
 def leftovers(root: str | Path) -> list[str]:
     """Return the files under a root that belong to no listed snapshot."""
     names = set(asf.list_snapshots(root)["id"])
-    return sorted(
-        str(path.relative_to(root)) for path in Path(root).rglob("*") if path.is_file() and path.stem not in names
-    )
+    files = [path for path in Path(root).rglob("*") if path.is_file() and path.name != "README.txt"]
+    return sorted(str(path.relative_to(root)) for path in files if path.stem not in names)

@@ -54,8 +54,8 @@ def fill_files(root: str, step: int, how: str) -> dict[str, Any]:
 def stream(frames: Frames, root: str | Path) -> str:
     """Write frames the way `take_snapshot` does, in several batches."""
     from appstream_frames.archive import writer
+    from appstream_frames.archive.roots import open_store
     from appstream_frames.archive.row_groups import Stream
-    from appstream_frames.archive.store import open_store
 
     tables = {name: to_arrow(table, name) for name, table in frames.tables.items()}
     schemas = {name: all_tables()[name].schema for name in ("applications", "errors", "images")}

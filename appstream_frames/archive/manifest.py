@@ -1,0 +1,197 @@
+"""The manifest of a snapshot: its coverage file, which records every other file, and whose name is sealed with its hash.
+
+The manifest is written last. Where it is there, the snapshot is committed; where it is not, no reader sees the other files.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import re
+import secrets
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from appstream_frames.archive import parquet
+from appstream_frames.archive.store import SUFFIX, Store
+from appstream_frames.errors import RequestError, SnapshotCorruptError, SnapshotNotFoundError
+from appstream_frames.text import printable
+
+FORMAT: Final = 1
+FOLDER: Final = "coverage"
+RESTORE: Final = "Restore the file from a copy, or read another snapshot; nothing of this one is given out."
+_KEY: Final = b"appstream_frames"  # of the record in the metadata of the coverage file
+_ID: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{6}")
+_AT_ONCE: Final = 4  # manifests that are read side by side
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the manifest of one snapshot says.
+
+    Attributes
+    ----------
+    id : str
+        The snapshot's id.
+    coverage : pyarrow.Table
+        What was read.
+    files : dict of str to dict
+        By table: ``rows``, ``bytes``, ``sha256``, and the hashes of parts that `parquet.read_columns` needs.
+    redacted : list of str
+        Columns that were left out on purpose.
+    """
+
+    id: str
+    coverage: pa.Table
+    files: dict[str, dict[str, Any]]
+    redacted: list[str]
+
+
+def is_id(name: str) -> bool:
+    """Tell whether a file's name is one that a snapshot may have."""
+    return bool(_ID.fullmatch(name))
+
+
+def make_id(moment: dt.datetime, sha256: str) -> str:
+    """Return the id of a snapshot: its moment, and the beginning of its manifest's hash.
+
+    Examples
+    --------
+    >>> make_id(dt.datetime(2026, 11, 23, 10, 15, 0, 123456), "3f9c1ab7")
+    '20261123T101500.123456Z-3f9c1a'
+    """
+    return f"{moment:%Y%m%dT%H%M%S.%f}Z{seal_of(sha256)}"
+
+
+def seal_of(sha256: str) -> str:
+    """Return the end of a snapshot's id, given the hash of its manifest."""
+    return f"-{sha256[:6]}"
+
+
+def parse_moment(name: str) -> dt.datetime:
+    """Return the moment in a snapshot's id, UTC."""
+    return dt.datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=dt.UTC)
+
+
+def list_ids(store: Store) -> list[str]:
+    """Return the ids of the committed snapshots, oldest first; none when there is none."""
+    files = store.list_files(FOLDER)
+    return [file.name for file in files if file.filename.endswith(SUFFIX) and is_id(file.name)]
+
+
+def find_ids(store: Store) -> list[str]:
+    """Return the ids of the committed snapshots, oldest first.
+
+    Raises
+    ------
+    SnapshotNotFoundError
+        When there is none; it says what the root looks like instead.
+    """
+    if found := list_ids(store):
+        return found
+    raise SnapshotNotFoundError(f"No snapshot under {store.root}: {_explain_absence(store)}.")
+
+
+def _explain_absence(store: Store) -> str:
+    if not store.exists():
+        return "there is no such folder. Correct the root, or write a snapshot there"
+    if any(is_id(file.name) for file in store.list_files("")):
+        return "it is the folder of one table. Pass the folder above it"
+    if count := sum(is_id(file.name) for file in store.list_files("images")):
+        return (
+            f"{count} files of images lie there, but no manifest in {FOLDER}/. Put {FOLDER}/ back if it was lost or moved; "
+            "without it nothing is read, and nothing is removed"
+        )
+    return "nothing was written there. Write one with write_snapshot or take_snapshot, or correct the root"
+
+
+def read_manifest(store: Store, name: str) -> Manifest:
+    """Return the manifest of a snapshot.
+
+    Raises
+    ------
+    SnapshotCorruptError
+        When the file is not what was written.
+    RequestError
+        When a newer version wrote it.
+    """
+    location = store.locate(FOLDER, name)
+    try:
+        content = store.read(FOLDER, name)
+    except FileNotFoundError as error:
+        raise SnapshotCorruptError(f"{location} is missing. {RESTORE}") from error
+    try:
+        if not name.endswith(seal_of(hashlib.sha256(content).hexdigest())):
+            raise ValueError("its content is not what its name says")
+        coverage = parquet.read(content)
+        record = json.loads(coverage.schema.metadata[_KEY])
+        whole = record["digest"] == _digest(coverage, record)
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise SnapshotCorruptError(f"{location} cannot be read ({printable(error)}). {RESTORE}") from error
+    if not whole:
+        raise SnapshotCorruptError(f"{location} does not hold what was written into it. {RESTORE}")
+    if record["format"] != FORMAT:
+        raise RequestError(
+            f"{location} has format {record['format']}, this version reads {FORMAT}. Upgrade appstream-frames."
+        )
+    return Manifest(name, coverage, record["files"], record["redacted"])
+
+
+def read_manifests(store: Store, names: Sequence[str]) -> tuple[list[Manifest], dict[str, str]]:
+    """Return the manifests of some snapshots, and by id what is wrong with those that cannot be read.
+
+    Raises
+    ------
+    StorageError
+        When the storage cannot be reached.
+    """
+
+    def read(name: str) -> Manifest | str:
+        try:
+            return read_manifest(store, name)
+        except (SnapshotCorruptError, RequestError) as error:
+            return str(error)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = list(pool.map(read, names))
+    problems = {name: one for name, one in zip(names, found, strict=True) if isinstance(one, str)}
+    return [one for one in found if isinstance(one, Manifest)], problems
+
+
+def read_intact(store: Store, names: Sequence[str]) -> list[Manifest]:
+    """Return the manifests of some snapshots, those that can be read; a warning names the others.
+
+    Raises
+    ------
+    SnapshotCorruptError
+        When none of several can be read.
+    """
+    manifests, problems = read_manifests(store, names)
+    if problems and not manifests:
+        raise SnapshotCorruptError(next(iter(problems.values())))
+    for problem in problems.values():
+        warnings.warn(f"One snapshot is left out: {problem}", UserWarning, stacklevel=4)
+    return manifests
+
+
+def seal(coverage: pa.Table, files: dict[str, dict[str, Any]], redacted: list[str]) -> pa.Table:
+    """Return the coverage with the record of the other files in its metadata."""
+    record = {
+        "format": FORMAT,
+        "files": files,
+        "redacted": redacted,
+        "nonce": secrets.token_hex(8),  # no two snapshots are alike, so no two ids are
+    }
+    record["digest"] = _digest(coverage, record)
+    return coverage.replace_schema_metadata({_KEY: json.dumps(record)})
+
+
+def _digest(coverage: pa.Table, record: dict[str, Any]) -> str:
+    content = [coverage.schema.names, coverage.to_pylist(), {k: v for k, v in record.items() if k != "digest"}]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

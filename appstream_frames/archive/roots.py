@@ -1,0 +1,123 @@
+"""What a user gave as root, to the store that it means; what cannot be meant is refused with what to give instead."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from pathlib import Path
+from typing import Final
+
+from appstream_frames.archive.local import LocalStore
+from appstream_frames.archive.s3 import S3Store
+from appstream_frames.archive.store import Store
+from appstream_frames.aws import clients
+from appstream_frames.errors import RequestError
+from appstream_frames.text import printable
+
+_EXPECTED: Final = "expected a folder, or s3://bucket/prefix"
+_ACCESS_POINT: Final = re.compile(
+    r"(arn:aws[\w-]*:s3[\w-]*:[\w-]*:\d{12}:(?:outpost[:/][\w-]+[:/])?accesspoint[:/][\w.-]+)(?:/(.*))?"
+)
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+#: Spellings of a bucket that no program but the one they come from understands; the group is what is meant.
+_LIKE_S3: Final = re.compile(
+    r"(?i)(?:s3[an]?:[/\\]*|arn:aws[\w-]*:s3:::|https?://s3[\w.-]*\.amazonaws\.com[\w.]*/)(.*)"
+)
+_HOSTED: Final = re.compile(r"(?i)(?:https?|s3)://([\w.-]+?)\.s3[\w.-]*\.amazonaws\.com[\w.]*(/.*|$)")
+_VARIABLE: Final = re.compile(r"\$\w|\$\{|%[A-Za-z_]\w*%")
+_USERINFO: Final = re.compile(r"//[^/@]*@")
+_WINDOWS: Final = os.name == "nt"
+
+
+class _Creation:
+    """Holds the lock under which clients are created: boto3's default session makes no two at once."""
+
+    lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    _Creation.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # a thread of the parent may hold it, and does not exist in the child
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+def open_store(root: str | os.PathLike[str]) -> Store:
+    """Return the store of a root.
+
+    Raises
+    ------
+    RequestError
+        When the root is neither a folder nor a location in S3, or may not be what was meant.
+
+    Examples
+    --------
+    >>> open_store("snapshots").locate("images", "20261123T101500.123456Z-3f9c1a")
+    'snapshots/images/20261123T101500.123456Z-3f9c1a.parquet'
+    >>> open_store("s3:/bucket/prefix")
+    Traceback (most recent call last):
+    ...
+    appstream_frames.errors.RequestError: root='s3:/bucket/prefix' is no folder; for a bucket, pass 's3://bucket/prefix'.
+    """
+    text = _text_of(root)
+    if text.lower().startswith("s3://") and not _HOSTED.fullmatch(text):
+        bucket, prefix = _split(text)
+        with _Creation.lock:
+            return S3Store(bucket, prefix, clients.s3_client())
+    return LocalStore(_folder(text))
+
+
+def _text_of(root: object) -> str:
+    text = os.fspath(root) if isinstance(root, str | os.PathLike) else None
+    if not isinstance(text, str) or not text.strip():
+        raise RequestError(f"root={printable(repr(root))} names nothing; {_EXPECTED}.")
+    if text != text.strip() or any(char < " " for char in text):
+        raise _refuse(text, "begins or ends with white space, or holds a control character", _EXPECTED)
+    return text
+
+
+def _refuse(text: str, seen: str, advice: str) -> RequestError:
+    return RequestError(f"root={printable(repr(_USERINFO.sub('//***@', text)), 300)} {seen}; {advice}.")
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return the bucket, or the ARN of an access point, and the prefix of an S3 URL."""
+    rest = text[len("s3://") :].rstrip("/")
+    found = _ACCESS_POINT.fullmatch(rest)
+    bucket, prefix = (found[1], found[2] or "") if found else (rest.partition("/")[0], rest.partition("/")[2])
+    if not found and not _BUCKET.fullmatch(bucket):
+        raise _refuse(text, "names no bucket", "expected s3://bucket or s3://bucket/prefix")
+    if prefix and {"", ".", ".."} & set(prefix.split("/")):
+        plain = "/".join(part for part in rest.split("/") if part not in ("", ".", ".."))
+        raise _refuse(text, "has an empty part, or . or .., which programs read differently", f"perhaps 's3://{plain}'")
+    return bucket, prefix
+
+
+def _folder(text: str) -> Path:
+    if found := _HOSTED.fullmatch(text):
+        raise _refuse_bucket(text, found[1] + found[2])
+    if found := _LIKE_S3.fullmatch(text):
+        raise _refuse_bucket(text, found[1])
+    if text.startswith("arn:aws"):
+        raise _refuse_bucket(text, text)
+    if re.match(r"(?i)file:", text):
+        plain = re.sub(r"(?i)^file:(//localhost)?/*", "/", text)
+        raise _refuse(text, "is a URL", f"pass the folder itself, {printable(repr(plain))}")
+    if re.match(r"[A-Za-z][\w+.-]+:[/\\]", text):
+        raise _refuse(text, "is a URL that cannot be written to", _EXPECTED)
+    if _VARIABLE.search(text):
+        raise _refuse(text, "holds a variable, which only a shell replaces", "pass os.path.expandvars(root)")
+    if not _WINDOWS and ("\\" in text or re.match(r"[A-Za-z]:", text)):
+        raise _refuse(text, "is a path of Windows, and this is another system", _EXPECTED)
+    path = Path(os.path.expanduser(text))  # Path.expanduser raises where there is no such user
+    if text.startswith("~") and str(path).startswith("~"):
+        raise _refuse(text, "names a user that is not known here", f"for a folder of that name, pass './{text}'")
+    if os.path.isfile(path):
+        raise _refuse(text, "is a file", _EXPECTED)
+    return path
+
+
+def _refuse_bucket(text: str, meant: str) -> RequestError:
+    return _refuse(text, "is no folder", f"for a bucket, pass 's3://{meant.replace(chr(92), '/').strip('/')}'")
