@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture soak lab bench lock check catalogue notebooks gallery clean
+.PHONY: help demo test quick torture soak lab bench lock check catalogue notebooks gallery clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,10 +13,14 @@ demo: .venv/ready  ## The main job on the built-in sandbox: drain, snapshot, cha
 test: .venv/ready  ## All tests, in a process more than there are processors, as many of them wait
 	$(BIN)/python -m pytest -q --numprocesses $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist loadfile --no-loadscope-reorder
 
-check: .venv/ready  ## Lint, format and types
+quick: .venv/ready  ## The tests that take no seconds each, for while you work
+	$(BIN)/python -m pytest -q -m "not slow" --numprocesses $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))')
+
+check: .venv/ready  ## Lint, format, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 lab: .venv/ready  ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks --config=notebooks/lab/config.py

@@ -1,6 +1,6 @@
 """What every test starts from: no credentials or settings of the machine, an empty home, no window.
 
-A test that uses a browser, a bucket or Spark is marked so by the fixture that it asks for.
+A test that uses a browser, a bucket or Spark is marked so by the fixture that it asks for; browsers and Spark are slow.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ if TYPE_CHECKING:
 
 mpl.use("Agg")
 
-MARKERS = {"chromium": "browser", "s3_server": "s3", "spark": "spark"}  # by the fixture
+MARKERS = {"chromium": ["browser", "slow"], "s3_server": ["s3"], "spark": ["spark", "slow"]}  # by the fixture
 _numbers = itertools.count()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by the fixtures it uses."""
     for item in items:
         for name in MARKERS.keys() & set(getattr(item, "fixturenames", ())):
-            item.add_marker(MARKERS[name])
+            for marker in MARKERS[name]:
+                item.add_marker(marker)
 
 
 @pytest.fixture(autouse=True)

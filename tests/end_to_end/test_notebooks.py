@@ -103,12 +103,14 @@ def test_there_are_notebooks():
 
 
 @each
+@pytest.mark.slow
 def test_a_fresh_kernel_runs_it_silently(ran, path):
     """Every cell runs with warnings as errors, and nothing is written to standard error."""
     assert [output for output in _outputs(ran(path)) if output.get("name") == "stderr"] == []
 
 
 @each
+@pytest.mark.slow
 def test_it_takes_less_than_a_minute(ran, seconds, path):
     """A reader does not wait: about ten times what it takes on two cores is the limit."""
     ran(path)
@@ -117,6 +119,7 @@ def test_it_takes_less_than_a_minute(ran, seconds, path):
 
 @each
 @pytest.mark.skipif(not _locked(), reason="the committed outputs were made with the locked versions")
+@pytest.mark.slow
 def test_it_shows_what_is_committed(ran, path):
     """What a run shows today is what was committed, whatever the machine's time zone."""
     assert _texts(ran(path)) == _texts(_committed(path))
@@ -124,6 +127,7 @@ def test_it_shows_what_is_committed(ran, path):
 
 @each
 @pytest.mark.skipif(not _locked(), reason="the committed outputs were made with the locked versions")
+@pytest.mark.slow
 def test_its_figures_are_those_committed(ran, path):
     """A run draws the committed figures again, but for what a font renderer may round."""
     drawn, kept = ([imread(BytesIO(png)) for png in runner.figures(made)] for made in (ran(path), _committed(path)))
@@ -131,6 +135,7 @@ def test_its_figures_are_those_committed(ran, path):
     assert all(np.abs(new - old).mean() < 0.005 for new, old in zip(drawn, kept, strict=True))
 
 
+@pytest.mark.slow
 def test_the_kernels_stay_at_home(ran, bare):
     """No notebook tried to reach anything but loopback."""
     for path in NOTEBOOKS:
@@ -138,6 +143,7 @@ def test_the_kernels_stay_at_home(ran, bare):
     assert attempts(bare) == []
 
 
+@pytest.mark.slow
 def test_the_guard_holds(bare, tmp_path):
     """A kernel of these tests that does try cannot reach the network, and the attempt is seen."""
     cell = nbformat.v4.new_code_cell("import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)")
@@ -149,6 +155,7 @@ def test_the_guard_holds(bare, tmp_path):
 
 
 @each
+@pytest.mark.slow
 def test_its_commented_lines_read_an_account(bare, tmp_path, path):
     """With the lines for the reader's own account in place of the sandbox, the whole notebook runs too."""
     notebook = _committed(path)

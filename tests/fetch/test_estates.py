@@ -13,7 +13,7 @@ from support.fleets import drained, estate, snapped
 import appstream_frames as asf
 from appstream_frames.fetch import pages
 
-pytestmark = UNCLOSED
+pytestmark = [UNCLOSED, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -52,6 +52,7 @@ def sockets() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc")
+@pytest.mark.slow
 def test_drains_leave_no_thread_and_no_socket() -> None:
     """Of sixty targets again and again, some of which fail, time out or are cut; `benchmarks/soak.py` is the long version."""
     before = sockets()

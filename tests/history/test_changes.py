@@ -83,6 +83,7 @@ def test_nothing_differs_from_itself(data: st.DataObject) -> None:
 
 @few
 @given(data=st.data())
+@pytest.mark.slow
 def test_an_incomplete_target_removes_nothing(data: st.DataObject) -> None:
     """Whatever rows a target lacks that was not read whole, none of them is called removed."""
     before, after = data.draw(worlds(sound=True)), data.draw(worlds(1, sound=True))

@@ -228,6 +228,7 @@ VERSIONS = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(VERSIONS, st.none() | st.booleans()), min_size=1, max_size=12))
+@pytest.mark.slow
 def test_laws_of_agents(given_: list[tuple[str | None, bool | None]]) -> None:
     """A verdict for everyone; nobody is behind nothing; the newest known is never before a pinned one up to today."""
     rows = [{"appstream_agent_version": version, "latest_appstream_agent_version": flag} for version, flag in given_]

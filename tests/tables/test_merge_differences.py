@@ -19,6 +19,7 @@ import appstream_frames as asf
 
 @few
 @given(data=st.data())
+@pytest.mark.slow
 def test_a_failure_is_never_a_removal(data: st.DataObject) -> None:
     """Whatever fails in whichever run, wherever it fails: what a diff calls removed was there and is gone."""
     true = [sorted_world(data.draw(worlds(week, sound=True))) for week in range(2)]
