@@ -19,7 +19,10 @@ Every message says what was seen, what was expected, and what to do now. This mo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class AppStreamFramesError(Exception):
@@ -45,7 +48,11 @@ class DrainError(AppStreamFramesError, RuntimeError):
         The status that this failure has in a coverage table (``failed``, ``throttled``, ``denied`` …).
     code : str or None
         AWS's error code, when AWS gave one.
+    coverage : pandas.DataFrame or None
+        A row per target, when none of several was read; else None.
     """
+
+    coverage: pd.DataFrame | None = None
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ from appstream_frames.fetch.outcomes import Outcome
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.fetch.target_list import Fleet
-from appstream_frames.tables.frames import Frames, to_arrow
+from appstream_frames.tables.frames import Frames, to_arrow, to_pandas
 from appstream_frames.tables.schema import all_tables
 from appstream_frames.text import printable
 
@@ -145,16 +145,17 @@ def take_snapshot(
                 stream.add({name: _redacted(table, redacted) for name, table in batch.items()})
                 batches[number] += 1
             stream.finish()
-        _refuse_nothing([outcome.failure for outcome in fleet.outcomes])
         spans = pairwise(accumulate(batches, initial=0))
         rows = [_row(outcome, stream, *span) for outcome, span in zip(fleet.outcomes, spans, strict=True)]
+        _refuse_nothing([outcome.failure for outcome in fleet.outcomes], coverage(rows))
         files = {file.folder: _recorded(file, stream.rows(file.folder)) for file in staged}
         return _commit(store, moment, coverage(rows), files, redacted, staged)
 
 
-def _refuse_nothing(failures: list[DrainError | None]) -> None:
+def _refuse_nothing(failures: list[DrainError | None], table: pa.Table) -> None:
     """Raise the first failure when no target was read."""
     if failures[0] is not None and None not in failures:
+        failures[0].coverage = to_pandas(table)
         raise failures[0]
 
 

@@ -9,7 +9,7 @@ import io
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,23 @@ import pandas as pd
 
 import appstream_frames as asf
 from appstream_frames.archive import maintenance
-from appstream_frames.cli.output import COMPLETE, FAILED, MISUSE, PARTIAL, as_json_option, notes, print_table, show
+from appstream_frames.cli.changes import diff
+from appstream_frames.cli.output import (
+    COMPLETE,
+    FAILED,
+    MISUSE,
+    PARTIAL,
+    OutputError,
+    as_json_option,
+    echo,
+    note,
+    show,
+    speak_of_options,
+)
 from appstream_frames.cli.snapshot import snapshot
-from appstream_frames.insights import days
 from appstream_frames.reports import save
 from appstream_frames.reports.build import build_page
-from appstream_frames.tables.ddl import ddl as statement
+from appstream_frames.tables.ddl import ddl as make_statement
 from appstream_frames.text import printable
 
 
@@ -31,20 +42,24 @@ class _Group(click.Group):
     """Turns this package's errors into one line and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
-        before = signal.signal(signal.SIGTERM, _terminated)
+        before = signal.signal(signal.SIGTERM, _terminate)
         try:
             return super().invoke(context)
         except asf.AppStreamFramesError as error:
-            click.echo(f"Error: {printable(error, 2000)}", err=True)
+            command = self.commands.get(context.invoked_subcommand or "", self)
+            note(f"Error: {speak_of_options(str(error), command)}")
             context.exit(MISUSE if isinstance(error, asf.RequestError) else FAILED)
+        except OutputError as error:
+            note(f"Error: {error}.")
+            context.exit(FAILED)
         except OSError as error:
-            click.echo(f"Error: {printable(error, 2000)}. The snapshots already there are as they were.", err=True)
+            note(f"Error: {error}. The snapshots already there are as they were.")
             context.exit(FAILED)
         finally:
             signal.signal(signal.SIGTERM, before)
 
 
-def _terminated(number: int, _: object) -> None:
+def _terminate(number: int, _: object) -> None:
     """End as an error does, so that nothing half-written stays; a scheduler that stops a job sends this."""
     raise SystemExit(128 + number)
 
@@ -61,7 +76,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-@main.command()
+@main.command(short_help="Try the main job on a built-in sandbox: no AWS account needed.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default="appstream-demo")
 def demo(folder: Path) -> None:
     """Try the main job on the built-in sandbox, without an AWS account.
@@ -69,33 +84,41 @@ def demo(folder: Path) -> None:
     Drains an invented account over real HTTP, writes a Parquet snapshot and two charts into FOLDER, and shows what is there.
     """
     with asf.sandbox() as sandbox:
-        click.echo(f"A loopback AppStream serves account {sandbox.accounts[0]} at {sandbox.url}")
+        echo(f"A loopback AppStream serves account {sandbox.accounts[0]} at {sandbox.url}")
         frames = asf.drain(sandbox.client())
-    click.echo(repr(frames))
+    echo(repr(frames))
     name = asf.write_snapshot(frames, folder / "snapshots")
-    click.echo(f"\nSnapshot {name} in {folder / 'snapshots'}:\n")
-    print_table(asf.list_snapshots(folder / "snapshots"))
-    click.echo("\nCharts:")
-    for path in _draw(frames.images, folder):
-        click.echo(f"  {path}")
-    click.echo("\nYour own account:  appstream-frames snapshot ./snapshots --profile NAME --region eu-west-1")
+    echo(f"\nSnapshot {name} in {folder / 'snapshots'}:\n")
+    show(_shorten(asf.list_snapshots(folder / "snapshots")), as_json=False)
+    echo("\nCharts of the account's own images:")
+    for path in _draw(frames, folder):
+        echo(f"  {path}")
+    echo("\nYour own account:  appstream-frames snapshot ./snapshots --profile NAME --region eu-west-1")
 
 
-def _draw(images: pd.DataFrame, folder: Path) -> Iterable[Path]:
+def _draw(frames: asf.Frames, folder: Path) -> Iterable[Path]:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    for chart in (asf.charts.agent_versions, asf.charts.base_image_releases):
+    own = frames.images["visibility"] != "PUBLIC"
+    verdicts = asf.base_images(frames.images)[own]
+    draws: dict[str, Callable[[Axes], Axes]] = {
+        "agent_versions": lambda ax: asf.charts.agent_versions(frames.images[own], ax),
+        "base_images": lambda ax: asf.charts.base_images(verdicts, ax),
+    }
+    for name, draw in draws.items():
         figure = Figure(figsize=(10, 7), layout="constrained")
-        chart(images, ax=figure.add_subplot())
-        path = folder / f"{chart.__name__}.png"
+        draw(figure.add_subplot())
+        path = folder / f"{name}.png"
         figure.savefig(path, dpi=110)
         yield path
 
 
 main.add_command(snapshot)
+main.add_command(diff)
 
 
-@main.command()
+@main.command(short_help="List the snapshots under ROOT.")
 @click.argument("root")
 @as_json_option
 def ls(root: str, as_json: bool) -> None:
@@ -104,59 +127,16 @@ def ls(root: str, as_json: bool) -> None:
     Exit codes: 0 listed, 3 some manifests cannot be read (the list says why), 1 no snapshot.
     """
     listed = asf.list_snapshots(root)
-    show(listed if as_json else listed.dropna(axis="columns", how="all"), as_json)
+    show(listed if as_json else _shorten(listed), as_json)
     click.get_current_context().exit(PARTIAL if listed["problem"].notna().any() else COMPLETE)
 
 
-@main.command()
-@click.argument("root")
-@click.option(
-    "--since", metavar="DATE", help="Compare with the newest snapshot up to this day; default: the last but one."
-)
-@click.option("--table", type=click.Choice(["images", "applications", "errors"]), default="images", show_default=True)
-@as_json_option
-def diff(root: str, since: str | None, table: str, as_json: bool) -> None:
-    """Show what changed under ROOT, up to its newest snapshot.
-
-    Exit codes: 0 everything was compared, 3 some targets were not (standard error says which).
-    """
-    before, after = _two(asf.list_snapshots(root), since)
-    with notes() as noted:
-        changes = asf.diff(asf.read_snapshot(root, before), asf.read_snapshot(root, after), table)
-    show(changes if as_json else _readable(changes), as_json, empty=f"Nothing changed between {before} and {after}.")
-    click.get_current_context().exit(PARTIAL if noted else COMPLETE)
+def _shorten(listed: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that tell a person something: the id says the moment, and an empty column nothing."""
+    return listed.drop(columns="snapshot").dropna(axis="columns", how="all")
 
 
-def _readable(changes: pd.DataFrame) -> pd.DataFrame:
-    """Return what a person needs of changes: no ARNs, no target when there is one, values only where a column changed."""
-    shown = changes.drop(columns=["arn", "image_arn"], errors="ignore")
-    for key in ("account", "region"):
-        shown = shown.drop(columns=key) if shown[key].nunique() <= 1 else shown
-    changed = shown["change"] == "changed"
-    cells = {
-        name: shown[name].where(changed).map(lambda value: printable(value, 48), na_action="ignore")
-        for name in ("before", "after")
-    }
-    return shown.assign(**cells)
-
-
-def _two(listed: pd.DataFrame, since: str | None) -> tuple[str, str]:
-    """Return the ids of the snapshots to compare."""
-    if len(listed) < 2:
-        raise asf.SnapshotNotFoundError(
-            f"A comparison needs two snapshots, and there are {len(listed)}. Take another one."
-        )
-    earlier = listed.iloc[:-1]
-    if since is not None:
-        day = days.days(pd.Series([since], dtype=object))[0]
-        if day is None:
-            raise asf.RequestError(f"--since {since!r} is no day; expected one such as 2026-11-16.")
-        upto = earlier[earlier["snapshot"].dt.date <= day]
-        earlier = upto if len(upto) else earlier.iloc[:1]
-    return str(earlier["id"].iloc[-1]), str(listed["id"].iloc[-1])
-
-
-@main.command()
+@main.command(short_help="Write one HTML page on the newest snapshot under ROOT.")
 @click.argument("root")
 @click.option(
     "-o", "--output", default="report.html", show_default=True, help="The file to write; - is standard output."
@@ -169,13 +149,15 @@ def report(root: str, output: str, today: str | None) -> None:
     """
     output = save.checked(output)
     page = build_page(root, today=today)
-    save.save(page.html, output)
-    if output != save.STDOUT:
-        click.echo(f"{printable(output)}: {page.title}")
+    if output == save.STDOUT:
+        echo(page.html.encode(), nl=False)  # UTF-8, whatever the terminal's encoding
+    else:
+        save.save(page.html, output)
+        echo(f"{printable(output)}: {page.title}")
     click.get_current_context().exit(COMPLETE if page.whole else PARTIAL)
 
 
-@main.command()
+@main.command(short_help="Check every file under ROOT against its recorded hash.")
 @click.argument("root")
 @click.option(
     "--repair", is_flag=True, help="List what a crash left behind and is older than an hour; remove it after a yes."
@@ -205,41 +187,47 @@ def _repair(inventory: maintenance.Inventory, yes: bool) -> list[str]:
     """Say what would be removed, and remove it if that is wanted; return where it lay."""
     planned = maintenance.plan_repair(inventory)
     for file in planned:
-        click.echo(f"Left behind: {printable(file.location, 300)} ({file.bytes:,} bytes)", err=True)
+        note(f"Left behind: {printable(file.location, 300)} ({file.bytes:,} bytes)")
     if planned and not yes and not sys.stdin.isatty():
-        click.echo(f"Nothing was removed. To remove these {len(planned)} files, run this again with --yes.", err=True)
+        note(f"Nothing was removed. To remove these {len(planned)} files, run this again with --yes.")
         return []
     if planned and not yes and not click.confirm(f"Remove these {len(planned)} files?", err=True):
         return []
     removed = maintenance.repair(inventory.store, planned)
-    click.echo(f"Removed {len(removed)} files.", err=True)
+    note(f"Removed {len(removed)} files.")
     return removed
 
 
-@main.command()
-@click.argument("table", type=click.Choice(["images", "applications", "errors", "coverage"]))
+@main.command(short_help="Describe the columns of TABLE, in AWS's own words.")
+@click.argument("table")
 @as_json_option
 def columns(table: str, as_json: bool) -> None:
-    """Describe the columns of TABLE, in AWS's own words."""
+    """Describe the columns of TABLE (images, applications, errors, fleets, coverage …), in AWS's own words."""
     show(asf.columns(table), as_json)
 
 
-@main.command()
-@click.argument("table", type=click.Choice(["images", "applications", "errors", "coverage"]))
+@main.command(short_help="Print the SQL that makes TABLE a table of Athena and Glue.")
+@click.argument("table")
 @click.argument("location", metavar="S3_ROOT")
 def ddl(table: str, location: str) -> None:
     """Print the SQL with which Athena and Glue read TABLE of the archive at S3_ROOT."""
-    click.echo(statement(table, location))
+    echo(make_statement(table, location))
 
 
-@main.command()
-@click.option("--port", default=0, help="Port on 127.0.0.1; default: a free one.")
+@main.command(short_help="Serve a loopback AppStream for any boto3 program.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port on 127.0.0.1; default: a free one.")
 @click.option("--at", metavar="DATE", help="Serve the catalogue as it was on this date, say 2026-09-07.")
 @click.option("--account", help="Account of the printed credentials.")
 @click.option("--region", help="Region of the printed environment.")
 @click.option("--accounts", type=int, help="Serve so many accounts: the three of the catalogue, and invented ones.")
 @click.option("--regions", type=int, help="Serve so many regions; default: four.")
-@click.option("--minutes", default=60.0, show_default=True, help="Stop after so many minutes.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Stop after so many minutes.",
+)
 def sandbox(
     port: int,
     at: str | None,
@@ -252,12 +240,9 @@ def sandbox(
     """Serve a loopback AppStream, and print the environment that points any boto3 program at it."""
     with asf.sandbox(at=at, port=port, accounts=accounts, regions=regions) as served:
         for name, value in served.environment(account, region).items():
-            click.echo(f"export {name}={value}")
-        click.echo(
-            f"# serving {served.url} until Ctrl-C, at most {minutes:g} minutes; unset the variables afterwards",
-            err=True,
-        )
+            echo(f"export {name}={value}")
+        note(f"# serving {served.url} until Ctrl-C, at most {minutes:g} minutes; unset the variables afterwards")
         try:
             time.sleep(minutes * 60)
         except KeyboardInterrupt:
-            click.echo("# stopped", err=True)
+            note("# stopped")

@@ -1,20 +1,25 @@
-"""DataFrames on a terminal: aligned columns for people, JSON for scripts. Hostile text is printed inert.
+"""What the command prints: tables as wide as the terminal for people, JSON for scripts. Hostile text is printed inert.
 
-It only prints: what is shown, and with which exit code, the commands decide.
+It only prints: what is shown, and with which exit code, the commands decide. A reader that went away (``| head``) is no error.
 """
 
 from __future__ import annotations
 
 import json
-import unicodedata
+import os
+import re
+import shutil
+import sys
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from numbers import Integral
 from typing import Any, Final
 
 import click
 import pandas as pd
+from tabulate import tabulate
+from wcwidth import wcswidth, wrap
 
 from appstream_frames.text import printable
 
@@ -22,18 +27,59 @@ COMPLETE: Final = 0
 FAILED: Final = 1
 MISUSE: Final = 2
 PARTIAL: Final = 3
+FOUND: Final = 4
+
+_NARROWEST: Final = 6  # columns of the terminal for a column of a table
+_LONGEST: Final = 2_000  # characters of a message
+_CELL: Final = 240
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
+class OutputError(Exception):
+    """Standard output could not be written, say because the disk of its file is full."""
+
+
+def echo(text: str | bytes = "", *, nl: bool = True) -> None:
+    """Print a line, or bytes as they are.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written, unless nobody reads it any more.
+    """
+    try:
+        click.echo(text, nl=nl)
+    except OSError as error:
+        _discard(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
+            raise OutputError(f"standard output could not be written: {printable(error.strerror or error)}") from None
+
+
+def note(text: str) -> None:
+    """Print a line on standard error; when that cannot be written, there is nowhere left to say so."""
+    try:
+        click.echo(printable(text, _LONGEST), err=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: Any) -> None:
+    """Send to nowhere what a stream still holds, and all that is to come, so that Python ends without an error of its own."""
+    with suppress(OSError, ValueError):  # a stream without a file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 @contextmanager
 def notes() -> Iterator[list[warnings.WarningMessage]]:
-    """Say on standard error, a line each, what the block warns its user of; the list tells afterwards whether it did."""
+    """Print on standard error, a line each, what the block warns its user of; the list holds the warnings."""
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)
         yield noted
-    for note in noted:
-        click.echo(f"Note: {printable(note.message, 2000)}", err=True)
+    for warning in noted:
+        note(f"Note: {warning.message}")
 
 
 def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
@@ -47,39 +93,83 @@ def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
     crm        9
     """
     if as_json:
-        print_json(records(frame))
+        print_json(to_records(frame))
     elif frame.empty:
-        click.echo(empty)
+        echo(empty)
     else:
-        print_table(frame)
+        echo(format_table(frame, _terminal_width()))
 
 
-def records(frame: pd.DataFrame) -> Any:
+def speak_of_options(text: str, command: click.Command) -> str:
+    """Return a message of a function in the words of the command that called it: options in place of parameters.
+
+    Examples
+    --------
+    >>> command = click.Command("snapshot", params=[click.Option(["--region", "regions"])])
+    >>> speak_of_options("Name one: regions=['eu-west-1'], or None.", command)
+    'Name one: --region eu-west-1.'
+    """
+    options = {str(each.name).rstrip("_"): each.opts[0] for each in command.params if isinstance(each, click.Option)}
+    names = "|".join(options)
+    given = re.compile(rf"\b({names})=(\[[^]]*\]|'[^']*'|\"[^\"]*\"|[\w.-]*\w)?")
+
+    def spoken(found: re.Match[str]) -> str:
+        value = (found[2] or "").translate(str.maketrans("", "", "[]'\""))
+        return f"{options[found[1]]} {value}".rstrip()
+
+    return re.sub(r",? or None\b(?: \([^)]*\))?", "", given.sub(spoken, text) if names else text)
+
+
+def to_records(frame: pd.DataFrame) -> Any:
     """Return the rows as JSON objects: times in ISO format to the microsecond, missing values null."""
     return json.loads(frame.to_json(orient="records", date_format="iso", date_unit="us"))
 
 
 def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
-    click.echo(json.dumps(value, indent=2))
+    echo(json.dumps(value, indent=2))
 
 
-def print_table(frame: pd.DataFrame) -> None:
-    """Print a frame in columns that line up: numbers to the right, wide characters counted as two."""
-    rows = [list(frame.columns), *([cell(value) for value in row] for row in frame.itertuples(index=False))]
-    widths = [max(width(row[place]) for row in rows) for place in range(len(frame.columns))]
-    right = [pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes]
-    for row in rows:
-        cells = (padded(*one) for one in zip(row, widths, right, strict=True))
-        click.echo("  ".join(cells).rstrip())
+def format_table(frame: pd.DataFrame, width: int | None = None) -> str:
+    """Return a frame in columns that line up: numbers to the right, wide characters counted as two.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        At least one row.
+    width : int, optional
+        Columns of the terminal; the cells of the widest columns are wrapped until the table fits. Default: no limit.
+    """
+    rows = [[format_cell(name) for name in frame.columns]]
+    rows += [[format_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    if width is not None:
+        limit = _fit([max(map(wcswidth, column)) for column in zip(*rows, strict=True)], width)
+        rows = [["\n".join(wrap(cell, limit)) for cell in row] for row in rows]
+    align = ["right" if pd.api.types.is_numeric_dtype(dtype) else "left" for dtype in frame.dtypes]
+    # the head is a row as any other: tabulate makes columns two wider than their heads
+    text = tabulate(rows, tablefmt="plain", colalign=align, disable_numparse=True)
+    return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def cell(value: Any) -> str:
+def _fit(widths: Sequence[int], width: int) -> int:
+    """Return the widest that a column may be for all of them to fit."""
+    limit = max(widths)
+    while limit > _NARROWEST and sum(min(one, limit) for one in widths) + 2 * (len(widths) - 1) > width:
+        limit -= 1
+    return limit
+
+
+def _terminal_width() -> int | None:
+    """Return the width of the terminal; None where the output is no terminal, as a file has no width."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() or "COLUMNS" in os.environ else None
+
+
+def format_cell(value: Any) -> str:
     """Return one value as a line of visible text.
 
     Examples
     --------
-    >>> cell(1234567), cell(None), cell(pd.Timestamp("2026-11-23", tz="UTC"))
+    >>> format_cell(1234567), format_cell(None), format_cell(pd.Timestamp("2026-11-23", tz="UTC"))
     ('1,234,567', '-', '2026-11-23 00:00:00Z')
     """
     if isinstance(value, Iterable) and not isinstance(value, str):
@@ -88,27 +178,4 @@ def cell(value: Any) -> str:
         return "-"
     if isinstance(value, pd.Timestamp):
         return f"{value:%Y-%m-%d %H:%M:%S}Z"
-    return f"{value:,}" if isinstance(value, Integral) else printable(value, 240)
-
-
-def width(text: str) -> int:
-    """Return how many columns of a terminal a text takes.
-
-    Examples
-    --------
-    >>> width("abc"), width("日本")
-    (3, 4)
-    """
-    return sum(map(_columns, text))
-
-
-def _columns(char: str) -> int:
-    if unicodedata.category(char) == "Mn" or "\u1160" <= char <= "\u11ff":  # on the letter, in the syllable before it
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-
-def padded(text: str, columns: int, right: bool) -> str:
-    """Return the text filled up with spaces to so many columns."""
-    space = " " * (columns - width(text))
-    return space + text if right else text + space
+    return f"{value:,}" if isinstance(value, Integral) and not isinstance(value, bool) else printable(value, _CELL)

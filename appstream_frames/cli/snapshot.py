@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final, NoReturn
 
 import click
 import pandas as pd
@@ -14,11 +14,27 @@ from appstream_frames.archive import reader
 from appstream_frames.aws.client_pool import Clients
 from appstream_frames.aws.clients import in_time
 from appstream_frames.aws.targets import Target
-from appstream_frames.cli.output import COMPLETE, PARTIAL, as_json_option, notes, print_json, print_table, records
+from appstream_frames.cli.output import (
+    COMPLETE,
+    FAILED,
+    PARTIAL,
+    OutputError,
+    as_json_option,
+    echo,
+    note,
+    notes,
+    print_json,
+    speak_of_options,
+    to_records,
+)
+from appstream_frames.tables.coverage import STATUSES, count_whole, is_whole, list_causes
 from appstream_frames.text import printable
 
+_CAUSES: Final = 18  # lines of a summary
+_LONGEST: Final = 1_000  # characters of one of them
 
-@click.command()
+
+@click.command(short_help="Read accounts and regions, and write one Parquet snapshot under ROOT.")
 @click.argument("root")
 @click.option("--profile", "profiles", multiple=True, help="Profile of your AWS configuration (repeatable).")
 @click.option("--role", "roles", multiple=True, metavar="ARN", help="Role to assume (repeatable).")
@@ -45,33 +61,54 @@ def snapshot(
     redact: Sequence[str],
     timeout: float,
     as_json: bool,
-    **asked: Any,
+    **wanted: Any,
 ) -> None:
     """Read accounts and regions side by side, and write one Parquet snapshot under ROOT.
 
     Without options: your default credentials and region. Exit codes: 0 every target was read whole, 3 some were, 1 none.
+    With --region all, a region that is not enabled for an account is nothing missing.
     """
+    everywhere = list(regions) == ["all"]
     with notes():
         where = asf.targets(
             profiles=profiles or None,
             roles=roles or None,
             organization_role=organization_role,
             external_id=external_id,
-            regions="all" if list(regions) == ["all"] else regions or None,
+            regions="all" if everywhere else regions or None,
         )
-    wanted = {"names": asked["names"] or None, "arns": asked["arns"] or None, "type": asked["type_"]}
+    request = {"names": wanted["names"] or None, "arns": wanted["arns"] or None, "type": wanted["type_"]}
     if max_items is None and page_size is None:
-        name = asf.take_snapshot(root, where, timeout=timeout, redact=redact, **wanted)
+        try:
+            name = asf.take_snapshot(root, where, timeout=timeout, redact=redact, **request)
+        except asf.DrainError as error:
+            _refuse(error)
     else:
         client = _client(where, timeout)
-        frames = asf.drain(client, max_items=max_items, page_size=page_size, timeout=timeout, **wanted)
+        frames = asf.drain(client, max_items=max_items, page_size=page_size, timeout=timeout, **request)
         name = asf.write_snapshot(frames, root, redact=redact)
     coverage = reader.read_coverage(root, name)
-    if as_json:
-        print_json({"id": name, "root": root, "coverage": records(coverage)})
-    else:
-        _print_summary(coverage, name, root)
-    click.get_current_context().exit(COMPLETE if coverage["status"].eq("complete").all() else PARTIAL)
+    try:
+        if as_json:
+            print_json({"id": name, "root": root, "coverage": to_records(coverage)})
+        else:
+            for line in summarize(coverage, click.get_current_context().command, disabled=everywhere):
+                echo(line)
+            echo(f"Snapshot {name} in {printable(root)}")
+    except OutputError as error:  # the snapshot is there all the same
+        note(f"Snapshot {name} is in {printable(root)}, but {error}.")
+    click.get_current_context().exit(COMPLETE if is_whole(coverage, disabled=everywhere).all() else PARTIAL)
+
+
+def _refuse(error: asf.DrainError) -> NoReturn:
+    """Say by cause why no target of several was read, and end."""
+    if error.coverage is None or len(error.coverage) < 2:
+        raise error
+    context = click.get_current_context()
+    note(f"Error: nothing was read, and nothing was written: {count_whole(error.coverage)[1]:,} targets failed.")
+    for line in summarize(error.coverage, context.command, disabled=False):
+        note(line)
+    context.exit(FAILED)
 
 
 def _client(where: Sequence[Target], timeout: float) -> Any:
@@ -80,11 +117,40 @@ def _client(where: Sequence[Target], timeout: float) -> Any:
     return in_time(partial(Clients().place, where[0], timeout), str(where[0]), timeout).client
 
 
-def _print_summary(coverage: pd.DataFrame, name: str, root: str) -> None:
-    """Say what was read, and each target that was not."""
-    counts = ", ".join(f"{coverage[table].sum():,} {table}" for table in ("images", "applications", "errors"))
-    whole = coverage["status"].eq("complete")
-    click.echo(f"{counts} from {whole.sum():,} of {len(coverage):,} targets read whole")
-    if not whole.all():
-        print_table(coverage.loc[~whole, ["account", "region", "status", "error_code", "error_message"]])
-    click.echo(f"Snapshot {name} in {printable(root)}")
+def summarize(coverage: pd.DataFrame, command: click.Command, *, disabled: bool) -> list[str]:
+    """Return what was read in a line, then what was not: a line of counts by status, and a line per cause, worst first.
+
+    Parameters
+    ----------
+    coverage : pandas.DataFrame
+        `Frames.coverage`.
+    command : click.Command
+        The command in whose options the advice is put.
+    disabled : bool
+        Whether a region that is not enabled counts as nothing missing.
+    """
+    whole, total = count_whole(coverage, disabled=disabled)
+    lines = [f"{_count_rows(coverage)} from {whole:,} of {total:,} targets read whole"]
+    if coverage["status"].eq("complete").all():
+        return lines
+    counts = coverage["status"].value_counts()
+    known = [status for status in reversed(STATUSES) if status in counts]
+    strange = sorted(set(counts.index) - set(known))
+    lines.append(", ".join(f"{counts[status]:,} {printable(status, 30)}" for status in [*known, *strange]))
+    causes = list_causes(coverage)
+    lines += [_describe(cause, command) for cause in causes.head(_CAUSES).itertuples()]
+    if len(causes) > _CAUSES:
+        lines.append(f"and {len(causes) - _CAUSES:,} more causes: see the snapshot's coverage, or --json")
+    return lines
+
+
+def _count_rows(coverage: pd.DataFrame) -> str:
+    tables = [name for name in ("images", "applications", "errors") if name in coverage]
+    return ", ".join(f"{coverage[name].sum():,} {name}" for name in tables)
+
+
+def _describe(cause: Any, command: click.Command) -> str:
+    more = f" and {cause.targets - 1:,} more" if cause.targets > 1 else ""
+    words = "" if pd.isna(cause.error_code) else f"{cause.error_code}: "
+    reason = speak_of_options(cause.reason, command)
+    return printable(f"{cause.status} ({cause.where}{more}): {words}{reason}".rstrip(": "), _LONGEST)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from pathlib import Path
 
 from appstream_frames.errors import RequestError
@@ -35,10 +34,7 @@ def save(text: str, output: str) -> None:
     """Write text as UTF-8; a reader of the file, and a crash, see the old content or the new."""
     content = text.encode()
     path = Path(os.path.realpath(output))
-    if output == STDOUT:
-        sys.stdout.buffer.write(content)  # UTF-8, whatever the terminal's encoding
-        sys.stdout.buffer.flush()
-    elif path.exists() and not path.is_file():  # a pipe or a device, which nothing can take the place of
+    if path.exists() and not path.is_file():  # a pipe or a device, which nothing can take the place of
         path.write_bytes(content)
     else:
         _replaced(path, content)

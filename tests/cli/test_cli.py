@@ -78,7 +78,7 @@ def test_snapshot_reads_a_whole_organization(box: asf.sandbox, root: Path) -> No
         "all",
         environment=box.environment(),
     )
-    assert done.returncode == 3  # the sandbox has four of the regions
+    assert done.returncode == 0  # the sandbox has four of the regions; the others are not enabled
     seen = asf.read_snapshot(root).coverage.groupby("account")["status"].agg(lambda each: each.eq("complete").sum())
     assert seen.to_dict() == dict.fromkeys(box.accounts, len(box.regions))
 

@@ -1,0 +1,250 @@
+"""What the command prints, and where: a night's summary, tables as wide as the terminal, streams that cannot be written."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.command import bare, run
+from wcwidth import wcswidth
+
+import appstream_frames as asf
+from appstream_frames.cli import output
+from appstream_frames.text import printable
+
+REGIONS = ("eu-west-1", "eu-central-1", "us-east-1", "us-west-2", "ap-southeast-2", "ca-central-1")
+
+
+@pytest.fixture
+def two(frames: asf.Frames, root: Path) -> Path:
+    """Return an archive of two snapshots."""
+    for day in ("2026-11-16", "2026-11-23"):
+        asf.write_snapshot(frames.relabel(day), root)
+    return root
+
+
+def night(failed: dict[str, int], *, accounts: int = 40) -> pd.DataFrame:
+    """Return the coverage of accounts × six regions: so many targets with each status, the others complete."""
+    rows = [
+        {"account": f"{111_111_111_111 + 7919 * number}", "region": region, "operation": "DescribeImages"}
+        for number in range(accounts)
+        for region in REGIONS
+    ]
+    statuses = [status for status, count in failed.items() for _ in range(count)]
+    statuses += ["complete"] * (len(rows) - len(statuses))
+    table = pd.DataFrame(rows).assign(status=statuses, images=3, applications=9, errors=0, error_code=None)
+    bad = table["status"] != "complete"
+    table.loc[bad, "error_code"] = table["status"].map(lambda status: f"{status.title()}Exception")
+    target = table["account"] + "/" + table["region"]
+    words = target + ", page 1 of DescribeImages: AWS answered no. Advice for " + table["status"] + ": raise timeout=."
+    return table.assign(error_message=words.where(bad))
+
+
+@pytest.mark.slow
+def test_a_night_is_told_in_few_lines(root: Path) -> None:
+    """40 accounts × 6 regions with denied, disabled and throttled targets: each cause in a line, and the exit code of partial."""
+    with asf.sandbox(accounts=40, regions=6) as estate:
+        for number, account in enumerate(estate.accounts[:11]):
+            for region in estate.regions[:3]:
+                estate.fault(account, region, ("denied", "disabled")[number % 2])
+        estate.fault(estate.accounts[20], estate.regions[0], "throttled")
+        words = ["--organization-role", "AppStreamReader", *(w for name in estate.regions for w in ("--region", name))]
+        done = run("snapshot", str(root), *words, "--timeout", "15", environment=estate.environment())
+    lines = done.stdout.splitlines()
+    assert (done.returncode, len(lines) <= 25) == (3, True)
+    assert lines[0].endswith("from 206 of 240 targets read whole")
+    assert lines[1] == "206 complete, 15 region_disabled, 1 throttled, 18 denied"
+    assert [line.split()[0] for line in lines[2:-1]] == ["denied", "throttled", "region_disabled"]
+
+
+@pytest.mark.parametrize(("named", "code"), [(False, 0), (True, 3)])
+def test_a_disabled_region_is_no_failure_of_all_regions(box: asf.sandbox, root: Path, named: bool, code: int) -> None:
+    """It is nothing missing where all regions were asked for, and a failure where it was named."""
+    words = [*box.regions[:1], "me-south-1"] if named else ["all"]
+    options = [word for name in words for word in ("--region", name)]
+    assert run("snapshot", str(root), *options, environment=box.environment()).returncode == code
+
+
+@pytest.mark.parametrize(
+    "failed", [{"denied": 239, "failed": 1}, {"throttled": 10, "denied": 22, "region_disabled": 18}]
+)
+def test_every_cause_has_a_line_worst_first(capsys: pytest.CaptureFixture[str], failed: dict[str, int]) -> None:
+    """With the number of targets, and the advice whole and in options."""
+    from appstream_frames.cli.snapshot import snapshot, summarize
+
+    head, counts, *causes = summarize(night(failed), snapshot, disabled=True)
+    whole = 240 - sum(failed.values()) + failed.get("region_disabled", 0)
+    assert head.endswith(f"from {whole} of 240 targets read whole")
+    order = [status for status in ("failed", "denied", "throttled", "region_disabled") if status in failed]
+    assert [line.split()[0] for line in causes] == order
+    assert all(f"{count} {status}" in counts for status, count in failed.items())
+    assert all(line.endswith("raise --timeout.") for line in causes)
+
+
+def test_nothing_read_is_said_by_cause(root: Path) -> None:
+    """Every target failed: none of them is said to be read, with exit code 1, and nothing is written."""
+    with asf.sandbox() as box:
+        for region in box.regions:
+            box.fault(box.accounts[0], region, "denied")
+        words = [word for region in box.regions for word in ("--region", region)]
+        done = run("snapshot", str(root), *words, environment=box.environment())
+    assert (done.returncode, "from 0 of 4 targets read whole" in done.stderr, "4 denied" in done.stderr) == (
+        1,
+        True,
+        True,
+    )
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+
+
+def started(*words: str, out: object, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own with a standard output that is a file or a pipe."""
+    command = [sys.executable, "-m", "appstream_frames", *words]
+    return subprocess.run(command, env=bare(environment), stdout=out, stderr=subprocess.PIPE, text=True, timeout=60)
+
+
+@pytest.fixture
+def gone() -> Iterator[int]:
+    """Return the end of a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["words", "json"])
+def test_a_snapshot_nobody_reads_of_is_written(box: asf.sandbox, root: Path, gone: int, more: list[str]) -> None:
+    """A pipe that is closed is no failure of the snapshot: a scheduler must not run it again."""
+    done = started("snapshot", str(root), *more, out=gone, environment=box.environment())
+    assert (done.returncode, done.stderr, len(asf.list_snapshots(root))) == (0, "", 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_log_disk_is_no_failure_of_a_snapshot(box: asf.sandbox, root: Path) -> None:
+    """The snapshot is there, its id is told on standard error, and the exit code is that of the snapshot."""
+    with open("/dev/full", "w") as full:
+        done = started("snapshot", str(root), out=full, environment=box.environment())
+    (name,) = asf.list_snapshots(root)["id"]
+    assert (done.returncode, done.stderr.count("\n"), name in done.stderr) == (0, 1, True)
+
+
+@pytest.mark.parametrize("words", ["ls", "diff", "verify", "report -o -", "columns images"])
+def test_a_reader_that_leaves_is_no_error(two: Path, gone: int, words: str) -> None:
+    """`| head` ends a command without a word."""
+    command, *more = words.split()
+    done = started(command, *(more if command == "columns" else [str(two), *more]), out=gone)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("words", ["ls", "report -o -"])
+def test_what_cannot_be_printed_is_an_error_of_printing(two: Path, words: str) -> None:
+    """Exit code 1 and one line that speaks of standard output, not of the snapshots."""
+    command, *more = words.split()
+    with open("/dev/full", "w") as full:
+        done = started(command, str(two), *more, out=full)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "standard output could not be written: No space left" in done.stderr
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_table_keeps_to_the_terminal(two: Path, width: int) -> None:
+    """No line is wider, and no character is lost."""
+    done = run("ls", str(two), environment={"COLUMNS": str(width)})
+    assert max(map(wcswidth, done.stdout.splitlines())) <= width or width == 40
+    letters = re.sub(r"\s", "", done.stdout)
+    assert sorted(letters) == sorted(re.sub(r"\s", "", run("ls", str(two)).stdout))
+
+
+def test_a_cell_is_wrapped_by_the_width_of_its_letters() -> None:
+    """Wide characters count as two, and every other column stays in its place."""
+    frame = pd.DataFrame({"name": ["日本語" * 20, "cad"], "days": [1470, 9], "flag": [False, True]})
+    lines = output.format_table(frame, 40).splitlines()
+    assert max(map(wcswidth, lines)) <= 40
+    assert lines[1].endswith("1,470  False")
+    assert "".join(line.split("  ")[0] for line in lines[1:-1]) == "日本語" * 20
+
+
+def test_a_file_has_no_width(two: Path) -> None:
+    """In a pipe a row is a line, however long."""
+    assert run("ls", str(two)).stdout.count("\n") == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("sandbox", "--port", "99999"), "--port"),
+        (("sandbox", "--port", "-1"), "--port"),
+        (("sandbox", "--minutes", "0"), "--minutes"),
+        (("snapshot", "x", "--timeout", "0", "--region", "eu-west-1"), "--timeout"),
+        (("snapshot", "x"), "--region eu-west-1"),
+        (("snapshot", "x", "--type", "private", "--region", "eu-west-1"), "--type"),
+        (("columns", "nonsense"), "nonsense"),
+    ],
+)
+def test_a_message_speaks_of_options(words: tuple[str, ...], said: str) -> None:
+    """What was wrong is named as it was typed: no Python, no traceback, exit code 2."""
+    done = run(*words, environment={"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"})
+    assert (done.returncode, said in done.stderr) == (2, True)
+    assert not re.search(r"Traceback|\bNone\b|\w=[\['\"]", done.stderr)
+
+
+def test_help_is_not_cut() -> None:
+    """Every command is described by a whole sentence."""
+    text = " ".join(run("--help").stdout.split())
+    assert not re.search(r"\w\.\.\. ", text)
+    assert "Check every file under ROOT against its recorded hash." in text
+
+
+# diff
+
+
+@pytest.fixture
+def weeks(root: Path) -> Path:
+    """Return an archive of two weeks of the sandbox, AWS's own images among them."""
+    for week in ("2026-11-16", "2026-11-23"):
+        with asf.sandbox(at=week) as box:
+            asf.write_snapshot(asf.drain(box.client()).relabel(week), root)
+    return root
+
+
+def test_diff_names_both_snapshots_and_counts(weeks: Path) -> None:
+    """The first line says what was compared with what, and how much of each kind changed."""
+    before, after = asf.list_snapshots(weeks)["id"]
+    first, *_ = run("diff", str(weeks)).stdout.splitlines()
+    assert first == f"{before} → {after}: 5 added, 3 removed, 1 rebuilt, 2 changed"
+
+
+def test_diff_since_before_the_archive_says_what_is_compared(weeks: Path) -> None:
+    """A day before the first snapshot takes the first, and says so."""
+    done = run("diff", str(weeks), "--since", "2020-01-01")
+    assert (done.returncode, "no snapshot is as old as 2020-01-01" in done.stderr) == (0, True)
+
+
+def test_a_rebuild_is_one_line(weeks: Path) -> None:
+    """What was removed and added under its name is one thing to a person."""
+    assert run("diff", str(weeks)).stdout.count(" rebuilt ") == 2  # the count, and the row
+
+
+def test_public_images_are_left_out_of_a_diff(root: Path, frames: asf.Frames) -> None:
+    """AWS's own come and go once per account; `--public` shows them, each once."""
+    other = asf.Frames({name: table.assign(account="999999999999") for name, table in frames.tables.items()})
+    both = frames.merge(other)
+    public = both.images["visibility"] == "PUBLIC"
+    fewer = asf.Frames({**both.tables, "images": both.images[~public].reset_index(drop=True)})
+    asf.write_snapshot(fewer.relabel("2026-11-16"), root)
+    asf.write_snapshot(both.relabel("2026-11-23"), root)
+    assert run("diff", str(root)).stdout.splitlines()[0].endswith(": nothing changed")
+    assert run("diff", str(root), "--public").stdout.splitlines()[0].endswith(f": {public.sum() // 2} added")
+
+
+def test_a_name_is_inert(two: Path) -> None:
+    """A root's own name is printed as text too."""
+    done = run("ls", str(two / "\x1b[31m"))
+    assert "\x1b" not in done.stdout + done.stderr
+    assert printable("\x1b[31m") in done.stdout + done.stderr
