@@ -37,6 +37,7 @@ bench: .venv/ready  ## Measure speed and memory as ratios, with an A/A control
 	$(BIN)/python tests/benchmarks/bench_storage.py
 	$(BIN)/python tests/benchmarks/bench_history.py
 	$(BIN)/python tests/benchmarks/bench_fanout.py
+	$(BIN)/python tests/benchmarks/bench_usage.py
 	$(BIN)/python tests/benchmarks/bench_import.py
 
 notebooks: .venv/ready  ## Run the notebooks, keep their outputs, and make the gallery
@@ -45,9 +46,8 @@ notebooks: .venv/ready  ## Run the notebooks, keep their outputs, and make the g
 gallery: .venv/ready  ## Take the README's charts out of the notebooks
 	$(BIN)/python notebooks/run.py gallery
 
-catalogue: .venv/ready  ## Make the sandbox's catalogue and the data dictionary again
+catalogue: .venv/ready  ## Make the sandbox's catalogue again
 	$(BIN)/python data/make_catalogue.py
-	$(BIN)/python data/make_columns.py
 
 lock: .venv/ready  ## Resolve requirements.lock again, newest versions
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \

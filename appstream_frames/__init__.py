@@ -23,6 +23,7 @@ from appstream_frames.errors import (
 )
 from appstream_frames.fetch.api import drain, drain_targets
 from appstream_frames.history.changes import diff
+from appstream_frames.insights.usage import usage, used_by
 from appstream_frames.insights.verdicts import agents, base_images
 from appstream_frames.tables.dictionary import columns
 from appstream_frames.tables.frames import Frames
@@ -65,6 +66,8 @@ __all__ = [
     "targets",
     "timeline",
     "trend",
+    "usage",
+    "used_by",
     "verify",
     "write_snapshot",
 ]

@@ -38,8 +38,8 @@ OLD_NAMES_IN: list[str] = """
     aws/deadlines.py aws/failures.py aws/organizations.py aws/profiles.py
     aws/regions.py aws/sessions.py aws/targets.py charts/counts.py
     charts/coverage_grid.py charts/layout.py charts/lifetimes.py charts/rows.py
-    charts/verdicts.py cli/output.py cli/snapshot.py emulator/catalogue.py
-    emulator/controls.py emulator/faults.py emulator/service.py fetch/api.py
+    charts/verdicts.py cli/output.py cli/snapshot.py
+    fetch/api.py
     fetch/collected.py fetch/executors.py fetch/outcomes.py fetch/pages.py
     fetch/request.py fetch/response.py fetch/target_list.py fetch/threads.py
     history/changes.py history/identity.py history/scan.py history/timelines.py
@@ -55,8 +55,7 @@ OLD_DOCSTRINGS_IN: list[str] = """
     tables/schema.py tables/values.py
 """.split()
 RENAMING_IN: list[str] = """
-    cli/main.py fetch/progress.py fetch/target_list.py tests/emulator/test_accounts.py
-    tests/emulator/test_faults.py
+    cli/main.py fetch/progress.py fetch/target_list.py
 """.split()
 REACHING_IN: list[str] = """
     aws/deadlines.py

@@ -145,13 +145,13 @@ def rows_of(operation: str, account: str, region: str, week: int) -> list[Any]:
 @lru_cache(maxsize=512)  # the sandbox needs them for every page
 def listed(operation: str, account: str, region: str, week: int) -> list[Row]:
     """Return the rows of `rows_of` with what they belong to; images with the keys of their applications."""
-    model, place = _like(account), _like_region(region)
+    model, like = _like(account), _like_region(region)
     if model is None:
         return []
     owner = model if account == model or (int(account[:4]) + crc32(region.encode())) % 2 else None
     found = []
     for record in catalogue()["operations"].get(operation, ()):
-        row = _seen(record, owner, place, week)
+        row = _seen(record, owner, like, week)
         if row is not None:
             of_owner = account if record["owner"] == owner else record["owner"]
             found.append(Row(_filled(row, region, of_owner or ""), record.get("of", {})))

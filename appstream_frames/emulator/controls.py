@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from appstream_frames.emulator.accounts import Accounts, Role, ServiceError
-from appstream_frames.emulator.service import Answer, AppStream, listing
+from appstream_frames.emulator.service import AppStream, Responder, listing
 from appstream_frames.errors import RequestError
 
 
@@ -34,7 +34,7 @@ class Controls:
         return dict(self._accounts.requests)
 
     def fail_next(self, times: int = 1, code: str = "ThrottlingException", status: int = 400) -> None:
-        """Answer the next `times` AppStream requests with an AWS error.
+        """Responder the next `times` AppStream requests with an AWS error.
 
         Parameters
         ----------
@@ -188,24 +188,24 @@ class Controls:
         _check_listing(operation)
         return self._service.finished_rows(operation, account or self.accounts[0], region or self.regions[0])
 
-    def answer_with(self, function: Answer | None) -> None:
+    def respond_with(self, function: Responder | None) -> None:
         """Let a function answer AppStream's requests first, in the server's threads; None: the sandbox answers again.
 
         Parameters
         ----------
         function : callable
             It is called with operation, account, region and the request's members, and returns the reply to send, or None to
-            let the sandbox answer. It may wait; what it raises is an error 500 to the client.
+            let the sandbox answer. It may wait; an exception ends the connection.
 
         Examples
         --------
         >>> import appstream_frames as asf
         >>> with asf.sandbox() as box:
-        ...     box.answer_with(lambda operation, *_: {"Stacks": []} if operation == "DescribeStacks" else None)
+        ...     box.respond_with(lambda operation, *_: {"Stacks": []} if operation == "DescribeStacks" else None)
         ...     box.client().describe_stacks()["Stacks"]
         []
         """
-        self._service.answer_with = function
+        self._service.respond_with = function
 
     def revoke(self, account: str, revoked: bool = True) -> None:
         """Refuse an account's keys from now on, as AWS refuses deleted ones; with `revoked` False accept them again.
@@ -228,7 +228,7 @@ class Controls:
         external_id : str, optional
             What whoever assumes it has to know.
         lands_in : str, optional
-            The account that the keys are of, in place of the role's own: what should never be.
+            The account that the keys are of, in place of the role's own: which AWS never does.
 
         Examples
         --------

@@ -90,6 +90,6 @@ class Faults:
 def _matching(known: dict[Scope, _T], scope: Scope) -> list[_T]:
     """Return the values whose scope holds another one, the narrowest first: an operation's before a target's."""
     account, region, operation = scope
-    places = [(account, region), (account, None), (None, region), (None, None)]
-    scopes = [(*place, name) for name in dict.fromkeys((operation, None)) for place in dict.fromkeys(places)]
+    targets = [(account, region), (account, None), (None, region), (None, None)]
+    scopes = [(*target, name) for name in dict.fromkeys((operation, None)) for target in dict.fromkeys(targets)]
     return [known[each] for each in scopes if each in known]

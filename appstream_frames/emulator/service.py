@@ -24,8 +24,8 @@ from appstream_frames.emulator.accounts import Caller, ServiceError
 from appstream_frames.emulator.catalogue import Json, Row, finished, has_elastic_fleets, listed
 from appstream_frames.emulator.faults import Faults
 
-#: What may answer in place of the sandbox: takes operation, account, region and request, returns a reply or None.
-Answer = Callable[[str, str, str, Json], Json | None]
+#: What may reply in place of the sandbox: takes operation, account, region and request, returns a reply or None.
+Responder = Callable[[str, str, str, Json], Json | None]
 
 _PAGE: Final = 25  # rows, when MaxResults is 0 or not there
 _PAGING: Final = ("NextToken", "MaxResults")
@@ -75,15 +75,15 @@ class AppStream:
         What is to go wrong.
     page_size : int or None
         The most rows of a page, whatever was requested.
-    answer_with : callable or None
-        What answers first, if it does.
+    respond_with : callable or None
+        What replies first, if it does.
     """
 
     def __init__(self, week: int, regions: Container[str]) -> None:
         self.requests: Counter[str] = Counter()
         self.faults = Faults()
         self.page_size: int | None = None
-        self.answer_with: Answer | None = None
+        self.respond_with: Responder | None = None
         self._week, self._regions = week, regions
         self._lock = threading.Lock()
         self._pages: dict[str, tuple[str, int]] = {}  # by token: what was requested, and the offset of the next row
@@ -116,7 +116,7 @@ class AppStream:
 
     def _reply(self, operation: OperationModel, account: str, region: str, body: bytes) -> Json:
         request = _request(body, operation)
-        given = self.answer_with and self.answer_with(operation.name, account, region, request)
+        given = self.respond_with and self.respond_with(operation.name, account, region, request)
         if given is not None:
             return given
         if _NOT_ELASTIC in error_names(operation.name) and not has_elastic_fleets(region):
@@ -135,9 +135,9 @@ class AppStream:
     def rows(self, operation: str, account: str, region: str) -> list[Row]:
         """Return every row of an operation that an account sees in a region."""
         with self._lock:
-            for place in ((account, region), (account, None), (None, region), (None, None)):
-                if (operation, *place) in self._rows:
-                    return self._rows[operation, *place]
+            for target in ((account, region), (account, None), (None, region), (None, None)):
+                if (operation, *target) in self._rows:
+                    return self._rows[operation, *target]
         return listed(operation, account, region, self._week)
 
     def finished_rows(self, operation: str, account: str, region: str) -> list[Any]:
@@ -247,8 +247,8 @@ def _violations(request: Json, shape: Shape) -> list[str]:
         ):
             constraint = _violated(each, rule)
             if constraint:
-                place = f"{name[0].lower()}{name[1:]}"
-                found.append(f"Value '{each}' at '{place}' failed to satisfy constraint: {constraint}")
+                path = f"{name[0].lower()}{name[1:]}"
+                found.append(f"Value '{each}' at '{path}' failed to satisfy constraint: {constraint}")
     return found
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from support.asking import ONCE
-from support.asking import code as refused
+from support.asking import ONCE, error_code
 from support.faultserver import UNCLOSED
 from support.sources_of import DEV, LAB, PROD
 
@@ -62,7 +61,7 @@ def test_accounts_are_the_same_every_time() -> None:
 
 
 @pytest.mark.parametrize("count", [0, -1, 9999, 2.5, "3", True])
-def test_other_counts_are_refused(count: Any) -> None:
+def test_other_counts_are_error_code(count: Any) -> None:
     """So many accounts cannot be had."""
     with pytest.raises(asf.RequestError, match="from 1 to 9998"):
         sandbox(accounts=count)
@@ -104,13 +103,14 @@ def test_regions_by_number_and_by_name() -> None:
         assert running.regions[:4] == ["eu-west-1", "us-east-1", "us-west-2", "ap-southeast-2"]
         assert len(set(running.regions)) == 18
         assert (
-            refused(running.client(region="af-south-1", config=ONCE).describe_images) == "UnrecognizedClientException"
+            error_code(running.client(region="af-south-1", config=ONCE).describe_images)
+            == "UnrecognizedClientException"
         )
         assert drained(running.client(region=running.regions[-1]))
 
 
 @pytest.mark.parametrize("regions", [0, 99, ["nonsense"], ["eu-west-1", "eu-west-1"]])
-def test_other_regions_are_refused(regions: Any) -> None:
+def test_other_regions_are_error_code(regions: Any) -> None:
     """So many regions there are not, or none of that name."""
     with pytest.raises(asf.RequestError):
         sandbox(regions=regions)
@@ -154,21 +154,22 @@ def test_a_role_can_be_assumed_with_a_role_s_keys(many: Any) -> None:
 def test_a_role_that_may_not_be_assumed(many: Any, asked: dict[str, Any], code: str) -> None:
     """Unknown roles and accounts are denied, as are wrong ids; the count does not say that they were assumed."""
     sts = many.client(service="sts", config=ONCE)
-    assert refused(sts.assume_role, **{"RoleArn": ROLE, "RoleSessionName": "test"} | asked) == code
+    assert error_code(sts.assume_role, **{"RoleArn": ROLE, "RoleSessionName": "test"} | asked) == code
 
 
 @pytest.mark.parametrize("token", ["SANDBOX", "SANDBOXAAAA", "x", "é".encode().decode("latin-1")])
 def test_temporary_keys_need_their_token(many: Any, token: str) -> None:
     """A role's keys are nothing without the token that came with them."""
-    assert refused(as_role(many, token=token).get_caller_identity) == "InvalidClientTokenId"
-    assert refused(as_role(many, "appstream", token=token).describe_images) == "UnrecognizedClientException"
+    assert error_code(as_role(many, token=token).get_caller_identity) == "InvalidClientTokenId"
+    assert error_code(as_role(many, "appstream", token=token).describe_images) == "UnrecognizedClientException"
 
 
 def test_a_token_is_of_its_keys(many: Any) -> None:
     """Another account's token does not fit."""
     other = many.client(service="sts").assume_role(RoleArn=ROLE.replace(DEV, LAB), RoleSessionName="test")
     assert (
-        refused(as_role(many, token=other["Credentials"]["SessionToken"]).get_caller_identity) == "InvalidClientTokenId"
+        error_code(as_role(many, token=other["Credentials"]["SessionToken"]).get_caller_identity)
+        == "InvalidClientTokenId"
     )
 
 
@@ -177,8 +178,8 @@ def test_keys_expire(box: Any) -> None:
     box.expire_after(0.05)
     clients = [as_role(box), as_role(box, "appstream")]
     time.sleep(0.1)
-    assert refused(clients[0].get_caller_identity) == "ExpiredToken"
-    assert refused(clients[1].describe_images) == "ExpiredTokenException"
+    assert error_code(clients[0].get_caller_identity) == "ExpiredToken"
+    assert error_code(clients[1].describe_images) == "ExpiredTokenException"
     box.expire_after(None)
     assert as_role(box).get_caller_identity()["Account"] == DEV
 
@@ -206,14 +207,16 @@ def test_the_organization_is_paged(many: Any) -> None:
 
 def test_only_the_first_account_lists_them(many: Any) -> None:
     """Members may not."""
-    assert refused(many.client(DEV, service="organizations").list_accounts) == "AccessDeniedException"
-    assert refused(many.client("999999999999", service="organizations").list_accounts) == "UnrecognizedClientException"
+    assert error_code(many.client(DEV, service="organizations").list_accounts) == "AccessDeniedException"
+    assert (
+        error_code(many.client("999999999999", service="organizations").list_accounts) == "UnrecognizedClientException"
+    )
 
 
 def test_other_operations_of_organizations_are_unknown(many: Any) -> None:
     """Only ListAccounts is answered."""
-    assert refused(many.client(service="organizations").describe_organization) == "UnknownOperationException"
-    assert refused(many.client(service="organizations").list_accounts, NextToken="odd") == "InvalidInputException"
+    assert error_code(many.client(service="organizations").describe_organization) == "UnknownOperationException"
+    assert error_code(many.client(service="organizations").list_accounts, NextToken="odd") == "InvalidInputException"
 
 
 # a configuration file

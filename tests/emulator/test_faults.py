@@ -7,8 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from support.asking import ONCE
-from support.asking import code as refused
+from support.asking import ONCE, error_code
 from support.faultserver import UNCLOSED
 from support.sources_of import DEV, PROD
 
@@ -83,10 +82,10 @@ def test_the_narrower_fault_counts() -> None:
     with sandbox() as running:
         running.fault(kind="denied")
         running.fault(DEV, "eu-west-1", "throttled", times=0)
-        assert refused(running.client(config=ONCE).describe_images) == "AccessDeniedException"
+        assert error_code(running.client(config=ONCE).describe_images) == "AccessDeniedException"
 
 
-def test_an_unknown_kind_is_refused(box: Any) -> None:
+def test_an_unknown_kind_is_error_code(box: Any) -> None:
     """The error names those there are."""
     with pytest.raises(asf.RequestError, match=r"none of denied, .*reset or None"):
         box.fault(kind="flood")

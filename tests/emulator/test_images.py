@@ -6,7 +6,7 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
-from support.asking import ONCE, code, drain, post
+from support.asking import ONCE, drain, error_code, post
 from support.sources_of import DEV, PROD
 
 # DescribeImages
@@ -45,7 +45,7 @@ def test_names_find_images(client):
 def test_names_do_not_find_shared_images(client):
     """A shared image is not found by its name, as in AWS."""
     name = drain(client, Type="SHARED")[0]["Name"]
-    assert code(client.describe_images, Names=[name]) == "ResourceNotFoundException"
+    assert error_code(client.describe_images, Names=[name]) == "ResourceNotFoundException"
 
 
 def test_arns_find_shared_images(client):
@@ -57,13 +57,13 @@ def test_arns_find_shared_images(client):
 def test_missing_arn_is_not_found(client):
     """An ARN that leads nowhere is an error."""
     arn = f"arn:aws:appstream:eu-west-1:{PROD}:image/nothing"
-    assert code(client.describe_images, Arns=[arn]) == "ResourceNotFoundException"
+    assert error_code(client.describe_images, Arns=[arn]) == "ResourceNotFoundException"
 
 
 def test_names_and_arns_together_are_refused(client):
     """The two filters exclude each other."""
     arn = f"arn:aws:appstream:eu-west-1:{PROD}:image/nothing"
-    assert code(client.describe_images, Names=["a"], Arns=[arn]) == "InvalidParameterCombinationException"
+    assert error_code(client.describe_images, Names=["a"], Arns=[arn]) == "InvalidParameterCombinationException"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from support.asking import ONCE, code, post
+from support.asking import ONCE, error_code, post
 from support.sources_of import DEV, LAB, PROD
 
 import appstream_frames as asf
@@ -73,7 +73,7 @@ def test_names_select_and_missing_ones_are_an_error(client, operation):
     """Names gives the named rows; a name that leads nowhere is ResourceNotFoundException."""
     call, rows = getattr(client, operation), everything(client, operation)
     assert [row["Name"] for row in call(Names=[rows[1]["Name"]])[OPERATIONS[operation]]] == [rows[1]["Name"]]
-    assert code(call, Names=["nothing"]) == "ResourceNotFoundException"
+    assert error_code(call, Names=["nothing"]) == "ResourceNotFoundException"
 
 
 def test_associations_are_of_their_stack(client):
@@ -95,7 +95,7 @@ def test_permissions_are_of_the_owner_s_image(box):
     assert [each["sharedAccountId"] for each in shared["SharedImagePermissionsList"]] == [DEV, "888899990000"]
     assert owner.describe_image_permissions(Name="summer-school-2026-10")["SharedImagePermissionsList"] == []
     consumer = box.client(DEV, "us-east-1", config=ONCE)
-    assert code(consumer.describe_image_permissions, Name="medical-imaging-2026Q1") == "ResourceNotFoundException"
+    assert error_code(consumer.describe_image_permissions, Name="medical-imaging-2026Q1") == "ResourceNotFoundException"
 
 
 def test_permissions_of_chosen_accounts(box):
@@ -110,12 +110,12 @@ def test_permissions_of_chosen_accounts(box):
 def test_elastic_operations_are_not_permitted_everywhere(box, operation):
     """In Sydney the sandbox offers no Elastic fleets."""
     sydney = box.client(region="ap-southeast-2", config=ONCE)
-    assert code(getattr(sydney, operation), **NEEDED.get(operation, {})) == "OperationNotPermittedException"
+    assert error_code(getattr(sydney, operation), **NEEDED.get(operation, {})) == "OperationNotPermittedException"
 
 
 def test_an_association_needs_a_fleet_or_an_application(client):
     """Neither is an error of the model's."""
-    assert code(client.describe_application_fleet_associations) == "InvalidParameterCombinationException"
+    assert error_code(client.describe_application_fleet_associations) == "InvalidParameterCombinationException"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_token_is_of_its_operation(box):
         running.page_size(1)
         client = running.client(config=ONCE)
         token = client.describe_fleets()["NextToken"]
-        assert code(client.describe_stacks, NextToken=token) == "ValidationException"
+        assert error_code(client.describe_stacks, NextToken=token) == "ValidationException"
 
 
 # controls
@@ -156,8 +156,8 @@ def test_a_fault_can_be_of_one_operation():
         running.fault(PROD, "eu-west-1", "server_error", times=1)
         with pytest.raises(client.exceptions.ClientError, match=r"AccessDenied.*appstream:DescribeFleets"):
             client.describe_fleets()
-        assert code(client.describe_stacks) == "ThrottlingException"
-        assert code(client.describe_images) == "InternalFailure"
+        assert error_code(client.describe_stacks) == "ThrottlingException"
+        assert error_code(client.describe_images) == "InternalFailure"
         assert client.describe_images()["Images"]
 
 
@@ -166,7 +166,7 @@ def test_requests_are_counted_by_operation():
     with asf.sandbox() as running:
         running.fail_next()
         client = running.client(config=ONCE)
-        code(client.describe_fleets)
+        error_code(client.describe_fleets)
         client.describe_fleets()
         client.describe_stacks()
         running.client(service="sts").get_caller_identity()
@@ -199,7 +199,7 @@ def test_a_function_can_answer():
     """It sees operation, target and request, and leaves what it does not answer to the sandbox."""
     with asf.sandbox() as running:
         seen = []
-        running.answer_with(lambda *asked: seen.append(asked))
+        running.respond_with(lambda *asked: seen.append(asked))
         assert running.client().describe_stacks(Names=["office"])["Stacks"]
         assert seen == [("DescribeStacks", PROD, "eu-west-1", {"Names": ["office"]})]
 
@@ -208,8 +208,8 @@ def test_revoked_keys_are_refused_until_they_are_not():
     """AppStream and STS refuse them, each in its own words."""
     with asf.sandbox() as running:
         running.revoke(PROD)
-        assert code(running.client(config=ONCE).describe_images) == "UnrecognizedClientException"
-        assert code(running.client(service="sts").get_caller_identity) == "InvalidClientTokenId"
+        assert error_code(running.client(config=ONCE).describe_images) == "UnrecognizedClientException"
+        assert error_code(running.client(service="sts").get_caller_identity) == "InvalidClientTokenId"
         running.revoke(PROD, False)
         assert running.client().describe_images()["Images"]
 

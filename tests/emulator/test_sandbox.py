@@ -13,7 +13,7 @@ import botocore.session
 import pytest
 import urllib3
 from botocore.exceptions import ClientError, EndpointConnectionError
-from support.asking import ONCE, code, drain
+from support.asking import ONCE, drain, error_code
 
 from appstream_frames.emulator.sandbox import sandbox
 from appstream_frames.errors import RequestError
@@ -119,7 +119,7 @@ def test_fail_next_keeps_its_order():
         client = running.client(config=ONCE)
         running.fail_next(code="ThrottlingException")
         running.fail_next(2, code="AccessDeniedException")
-        seen = [code(client.describe_images) for _ in range(3)]
+        seen = [error_code(client.describe_images) for _ in range(3)]
     assert seen == ["ThrottlingException", "AccessDeniedException", "AccessDeniedException"]
 
 
@@ -128,7 +128,7 @@ def test_calls_counts_describe_images():
     with sandbox() as running:
         client = running.client(config=ONCE)
         running.fail_next()
-        code(client.describe_images)
+        error_code(client.describe_images)
         client.describe_images()
         running.client(service="sts").get_caller_identity()
         assert running.calls == 2

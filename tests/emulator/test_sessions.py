@@ -9,7 +9,7 @@ import sys
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from support.asking import ONCE, code, drain, post
+from support.asking import ONCE, drain, error_code, post
 from support.sources_of import DEV, LAB, PROD
 
 # sessions
@@ -92,7 +92,7 @@ def test_sts_knows_who_calls(box):
 
 def test_unknown_account_is_refused(box):
     """An access key that nobody has is UnrecognizedClientException in AppStream."""
-    assert code(box.client("999999999999", config=ONCE).describe_images) == "UnrecognizedClientException"
+    assert error_code(box.client("999999999999", config=ONCE).describe_images) == "UnrecognizedClientException"
 
 
 def test_unknown_account_is_refused_by_sts(box):
@@ -107,12 +107,12 @@ def test_region_not_opted_in_is_refused_by_appstream_alone(box):
     """Outside the four regions AppStream refuses the token while STS answers."""
     session = box.session(region="af-south-1")
     assert session.client("sts").get_caller_identity()["Account"] == PROD
-    assert code(session.client("appstream", config=ONCE).describe_images) == "UnrecognizedClientException"
+    assert error_code(session.client("appstream", config=ONCE).describe_images) == "UnrecognizedClientException"
 
 
 def test_other_sts_actions_are_errors(box):
     """STS answers GetCallerIdentity and no other action."""
-    assert code(box.client(service="sts", config=ONCE).get_session_token) == "InvalidAction"
+    assert error_code(box.client(service="sts", config=ONCE).get_session_token) == "InvalidAction"
 
 
 def test_unsigned_request_is_refused(box):

@@ -18,7 +18,7 @@ def drain(client, **request):
     return [image for page in pages for image in page["Images"]]
 
 
-def code(call, *args, **kwargs):
+def error_code(call, *args, **kwargs):
     with pytest.raises(ClientError) as caught:
         call(*args, **kwargs)
     return caught.value.response["Error"]["Code"]

@@ -249,7 +249,7 @@ class Watched:
         self._lock, self._now = threading.Lock(), Counter[str | None]()
         self.most: Counter[str | None] = Counter()
         self.pages: list[tuple[str, str]] = []
-        box.answer_with(self._watched)
+        box.respond_with(self._watched)
 
     def _watched(self, _: str, account: str, region: str, request: dict[str, Any]) -> Any:
         with self._lock:

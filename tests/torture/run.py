@@ -22,6 +22,7 @@ from support.marks import Tally
 
 from torture.disks import damaged, fill_files, full
 from torture.drains import drain_estates, fleet, signals
+from torture.estates import estates
 from torture.writers import kill_writers, killed, write_side_by_side, writers
 
 PARTS: dict[str, Callable[[float], Tally]] = {
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[[float], Tally]] = {
     "damage": damaged,
     "fleet": fleet,
     "signals": signals,
+    "usage": estates,
 }
 
 

@@ -1,0 +1,366 @@
+"""Answers about one moment: who stands on each image, and which images nobody uses.
+
+Everything is joined on account, region and ARN. Nothing here calls AWS, and the frames are not changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+
+from appstream_frames.errors import RequestError
+from appstream_frames.insights.base_names import is_public, owner
+from appstream_frames.tables.frames import Frames, to_pandas
+
+KINDS: Final = {"fleet": "fleets", "image_builder": "image_builders", "account": "accounts", "image": "images"}
+_USED_BY: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("account", "region", "image_arn", "image_name", "kind")),
+        *((name, pa.string()) for name in ("user_account", "user_region", "user_name", "user_arn", "state")),
+        ("stacks", pa.list_(pa.string())),
+        ("running_instances", pa.int64()),
+        ("reason", pa.string()),
+    ]
+)
+_USAGE: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("account", "region", "name", "arn")),
+        *((name, pa.int64()) for name in KINDS.values()),
+        ("verdict", pa.string()),
+        ("deletable", pa.bool_()),
+        ("reason", pa.string()),
+    ]
+)
+_USER: Final = [
+    "kind",
+    "user_account",
+    "user_region",
+    "user_name",
+    "user_arn",
+    "state",
+    "running_instances",
+    "image_arn",
+]
+
+
+def used_by(frames: Frames) -> pd.DataFrame:
+    """Return who stands on each image: fleets, image builders, accounts it is shared with, and images built on it.
+
+    Parameters
+    ----------
+    frames : Frames
+        Best of ``include="all"``: what was not drained cannot be shown. Accounts that share images belong into the same frames.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per image and user of it, sorted: ``account, region, image_arn, image_name`` (the owner's, where it was drained,
+        else of the target that refers to it), ``kind`` (``fleet``, ``image_builder``, ``account``, ``image``), ``user_account,
+        user_region, user_name, user_arn, state``, ``stacks`` (of a fleet, a tuple of names; null where they were not read),
+        ``running_instances`` (of a fleet) and ``reason``: why the user's own account does not list the image, null where it
+        does. An image that is not in the frames at all has a null ``image_name``. For ``account``, ``user_account`` is the
+        account it is shared with. A fleet is one row, however many accounts see its image.
+
+    Raises
+    ------
+    RequestError
+        When `frames` is no `Frames`.
+
+    Notes
+    -----
+    A fleet's image is what its *new* instances get; running ones keep the image they started with until they end.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> with asf.sandbox() as sandbox:  # doctest: +SKIP
+    ...     frames = asf.drain(sandbox.client(), include="all")  # doctest: +SKIP
+    >>> users = asf.used_by(frames)  # doctest: +SKIP
+    >>> users.loc[users["image_name"] == "HR-Desktop-2026-10", ["kind", "user_name"]].to_numpy().tolist()  # doctest: +SKIP
+    [['fleet', 'hr-desktop'], ['image_builder', 'ib-hr-hotfix']]
+    """
+    return _typed(_join_users(frames, _images(frames), Coverage(frames)), _USED_BY)
+
+
+def _join_users(frames: Frames, images: pd.DataFrame, covered: Coverage) -> pd.DataFrame:
+    """Return the columns of `used_by`."""
+    parts = [_fleets(frames, images), _image_builders(frames), _built_images(images)]
+    users = _attach(pd.concat(parts, ignore_index=True), images, covered)
+    users = pd.concat([users, _accounts(frames, images)], ignore_index=True)
+    users = users.sort_values(_USED_BY.names[:9], ignore_index=True, na_position="last", kind="stable")
+    return users.assign(stacks=_stacks(frames, users, covered))
+
+
+def usage(frames: Frames) -> pd.DataFrame:
+    """Say of each image that is not AWS's whether anybody uses it, and whether it can be deleted.
+
+    Parameters
+    ----------
+    frames : Frames
+        Best of ``include="all"``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per row of `Frames.images` that is not AWS's, with its index: ``account, region, name, arn``, the number of
+        ``fleets``, ``image_builders``, ``accounts`` and ``images`` of `used_by`, ``verdict`` (``in_use``, ``unused``,
+        ``unknown``), ``deletable`` and ``reason``. Every account that sees an image gets the same verdict. ``unused`` needs the
+        owner's images, fleets and image builders read whole, and its shares where it has any; ``deletable`` is true for the
+        owner's row of an unused image that AWS does not call shared.
+
+    Raises
+    ------
+    RequestError
+        When `frames` is no `Frames`.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> with asf.sandbox() as sandbox:  # doctest: +SKIP
+    ...     frames = asf.drain(sandbox.client(), include="all")  # doctest: +SKIP
+    >>> usage = asf.usage(frames)  # doctest: +SKIP
+    >>> usage.loc[usage["name"] == "travel-expense-2023", "verdict"].to_list()  # doctest: +SKIP
+    []
+    >>> usage["verdict"].value_counts()["in_use"] > 20  # doctest: +SKIP
+    np.True_
+    """
+    images, covered = _images(frames), Coverage(frames)
+    users = _join_users(frames, images, covered)
+    images = images[~images["public"]]
+    counts = _counts(users, images)
+    owned = _owned(images)
+    shared = {(region, arn): flag for region, arn, flag in _rows(owned, "region", "arn", "shared")}
+    rows = _rows(images.assign(users=counts.sum(axis=1)), "region", "arn", "owner", "users")
+    verdicts = [_verdict(shared, covered, *row) for row in rows]
+    judged = pd.DataFrame(verdicts, columns=["verdict", "deletable", "reason"], index=images.index)
+    table = pd.concat([images[["account", "region", "name", "arn"]], counts, judged], axis=1)
+    return _typed(table, _USAGE).set_index(images.index)
+
+
+class Coverage:
+    """What was read of each target, by operation."""
+
+    def __init__(self, frames: Frames) -> None:
+        rows = _rows(frames.coverage, "account", "region", "operation", "status", "request")
+        self._readings = {tuple(key): (status, request) for *key, status, request in rows}
+
+    def missing(self, account: str | None, region: str, operation: str) -> str | None:
+        """Return why an operation was not read whole in a target; None when it was, but for a filter."""
+        found = self._readings.get((account, region, operation))
+        if found is None:
+            return f"{operation} was not read in {account}/{region}"
+        status, _ = found
+        return None if status == "complete" else f"{operation} in {account}/{region} is {status}"
+
+    def excludes(self, account: str | None, region: str, arn: str | None, whose: str | None) -> bool:
+        """Tell whether the request for a target's images leaves out an image, or with no `arn` any of its own ones."""
+        _, text = self._readings.get((account, region, "DescribeImages"), (None, None))
+        request = _parse(text) if text else {}
+        kind = "PUBLIC" if whose is None else "PRIVATE" if whose == account else "SHARED"
+        if request.get("Type") not in (None, kind):
+            return True
+        return bool(request.get("Names")) or arn not in (request.get("Arns") or [arn])
+
+
+@cache
+def _parse(request: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(request)
+    return parsed
+
+
+def _rows(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the values of some columns row by row, with None for what is missing."""
+    found = (table[name].astype(object) for name in columns)
+    return zip(*(values.where(values.notna(), None).tolist() for values in found), strict=True)
+
+
+def _images(frames: Frames) -> pd.DataFrame:
+    """Return account, region, arn, name, base and owner of each image, whether it is AWS's, and whether it is shared."""
+    if not isinstance(frames, Frames):
+        raise RequestError(
+            f"frames is a {type(frames).__name__}, expected Frames: pass what drain or read_snapshot returned"
+        )
+    table = frames.images
+    images = table[["account", "region", "owner", "arn", "name", "state"]].copy()
+    images["base"], images["shared"] = table["base_image_arn"], table["image_shared_with_others"]
+    images["public"] = table["owner"].isna() & ~table["visibility"].isin(["PRIVATE", "SHARED"])
+    return images
+
+
+def _owned(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the images as their owners see them."""
+    owned = images[(images["account"] == images["owner"]) & images["arn"].notna()]
+    return owned.drop_duplicates(["region", "arn"])
+
+
+def _users(table: pd.DataFrame, kind: str, **columns: pd.Series) -> pd.DataFrame:
+    """Return rows of `_USER`, each user once."""
+    made = pd.DataFrame(
+        {"kind": kind, "user_account": table["account"], "user_region": table["region"]}, index=table.index
+    )
+    made = made.assign(user_name=table["name"], user_arn=table["arn"], state=table["state"], **columns)
+    made = made.reindex(columns=[*_USER, "target"])
+    return made.drop_duplicates(["user_account", "user_region", "user_name", "user_arn"])
+
+
+def _fleets(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
+    """Return the fleets that have an image; one with an image's name only has the ARN of the image so called."""
+    table = frames.tables.get("fleets")
+    if table is None:
+        return pd.DataFrame(columns=[*_USER, "target"])
+    table = table[table["image_arn"].notna() | table["image_name"].notna()]
+    named = images.assign(own=images["account"] == images["owner"]).sort_values("own", ascending=False, kind="stable")
+    named = named.drop_duplicates(["account", "region", "name"])[["account", "region", "name", "arn"]]
+    named = named.rename(columns={"name": "image_name", "arn": "found"})
+    found = table[["account", "region", "image_name"]].merge(
+        named.dropna(), "left", ["account", "region", "image_name"]
+    )
+    arns = table["image_arn"].where(table["image_arn"].notna(), found["found"].set_axis(table.index))
+    return _users(table, "fleet", image_arn=arns, running_instances=table["compute_capacity_status_running"])
+
+
+def _image_builders(frames: Frames) -> pd.DataFrame:
+    table = frames.tables.get("image_builders")
+    if table is None:
+        return pd.DataFrame(columns=[*_USER, "target"])
+    table = table[table["image_arn"].notna()]
+    return _users(table, "image_builder", image_arn=table["image_arn"])
+
+
+def _built_images(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the images that name a base, each once: as its owner sees it, where the owner was drained."""
+    built = images[images["base"].notna() & ~images["public"] & images["arn"].notna()]
+    built = built.assign(other=built["account"] != built["owner"]).sort_values("other", kind="stable")
+    built = built.drop_duplicates(["region", "arn"])
+    users = _users(built, "image", image_arn=built["base"], target=built["account"])
+    return users.assign(user_account=built["owner"])
+
+
+def _attach(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage) -> pd.DataFrame:
+    """Return the users with account, region and name of their image, and why their target does not list it."""
+    target = users["target"].where(users["target"].notna(), users["user_account"])
+    users = users.assign(target=target, region=users["user_region"])
+    seen = images.dropna(subset=["arn"]).drop_duplicates(["account", "region", "arn"])
+    keys = {"account": "target", "arn": "image_arn", "name": "seen_name"}
+    users = users.merge(
+        seen[["account", "region", "arn", "name"]].rename(columns=keys), "left", ["target", "region", "image_arn"]
+    )
+    keys = {"arn": "image_arn", "name": "owned_name"}
+    users = users.merge(
+        _owned(images)[["account", "region", "arn", "name"]].rename(columns=keys), "left", ["region", "image_arn"]
+    )
+    listed = pd.MultiIndex.from_frame(users[["target", "region", "image_arn"]]).isin(
+        pd.MultiIndex.from_frame(seen[["account", "region", "arn"]])
+    )
+    rows = zip(_rows(users, "target", "region", "image_arn"), listed, strict=True)
+    reasons = [None if is_listed else _why_unlisted(covered, *row) for row, is_listed in rows]
+    return users.assign(
+        account=users["account"].where(users["account"].notna(), users["target"]),
+        image_name=users["owned_name"].where(users["owned_name"].notna(), users["seen_name"]),
+        reason=reasons,
+    )
+
+
+def _why_unlisted(covered: Coverage, account: str, region: str, arn: str | None) -> str:
+    """Return why a target does not list an image that something in it stands on."""
+    missing = covered.missing(account, region, "DescribeImages")
+    if missing is not None:
+        return f"not covered: {missing}"
+    if arn is None:
+        return "AWS sent no ARN of the image"
+    whose = owner(arn) or None
+    if covered.excludes(account, region, arn, whose):
+        return f"filtered: the images of {account}/{region} were drained by type, name or ARN"
+    if is_public(arn):
+        return "retired by AWS: it lists the image no more"
+    if whose == account:
+        return "deleted"
+    return f"share withdrawn, or deleted by its owner {whose}"
+
+
+def _accounts(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
+    """Return with which accounts the images are shared: by their owners' permissions, and by who of the frames sees them."""
+    keys = ["account", "region", "image_arn", "image_name", "user_account"]
+    owned = _owned(images)[["account", "region", "arn", "name"]].rename(
+        columns={"arn": "image_arn", "name": "image_name"}
+    )
+    others = images[(images["account"] != images["owner"]) & ~images["public"]]
+    others = others[["account", "region", "arn"]].rename(columns={"account": "user_account", "arn": "image_arn"})
+    found = [owned.merge(others.dropna(), on=["region", "image_arn"])[keys]]
+    table = frames.tables.get("permissions")
+    if table is not None:
+        found.append(table.rename(columns={"shared_account_id": "user_account"})[keys])
+    shares = pd.concat(found, ignore_index=True).drop_duplicates(["account", "region", "image_arn", "user_account"])
+    return shares.assign(kind="account", user_region=shares["region"])
+
+
+def _stacks(frames: Frames, users: pd.DataFrame, covered: Coverage) -> list[list[str] | None]:
+    """Return the names of each fleet's stacks, in order; null for other users and where stacks were not read whole."""
+    table = frames.tables.get("associations")
+    edges: dict[tuple[str, str, str], list[str]] = {}
+    if table is not None:
+        for *key, stack in _rows(table, "account", "region", "fleet_name", "stack_name"):
+            edges.setdefault(tuple(key), []).append(stack)
+    return [
+        sorted(set(edges.get((account, region, name), [])))
+        if kind == "fleet" and covered.missing(account, region, "ListAssociatedFleets") is None
+        else None
+        for kind, account, region, name in _rows(users, "kind", "user_account", "user_region", "user_name")
+    ]
+
+
+def _counts(users: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Return how many users of each kind the image of each row has."""
+    known = users.dropna(subset=["image_arn"])
+    counts = pd.crosstab([known["user_region"], known["image_arn"]], known["kind"]).rename(columns=KINDS)
+    counts = counts.reindex(columns=list(KINDS.values()), fill_value=0)
+    rows = pd.MultiIndex.from_arrays([images["region"], images["arn"].astype(object)])
+    return counts.reindex(rows, fill_value=0).set_axis(images.index)
+
+
+def _verdict(
+    shared: dict[tuple[str, str], bool | None],
+    covered: Coverage,
+    region: str,
+    arn: str | None,
+    whose: str | None,
+    users: int,
+) -> tuple[str, bool, str]:
+    if users:
+        return "in_use", False, f"{users} user{'' if users == 1 else 's'}, see used_by"
+    lacking = next(_lacking(region, arn, whose, shared, covered), None)
+    if lacking is not None:
+        return "unknown", False, lacking
+    if arn is not None and shared[region, arn]:
+        return "unused", False, "nobody stands on it; AWS calls it shared, though with no account"
+    return "unused", True, "nobody stands on it, and it is shared with nobody"
+
+
+def _lacking(
+    region: str, arn: str | None, whose: str | None, shared: dict[tuple[str, str], bool | None], covered: Coverage
+) -> Iterator[str]:
+    """Yield what has to be known before an image without a user can be called unused."""
+    if arn is None:
+        yield "AWS sent no ARN, so nothing can be joined"
+    elif (region, arn) not in shared:
+        yield f"its owner {whose} was not drained in {region}"
+    else:
+        for operation in ("DescribeImages", "DescribeFleets", "DescribeImageBuilders"):
+            if missing := covered.missing(whose, region, operation):
+                yield missing
+        if covered.excludes(whose, region, None, whose):
+            yield f"the images of {whose}/{region} were drained by type, name or ARN"
+        if shared[region, arn] is not False and (missing := covered.missing(whose, region, "DescribeImagePermissions")):
+            yield f"it may be shared, and {missing}"
+
+
+def _typed(table: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:
+    columns = [
+        pa.array(table[name], kind, from_pandas=True) for name, kind in zip(schema.names, schema.types, strict=True)
+    ]
+    return to_pandas(pa.table(columns, schema=schema))

@@ -1,0 +1,174 @@
+"""Who stands on which image: equal to a brute-force oracle on random estates, and never wrong where something was not read."""
+
+from __future__ import annotations
+
+import inspect
+from random import Random
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import usage_oracle
+from support.usage_oracle import (
+    Estate,
+    differences,
+    estate,
+    expected_usage,
+    expected_users,
+    frames_of,
+    image_arn,
+    read_in_part,
+    seen_usage,
+)
+
+import appstream_frames as asf
+
+ESTATES = settings(max_examples=40, deadline=None)
+RANDOM = st.randoms(use_true_random=False)
+
+
+def of(frames: asf.Frames, name: str) -> pd.DataFrame:
+    """Return the users of an image."""
+    users = asf.used_by(frames)
+    return users[users["image_name"] == name]
+
+
+@ESTATES
+@given(RANDOM)
+def test_answers_equal_the_oracle_s(rnd: Random) -> None:
+    """`used_by` and `usage` are what brute force finds, whatever was denied, filtered or not asked for."""
+    whole = estate(rnd)
+    for rows in (whole, read_in_part(rnd, whole)):
+        assert differences(rows) == []
+
+
+@ESTATES
+@given(RANDOM)
+def test_nothing_is_unused_for_want_of_reading(rnd: Random) -> None:
+    """What has a user in truth is never called unused or deletable because a part of its owner's account was not read."""
+    whole = estate(rnd)
+    in_use = {row[:3] for row in expected_usage(whole) if row[7] == "in_use"}
+    part = read_in_part(rnd, whole)
+    foreign = {use[2] for use in expected_users(whole) if use[4] != "account" and use[5] not in (use[0], None)}
+    for row in seen_usage(frames_of(part)):
+        if row[7] == "unused":
+            assert (
+                row[:3] not in in_use or row[2] in foreign
+            )  # a share that was withdrawn, used by an account that was not read
+
+
+@settings(max_examples=15, deadline=None)
+@given(RANDOM)
+def test_the_order_of_rows_makes_no_difference(rnd: Random) -> None:
+    """Shuffled tables give the same answers."""
+    rows = read_in_part(rnd, estate(rnd))
+    shuffled: Estate = {name: rnd.sample(table, len(table)) for name, table in rows.items()}
+    pd.testing.assert_frame_equal(asf.used_by(frames_of(rows)), asf.used_by(frames_of(shuffled)))
+    assert sorted(seen_usage(frames_of(rows)), key=repr) == sorted(seen_usage(frames_of(shuffled)), key=repr)
+
+
+def test_a_public_image_in_six_targets_multiplies_no_fleet() -> None:
+    """Three accounts in two regions see the same ARNs; each fleet and image stands on its own target's, once."""
+    rows: Estate = {name: [] for name in usage_oracle.COLUMNS}
+    for account in usage_oracle.ACCOUNTS:
+        for region in usage_oracle.REGIONS:
+            arn = image_arn("", region, "P")
+            image = {"account": account, "region": region, "name": "P", "arn": arn, "visibility": "PUBLIC"}
+            rows["images"].append(image)
+            fleet = {"account": account, "region": region, "name": "f", "arn": f"fleet-of-{account}", "image_arn": arn}
+            rows["fleets"].append(fleet)
+            rows["coverage"].append(usage_oracle.covered(account, region, "DescribeImages"))
+    users = asf.used_by(frames_of(rows))
+    assert users[["account", "region", "user_account"]].to_numpy().tolist() == [
+        [account, region, account] for account in usage_oracle.ACCOUNTS for region in usage_oracle.REGIONS
+    ]
+
+
+# the sandbox's estate
+
+
+@pytest.fixture(scope="module")
+def everything() -> asf.Frames:
+    """Drain the three accounts of the sandbox with all operations."""
+    if "include" not in inspect.signature(asf.drain_targets).parameters:
+        pytest.skip("drains read images only")
+    with asf.sandbox() as box:
+        found = [asf.targets(session=box.session(account), regions=box.regions) for account in box.accounts]
+        return asf.drain_targets([each for some in found for each in some], include="all", progress=False)
+
+
+def test_a_shared_image_s_users_are_found_across_accounts(everything: asf.Frames) -> None:
+    """The owner's row shows the other account's fleet once, and with whom it is shared."""
+    users = of(everything, "medical-imaging-2026Q1")
+    seen = users[["account", "kind", "user_account", "user_name"]].astype(object)
+    assert seen.where(seen.notna(), None).to_numpy().tolist() == [
+        ["444455556666", "account", "111122223333", None],
+        ["444455556666", "account", "888899990000", None],
+        ["444455556666", "fleet", "111122223333", "imaging-test"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fleet", "image", "reason"),
+    [
+        ("kiosk-entrance", None, "retired by AWS"),
+        ("cad-trial", None, "share withdrawn, or deleted by its owner 777788889999"),
+        ("teaching-golden", "golden-win2022-20260905", "share withdrawn"),
+        ("support-desk", "support-desk-v32", None),  # AWS sent its image's name only
+        ("finance-prod", "Finance-Desktop-2026-10", None),
+    ],
+)
+def test_a_fleet_whose_image_is_not_listed_says_why(
+    everything: asf.Frames, fleet: str, image: str | None, reason: str | None
+) -> None:
+    """An image that the fleet's account does not list any more has a reason; its name stays where another one lists it."""
+    users = asf.used_by(everything)
+    (row,) = users[users["user_name"] == fleet].to_dict("records")
+    assert (None if pd.isna(row["image_name"]) else row["image_name"]) == image
+    assert (reason is None and pd.isna(row["reason"])) or row["reason"].startswith(reason)
+
+
+def test_a_fleet_has_its_stacks_and_instances(everything: asf.Frames) -> None:
+    """Stacks come as a tuple of names, in order."""
+    (row,) = (
+        of(everything, "Finance-Desktop-2026-10")
+        .query("kind == 'fleet' and user_name == 'finance-prod'")
+        .to_dict("records")
+    )
+    assert (row["stacks"], row["running_instances"], row["state"]) == (("finance", "office"), 40, "RUNNING")
+
+
+def test_images_that_nobody_uses_can_be_deleted(everything: asf.Frames) -> None:
+    """A version that its fleet has left is unused and deletable; a shared one is in use."""
+    usage = asf.usage(everything).set_index("name")
+    assert usage.loc["Procurement-Desktop-2026-08", ["verdict", "deletable"]].to_list() == ["unused", True]
+    assert usage.loc["win2019-legacy-erp", "verdict"] == "in_use"
+    assert set(usage.loc["golden-win2022-20260905", "verdict"]) == {"in_use"}
+
+
+def test_images_alone_leave_everything_unknown() -> None:
+    """Without fleets in the coverage nothing is unused; what other images stand on is in use all the same."""
+    if "include" not in inspect.signature(asf.drain_targets).parameters:
+        pytest.skip("drains read images only")
+    with asf.sandbox() as box:
+        usage = asf.usage(asf.drain(box.client()))
+    assert set(usage["verdict"]) == {"in_use", "unknown"}
+    assert not usage["deletable"].any()
+    assert usage.loc[usage["verdict"] == "unknown", "reason"].str.contains("DescribeFleets was not read").all()
+
+
+@pytest.mark.parametrize("answer", [asf.used_by, asf.usage])
+def test_what_is_no_frames_is_refused(answer: Any) -> None:
+    """The error says what to pass."""
+    with pytest.raises(asf.RequestError, match="frames is a DataFrame, expected Frames"):
+        answer(pd.DataFrame())
+
+
+@pytest.mark.parametrize("answer", [asf.used_by, asf.usage])
+def test_no_images_have_a_typed_answer(answer: Any, everything: asf.Frames) -> None:
+    """Empty tables give no rows, with the dtypes of a full answer."""
+    empty = asf.Frames({name: table.iloc[:0] for name, table in everything.tables.items()})
+    assert answer(empty).dtypes.equals(answer(everything).dtypes)
+    assert len(answer(empty)) == 0
