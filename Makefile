@@ -46,8 +46,9 @@ notebooks: .venv/ready  ## Run the notebooks, keep their outputs, and make the g
 gallery: .venv/ready  ## Take the README's charts out of the notebooks
 	$(BIN)/python notebooks/run.py gallery
 
-catalogue: .venv/ready  ## Make the sandbox's catalogue again
+catalogue: .venv/ready  ## Make the sandbox's catalogue and the data dictionary again
 	$(BIN)/python data/make_catalogue.py
+	$(BIN)/python data/make_columns.py
 
 lock: .venv/ready  ## Resolve requirements.lock again, newest versions
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -97,14 +98,7 @@ def running(folder: Path, home: Path) -> Iterator[Lab]:
     token = secrets.token_hex(16)
     machine = bare_machine(home)
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        "--allow-root",
-        f"--config={FOLDER / 'lab' / 'config.py'}",
-    ]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--config={FOLDER / 'lab' / 'config.py'}"]
     place = [f"--notebook-dir={folder}", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     with (home / "lab.log").open("w") as log:
         process = subprocess.Popen(
@@ -217,6 +211,16 @@ def test_it_stays_at_home(chromium: Any, lab: Lab, screenshots: Path) -> None:
     assert attempts(lab.machine) == []
 
 
+@pytest.mark.slow
+def test_it_shows_the_notebooks_and_nothing_else(tmp_path: Path) -> None:
+    """The list of files beside the notebooks is empty, a folder of snapshots that one of them has written included."""
+    folder = Path(shutil.copytree(FOLDER, tmp_path / "notebooks"))
+    (folder / "snapshots").mkdir()
+    with running(folder, tmp_path) as lab:
+        listed = lab.ask("contents")["content"]
+    assert sorted(each["name"] for each in listed) == [path.name for path in NOTEBOOKS]
+
+
 def test_make_lab_starts_it_so() -> None:
     """`make lab` opens the notebooks with the settings that are tested here."""
     make = ["make", "--dry-run", "lab"]
@@ -224,6 +228,7 @@ def test_make_lab_starts_it_so() -> None:
     assert "jupyter lab --notebook-dir=notebooks --config=notebooks/lab/config.py" in said
 
 
+@pytest.mark.slow
 def test_it_is_stopped_after_a_failure(tmp_path: Path) -> None:
     """When a test fails, its JupyterLab and the kernels in it are ended."""
     started: list[int] = []

@@ -1,14 +1,15 @@
-"""The package as it is handed out: its public names, its README, its wheel, its lock."""
+"""The package as it is handed out: its public names, its wheel, its data dictionary, its lock."""
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
-import os
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import appstream_frames as asf
 
 TOP = Path(__file__).parents[2]
 README = (TOP / "README.md").read_text("utf-8")
+LOCK = (TOP / "requirements.lock").read_text("utf-8")
 FUNCTIONS = [name for name in asf.__all__ if inspect.isfunction(getattr(asf, name))]
 
 
@@ -55,52 +57,6 @@ def test_errors_have_one_base(name: str) -> None:
     assert issubclass(getattr(asf, name), asf.AppStreamFramesError)
 
 
-def test_the_readme_s_python_runs(tmp_path: Path) -> None:
-    """Every Python block, in order, on the sandbox."""
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    with asf.sandbox() as box:
-        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **box.environment()}
-        code = re.sub(r'; or snapshot="[^"]*"', "", "\n".join(blocks))
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True
-        )
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_the_readme_s_many_accounts_run(tmp_path: Path) -> None:
-    """The block on accounts and regions and the one on a cluster, word for word but for where they go."""
-    code = "\n".join(re.findall(r"```python (?:accounts|cluster)\n(.*?)```", README, re.DOTALL))
-    moved = {
-        "s3://bucket/appstream": str(tmp_path / "archive"),
-        '"scheduler:8786"': "processes=False, dashboard_address=None",
-    }
-    for told, here in moved.items():
-        assert told in code
-        code = code.replace(told, here)
-    with asf.sandbox() as box:
-        config = tmp_path / "config"
-        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_PROFILE": "prod", **box.config(config)}
-        text = config.read_text("utf-8")
-        for account, name in zip(box.accounts, ("prod", "dev"), strict=False):
-            text = text.replace(f"[profile sandbox-{account}]", f"[profile {name}]")
-        config.write_text(text, "utf-8")
-        done = subprocess.run(
-            [sys.executable, "-c", f"import appstream_frames as asf\n{code}"],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-    assert done.returncode == 0, done.stderr
-    assert asf.list_snapshots(tmp_path / "archive")["complete"].ge(4).to_list() == [True, True]
-
-
-def test_the_readme_s_links_lead_somewhere() -> None:
-    """Every relative link names a file."""
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
-    assert [link for link in links if not (TOP / link).exists()] == []
-
-
 def test_the_wheel_carries_the_data(tmp_path: Path) -> None:
     """A built wheel has the tables and the catalogue, and nothing of the tests."""
     build = "import hatchling.build, sys; print(hatchling.build.build_wheel(sys.argv[1]))"
@@ -114,6 +70,19 @@ def test_the_wheel_carries_the_data(tmp_path: Path) -> None:
     assert not [name for name in names if name.startswith(("tests", "notebooks"))]
 
 
+@pytest.mark.skipif(
+    f"botocore=={version('botocore')} " not in LOCK, reason="the dictionary is that of the locked botocore"
+)
+def test_the_data_dictionary_is_that_of_the_model() -> None:
+    """data/columns.csv is what `make catalogue` writes today."""
+    path = TOP / "data" / "make_columns.py"
+    spec = importlib.util.spec_from_file_location("make_columns", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    written = path.with_name("columns.csv").read_text("utf-8")
+    assert written == script.dictionary().to_csv(index=False, lineterminator="\n"), "run `make catalogue`"
+
+
 def test_the_version_is_one() -> None:
     """pyproject.toml and the package agree."""
     assert tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))["project"]["version"] == asf.__version__
@@ -121,6 +90,5 @@ def test_the_version_is_one() -> None:
 
 def test_the_lock_has_hashes_and_no_url() -> None:
     """Every package is pinned with hashes; no registry is named."""
-    lock = (TOP / "requirements.lock").read_text("utf-8")
-    assert not re.search(r"https?://|index", lock)
-    assert lock.count("==") <= lock.count("--hash=sha256:")
+    assert not re.search(r"https?://|index", LOCK)
+    assert LOCK.count("==") <= LOCK.count("--hash=sha256:")

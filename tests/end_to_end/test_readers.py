@@ -18,6 +18,7 @@ from support import readers_archive
 from support.readers_archive import ACCOUNTS, EMPTY, GROWN, MOMENTS, NEWER, TABLES
 from support.seaweed import BUCKET, Seaweed
 
+import appstream_frames as asf
 from appstream_frames.cli import main
 from appstream_frames.tables.ddl import ddl
 from appstream_frames.tables.schema import all_tables
@@ -124,7 +125,21 @@ def test_a_root_in_s3_reads_the_same(s3: Bucket, monkeypatch: pytest.MonkeyPatch
 
 def test_the_readme_has_a_line_for_every_engine() -> None:
     """Nothing is tested that is not there, and nothing is there that is not tested."""
-    assert set(BLOCKS) == {*ENGINES, "schema", "athena"}
+    assert set(BLOCKS) == {*ENGINES, "schema", "athena", "committed"}
+
+
+def test_the_semi_join_leaves_out_what_was_not_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a file without a manifest and of targets that were not read whole are left out, all others are there."""
+    root = tmp_path / "snapshots"
+    with asf.sandbox() as sandbox:
+        whole, part = asf.drain(sandbox.client()), asf.drain(sandbox.client("111122223333"), max_items=3)
+        asf.write_snapshot(whole.merge(part), root)
+        lost = asf.write_snapshot(asf.drain(sandbox.client("444455556666")), root)
+    (root / "coverage" / f"{lost}.parquet").unlink()
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(BLOCKS["committed"], names)  # noqa: S102 - our own README
+    assert sorted(names["whole"].to_arrow_table()["name"].to_pylist()) == sorted(whole.images["name"])
 
 
 def test_the_line_for_athena_is_our_command() -> None:
