@@ -21,6 +21,7 @@ import pyarrow as pa
 from appstream_frames.archive import parquet
 from appstream_frames.archive.store import SUFFIX, Store
 from appstream_frames.errors import RequestError, SnapshotCorruptError, SnapshotNotFoundError
+from appstream_frames.tables.coverage import current_coverage
 from appstream_frames.text import printable
 
 FORMAT: Final = 1
@@ -140,7 +141,7 @@ def read_manifest(store: Store, name: str) -> Manifest:
         raise RequestError(
             f"{location} has format {record['format']}, this version reads {FORMAT}. Upgrade appstream-frames."
         )
-    return Manifest(name, coverage, record["files"], record["redacted"])
+    return Manifest(name, current_coverage(coverage), record["files"], record["redacted"])
 
 
 def read_manifests(store: Store, names: Sequence[str]) -> tuple[list[Manifest], dict[str, str]]:

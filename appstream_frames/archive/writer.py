@@ -30,7 +30,8 @@ from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.fetch.target_list import Fleet
 from appstream_frames.tables.frames import Frames, to_arrow, to_pandas
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.operations import OPERATIONS
+from appstream_frames.tables.schema import all_tables, tables_of
 from appstream_frames.text import printable
 
 
@@ -132,7 +133,8 @@ def take_snapshot(
     [4]
     """
     request = Request.of(names=names, arns=arns, type=type)
-    schemas = {name: all_tables()[name].schema for name in _in_order(all_tables())}
+    images = tables_of(OPERATIONS["DescribeImages"])
+    schemas = {name: images[name].schema for name in _in_order(images)}
     redacted = _redactable(redact, schemas)
     moment = dt.datetime.now(dt.UTC)
     check_timeout(timeout)

@@ -113,11 +113,11 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> frame = pd.DataFrame({"account": "012345678901", "region": ["eu-west-1", "us-east-1"], "images": [61, 0]})
+    >>> frame = pd.DataFrame({"account": "012345678901", "region": ["eu-west-1", "us-east-1"], "rows": [61, 0]})
     >>> coverage(frame.assign(status=["complete", "denied"]), Figure().subplots()).get_title()
     '1 of 2 targets was not read whole: 1 denied'
     """
-    check(frame, ("account", "region", "status", "images"), _SOURCE, top)
+    check(frame, ("account", "region", "status", "rows"), _SOURCE, top)
     if not len(frame):
         return layout.draw_nothing(ax, NOTHING)
     cells, counts = _cells(frame), Counter(_texts(frame["status"]))
@@ -154,7 +154,8 @@ def _texts(column: pd.Series, missing: str = _UNKNOWN) -> list[str]:
 
 def _cells(frame: pd.DataFrame) -> dict[_Target, _Cell]:
     cells: dict[_Target, _Cell] = {}
-    images = numbers(frame["images"]).fillna(0).clip(0, 2**53).astype(int)
+    of_images = frame["operation"].eq("DescribeImages") if "operation" in frame else True
+    images = numbers(frame["rows"].where(of_images)).fillna(0).clip(0, 2**53).astype(int)
     accounts, regions, statuses = (_texts(frame[name]) for name in ("account", "region", "status"))
     for account, region, status, count in zip(accounts, regions, statuses, images, strict=True):
         known = cells.get((account, region), _Cell("complete", 0))

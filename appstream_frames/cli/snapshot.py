@@ -28,6 +28,7 @@ from appstream_frames.cli.output import (
     to_records,
 )
 from appstream_frames.tables.coverage import STATUSES, count_whole, is_whole, list_causes
+from appstream_frames.tables.operations import OPERATIONS
 from appstream_frames.text import printable
 
 _CAUSES: Final = 18  # lines of a summary
@@ -145,8 +146,8 @@ def summarize(coverage: pd.DataFrame, command: click.Command, *, disabled: bool)
 
 
 def _count_rows(coverage: pd.DataFrame) -> str:
-    tables = [name for name in ("images", "applications", "errors") if name in coverage]
-    return ", ".join(f"{coverage[name].sum():,} {name}" for name in tables)
+    rows = coverage.groupby("operation", sort=False)["rows"].sum()
+    return ", ".join(f"{count:,} {OPERATIONS[operation].table}" for operation, count in rows.items())
 
 
 def _describe(cause: Any, command: click.Command) -> str:

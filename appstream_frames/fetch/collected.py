@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.operations import OPERATIONS
+from appstream_frames.tables.schema import tables_of
 
 Batch = dict[str, pa.Table]
 
@@ -29,14 +30,14 @@ class Collected:
 
 def whole(batches: Iterable[Batch]) -> Batch:
     """Return the tables that batches make together, with all their columns also when there is none."""
-    empty = {name: table.schema.empty_table() for name, table in all_tables().items() if name != "coverage"}
+    empty = {name: table.schema.empty_table() for name, table in tables_of(OPERATIONS["DescribeImages"]).items()}
     parts = [empty, *batches]
     return {name: pa.concat_tables([part.pop(name) for part in parts]) for name in list(empty)}
 
 
 def counts(batches: Iterable[Batch]) -> dict[str, int]:
     """Return how many rows batches have of each table."""
-    found = {name: 0 for name in all_tables() if name != "coverage"}
+    found = dict.fromkeys(tables_of(OPERATIONS["DescribeImages"]), 0)
     for batch in batches:
         for name, table in batch.items():
             found[name] += table.num_rows

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from appstream_frames.errors import RequestError
 from appstream_frames.tables.dictionary import columns
-from appstream_frames.tables.schema import UTC_US, Column, all_tables
+from appstream_frames.tables.schema import UTC_US, Column, find_table
 from appstream_frames.text import printable
 
 #: Hive's name of each Arrow type that a column can have.
@@ -42,8 +42,8 @@ def ddl(table: str, location: str) -> str:
 
     Parameters
     ----------
-    table : {"images", "applications", "errors", "coverage"}
-        Which table; its name in SQL is ``appstream_<table>``.
+    table : str
+        Name of a table, as for `columns`; its name in SQL is ``appstream_<table>``.
     location : str
         The root of the archive, ``s3://bucket`` or ``s3://bucket/prefix``.
 
@@ -73,7 +73,7 @@ def ddl(table: str, location: str) -> str:
     """
     sentences = columns(table)["sentence"]
     root = _checked(location)
-    lines = ",\n".join(map(_column, all_tables()[table].columns, sentences))
+    lines = ",\n".join(map(_column, find_table(table).columns, sentences))
     return f"CREATE EXTERNAL TABLE `appstream_{table}` (\n{lines}\n)\nSTORED AS PARQUET\nLOCATION '{root}/{table}/'"
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from appstream_frames.errors import RequestError
-from appstream_frames.tables.schema import ARROW, Column, Table, all_tables
+from appstream_frames.tables.schema import ARROW, Column, Table, find_table
 
 
 def columns(table: str) -> pd.DataFrame:
@@ -34,9 +33,7 @@ def columns(table: str) -> pd.DataFrame:
     >>> columns("images").set_index("column").loc["state_change_reason_code", ["type", "api_path"]].to_list()
     ['string', 'Images[].StateChangeReason.Code']
     """
-    if table not in all_tables():
-        raise RequestError(f"There is no table {table!r}. Choose one of: {', '.join(all_tables())}.")
-    rows = all_tables()[table]
+    rows = find_table(table)
     frame = {
         "column": [column.name for column in rows.columns],
         "type": [str(column.type) for column in rows.columns],

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from appstream_frames.errors import RequestError
-from appstream_frames.tables.merge import Part, merged
+from appstream_frames.tables.merge import Part, merge_parts
 from appstream_frames.tables.schema import all_tables
 from appstream_frames.text import printable
 
@@ -96,9 +96,9 @@ class Frames:
         return [target for target, status in statuses if status not in ("complete", "limited")]
 
     def merge(self, *others: Frames) -> Frames:
-        """Return these frames with the targets of later ones in place of their own, or added.
+        """Return these frames with what later ones read in place of their own, or added, operation by operation.
 
-        A target that failed later does not replace one that was read. All rows carry the moment of these frames; when each
+        An operation that failed later does not replace one that was read. All rows carry the moment of these frames; when each
         target was read stays in ``coverage``.
 
         Parameters
@@ -114,7 +114,7 @@ class Frames:
         Raises
         ------
         RequestError
-            When a target that was read twice was asked different things.
+            When a target was read twice with different parameters.
 
         Examples
         --------
@@ -125,7 +125,7 @@ class Frames:
         True
         """
         parts = [Part(frames.tables, frames.targets) for frames in (self, *others)]
-        tables, targets = merged(parts)
+        tables, targets = merge_parts(parts)
         return Frames(tables, self.resume_token if len(tables["coverage"]) == 1 else None, targets)
 
     def relabel(self, moment: str | dt.datetime) -> Frames:

@@ -119,12 +119,63 @@ class Operation:
 
 
 _ERROR: Final = ("error_code", "error_message")
+_ENDPOINT: Final = ("endpoint_type", "vpce_id")
 _ALL: Final = (
     Operation(
         "DescribeImages",
         "images",
         children=(Child("Applications", ("name",), "applications"), Child("ImageErrors", _ERROR, "errors")),
         shared=True,
+    ),
+    Operation("DescribeFleets", "fleets", children=(Child("FleetErrors", _ERROR),)),
+    Operation(
+        "DescribeImageBuilders",
+        "image_builders",
+        children=(Child("ImageBuilderErrors", _ERROR), Child("AccessEndpoints", _ENDPOINT)),
+    ),
+    Operation(
+        "DescribeStacks",
+        "stacks",
+        children=(
+            Child("StorageConnectors", ("connector_type", "resource_identifier")),
+            Child("StackErrors", _ERROR),
+            Child("UserSettings", ("action",)),
+            Child("AccessEndpoints", _ENDPOINT),
+        ),
+    ),
+    Operation(
+        "ListAssociatedFleets",
+        "associations",
+        resource=("stack_name",),
+        identity=("fleet_name",),
+        element="fleet_name",
+        parent=Parent("stacks", {"StackName": "name"}, {"stack_name": "name"}),
+    ),
+    Operation(
+        "DescribeImagePermissions",
+        "permissions",
+        resource=("image_arn", "image_name"),
+        identity=("shared_account_id",),
+        parent=Parent(
+            "images",
+            {"Name": "name"},
+            {"image_arn": "arn", "image_name": "name"},
+            where=pc.field("image_shared_with_others") & (pc.field("owner") == pc.field("account")),
+        ),
+    ),
+    Operation("DescribeApplications", "elastic_applications"),
+    Operation("DescribeAppBlocks", "app_blocks", children=(Child("AppBlockErrors", _ERROR),)),
+    Operation(
+        "DescribeAppBlockBuilders",
+        "app_block_builders",
+        children=(Child("AppBlockBuilderErrors", _ERROR), Child("AccessEndpoints", _ENDPOINT)),
+    ),
+    Operation(
+        "DescribeApplicationFleetAssociations",
+        "application_fleet_associations",
+        resource=("fleet_name",),
+        identity=("application_arn",),
+        parent=Parent("fleets", {"FleetName": "name"}, where=pc.field("fleet_type") == "ELASTIC"),
     ),
 )
 

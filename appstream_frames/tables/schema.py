@@ -132,20 +132,32 @@ _TARGET = (
     Column("region", "string", "AWS region of the target that was read."),
 )
 _OWNER = Column("owner", "string", "AWS account id in the ARN; null for what AWS itself provides.")
-_STATUS = (
-    ("status", "string", "`complete` when every page was validated; otherwise why not."),
-    ("started_at", "timestamp", "Moment the target's drain began, UTC."),
-    ("ended_at", "timestamp", "Moment the target's drain ended, UTC."),
-    ("pages", "integer", "Pages read."),
-)
-_OUTCOME = (
-    ("duplicates", "integer", "Images AWS sent again in a later page; the first one was kept."),
-    ("retries", "integer", "Requests that had to be made again."),
-    ("error_code", "string", "AWS's error code, or the kind of failure, when the status is not complete."),
-    ("error_message", "string", "What was seen, in AWS's words or ours."),
-    ("resume_token", "string", "Give it as `starting_token=` to read on from where this drain stopped."),
-    ("request", "string", "The parameters of the request, as JSON."),
-    ("botocore_version", "string", "Version of botocore whose model made the columns."),
+COVERAGE: Final = Table(
+    "coverage",
+    (*_TARGET, Column("operation", "string", "Operation that was called, by AWS's name.")),
+    (
+        Column("status", "string", "`complete` when every page was validated; otherwise why not."),
+        Column("started_at", "timestamp", "Moment the first request was made, UTC."),
+        Column("ended_at", "timestamp", "Moment the last page was read, or the failure was final, UTC."),
+        Column("pages", "integer", "Pages read."),
+        Column(
+            "rows",
+            "integer",
+            "Rows of this target in the operation's own table; those of its child tables are not counted.",
+        ),
+        Column("duplicates", "integer", "Rows AWS sent again in a later page; the first one was kept."),
+        Column("retries", "integer", "Requests that had to be made again."),
+        Column("error_code", "string", "AWS's error code, or the kind of failure, when the status is not complete."),
+        Column("error_message", "string", "What was seen, in AWS's words or ours."),
+        Column("resume_token", "string", "Give it as `starting_token=` to read on from where this drain stopped."),
+        Column("request", "string", "The parameters of the request, as JSON."),
+        Column("botocore_version", "string", "Version of botocore whose model made the columns."),
+        Column(
+            "redacted",
+            "strings",
+            "Columns that were left out on purpose, of whichever table; null when there are none.",
+        ),
+    ),
 )
 
 
@@ -157,7 +169,7 @@ def all_tables() -> dict[str, Table]:
 @lru_cache(maxsize=4)
 def _all_tables(operations: tuple[Operation, ...]) -> dict[str, Table]:
     found = {name: table for operation in operations for name, table in tables_of(operation).items()}
-    return {**found, "coverage": _coverage(found)}
+    return {**found, COVERAGE.name: COVERAGE}
 
 
 @cache
@@ -194,6 +206,26 @@ def _listed(reply: Shape) -> tuple[str, bool]:
     return member, reply.members[member].member.type_name == "string"
 
 
+def find_table(name: str) -> Table:
+    """Return a table by name.
+
+    Raises
+    ------
+    RequestError
+        When there is no such table.
+    """
+    if name in all_tables():
+        return all_tables()[name]
+    raise RequestError(
+        f"There is no table {printable(repr(name))}.{_suggest(name)} The tables are {', '.join(all_tables())}."
+    )
+
+
+def _suggest(name: object) -> str:
+    near = get_close_matches(str(name), all_tables(), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
 def operations_for(include: str | Iterable[str] | None = None) -> list[Operation]:
     """Return the operations that fill some tables, in the order in which they have to be read.
 
@@ -211,16 +243,15 @@ def operations_for(include: str | Iterable[str] | None = None) -> list[Operation
 
     Examples
     --------
-    >>> [operation.name for operation in operations_for("errors")]
-    ['DescribeImages']
+    >>> [operation.name for operation in operations_for("fleets")]
+    ['DescribeImages', 'DescribeFleets']
     """
     names = [include] if isinstance(include, str) else list(include or ())
     tables = {name: table.operation for name, table in all_tables().items() if table.operation}
     if unknown := [name for name in names if name not in (*tables, "all")]:
-        hint = get_close_matches(str(unknown[0]), tables, n=1)
         raise RequestError(
-            f"include holds {printable(repr(unknown[0]))}, which is no table to read."
-            f"{f' Did you mean {hint[0]!r}?' if hint else ''} Choose from: all, {', '.join(tables)}."
+            f"include holds {printable(repr(unknown[0]))}, which is no table to read.{_suggest(unknown[0])} "
+            f"Choose from: all, {', '.join(tables)}."
         )
     wanted = set(OPERATIONS) if "all" in names else {"DescribeImages", *(tables[name] for name in names)}
     for operation in reversed(
@@ -281,11 +312,6 @@ def _row_keys(one: str) -> tuple[Column, ...]:
         Column(f"{one}_name", "string", f"Name of the {words} this row belongs to."),
         Column("position", "integer", f"Position in the {words}'s list as AWS sent it, counted from 0."),
     )
-
-
-def _coverage(counted: Iterable[str]) -> Table:
-    counts = [(name, "integer", f"Rows of this target in {name}.") for name in counted]
-    return Table("coverage", _TARGET, tuple(Column(*column) for column in (*_STATUS, *counts, *_OUTCOME)))
 
 
 def _columns(shape: Any, keys: tuple[Column, ...], skip: Container[str] = ()) -> tuple[Column, ...]:

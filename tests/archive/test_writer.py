@@ -42,7 +42,8 @@ def test_what_is_read_equals_what_was_written(frames: asf.Frames, root: Path) ->
 def test_nothing_is_written_and_read_as_nothing(root: Path) -> None:
     """A complete drain of no images is a snapshot like any other."""
     one = pa.Table.from_pylist(
-        [{"status": "complete", "account": "012345678901"}], schema=all_tables()["coverage"].schema
+        [{"operation": "DescribeImages", "status": "complete", "account": "012345678901"}],
+        schema=all_tables()["coverage"].schema,
     )
     coverage = to_pandas(one).assign(snapshot=pd.Timestamp("2026-11-23", tz="UTC").as_unit("us"))
     nothing = Frames({**{name: empty(name) for name in all_tables()}, "coverage": coverage})

@@ -128,7 +128,7 @@ def test_the_sandbox_refuses_expired_keys(box: Any) -> None:
     keys = box.client(service="sts").assume_role(RoleArn=arn(DEV), RoleSessionName="once")["Credentials"]
     session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
     client = session.client("appstream", "eu-west-1", endpoint_url=box.url)
-    assert asf.drain(client, account=DEV, max_items=1).coverage["images"].item() == 1
+    assert asf.drain(client, account=DEV, max_items=1).coverage["rows"].item() == 1
     time.sleep(1.6)
     with pytest.raises(asf.AccessError, match="ExpiredToken"):
         asf.drain(client, account=DEV)

@@ -40,8 +40,8 @@ REGIONS = (
 
 def read(*rows: tuple[object, object, object, int]) -> pd.DataFrame:
     """Return rows of coverage: account, region, status, images."""
-    table = pd.DataFrame(list(rows), columns=["account", "region", "status", "images"], dtype=object)
-    return table.assign(snapshot=pd.Timestamp("2026-11-23", tz="UTC"), images=table["images"].astype("Int64"))
+    table = pd.DataFrame(list(rows), columns=["account", "region", "status", "rows"], dtype=object)
+    return table.assign(snapshot=pd.Timestamp("2026-11-23", tz="UTC"), rows=table["rows"].astype("Int64"))
 
 
 def fleet(accounts: int, regions: int, troubled: int = 7) -> pd.DataFrame:
@@ -244,7 +244,7 @@ def test_nothing_to_draw_is_said():
     assert words(charts.coverage(fleet(1, 1).head(0))) == ["Nothing to draw"]
 
 
-@pytest.mark.parametrize("column", ["account", "region", "status", "images"])
+@pytest.mark.parametrize("column", ["account", "region", "status", "rows"])
 def test_missing_column_is_named(column):
     """The error names the column and what to pass."""
     with pytest.raises(RequestError, match=rf"'{column}'.*pass frames\.coverage"):

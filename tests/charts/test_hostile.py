@@ -69,7 +69,7 @@ def timeline(texts: list[str], ax: Axes) -> Axes:
 
 def coverage(texts: list[str], ax: Axes) -> Axes:
     """Draw accounts, regions and statuses."""
-    frame = {"account": _objects(texts), "region": _objects(texts[::-1]), "status": _objects(texts), "images": 1}
+    frame = {"account": _objects(texts), "region": _objects(texts[::-1]), "status": _objects(texts), "rows": 1}
     return charts.coverage(pd.DataFrame(frame), ax)
 
 

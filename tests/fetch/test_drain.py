@@ -56,9 +56,8 @@ def test_coverage_says_what_was_read(server: FaultServer) -> None:
         "region": REGION,
         "status": "complete",
         "pages": 3,
-        "images": 9,
-        "applications": 9,
-        "errors": 0,
+        "operation": "DescribeImages",
+        "rows": 9,
         "duplicates": 0,
         "retries": 0,
         "botocore_version": botocore.__version__,
@@ -111,7 +110,7 @@ def test_an_image_that_comes_again_counts_once(size: int) -> None:
     assert len(frames.images) == len(oldest) == len(frames.applications)
     assert set(frames.applications["name"]) == {f"{int(name[-4:])} on {at}" for name, at in oldest.items()}
     row = frames.coverage.iloc[0]
-    assert (row["duplicates"], row["images"]) == (len(sent) - len(oldest), len(oldest))
+    assert (row["duplicates"], row["rows"]) == (len(sent) - len(oldest), len(oldest))
 
 
 def test_an_image_twice_in_one_page_counts_once() -> None:

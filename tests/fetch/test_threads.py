@@ -135,7 +135,7 @@ def test_a_failure_can_be_raised_after_everything_else_is_in(box: Any) -> None:
     assert isinstance(group, ExceptionGroup)
     assert [each.target for each in group.exceptions] == [f"012345678901/{region}" for region in box.regions[:2]]
     assert statuses(group.frames) == [*["denied"] * 2, *["complete"] * 10]
-    assert len(group.frames.images) == group.frames.coverage["images"].sum() > 0
+    assert len(group.frames.images) == group.frames.coverage["rows"].sum() > 0
 
 
 def test_no_failure_is_raised_when_there_is_none(box: Any) -> None:
@@ -193,4 +193,4 @@ def test_default_credentials_are_a_target(root: Path, monkeypatch: pytest.Monkey
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         asf.take_snapshot(root, progress=False)
     row = asf.read_snapshot(root).coverage.iloc[0]
-    assert (row["account"], row["region"], row["images"]) == ("111122223333", "us-east-1", 9)
+    assert (row["account"], row["region"], row["rows"]) == ("111122223333", "us-east-1", 9)

@@ -30,7 +30,7 @@ def repeated(frames: asf.Frames, targets: int, refused: int = 0) -> asf.Frames:
             for column in {"arn", "image_arn"} & set(copy):
                 copy[column] = copy[column].str.replace("012345678901", account)
             if number < refused:
-                denied = {"status": "denied", "error_code": "AccessDenied", "error_message": "not today", "images": 0}
+                denied = {"status": "denied", "error_code": "AccessDenied", "error_message": "not today", "rows": 0}
                 copy = copy.assign(**denied) if name == "coverage" else copy.head(0)
             pieces[name].append(copy)
     return asf.Frames({name: pd.concat(tables, ignore_index=True) for name, tables in pieces.items()})

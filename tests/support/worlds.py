@@ -39,7 +39,7 @@ def worlds(draw: st.DrawFn, week: int = 0, *, sound: bool = False) -> World:
         if sound or draw(st.integers(0, 9)):
             status = "complete" if sound else draw(st.sampled_from(["complete"] * 8 + ["denied", "limited"]))
             request = "{}" if sound else draw(st.sampled_from(["{}"] * 9 + list(ASKED)))
-            world["coverage"].append(key | {"status": status, "request": request})
+            world["coverage"].append(key | {"operation": "DescribeImages", "status": status, "request": request})
             for label in "abc":
                 if draw(st.integers(0, 3)):
                     _add(draw, world, key, label)

@@ -106,7 +106,7 @@ def test_a_target_is_not_two_answers_to_two_questions(first: Frames, second: Fra
     ]
     differ = any(asked[1][place] != request for place, request in asked[0].items() if place in asked[1])
     if differ:
-        with pytest.raises(asf.RequestError, match="the same question asked again"):
+        with pytest.raises(asf.RequestError, match="the same request made again"):
             first.merge(second)
     else:
         first.merge(second)
@@ -181,14 +181,14 @@ def test_an_account_that_was_not_known_is_found_again(box: Any) -> None:
     box.revoke(box.accounts[0], False)
     joined = first.merge(asf.drain_targets(first.failed_targets, progress=False))
     assert joined.coverage["status"].to_list() == ["complete"] * 4
-    assert len(joined.images) == joined.coverage["images"].sum() > 0
+    assert len(joined.images) == joined.coverage["rows"].sum() > 0
 
 
 def test_frames_of_different_questions_are_not_merged(box: Any) -> None:
     """What one asked of everything and the other of private images only."""
     target = everywhere(box)[0]
     first = asf.drain_targets([target], progress=False)
-    with pytest.raises(asf.RequestError, match=r"012345678901/eu-west-1 was asked \{\} and then"):
+    with pytest.raises(asf.RequestError, match=r"012345678901/eu-west-1 was called with \{\} and then"):
         first.merge(asf.drain_targets([target], type="PRIVATE", progress=False))
 
 

@@ -11,31 +11,34 @@ from botocore.model import ServiceModel
 
 import appstream_frames as asf
 from appstream_frames.tables.operations import OPERATIONS
-from appstream_frames.tables.schema import Table, all_tables, tables_of
+from appstream_frames.tables.schema import Table, all_tables, operations_for, rows_member, tables_of
 
-SHAPE = botocore.session.get_session().get_service_model("appstream").shape_for("Image")
+SERVICE = botocore.session.get_session().get_service_model("appstream")
 
 
-def grown(**members: Any) -> dict[str, Table]:
-    """Return the tables of the installed model with more members in Image."""
+def grown(operation: str = "DescribeImages", shape: str = "Image", **members: Any) -> dict[str, Table]:
+    """Return the tables of an operation under the installed model with more members in a shape."""
     loaded = json.loads(json.dumps(botocore.session.get_session().get_data("appstream/2016-12-01/service-2")))
-    loaded["shapes"]["Image"]["members"].update({name: {"shape": shape} for name, (shape, _) in members.items()})
+    loaded["shapes"][shape]["members"].update({name: {"shape": made} for name, (made, _) in members.items()})
     loaded["shapes"].update(dict(members.values()))
-    return tables_of(OPERATIONS["DescribeImages"], ServiceModel(loaded, "appstream"))
+    return tables_of(OPERATIONS[operation], ServiceModel(loaded, "appstream"))
 
 
 def kind_of(tables: dict[str, Table], column: str) -> str:
     return next(found.kind for found in tables["images"].columns if found.name == column)
 
 
-def test_every_member_of_an_image_has_a_place() -> None:
-    """Each member of the installed model's Image is a column, a prefix of columns or a child table."""
-    placed = {column.path[0] for column in all_tables()["images"].modelled}
-    placed |= {table.path[-1] for table in all_tables().values() if table.parent == "images"}
-    assert placed == set(SHAPE.members)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_member_of_a_row_has_a_place(operation: str) -> None:
+    """Each member of the installed model's structure is a column, a prefix of columns or a child table."""
+    member, strings = rows_member(operation)
+    own, *children = tables_of(OPERATIONS[operation]).values()
+    placed = {column.path[0] for column in own.modelled} | {table.path[-1] for table in children}
+    shape = SERVICE.operation_model(operation).output_shape.members[member].member
+    assert placed == ({member} if strings else set(shape.members))
 
 
-@pytest.mark.parametrize("table", ["images", "applications", "errors", "coverage"])
+@pytest.mark.parametrize("table", all_tables())
 def test_the_keys_come_first_and_unmodeled_last(table: str) -> None:
     """The order of the columns is: keys, the API's, `unmodeled`."""
     names = asf.columns(table)["column"].to_list()
@@ -89,8 +92,10 @@ def test_api_paths_name_the_place_in_the_reply() -> None:
 
 def test_an_unknown_table_is_refused() -> None:
     """The error lists the tables there are."""
-    with pytest.raises(asf.RequestError, match="images, applications, errors, coverage"):
-        asf.columns("fleets")
+    with pytest.raises(
+        asf.RequestError, match=r"Did you mean 'fleets'\? The tables are images, applications, .* coverage"
+    ):
+        asf.columns("fleet")
 
 
 def test_a_new_member_is_a_new_column() -> None:
@@ -108,6 +113,49 @@ def test_a_new_list_of_structures_is_a_table() -> None:
     """A new list of structures is a child table of its own."""
     shape = {"type": "list", "member": {"shape": "ResourceError"}}
     assert grown(Warnings=("Warnings", shape))["image_warnings"].path == ("Images", "Warnings")
+
+
+def test_a_new_member_of_a_fleet_is_a_new_column() -> None:
+    """What holds for images holds for every operation."""
+    tables = grown("DescribeFleets", "Fleet", Colour=("Colour", {"type": "string"}))
+    assert "colour" in tables["fleets"].schema.names
+
+
+def test_a_new_list_in_a_stack_is_a_table() -> None:
+    """A new child table is named after the row and the list, and its rows know their stack."""
+    shape = {"type": "list", "member": {"shape": "ResourceError"}}
+    table = grown("DescribeStacks", "Stack", Warnings=("Warnings", shape))["stack_warnings"]
+    assert (table.resource, table.identity) == (("stack_arn", "stack_name"), ("position",))
+    assert {"stack_arn", "stack_name", "position", "error_code", "error_message"} <= set(table.schema.names)
+
+
+def test_tables_of_all_operations_have_names_of_their_own() -> None:
+    """Five kinds of row have errors and three have access endpoints; none hides another."""
+    assert len(all_tables()) == 1 + sum(len(tables_of(operation)) for operation in OPERATIONS.values())
+
+
+@pytest.mark.parametrize(
+    ("include", "names"),
+    [
+        (None, []),
+        ("applications", []),
+        ("fleet_errors", ["DescribeFleets"]),
+        (["permissions"], ["DescribeImagePermissions"]),
+        (["associations"], ["DescribeStacks", "ListAssociatedFleets"]),
+        (["application_fleet_associations"], ["DescribeFleets", "DescribeApplicationFleetAssociations"]),
+        ("all", list(OPERATIONS)[1:]),
+    ],
+)
+def test_include_brings_what_it_needs(include: Any, names: list[str]) -> None:
+    """Images are always read, and what an operation is asked about is read before it."""
+    assert [operation.name for operation in operations_for(include)] == ["DescribeImages", *names]
+
+
+@pytest.mark.parametrize("include", ["fleet", ["fleets", "coverage"], [1]])
+def test_an_unknown_include_is_refused(include: Any) -> None:
+    """A name that no operation fills is an error that lists those there are."""
+    with pytest.raises(asf.RequestError, match=r"Choose from: all, images, applications"):
+        operations_for(include)
 
 
 def test_what_has_no_flat_form_is_json() -> None:

@@ -66,7 +66,7 @@ def after_signal(root: str | Path, before: str, told: list[str], name: str, tall
     tally.hold({before, *told} <= set(listed), f"{name}: {before} and {told} were there, {listed} is")
     for each in listed:
         frames = asf.read_snapshot(root, each)
-        tally.hold(len(frames.images) == frames.coverage["images"].sum(), f"{name}: {each} is torn")
+        tally.hold(len(frames.images) == frames.coverage["rows"].sum(), f"{name}: {each} is torn")
     if name == "SIGINT":
         tally.hold(not leftovers(root), f"{name}: left {leftovers(root)}")
 
