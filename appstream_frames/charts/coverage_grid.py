@@ -154,8 +154,8 @@ def _texts(column: pd.Series, missing: str = _UNKNOWN) -> list[str]:
 
 def _cells(frame: pd.DataFrame) -> dict[_Target, _Cell]:
     cells: dict[_Target, _Cell] = {}
-    of_images = frame["operation"].eq("DescribeImages") if "operation" in frame else True
-    images = numbers(frame["rows"].where(of_images)).fillna(0).clip(0, 2**53).astype(int)
+    rows = frame["rows"].where(frame["operation"].eq("DescribeImages")) if "operation" in frame else frame["rows"]
+    images = numbers(rows).fillna(0).clip(0, 2**53).astype(int)
     accounts, regions, statuses = (_texts(frame[name]) for name in ("account", "region", "status"))
     for account, region, status, count in zip(accounts, regions, statuses, images, strict=True):
         known = cells.get((account, region), _Cell("complete", 0))
