@@ -222,8 +222,8 @@ def find_table(name: str) -> Table:
 
 
 def _suggest(name: object) -> str:
-    near = get_close_matches(str(name), all_tables(), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    similar = get_close_matches(str(name), all_tables(), n=1)
+    return f" Did you mean {similar[0]!r}?" if similar else ""
 
 
 def operations_for(include: str | Iterable[str] | None = None) -> list[Operation]:

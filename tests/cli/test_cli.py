@@ -117,7 +117,7 @@ def test_a_refused_account_exits_with_1(box: asf.sandbox, root: Path) -> None:
         ("snapshot", "x", "--profile", "nobody"),
         ("snapshot", "x", "--type", "private", "--region", "eu-west-1"),
         ("snapshot", "x"),
-        ("columns", "fleets"),
+        ("columns", "fleet"),
         ("sandbox", "--at", "1999-01-01"),
         ("nonsense",),
     ],

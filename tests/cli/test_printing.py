@@ -38,7 +38,7 @@ def night(failed: dict[str, int], *, accounts: int = 40) -> pd.DataFrame:
     ]
     statuses = [status for status, count in failed.items() for _ in range(count)]
     statuses += ["complete"] * (len(rows) - len(statuses))
-    table = pd.DataFrame(rows).assign(status=statuses, images=3, applications=9, errors=0, error_code=None)
+    table = pd.DataFrame(rows).assign(status=statuses, rows=3, error_code=None)
     bad = table["status"] != "complete"
     table.loc[bad, "error_code"] = table["status"].map(lambda status: f"{status.title()}Exception")
     target = table["account"] + "/" + table["region"]

@@ -261,5 +261,5 @@ def test_many_rows_are_compared_in_any_order() -> None:
 
 def test_nothing_in_memory_is_not_compared_with_nothing() -> None:
     """Two snapshots without a target have no changes, and nothing to warn of."""
-    empty = Frames({name: empty(name) for name in ("images", "applications", "errors", "coverage")})
-    assert len(diff(empty, empty)) == 0
+    nothing = Frames({name: empty(name) for name in ("images", "applications", "errors", "coverage")})
+    assert len(diff(nothing, nothing)) == 0
