@@ -1,7 +1,8 @@
 """Snapshots in an S3 bucket: one conditional PUT a file, so that no object is ever replaced, through the boto3 session's client.
 
-Its credentials, their refreshing, its endpoint, proxies and certificates are boto3's, as everywhere in this package. An upload
-whose answer was lost is looked at afterwards: our own object is a success, and what cannot be known is said and not deleted.
+Its credentials, their refreshing, its endpoint, proxies and certificates are boto3's, as everywhere in this package. Each call
+has a wall-clock limit. An upload whose reply was lost is looked at afterwards: our own object is a success, and what cannot be known
+is said and not deleted.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from typing import Any, Final
 
 from appstream_frames.archive.store import README, README_TEXT, STAGING, SUFFIX, StagedFile, Store, StoredFile
 from appstream_frames.aws import failures
+from appstream_frames.aws.connections import keep_own_connections
+from appstream_frames.aws.deadlines import Deadline
 from appstream_frames.errors import StorageError, UnknownOutcomeError
 
 _TAKEN: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _MISSING: Final = {"NoSuchKey", "404", "NotFound"}
+_TIMEOUT: Final = 60.0  # seconds for a request, and for each portion of what it brings or takes
+_PORTION: Final = 8 * 2**20  # bytes
 
 
 class S3Store(Store):
@@ -29,6 +34,7 @@ class S3Store(Store):
         self.root = f"s3://{bucket}/{prefix}".rstrip("/")
         self._bucket, self._prefix = bucket, f"{prefix}/" if prefix else ""
         self._client = client
+        keep_own_connections(client)
         self._aside: Path | None = None
         self._published: list[StagedFile] = []
         self._committing = False
@@ -60,8 +66,13 @@ class S3Store(Store):
         last = "" if length is None else start + length - 1
         part = {} if whole else {"Range": f"bytes={start}-{last}"}
         try:
-            reply = self._client.get_object(Bucket=self._bucket, Key=self._key(folder, name), **part)
-            return bytes(reply["Body"].read())
+            with Deadline(_TIMEOUT) as deadline:
+                body = self._client.get_object(Bucket=self._bucket, Key=self._key(folder, name), **part)["Body"]
+                parts = []
+                while read := body.read(_PORTION):
+                    parts.append(read)
+                    deadline.restart(_TIMEOUT)
+            return b"".join(parts)
         except Exception as error:
             if failures.code_of(error) in _MISSING:
                 raise FileNotFoundError(self.locate(folder, name)) from error
@@ -70,7 +81,8 @@ class S3Store(Store):
     def remove(self, file: StoredFile) -> None:
         """Delete one object."""
         try:
-            self._client.delete_object(Bucket=self._bucket, Key=file.location.removeprefix(f"s3://{self._bucket}/"))
+            with Deadline(_TIMEOUT):
+                self._client.delete_object(Bucket=self._bucket, Key=file.location.removeprefix(f"s3://{self._bucket}/"))
         except Exception as error:
             raise self._explain(error, f"removing {file.location}") from error
 
@@ -81,7 +93,8 @@ class S3Store(Store):
 
     def _is_whole(self, file: StagedFile, name: str) -> bool:
         try:
-            reply = self._client.head_object(Bucket=self._bucket, Key=self._key(file.folder, name))
+            with Deadline(_TIMEOUT):
+                reply = self._client.head_object(Bucket=self._bucket, Key=self._key(file.folder, name))
             return bool(reply["ContentLength"] == file.bytes)
         except Exception as error:
             if failures.code_of(error) in _MISSING:
@@ -93,12 +106,15 @@ class S3Store(Store):
     def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
         if self._committing:  # the manifest was on its way, and may yet arrive
             return
-        with suppress(Exception):  # not everybody who may write may delete; what is left is an orphan
+        with (
+            suppress(Exception),
+            Deadline(_TIMEOUT),
+        ):  # not everybody who may write may delete; what is left is an orphan
             for file in [file for file in staged if file in self._published]:
                 self._client.delete_object(Bucket=self._bucket, Key=self._key(file.folder, name))
 
     def _describe(self) -> None:
-        with suppress(Exception):  # it is there, or may not be written
+        with suppress(Exception), Deadline(_TIMEOUT):  # it is there, or may not be written
             self._client.put_object(
                 Bucket=self._bucket, Key=self._prefix + README, Body=README_TEXT.encode(), IfNoneMatch="*"
             )
@@ -106,9 +122,11 @@ class S3Store(Store):
     def _list_keys(self, under: str) -> Iterator[dict[str, Any]]:
         paginator = self._client.get_paginator("list_objects_v2")
         try:
-            for page in paginator.paginate(Bucket=self._bucket, Prefix=under, Delimiter="/"):
-                yield from page.get("Contents", ())
-                yield from page.get("CommonPrefixes", ())
+            with Deadline(_TIMEOUT) as deadline:
+                for page in paginator.paginate(Bucket=self._bucket, Prefix=under, Delimiter="/"):
+                    yield from page.get("Contents", ())
+                    yield from page.get("CommonPrefixes", ())
+                    deadline.restart(_TIMEOUT)
         except Exception as error:
             raise self._explain(error, f"listing s3://{self._bucket}/{under}") from error
 
@@ -117,7 +135,7 @@ class S3Store(Store):
 
     def _upload(self, file: StagedFile, key: str) -> None:
         try:
-            with open(file.path, "rb") as body:
+            with open(file.path, "rb") as body, Deadline(_TIMEOUT * (1 + file.bytes // _PORTION)):
                 self._client.put_object(
                     Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*", Metadata={"sha256": file.sha256}
                 )
@@ -130,7 +148,8 @@ class S3Store(Store):
         if _is_settled(error):
             return False
         try:
-            head = self._client.head_object(Bucket=self._bucket, Key=key)
+            with Deadline(_TIMEOUT):
+                head = self._client.head_object(Bucket=self._bucket, Key=key)
         except Exception as unseen:  # noqa: BLE001  even that it is not there: what got no answer may yet arrive
             if self._committing:
                 raise UnknownOutcomeError(

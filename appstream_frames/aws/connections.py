@@ -177,6 +177,13 @@ def own_connections(client: Any, *, retries: bool = False) -> Iterator[None]:
             held.close()
 
 
+def keep_own_connections(client: Any) -> None:
+    """Send a client's requests as `own_connections` does, with botocore's retries, for as long as the client lives."""
+    connections = _Connections(botocore_private.http_settings(client))
+    service = client.meta.service_model.service_id.hyphenize()
+    client.meta.events.register_first(f"before-send.{service}", connections.send)
+
+
 @contextmanager
 def attached(client: Any, handlers: Handlers) -> Iterator[None]:
     """Attach handlers of botocore's events to a client, before others of the same event, and take them off again.

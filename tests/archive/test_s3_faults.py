@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +13,7 @@ from support.buckets import problems
 from support.marks import TABLES, marked, mixed
 
 import appstream_frames as asf
+from appstream_frames.archive import s3
 from appstream_frames.archive.manifest import read_manifest
 from appstream_frames.archive.roots import open_store
 from appstream_frames.aws import clients
@@ -81,7 +83,7 @@ def test_a_commit_that_cannot_be_looked_at_is_unknown(
     s3_root: str, s3_proxy: bad_proxy.Proxy, fault: bad_proxy.Fault
 ) -> None:
     """When the question whether it is there gets no answer either, the error says so and nothing is deleted."""
-    s3_proxy.fault, s3_proxy.to, s3_proxy.also_heads = fault, "/coverage/", True
+    s3_proxy.fault, s3_proxy.to, s3_proxy.verbs = fault, "/coverage/", ("PUT", "HEAD")
     with pytest.raises(UnknownOutcomeError, match=r"not known whether .* Nothing was deleted; list_snapshots"):
         asf.write_snapshot(marked("dark"), s3_root)
     s3_proxy.heal()
@@ -127,6 +129,21 @@ def test_an_outage_while_reading_is_no_damage(s3_root: str, s3_proxy: bad_proxy.
     s3_proxy.stop()
     with pytest.raises(asf.StorageError, match="coverage"):
         read_manifest(store, name)
+
+
+@pytest.mark.parametrize("verb", ["GET", "HEAD"])
+def test_a_reply_that_drips_is_left_in_time(
+    s3_root: str, s3_proxy: bad_proxy.Proxy, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """A byte now and then keeps every timeout of boto3, and not the wall clock that each call has."""
+    calls = {"GET": asf.read_snapshot, "HEAD": lambda root: asf.write_snapshot(marked("new"), root)}
+    asf.write_snapshot(marked("whole"), s3_root)
+    monkeypatch.setattr(s3, "_TIMEOUT", 1.0)
+    s3_proxy.fault, s3_proxy.to, s3_proxy.verbs = bad_proxy.drip, "/images/", (verb,)
+    began = time.monotonic()
+    with pytest.raises(asf.StorageError, match=r"images/\S+: .*no answer within 1 s"):
+        calls[verb](s3_root)
+    assert time.monotonic() - began < 3
 
 
 def text_of(error: BaseException) -> str:

@@ -31,7 +31,7 @@ class Proxy:
     Attributes
     ----------
     fault : callable or None
-        What happens to an upload (PUT, and HEAD when `also_heads`) whose key holds `to`, at most `times` times.
+        What happens to an upload (or another request of `verbs`) whose key holds `to`, at most `times` times.
     failed : list of str
         Request lines of what was failed.
     """
@@ -41,7 +41,7 @@ class Proxy:
     to: str = ""
     times: float = float("inf")
     failed: list[str] = field(default_factory=list)
-    also_heads: bool = False
+    verbs: tuple[str, ...] = ("PUT",)
     _at_work: int = 0
 
     def __enter__(self) -> Self:
@@ -96,8 +96,7 @@ class Proxy:
             return _message(far, head=request.startswith(b"HEAD"))
 
         line = request.partition(b"\r\n")[0].decode()
-        verbs = ("PUT", "HEAD") if self.also_heads else ("PUT",)
-        if self.fault and line.startswith(verbs) and self.to in line and len(self.failed) < self.times:
+        if self.fault and line.startswith(self.verbs) and self.to in line and len(self.failed) < self.times:
             self.failed.append(line)
             self._at_work += 1
             try:
@@ -165,6 +164,13 @@ def slow(exchange: Exchange) -> None:
     for place in range(len(reply)):
         exchange.near.sendall(reply[place : place + 1])
         time.sleep(0.0002)
+
+
+def drip(exchange: Exchange) -> None:
+    """Answer a byte every tenth of a second: any timeout of a single read is kept."""
+    for byte in exchange.far():
+        exchange.near.sendall(bytes([byte]))
+        time.sleep(0.1)
 
 
 def late(exchange: Exchange) -> None:
