@@ -19,6 +19,7 @@ from appstream_frames.archive.store import README, README_TEXT, STAGING, SUFFIX,
 from appstream_frames.aws import failures
 from appstream_frames.aws.connections import keep_own_connections
 from appstream_frames.aws.deadlines import Deadline
+from appstream_frames.aws.redaction import known_secrets, scrub
 from appstream_frames.errors import StorageError, UnknownOutcomeError
 
 _TAKEN: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
@@ -184,10 +185,8 @@ class S3Store(Store):
 
 def _redact(error: Exception) -> str:
     """Return an error's words without secrets, and leave it no others: it is shown as the cause."""
-    words = failures.seen(error)
-    error.args = (words,)
-    failures.bare(error)
-    return words
+    scrub(error, known_secrets())
+    return failures.seen(error)
 
 
 def _is_settled(error: Exception) -> bool:

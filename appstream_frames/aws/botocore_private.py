@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
+import boto3
+from botocore.client import BaseClient
+from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.httpsession import URLLib3Session
+from botocore.regions import EndpointResolverBuiltins
+from botocore.session import Session
 
 
 def http_settings(client: Any) -> dict[str, Any] | None:
@@ -38,3 +44,48 @@ def http_session(settings: Mapping[str, Any], pools: Mapping[str, type]) -> URLL
     session = URLLib3Session(**settings)
     session._pool_classes_by_scheme.update(pools)
     return session
+
+
+def botocore_session(session: boto3.Session) -> Session:
+    """Return the botocore session inside a boto3 session, which makes clients without boto3's lock and loaders."""
+    return session._session
+
+
+def with_credentials(session: Session, credentials: Credentials) -> Session:
+    """Return a session with the settings of another one and other credentials.
+
+    The public way, `Session.set_credentials`, takes static credentials only, and those of a role are renewed.
+    """
+    copied = copy.copy(session)
+    copied._credentials = credentials
+    return copied
+
+
+def credentials_of(client: BaseClient) -> Credentials | None:
+    """Return the credentials that a client signs with: its account is asked of STS with them."""
+    signer = getattr(client, "_request_signer", None)
+    return getattr(signer, "_credentials", None)
+
+
+def loaded_credentials(session: Session) -> Credentials | None:
+    """Return the credentials of a session when they are there, without looking for them."""
+    return session._credentials
+
+
+def keys_without_refresh(credentials: Credentials) -> tuple[str | None, ...]:
+    """Return access key, secret key and token as they are: the public attributes may ask AWS for new ones."""
+    if isinstance(credentials, RefreshableCredentials):
+        return credentials._access_key, credentials._secret_key, credentials._token
+    return credentials.access_key, credentials.secret_key, credentials.token
+
+
+def endpoint_variant_of(client: BaseClient) -> dict[str, bool]:
+    """Return which of the FIPS and dual-stack endpoints a client uses, as arguments of `Config`.
+
+    ``client.meta.config`` leaves them out when they come from the environment or the configuration file.
+    """
+    builtins = client._ruleset_resolver._builtins
+    return {
+        "use_fips_endpoint": builtins[EndpointResolverBuiltins.AWS_USE_FIPS],
+        "use_dualstack_endpoint": builtins[EndpointResolverBuiltins.AWS_USE_DUALSTACK],
+    }

@@ -10,19 +10,29 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from botocore.client import BaseClient
+from botocore.session import Session
 
 from appstream_frames.aws import credentials, failures
 from appstream_frames.aws.clients import Place, account_in, checked
+from appstream_frames.aws.connections import own_connections
 from appstream_frames.aws.credentials import Source
 from appstream_frames.aws.deadlines import given_up
+from appstream_frames.aws.redaction import redacting
+from appstream_frames.aws.retries import until_answered
 from appstream_frames.aws.targets import Target
 from appstream_frames.errors import AccessError, AppStreamFramesError, DrainError, RequestError
 
+if TYPE_CHECKING:
+    from mypy_boto3_appstream import AppStreamClient
+
 T = TypeVar("T")
 _TRUST: Final = (
-    "Let the role trust the caller and the caller assume it (sts:AssumeRole in both policies), and pass the external_id "
-    "that the role demands."
+    "Let the role trust the caller and the caller assume it (sts:AssumeRole in both policies), and pass the external_id= "
+    "and the role_session_name= that the role demands."
 )
 _AGAIN: Final = "STS did not say whose the credentials are. Try again."
 
@@ -102,20 +112,24 @@ class Clients:
     def _opened(self, source: Source) -> _Base:
         with self._one_by_one:
             session = credentials.session_of(source)
-        credentials.signed_in(session)
+        with redacting(session):
+            until_answered(partial(credentials.signed_in, session))
         with self._one_by_one:
             return _Base(session, credentials.sts(session, source.partition))
 
     def _signed_in(self, source: Source, timeout: float) -> _Login:
         base = self._base(source.base).get(timeout)
-        if source.role is None:
-            return _Login(base.session, account_in(base.sts.get_caller_identity()))
-        session = credentials.signed_in(credentials.assumed(base.session, base.sts, source))
-        with self._one_by_one:
-            client = credentials.sts(session, source.partition)
-        return _Login(session, account_in(client.get_caller_identity()))
+        session, sts = base.session, base.sts
+        if source.role is not None:
+            session = credentials.assumed(base.session, base.sts, source)
+            with redacting(base.session, source.external_id):
+                until_answered(partial(credentials.signed_in, session))
+            with self._one_by_one:
+                sts = credentials.sts(session, source.partition)
+        with redacting(session), own_connections(sts):
+            return _Login(session, account_in(until_answered(sts.get_caller_identity)))
 
-    def _client(self, session: Any, region: str) -> Any:
+    def _client(self, session: Session, region: str) -> AppStreamClient:
         with self._one_by_one:
             return checked(session.create_client("appstream", region_name=region))
 
@@ -124,15 +138,15 @@ class Clients:
 class _Base:
     """A session whose credentials are there, and its STS client."""
 
-    session: Any
-    sts: Any
+    session: Session
+    sts: BaseClient
 
 
 @dataclass(frozen=True)
 class _Login:
     """A session, and the account that its credentials are of."""
 
-    session: Any
+    session: Session
     account: str
 
 

@@ -1,40 +1,47 @@
 """A client, the account its credentials belong to, and its region: the place where a drain happens.
 
-The account is what STS answers to GetCallerIdentity, asked with the client's own credentials and, when the client speaks to
-an endpoint that is not Amazon's (a sandbox, a test server), at that same endpoint.
+The account is what STS answers to GetCallerIdentity, asked with the client's own credentials and settings and, when the client
+was given an endpoint that is not Amazon's (a sandbox, a test server), at that same endpoint.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import boto3
-import botocore.session
+from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, InvalidRegionError, NoRegionError, ProfileNotFound
+from botocore.session import Session
 
-from appstream_frames.aws import deadlines, failures
+from appstream_frames.aws import botocore_private, deadlines, failures, regions, sessions
+from appstream_frames.aws.connections import own_connections
+from appstream_frames.aws.retries import until_answered
 from appstream_frames.errors import AccessError, DrainError, RequestError
 from appstream_frames.text import printable
+
+if TYPE_CHECKING:
+    from mypy_boto3_appstream import AppStreamClient
 
 _AMAZON: Final = re.compile(
     r"\.(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws|api\.amazonwebservices\.com\.cn|ic\.gov)$"
 )
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
-_known: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+_accounts: WeakKeyDictionary[BaseClient, str] = WeakKeyDictionary()
+_sessions: WeakKeyDictionary[BaseClient, Session] = WeakKeyDictionary()  # of the clients that are made here
 
 
 @dataclass(frozen=True)
 class Place:
     """One account in one region, with a client that speaks to it."""
 
-    client: Any
+    client: AppStreamClient
     account: str
     region: str
 
@@ -42,7 +49,7 @@ class Place:
         return f"{self.account}/{self.region}"
 
 
-def place(client: Any, account: object = None) -> Place:
+def place(client: AppStreamClient, account: object = None) -> Place:
     """Return where a client's calls go; this may ask STS, and so take a while.
 
     Parameters
@@ -75,32 +82,46 @@ def in_time(find: Callable[[], Place], target: str, timeout: float) -> Place:
         When it takes more than `timeout` seconds.
     """
     try:
-        return deadlines.in_time(find, timeout)
+        return deadlines.in_time(lambda: _under(deadlines.Deadline(timeout), find), timeout)
     except TimeoutError as late:
         raise failures.explain(late, failures.Where(target, 0, None)) from late
 
 
-def client_of(profile: str | None = None, region: str | None = None) -> Any:
+def _under(deadline: deadlines.Deadline, find: Callable[[], Place]) -> Place:
+    with deadline:
+        return find()
+
+
+def client_of(profile: str | None = None, region: str | None = None) -> AppStreamClient:
     """Return an AppStream client of a profile and region; default: those of your environment.
 
     Raises
     ------
     RequestError
-        When there is no such profile, or no region is configured.
+        When there is no such profile, no region is configured, or the region's name cannot be right.
     """
+    if region is not None:
+        regions.checked([region])
     try:
-        session = boto3.Session(profile_name=profile, region_name=region)
-        return session.client("appstream")
+        session = sessions.open_session(profile)
+        client: AppStreamClient = session.create_client("appstream", region_name=region)
     except ProfileNotFound as error:
-        known = ", ".join(map(printable, botocore.session.Session().available_profiles)) or "none"
-        raise RequestError(f"{printable(error)}. Profiles configured here: {known}.") from error
-    except NoRegionError as error:
-        raise RequestError("No region is configured. Name one, set AWS_DEFAULT_REGION, or pass a client.") from error
+        known = ", ".join(map(printable, sessions.without_profile().available_profiles)) or "none"
+        raise RequestError(f"{printable(error)}. Profiles configured here: {known}.") from None
+    except NoRegionError:
+        raise RequestError(
+            "No region is configured. Pass region='eu-west-1', set AWS_DEFAULT_REGION, or pass a client."
+        ) from None
     except (InvalidRegionError, ValueError) as error:
-        raise RequestError(f"{printable(error)}. Expected a region such as eu-west-1.") from error
+        raise RequestError(f"{printable(error)}. Expected a region such as eu-west-1.") from None
+    except BotoCoreError as error:
+        found = failures.explain(error, failures.Where(f"?/{region or 'default region'}", 0, None, "sign-in"))
+        raise found from None
+    _sessions[client] = session
+    return client
 
 
-def checked(client: Any) -> Any:
+def checked(client: Any) -> AppStreamClient:
     """Return the client when it is one of AppStream that speaks JSON; else raise RequestError."""
     service = getattr(getattr(client, "meta", None), "service_model", None)
     if service is None:
@@ -112,26 +133,30 @@ def checked(client: Any) -> Any:
             f"This botocore speaks {service.resolved_protocol} to AppStream, and this package reads JSON only. "
             "Upgrade appstream-frames, or install an older boto3."
         )
-    return client
+    return client  # type: ignore[no-any-return]
 
 
-def _account(client: Any) -> str:
-    if client not in _known:
-        where = failures.Where(f"?/{client.meta.region_name}", 0, None)
+def _account(client: AppStreamClient) -> str:
+    if client not in _accounts:
+        where = failures.Where(f"?/{client.meta.region_name}", 0, None, holder=client)
         try:
-            answer = _sts(client).get_caller_identity()
+            sts = _sts(client)
+            with own_connections(sts):
+                _accounts[client] = account_in(until_answered(sts.get_caller_identity))
         except DrainError:
             raise
+        except UnknownAccountError as error:
+            raise _unknown_account(client, str(error), DrainError) from None
         except Exception as error:  # botocore's XML parser lets even a KeyError out
             raise failures.explain(error, where) from error
-        try:
-            _known[client] = account_in(answer)
-        except ValueError as error:
-            raise _unknown_account(client, str(error), DrainError) from None
-    return _known[client]
+    return _accounts[client]
 
 
-def account_in(identity: dict[str, Any]) -> str:
+class UnknownAccountError(ValueError):
+    """STS answered, and named no account."""
+
+
+def account_in(identity: Mapping[str, object]) -> str:
     """Return the account of an answer to GetCallerIdentity.
 
     Raises
@@ -146,57 +171,81 @@ def account_in(identity: dict[str, Any]) -> str:
     """
     account = identity.get("Account")
     if not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
-        raise ValueError(f"AWS named the account {printable(account)}")
+        raise UnknownAccountError(f"AWS named the account {printable(account)}")
     return account
 
 
-def _sts(client: Any) -> Any:
-    """Return an STS client with the credentials of another client."""
-    # botocore gives no public way from a client to its credentials; without them the caller has to name the account
-    credentials = _inside(client, "_request_signer", "_credentials")
+def _sts(client: AppStreamClient) -> BaseClient:
+    """Return an STS client with the credentials and the settings of another client."""
+    credentials = botocore_private.credentials_of(client)
     if credentials is None:
         raise _unknown_account(client, "the client has no credentials to ask STS with", AccessError)
+    session, endpoint = _session_of(client), str(client.meta.endpoint_url)
+    configured = _configured_endpoint(session.get_scoped_config(), session.full_config)
+    by_configuration = endpoint == configured or _is_amazon(endpoint)
+    variant = botocore_private.endpoint_variant_of(client) if by_configuration else {}
+    config = client.meta.config.merge(sessions.SIGN_IN.merge(Config(user_agent=None, **variant)))
+    settings = botocore_private.http_settings(client)
     frozen = credentials.get_frozen_credentials()
-    sts = _session().create_client(
+    return session.create_client(
         "sts",
         region_name=client.meta.region_name,
         aws_access_key_id=frozen.access_key,
         aws_secret_access_key=frozen.secret_key,
         aws_session_token=frozen.token,
-        endpoint_url=_other_endpoint(client),
-        verify=_inside(client, "_endpoint", "http_session", "_verify"),
-        config=Config(connect_timeout=10, read_timeout=20, proxies=client.meta.config.proxies),
+        endpoint_url=None if by_configuration else endpoint,
+        verify=settings and settings["verify"],
+        config=config,
     )
-    sts.meta.events.register("before-send", deadlines.go_on)
-    return sts
 
 
-def _unknown_account(client: Any, seen: str, kind: type[DrainError]) -> DrainError:
+def _session_of(client: AppStreamClient) -> Session:
+    """Return a session with the configuration that a client was made with, as far as can be known.
+
+    A client does not tell its profile. It is the one that has the client's key, or names its endpoint; or else the default.
+    """
+    if client in _sessions:
+        return _sessions[client]
+    known = sessions.without_profile().full_config
+    try:
+        default = sessions.open_session()
+        profiles = {None: default.get_scoped_config(), **known["profiles"]}
+    except ProfileNotFound:  # the caller's client did without that profile, and so can we
+        default, profiles = sessions.without_profile(), known["profiles"]
+    found = next((name for name, profile in profiles.items() if _is_made_by(client, profile, known)), None)
+    return default if found is None else sessions.open_session(found)
+
+
+def _is_made_by(client: AppStreamClient, profile: dict[str, Any], known: dict[str, Any]) -> bool:
+    """Tell whether a profile has the client's key, or names its endpoint, which is not Amazon's."""
+    credentials = botocore_private.credentials_of(client)
+    key = credentials and botocore_private.keys_without_refresh(credentials)[0]
+    endpoint = str(client.meta.endpoint_url)
+    if key and key in (profile.get("aws_access_key_id"), os.environ.get("AWS_ACCESS_KEY_ID")):
+        return True
+    return not _is_amazon(endpoint) and endpoint == _configured_endpoint(profile, known)
+
+
+def _is_amazon(url: str) -> bool:
+    return _AMAZON.search(urlsplit(url).hostname or "") is not None
+
+
+def _configured_endpoint(profile: dict[str, Any], known: dict[str, Any]) -> str | None:
+    """Return the URL that the environment or the configuration files name for AppStream, in botocore's order."""
+    services = known.get("services", {}).get(profile.get("services"), {})
+    candidates = (
+        os.environ.get("AWS_ENDPOINT_URL_APPSTREAM"),
+        os.environ.get("AWS_ENDPOINT_URL"),
+        services.get("appstream", {}).get("endpoint_url"),
+        profile.get("endpoint_url"),
+    )
+    return next(filter(None, candidates), None)
+
+
+def _unknown_account(client: AppStreamClient, seen: str, kind: type[DrainError]) -> DrainError:
     target, status = f"?/{client.meta.region_name}", "bad_credentials" if kind is AccessError else "failed"
     advice = "Sign in or configure a profile; or pass the account yourself: account='012345678901'."
     return kind(f"{target}: {seen}. {advice}", target=target, page=0, status=status)
-
-
-def _inside(thing: Any, *names: str) -> Any:
-    for name in names:
-        thing = getattr(thing, name, None)
-    return thing
-
-
-def _other_endpoint(client: Any) -> str | None:
-    url = str(client.meta.endpoint_url)
-    return None if _AMAZON.search(urlsplit(url).hostname or "") else url
-
-
-@cache
-def _session() -> Any:
-    """Return a session for STS; it keeps botocore's data files, so that later clients are cheap."""
-    session = botocore.session.Session()
-    try:
-        session.get_scoped_config()
-    except ProfileNotFound:  # the caller's client did without that profile, and so can we
-        return botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-    return session
 
 
 def s3_client() -> Any:

@@ -6,7 +6,6 @@ that means nothing elsewhere is pickled. Sessions for roles speak wherever the s
 
 from __future__ import annotations
 
-import copy
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -15,17 +14,18 @@ from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 import boto3
-from botocore.config import Config
-from botocore.credentials import DeferredRefreshableCredentials
+from botocore.client import BaseClient
+from botocore.credentials import DeferredRefreshableCredentials, create_assume_role_refresher
 from botocore.exceptions import NoCredentialsError
+from botocore.session import Session
 
-from appstream_frames.aws import regions, sessions
+from appstream_frames.aws import botocore_private, regions, sessions
+from appstream_frames.aws.connections import own_connections
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
-SESSION_NAME: Final = "appstream-frames"  # what CloudTrail shows of an assumed role
+SESSION_NAME: Final = "appstream-frames"  # of an assumed role, when none is given; CloudTrail shows it
 
-PATIENT: Final = Config(connect_timeout=10, read_timeout=20, max_pool_connections=50, retries={"total_max_attempts": 4})
 _held: WeakValueDictionary[str, Held] = WeakValueDictionary()
 
 
@@ -99,6 +99,7 @@ class Source:
     profile: str | None = None
     role: str | None = None
     external_id: str | None = field(default=None, repr=False)
+    role_session_name: str | None = None
     held: Held | None = None
 
     @property
@@ -107,7 +108,7 @@ class Source:
         return Source(self.partition, self.profile, held=self.held)
 
 
-def session_of(source: Source) -> Any:
+def session_of(source: Source) -> Session:
     """Return a botocore session of a source without a role; nothing is asked of AWS.
 
     Raises
@@ -116,13 +117,11 @@ def session_of(source: Source) -> Any:
         When the source is a session of another process.
     """
     if source.held is not None:
-        return source.held.session._session  # boto3 gives no public way to the botocore session inside
-    session = sessions.session(source.profile)
-    session.set_config_variable("sts_regional_endpoints", "regional")
-    return session
+        return botocore_private.botocore_session(source.held.session)
+    return sessions.open_session(source.profile)
 
 
-def signed_in(session: Any) -> Any:
+def signed_in(session: Session) -> Session:
     """Return the session once its credentials are there; this may ask AWS, or whoever else gives them.
 
     Raises
@@ -137,13 +136,13 @@ def signed_in(session: Any) -> Any:
     return session
 
 
-def region_of(session: Any) -> str | None:
+def region_of(session: Session) -> str | None:
     """Return the region that is configured for a session."""
     region = session.get_config_variable("region")
     return None if region is None else str(region)
 
 
-def sts(session: Any, partition: str) -> Any:
+def sts(session: Session, partition: str) -> BaseClient:
     """Return a client of the STS of the session's own region, or of one that every account of the partition has.
 
     Tokens of the global endpoint are worth nothing in regions that are opted in to, so it is not used.
@@ -151,14 +150,14 @@ def sts(session: Any, partition: str) -> Any:
     region = region_of(session)
     if region is None or regions.partition_of(region) != partition:
         region = regions.home_of(partition)
-    client = session.create_client("sts", region_name=region, config=PATIENT)
+    client = session.create_client("sts", region_name=region, config=sessions.SIGN_IN)
     if urlsplit(client.meta.endpoint_url).hostname == "sts.amazonaws.com":
         url = f"https://sts.{region}.amazonaws.com"
-        client = session.create_client("sts", region_name=region, config=PATIENT, endpoint_url=url)
+        client = session.create_client("sts", region_name=region, config=sessions.SIGN_IN, endpoint_url=url)
     return client
 
 
-def assumed(base: Any, client: Any, source: Source) -> Any:
+def assumed(base: Session, client: BaseClient, source: Source) -> Session:
     """Return a session like another one that signs as a role; the role is assumed when it first signs, and again in time.
 
     Parameters
@@ -170,19 +169,13 @@ def assumed(base: Any, client: Any, source: Source) -> Any:
     source : Source
         With a role.
     """
-    asked = {"RoleArn": source.role, "RoleSessionName": SESSION_NAME}
+    parameters = {"RoleArn": source.role, "RoleSessionName": source.role_session_name or SESSION_NAME}
     if source.external_id is not None:
-        asked["ExternalId"] = source.external_id
+        parameters["ExternalId"] = source.external_id
 
-    def assume() -> dict[str, str]:
-        given = client.assume_role(**asked)["Credentials"]
-        return {
-            "access_key": given["AccessKeyId"],
-            "secret_key": given["SecretAccessKey"],
-            "token": given["SessionToken"],
-            "expiry_time": given["Expiration"].isoformat(),
-        }
+    def refresh() -> dict[str, str]:
+        with own_connections(client):
+            keys: dict[str, str] = create_assume_role_refresher(client, parameters)()
+        return keys
 
-    session = copy.copy(base)
-    session._credentials = DeferredRefreshableCredentials(assume, "assume-role")  # botocore takes no others than static
-    return session
+    return botocore_private.with_credentials(base, DeferredRefreshableCredentials(refresh, "assume-role"))

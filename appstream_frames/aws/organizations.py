@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from appstream_frames.aws import credentials, failures, regions
+from botocore.client import BaseClient
+
+from appstream_frames.aws import credentials, failures, regions, sessions
 from appstream_frames.aws.clients import account_in
 from appstream_frames.aws.credentials import Source
 from appstream_frames.aws.deadlines import in_time
+from appstream_frames.aws.redaction import redacting
+from appstream_frames.aws.retries import until_answered
 from appstream_frames.errors import AppStreamFramesError, DrainError, RequestError
 
 _TARGET: Final = "organization"
@@ -47,12 +52,15 @@ def organization(source: Source, timeout: float) -> Organization:
 
 
 def _asked(source: Source) -> Organization:
-    session = credentials.signed_in(credentials.session_of(source))
-    caller = account_in(credentials.sts(session, source.partition).get_caller_identity())
-    client = session.create_client(
-        "organizations", region_name=regions.home_of(source.partition), config=credentials.PATIENT
-    )
-    accounts = _listed(client)
+    session = credentials.session_of(source)
+    with redacting(session):
+        until_answered(partial(credentials.signed_in, session))
+        sts = credentials.sts(session, source.partition)
+        caller = account_in(until_answered(sts.get_caller_identity))
+        client = session.create_client(
+            "organizations", region_name=regions.home_of(source.partition), config=sessions.SIGN_IN
+        )
+        accounts = _listed(client)
     states = {account_in({"Account": each.get("Id")}): each.get("State") or each.get("Status") for each in accounts}
     if caller not in states:
         raise ValueError(f"{len(states)} accounts were listed, and the caller's own, {caller}, is not one of them")
@@ -64,12 +72,13 @@ def _asked(source: Source) -> Organization:
     )
 
 
-def _listed(client: Any) -> list[dict[str, Any]]:
+def _listed(client: BaseClient) -> list[dict[str, Any]]:
     """Return every account; botocore's paginator would take a reply without accounts for the end."""
     accounts: list[dict[str, Any]] = []
     token, seen = None, set()
     while True:
-        answer = client.list_accounts(**({"NextToken": token} if token else {}))
+        page: dict[str, str] = {"NextToken": token} if token else {}
+        answer = until_answered(partial(client.list_accounts, **page))
         if not isinstance(answer.get("Accounts"), list):
             raise ValueError("the reply has no accounts")
         accounts += answer["Accounts"]

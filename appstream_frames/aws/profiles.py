@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import botocore.session
 from botocore.exceptions import BotoCoreError
+from botocore.session import Session
 
-from appstream_frames.aws import credentials, regions
-from appstream_frames.aws.credentials import Source
+from appstream_frames.aws import credentials, regions, sessions
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
@@ -28,16 +28,15 @@ class Profile:
     account: str | None
 
 
-def files(*, default: bool = False) -> Any:
-    """Return a session that has read the files of this machine, and is asked for nothing else.
+def profile(name: str | None, read: Session) -> Profile:
+    """Return what is known of a profile; None stands for the default credentials.
 
-    With `default` it heeds the profile that the environment names, which need not be there for others.
-    """
-    return botocore.session.Session(session_vars=None if default else {"profile": (None, None, None, None)})
-
-
-def profile(name: str | None, read: Any) -> Profile:
-    """Return what is known of a profile, given the `files`; None stands for the default credentials.
+    Parameters
+    ----------
+    name : str or None
+        The profile's name.
+    read : botocore session
+        One that reads no profile of its own, for the files of this machine.
 
     Raises
     ------
@@ -48,12 +47,15 @@ def profile(name: str | None, read: Any) -> Profile:
         known = read.full_config["profiles"]
         if name is not None and name not in known:
             raise RequestError(f"No profile is called {printable(repr(name))}. {_hint(name, list(known))}")
-        own = known[name] if name is not None else read.get_scoped_config()
+        session = sessions.open_session(name)
+        own = session.get_scoped_config()
         region = own.get("region") if name is not None else None
-        region = region or credentials.region_of(credentials.session_of(Source("aws", name)))
+        region = region or credentials.region_of(session)
     except BotoCoreError as error:
-        raise RequestError(f"{printable(error)}. Correct the AWS configuration of this machine.") from error
-    _check_mfa(name, own, known)
+        raise RequestError(f"{printable(error)}. Correct the AWS configuration of this machine.") from None
+    if name is None and os.environ.get("AWS_ACCESS_KEY_ID"):
+        own = {}  # botocore takes keys of the environment first, and heeds no default profile then
+    _check_mfa(name or session.profile or "default", own, known)
     return Profile(name, region, _partition(own, region), None if name is None else _account(own))
 
 
@@ -63,27 +65,32 @@ def _hint(name: str, known: list[str]) -> str:
     return f"{did}Configured here: {', '.join(map(printable, known)) or 'none'}."
 
 
-def _check_mfa(name: str | None, own: dict[str, Any], known: dict[str, Any]) -> None:
-    """Refuse a profile that botocore would ask a person for a code of, in the middle of a drain."""
+def _check_mfa(name: str, own: dict[str, str], known: dict[str, dict[str, str]]) -> None:
+    """Refuse a profile that botocore would ask a person for a code of, in the middle of a drain.
+
+    The profiles are followed as botocore follows them: a web identity comes before a role, static keys end the way.
+    """
     passed: list[object] = []
-    while "role_arn" in own and own not in passed:
+    while "role_arn" in own and "web_identity_token_file" not in own and own not in passed:
         if "mfa_serial" in own:
             raise RequestError(
-                f"Profile {printable(name or 'default')} asks for an MFA code, and many drains at once cannot. Sign in "
-                "first, and pass session=: a boto3.Session whose credentials are there."
+                f"Profile {printable(name)} asks for an MFA code, and many drains at once cannot. Sign in first, and pass "
+                "session=: a boto3.Session whose credentials are there."
             )
         passed.append(own)
         own = known.get(str(own.get("source_profile")), {})
+        if {"aws_access_key_id", "aws_secret_access_key"} & set(own):
+            return
 
 
-def _partition(own: dict[str, Any], region: str | None) -> str:
+def _partition(own: dict[str, str], region: str | None) -> str:
     role = ROLE.fullmatch(str(own.get("role_arn")))
     if role is not None:
         return role[1]
     return regions.partition_of(region or str(own.get("sso_region")))
 
 
-def _account(own: dict[str, Any]) -> str | None:
+def _account(own: dict[str, str]) -> str | None:
     """Return the account that the credentials will be of: that of the role, or of the single sign-on."""
     if "role_arn" in own:
         role = ROLE.fullmatch(own["role_arn"])

@@ -10,8 +10,9 @@ from functools import cached_property, total_ordering
 from typing import Any, Final
 
 import boto3
+from botocore.session import Session
 
-from appstream_frames.aws import credentials, profiles
+from appstream_frames.aws import credentials, profiles, sessions
 from appstream_frames.aws.credentials import Held, Source
 from appstream_frames.aws.organizations import organization
 from appstream_frames.aws.profiles import ROLE, Profile
@@ -20,6 +21,7 @@ from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
 _ROLE_NAME: Final = re.compile(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
+_SESSION_NAME: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _ASKING: Final = 300.0  # seconds for the list of an organization's accounts
 
@@ -45,6 +47,10 @@ class Target:
         What the role demands of those who assume it; not shown.
     session : Held or None
         What stands for a session that was handed in; it is known in this process only.
+    role_session_name : str or None
+        What the assumed role's session is called; None: ``appstream-frames``.
+    optional : bool
+        Whether the region came with ``regions="all"``: that it is not enabled for the account is then no failure.
     """
 
     account: str | None
@@ -53,6 +59,8 @@ class Target:
     role: str | None = None
     external_id: str | None = field(default=None, repr=False)
     session: Held | None = field(default=None, repr=False)
+    role_session_name: str | None = None
+    optional: bool = field(default=False, repr=False, compare=False)
 
     def __lt__(self, other: object) -> bool:
         return self._key() < other._key() if isinstance(other, Target) else NotImplemented
@@ -64,7 +72,7 @@ class Target:
     def source(self) -> Source:
         """Where the credentials come from."""
         partition = partition_of(self.region)
-        return Source(partition, self.profile, self.role, self.external_id, self.session)
+        return Source(partition, self.profile, self.role, self.external_id, self.role_session_name, self.session)
 
     def _owner(self) -> str:
         if self.profile is not None:
@@ -73,7 +81,10 @@ class Target:
 
     def _key(self) -> tuple[str, ...]:
         number = self.session and self.session.number
-        values = (self.account, self.region, self.profile, self.role, self.external_id, number)
+        values = (
+            *(self.account, self.region, self.profile, self.role),
+            *(self.external_id, self.role_session_name, number),
+        )
         return tuple(value or "" for value in values)
 
 
@@ -84,6 +95,7 @@ def targets(
     roles: Iterable[str] | None = None,
     organization_role: str | None = None,
     external_id: str | None = None,
+    role_session_name: str | None = None,
     session: boto3.Session | None = None,
 ) -> list[Target]:
     """Return which accounts to drain in which regions; without arguments your default credentials and region.
@@ -98,7 +110,8 @@ def targets(
         one profile to assume them with.
     regions : iterable of str or "all", optional
         Default: each profile's or the session's own region. ``"all"``: every region of the partition (aws, aws-us-gov …) in
-        which AppStream is, to the installed botocore's knowledge; upgrade boto3 to know the newest, or name them.
+        which AppStream is, to the installed botocore's knowledge; upgrade boto3 to know the newest, or name them. That a
+        region is not enabled for an account is no failure then.
     roles : iterable of str, optional
         ARNs of roles to assume; each role's account is the one that is drained.
     organization_role : str, optional
@@ -106,6 +119,9 @@ def targets(
         account with the caller's credentials, as it need not have the role. Not together with `roles`.
     external_id : str, optional
         What the roles demand of those who assume them.
+    role_session_name : str, optional
+        What the sessions of assumed roles are called, as CloudTrail shows it and as some roles demand it; default:
+        ``appstream-frames``.
     session : boto3.Session, optional
         Use its credentials in place of the default ones. Such targets can be drained in this process only.
 
@@ -141,6 +157,7 @@ def targets(
         _names("roles", roles),
         organization_role,
         external_id,
+        role_session_name,
         None if session is None else credentials.held(session),
     )
     return list(asked.targets())
@@ -155,6 +172,7 @@ class _Asked:
     roles: list[str] | None
     organization_role: str | None
     external_id: str | None
+    role_session_name: str | None
     held: Held | None
 
     def targets(self) -> Iterator[Target]:
@@ -182,22 +200,26 @@ class _Asked:
             )
         if self.held is not None and self.profiles is not None:
             raise RequestError("session= has a profile of its own; pass session= or profiles=, not both.")
+        for parameter in ("external_id", "role_session_name"):
+            if getattr(self, parameter) is not None and not assumed:
+                raise RequestError(f"{parameter}= is for roles; pass roles= or organization_role= with it.")
         if self.external_id is not None:
-            if not assumed:
-                raise RequestError("external_id= is for roles; pass roles= or organization_role= with it.")
             _matched("external_id", self.external_id, _EXTERNAL_ID, "2 to 1224 letters, digits and _+=,.@:/-")
+        if self.role_session_name is not None:
+            expected = "2 to 64 letters, digits and _+=,.@-"
+            _matched("role_session_name", self.role_session_name, _SESSION_NAME, expected)
         if self.organization_role is not None:
             _matched(
                 "organization_role", self.organization_role, _ROLE_NAME, "the role's name, such as 'AppStreamReader'"
             )
 
     @cached_property
-    def _files(self) -> Any:
-        return profiles.files()
+    def _files(self) -> Session:
+        return sessions.without_profile()
 
     def _profile(self, name: str | None) -> Profile:
         if self.held is None:
-            return profiles.profile(name, self._files if name else profiles.files(default=True))
+            return profiles.profile(name, self._files)
         region = self.held.session.region_name
         return Profile(None, region, partition_of(str(region)), None)
 
@@ -216,9 +238,10 @@ class _Asked:
     def _in_regions(
         self, account: str | None, partition: str, profile: Profile, role: str | None = None
     ) -> Iterator[Target]:
-        external_id = None if role is None else self.external_id
+        external_id, session_name = (None, None) if role is None else (self.external_id, self.role_session_name)
+        optional = self.regions == "all"
         for region in self._regions(partition, profile, role is not None):
-            yield Target(account, region, profile.name, role, external_id, self.held)
+            yield Target(account, region, profile.name, role, external_id, self.held, session_name, optional)
 
     def _regions(self, partition: str, profile: Profile, assumed: bool) -> list[str]:
         if self.regions == "all":

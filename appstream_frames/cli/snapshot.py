@@ -41,6 +41,7 @@ _LONGEST: Final = 1_000  # characters of one of them
 @click.option("--role", "roles", multiple=True, metavar="ARN", help="Role to assume (repeatable).")
 @click.option("--organization-role", metavar="NAME", help="Role to assume in every account of the organization.")
 @click.option("--external-id", help="What the roles demand of those who assume them.")
+@click.option("--role-session-name", help="What sessions of the roles are called; default: appstream-frames.")
 @click.option("--region", "regions", multiple=True, help="AWS region (repeatable), or all; default: the profile's.")
 @click.option("--name", "names", multiple=True, help="Only the image of this name (repeatable).")
 @click.option("--arn", "arns", multiple=True, help="Only the image of this ARN (repeatable).")
@@ -56,6 +57,7 @@ def snapshot(
     roles: Sequence[str],
     organization_role: str | None,
     external_id: str | None,
+    role_session_name: str | None,
     regions: Sequence[str],
     max_items: int | None,
     page_size: int | None,
@@ -76,6 +78,7 @@ def snapshot(
             roles=roles or None,
             organization_role=organization_role,
             external_id=external_id,
+            role_session_name=role_session_name,
             regions="all" if everywhere else regions or None,
         )
     request = {"names": wanted["names"] or None, "arns": wanted["arns"] or None, "type": wanted["type_"]}

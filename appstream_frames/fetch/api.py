@@ -27,6 +27,8 @@ from appstream_frames.tables.schema import all_tables
 def drain(
     client: Any = None,
     *,
+    profile: str | None = None,
+    region: str | None = None,
     account: str | None = None,
     names: Iterable[str] | None = None,
     arns: Iterable[str] | None = None,
@@ -43,6 +45,8 @@ def drain(
     ----------
     client : boto3 AppStream client, optional
         Default: one of your default credentials and region. It behaves for others as before, during the drain too.
+    profile, region : str, optional
+        Profile of your AWS configuration, and region, in place of a client; default: those of your environment.
     account : str, optional
         Account id of the client's credentials, twelve digits; default: asked of STS.
     names : iterable of str, optional
@@ -97,7 +101,9 @@ def drain(
         starting_token=starting_token,
     )
     check_timeout(timeout)
-    client = checked(client_of() if client is None else client)
+    if client is not None and (profile, region) != (None, None):
+        raise RequestError("A client has its own profile and region: pass client, or profile= and region=, not both.")
+    client = checked(client_of(profile, region) if client is None else client)
     where = in_time(partial(place, client, account), f"?/{client.meta.region_name}", timeout)
     chain = Chain(str(where), lambda: where, request, timeout, dt.datetime.now(dt.UTC))
     collected = Collected()

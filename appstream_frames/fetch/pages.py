@@ -81,7 +81,7 @@ class Pages:
         return error
 
     def _explained(self, error: Exception, late: Exception | None = None) -> Exception:
-        where = failures.Where(self._target, self.read + 1, self.resume_token)
+        where = failures.Where(self._target, self.read + 1, self.resume_token, holder=self._client)
         return failures.explain(error, where, self._asked, late)
 
     def proven(self) -> Generator[Page, None, None]:

@@ -69,7 +69,7 @@ class Fleet:
         """Yield the number of a target and a batch of its tables."""
         yield from self._cluster.batches(watch) if self._cluster else side_by_side(self._chains, watch)
         outcomes = self.outcomes
-        found = failures.reconsidered([each.failure for each in outcomes], [each.account for each in outcomes])
+        found = failures.reconsidered([each.failure for each in outcomes])
         for outcome, failure in zip(outcomes, found, strict=True):
             if failure is not None:
                 outcome.fail(failure)

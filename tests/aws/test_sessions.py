@@ -53,16 +53,16 @@ def sent(session: Any, service: str, operation: str, **given: Any) -> Any:
 def test_a_request_is_the_one_that_boto3_sends(service: str, operation: str, given: dict[str, Any]) -> None:
     """The handlers left out change nothing: method, address, body and headers are the same, but for the sender's name."""
     ours, plain = (
-        sent(session, service, operation, **given) for session in (sessions.session(), botocore.session.Session())
+        sent(session, service, operation, **given) for session in (sessions.open_session(), botocore.session.Session())
     )
     assert (ours.method, ours.url, ours.body) == (plain.method, plain.url, plain.body)
     headers = [{name.lower(): value for name, value in each.headers.items()} for each in (ours, plain)]
     assert headers[0].keys() == headers[1].keys()
     assert {name for name in headers[0] if headers[0][name] != headers[1][name]} <= VARIES
-    assert str(headers[0]["user-agent"], "ascii").startswith("appstream-frames ")
+    assert str(headers[0]["user-agent"], "ascii").split()[-1] == "app/appstream-frames"
 
 
 def test_a_session_of_somebody_else_keeps_its_name() -> None:
     """Only the sessions that are made here call themselves by this package's name."""
-    sessions.session()
+    sessions.open_session()
     assert "appstream-frames" not in boto3.Session().client("appstream").meta.config.user_agent

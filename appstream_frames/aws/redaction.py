@@ -1,0 +1,230 @@
+"""Secrets taken out of texts and errors before anybody sees them.
+
+Two ways, one for what is known and one for what is not: the credentials of this process and the user names and passwords in its
+URLs are taken out literally, in every encoding that a reply may repeat them in, whole or cut; tokens, keys and signatures of
+anybody else are known by their form or by the name in front of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+import re
+import urllib.request
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from traceback import walk_tb
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit
+
+from botocore.client import BaseClient
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, MetadataRetrievalError
+from botocore.session import Session
+
+from appstream_frames.aws import botocore_private
+from appstream_frames.errors import AppStreamFramesError
+from appstream_frames.text import printable
+
+MASK: Final = "***"
+_HIDDEN: Final = "\ue000"  # stands for a character that is taken out
+_SHOWN: Final = 2_000  # characters of a cause
+_SHORTEST: Final = 8  # a literal that is shorter would take ordinary words out
+_PIECE: Final = 12  # so many characters of a secret in a row are not there by chance
+_NOT_SHOWN: Final = "what the credential provider gave is not shown, as it may hold secrets"
+_LARGEST_FILE: Final = 100_000
+_CARRIERS: Final = ("botocore", "urllib3", "http.client")  # in the variables of their frames is the session token
+#: Providers whose messages are what a program or a server of the user's printed, which may be the credentials themselves.
+_VERBATIM: Final = ("custom-process", "container-role")
+_SECRET_VARIABLES: Final = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+)
+_TOKEN_FILES: Final = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+_SECRET_SETTINGS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "external_id")
+
+_NAMES: Final = (
+    r"token|secret|passw(?:or)?d|pwd|signature(?:[-_]?provided)?|credentials?|authorization|assertion|api[-_]?key|"
+    r"private[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?|secret[-_ ]?key|key-pair-id"
+)
+_QUOTE: Final = r"""(?:["'`\\]|&quot;|&\#34;|&\#39;|%22)*"""
+_FORMS: Final = (
+    # a user name and a password in a URL
+    (re.compile(r"(?i)(?<=://)[^\s/?#\"'<>]*@"), f"{MASK}@"),
+    # a value behind its name: "SessionToken": "…", X-Amz-Signature=…, <SecretAccessKey>…, Authorization: Bearer …
+    (
+        re.compile(
+            rf"(?i)({_NAMES})({_QUOTE}\s*(?:[:=>]|%3D|%3A|\\u003d)+\s*{_QUOTE})"
+            r"(?:(?:bearer|basic|negotiate|aws4-hmac-sha256)\s+)?[^\s\"'`&,;<>)\\]{6,}"
+        ),
+        rf"\1\2{MASK}",
+    ),
+    # a value that follows its name as in a sentence: it has a digit, which words do not
+    (
+        re.compile(
+            r"(?i)\b(token|secret|signature|password|key(?: id)?|bearer)((?:\s+(?:is|was|of))?[\s:\"'(\[<`]+)"
+            r"(?=[\w+/=%.~-]{16})(?=[\w+/=%.~-]*\d)[\w+/=%.~-]+"
+        ),
+        rf"\1\2{MASK}",
+    ),
+    (re.compile(r"(?i)\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{8,}"), MASK),  # key ids
+    (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]+){0,4}"), MASK),  # JSON web tokens
+    (re.compile(r"\b(?:IQoJ|FwoG|FQoG)[\w+/=%-]{16,}"), MASK),  # session tokens
+    (re.compile(r"(?i)\b[0-9a-f]{64}\b"), MASK),  # signatures of version 4
+    (re.compile(r"(?<![\w+/])(?:[A-Za-z0-9+/]{27}|[A-Za-z0-9+/]{43})=(?!=)"), MASK),  # signatures of version 2
+)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return a text without secrets: the given ones, and what has the form of one.
+
+    Examples
+    --------
+    >>> redact("https://ann:pass@proxy:8080 refused X-Amz-Signature=0123abcd&x=1")
+    'https://***@proxy:8080 refused X-Amz-Signature=***&x=1'
+    >>> redact("the user hunter2hunter2 is not known", ["hunter2hunter2"])
+    'the user *** is not known'
+    """
+    text = _without_literals(text, secrets)
+    for form, instead in _FORMS:
+        text = form.sub(instead, text)
+    return text
+
+
+def _without_literals(text: str, secrets: Iterable[str]) -> str:
+    """Mask each run of characters that is a piece of a secret, long enough not to be there by chance."""
+    pieces: dict[int, set[str]] = {}
+    for known in {form.lower() for secret in secrets for form in _encodings(secret)}:
+        size = min(_PIECE, len(known))
+        pieces.setdefault(size, set()).update(known[start : start + size] for start in range(len(known) - size + 1))
+    chars, lower = list(text), [char.lower()[:1] for char in text]  # one for one, which str.lower is not
+    for size, sought in pieces.items():
+        for start in range(len(lower) - size + 1):
+            if "".join(lower[start : start + size]) in sought:
+                chars[start : start + size] = [_HIDDEN] * size
+    return re.sub(f"{_HIDDEN}+", MASK, "".join(chars))
+
+
+def _encodings(secret: str) -> Iterator[str]:
+    """Yield a secret in the ways in which a reply may repeat it; nothing when it is too short to be told from words."""
+    if len(secret) < _SHORTEST:
+        return
+    plain = secret.strip()
+    yield from (plain, quote(plain), quote(plain, safe=""), quote(quote(plain, safe=""), safe=""), html.escape(plain))
+    yield json.dumps(plain)[1:-1]
+    yield plain.replace("/", "\\/")
+    yield base64.b64encode(plain.encode("utf-8", "replace")).decode().rstrip("=")
+    yield plain.encode("utf-8", "replace").hex()
+
+
+def known_secrets(holder: object = None) -> list[str]:
+    """Return the secrets that this process knows of: of a client or session, of the environment and of its AWS files.
+
+    Parameters
+    ----------
+    holder : botocore client or session, optional
+        Its credentials are among them as they are now; AWS is not asked for new ones.
+    """
+    found: list[str | None] = [os.environ.get(name) for name in _SECRET_VARIABLES]
+    found += map(_content, map(os.environ.get, _TOKEN_FILES))
+    urls: list[str] = [*urllib.request.getproxies().values()]
+    urls += [value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")]
+    credentials = None
+    if isinstance(holder, BaseClient):
+        credentials = botocore_private.credentials_of(holder)
+        urls += [str(holder.meta.endpoint_url), *map(str, (holder.meta.config.proxies or {}).values())]
+    elif isinstance(holder, Session):
+        credentials = botocore_private.loaded_credentials(holder)
+        found += _configured(holder)
+    if credentials is not None:
+        found += botocore_private.keys_without_refresh(credentials)
+    return [secret for secret in [*found, *(each for url in urls for each in _user_info(url))] if secret]
+
+
+def _configured(session: Session) -> Iterator[str | None]:
+    with suppress(BotoCoreError):
+        for profile in session.full_config["profiles"].values():
+            yield from (profile.get(name) for name in _SECRET_SETTINGS)
+            yield _content(profile.get("web_identity_token_file"))
+
+
+def _content(path: str | None) -> str | None:
+    """Return what is in a file of a token; None when it cannot be read."""
+    with suppress(OSError, ValueError):
+        if path and Path(path).stat().st_size < _LARGEST_FILE:
+            return Path(path).read_text("utf-8", "replace")
+    return None
+
+
+def _user_info(url: str) -> Iterator[str]:
+    with suppress(ValueError):
+        raw, at, _ = urlsplit(url).netloc.rpartition("@")
+        if at:
+            yield from (raw, unquote(raw))
+            yield from filter(None, (raw.partition(":")[2], unquote(raw.partition(":")[2])))
+
+
+@contextmanager
+def redacting(holder: object, *secrets: str | None) -> Iterator[None]:
+    """Take the secrets of a client or session, and others, out of whatever error is raised inside."""
+    try:
+        yield
+    except Exception as error:
+        scrub(error, [*known_secrets(holder), *filter(None, secrets)])
+        raise
+
+
+def scrub(error: BaseException | None, secrets: Iterable[str]) -> None:
+    """Take secrets out of an error and of all that led to it: out of its text, its attributes and its traceback.
+
+    An AWS error keeps its code, its message and its HTTP status. Errors of this package are left as they are.
+    """
+    secrets, seen = list(secrets), set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if not isinstance(error, AppStreamFramesError):
+            _scrub_one(error, secrets)
+        if any(frame.f_globals.get("__name__", "").startswith(_CARRIERS) for frame, _ in walk_tb(error.__traceback__)):
+            error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
+def is_verbatim(error: BaseException) -> bool:
+    """Tell whether an error's text is what a credential provider was given, so that any of it may be secret."""
+    if isinstance(error, CredentialRetrievalError):
+        return error.kwargs.get("provider") in _VERBATIM
+    parses = type(error).__module__.startswith(("dateutil", "json"))  # botocore reads with these what providers give
+    return parses or isinstance(error, MetadataRetrievalError)
+
+
+def _scrub_one(error: BaseException, secrets: list[str]) -> None:
+    hidden = is_verbatim(error)
+
+    def clean(value: object) -> Any:
+        if isinstance(value, str | bytes):
+            return "" if hidden else printable(redact(str(value)[: 2 * _SHOWN], secrets), _SHOWN)
+        return value if isinstance(value, int | float) else None
+
+    attributes = {name: clean(value) for name, value in vars(error).items()}
+    if isinstance(error, ClientError):
+        attributes["response"] = {
+            name: {key: clean(value) for key, value in error.response.get(name, {}).items()}
+            for name in ("Error", "ResponseMetadata")
+        }
+    elif isinstance(error, BotoCoreError):
+        attributes["kwargs"] = {name: clean(value) for name, value in error.kwargs.items()}
+        if hidden and "provider" in error.kwargs:
+            attributes["kwargs"]["provider"] = error.kwargs["provider"]
+    if isinstance(error, OSError) and error.strerror is not None:
+        error.strerror = clean(error.strerror)
+    if isinstance(error, UnicodeDecodeError):
+        error.object = b""
+    plain = (str, bytes, int, float, type(None))
+    args = (part if isinstance(part, plain) else str(part) for part in error.args)
+    error.args = (_NOT_SHOWN,) if hidden else tuple(map(clean, args))
+    vars(error).update(attributes)
