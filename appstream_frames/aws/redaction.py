@@ -111,7 +111,7 @@ def _without_literals(text: str, secrets: Iterable[str]) -> str:
 
 
 def _encodings(secret: str) -> Iterator[str]:
-    """Yield a secret in the ways in which a reply may repeat it; nothing when it is too short to be told from words."""
+    """Yield a secret in the ways in which a reply may repeat it; nothing when it is as short as a word."""
     if len(secret) < _SHORTEST:
         return
     plain = secret.strip()
