@@ -155,7 +155,7 @@ class Frames:
         >>> import appstream_frames as asf
         >>> with asf.sandbox() as sandbox:
         ...     images = asf.drain(sandbox.client(), type="PRIVATE").plain()["images"]
-        >>> images["supported_instance_families"].dropna().iloc[0]
+        >>> images["supported_instance_families"].iloc[1]
         'GENERAL_PURPOSE, COMPUTE, MEMORY'
         """
         return {name: to_plain(table) for name, table in self.tables.items()}
