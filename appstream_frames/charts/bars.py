@@ -69,7 +69,8 @@ def _rows(ax: Axes, bars: Sequence[Bar], space: layout.Room, size: float) -> Non
     _bars(ax, bars, lower, height)
     for row, (bar, label, weight) in enumerate(zip(bars, labels, weights, strict=True)):
         layout.write(ax, row + upper, label, fontsize=size, fontweight=weight)
-        _value(ax, row + lower, bar, fontsize=size)
+        place: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", "fontsize": size}
+        ax.annotate(bar.value, (bar.count, row + lower), (GAP / 2, 0), color=layout.ink(ax), **place, **PLAIN)
 
 
 def _scale(ax: Axes, largest: int, start: float, tail: float, width: float) -> None:
@@ -89,8 +90,3 @@ def _bars(ax: Axes, bars: Sequence[Bar], offset: float, height: float) -> None:
         hatch=["////" if hollow else "" for hollow in unknown],
         linewidth=0.6,
     )
-
-
-def _value(ax: Axes, row: float, bar: Bar, **font: Any) -> None:
-    options: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", **PLAIN, **font}
-    ax.annotate(bar.value, (bar.count, row), (GAP / 2, 0), **options)

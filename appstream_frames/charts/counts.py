@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from appstream_frames.charts import layout
-from appstream_frames.charts.layout import GAP, PLAIN
+from appstream_frames.charts.layout import GAP
 from appstream_frames.charts.rows import NOTHING, Strip, check, days_of, moments, numbers
 
 _SOURCE = "what asf.trend(root, by=…) gives"
@@ -86,9 +86,11 @@ def _heights(strip: Strip, most: float) -> None:
     for value in MaxNLocator(4, integer=True).tick_values(0, most):
         if 0 < value <= most:  # 0 would stand on the days below
             y = strip.foot - 0.5 - strip.foot / most * value
-            font: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": strip.size, "alpha": 0.75, **PLAIN}
-            strip.ax.text(strip.left - GAP / 2, y, f"{value:,.0f}", **font)
-            strip.ax.plot([strip.left, strip.right], [y, y], linewidth=0.5, color=layout.RECENT, alpha=0.5, zorder=0.5)
+            font: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": strip.size, "alpha": 0.75}
+            layout.put(strip.ax, strip.left - GAP / 2, y, f"{value:,.0f}", **font)
+            strip.ax.plot(
+                [strip.left, strip.right], [y, y], linewidth=0.5, color=layout.RECENT, alpha=layout.FAINT, zorder=0.5
+            )
 
 
 def _areas(strip: Strip, tops: pd.DataFrame, colours: list[str], gaps: pd.Series) -> None:
@@ -98,7 +100,9 @@ def _areas(strip: Strip, tops: pd.DataFrame, colours: list[str], gaps: pd.Series
     lower = np.full(len(x), strip.foot - 0.5)
     for colour, (_, column) in zip(colours, tops.items(), strict=True):
         upper = np.append(column, column.iloc[-1])
-        strip.ax.fill_between(x, lower, upper, step="post", facecolor=colour, edgecolor="white", linewidth=0.3)
+        strip.ax.fill_between(
+            x, lower, upper, step="post", facecolor=colour, edgecolor=strip.ax.get_facecolor(), linewidth=0.3
+        )
         lower = upper
     gap, height = gaps.to_numpy(), -0.5 - lower[:-1]
     hatch: dict[str, Any] = {"facecolor": "none", "edgecolor": layout.RECENT, "hatch": "////", "linewidth": 0}
@@ -115,7 +119,7 @@ def _ends(strip: Strip, tops: pd.Series, layers: list[tuple[str, str, str]], lea
         strip.ax.plot(strip.right + GAP, above, "s", markersize=5, color=colour, mec=layout.RECENT, mew=0.4)
         room = strip.width - strip.right - 2 * GAP - layout.measure(end, strip.size)
         text = layout.fit(name, room, strip.size) + end
-        strip.ax.text(strip.right + 2 * GAP, above, text, va="center_baseline", fontsize=strip.size, **PLAIN)
+        layout.put(strip.ax, strip.right + 2 * GAP, above, text, va="center_baseline", fontsize=strip.size)
 
 
 def _by_value(counts: pd.DataFrame) -> pd.DataFrame:

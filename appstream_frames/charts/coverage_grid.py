@@ -14,15 +14,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
-from appstream_frames.charts.layout import GAP, PLAIN
+from appstream_frames.charts.layout import GAP
 from appstream_frames.charts.rows import NOTHING, check, numbers
 from appstream_frames.insights import days
+from appstream_frames.tables.coverage import FIRST_OPERATION, number_targets
 
 _SOURCE = "frames.coverage"
 #: Status, in the order of the key, to marker and colour: no two share a shape.
 _MARKS = {
     "complete": ("s", layout.FOLLOWS),
-    "limited": ("^", layout.NEWEST),
+    "limited": ("^", layout.BEHIND),
+    "cancelled": ("d", layout.BEHIND),
     "throttled": ("v", layout.BEHIND),
     "bad_credentials": ("D", layout.BEHIND),
     "no_endpoint": ("o", layout.RECENT),
@@ -52,13 +54,15 @@ class _Cell:
 
     status: str
     images: int
+    operation: str = FIRST_OPERATION
 
     @property
     def words(self) -> str:
         """Status and number of images, as short as can be."""
         if self.status == "complete":
             return f"{self.images:,} image{'' if self.images == 1 else 's'}"
-        return self.status + (f" · {self.images:,}" if self.images else "")
+        words = self.status if self.operation == FIRST_OPERATION else f"{self.status} ({self.operation})"
+        return words + (f" · {self.images:,}" if self.images else "")
 
     @property
     def number(self) -> str:
@@ -68,7 +72,7 @@ class _Cell:
 
 @dataclass(frozen=True)
 class _Grid:
-    """The matrix in an Axes: its rows, from row `head` on, and its columns, from `left` on, in points."""
+    """The grid in an Axes: its rows, from row `head` on, and its columns, from `left` on, in points."""
 
     ax: Axes
     accounts: list[str]
@@ -94,7 +98,7 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     ----------
     frame : DataFrame
         ``frames.coverage`` or some of its rows. An account that is null, because it was never known, is drawn as ``?``; of
-        several rows for one account and region the worst status is drawn, with the images of all.
+        several operations of one target, and of several rows for one account and region, the worst status is drawn.
     ax : Axes, optional
         Where to draw; without it a new figure is made, as tall as its rows need.
     top : int
@@ -117,11 +121,14 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     >>> coverage(frame.assign(status=["complete", "denied"]), Figure().subplots()).get_title()
     '1 of 2 targets was not read whole: 1 denied'
     """
-    check(frame, ("account", "region", "status", "rows"), _SOURCE, top)
+    old = isinstance(frame, pd.DataFrame) and "rows" not in frame and "images" in frame  # before there were operations
+    count = "images" if old else "rows"
+    check(frame, ("account", "region", "status", count), _SOURCE, top)
     if not len(frame):
         return layout.draw_nothing(ax, NOTHING)
-    cells, counts = _cells(frame), Counter(_texts(frame["status"]))
-    space, title = layout.room(ax), _finding(counts)
+    targets = _by_target(frame, count)
+    cells, counts = _cells(targets), Counter(targets["status"])
+    space, title = layout.room(ax), _finding(counts, targets)
     size, row = (8.0, _ROW) if space.beside else (7.0, _LOW_ROW)
     row = _OWN_ROW if ax is None else row
     accounts, regions, key = _ranked(cells, 0), _ranked(cells, 1), _key_lines(counts, space.width, size)
@@ -152,14 +159,26 @@ def _texts(column: pd.Series, missing: str = _UNKNOWN) -> list[str]:
     return [missing if gone else layout.drawable(text, 24) for text, gone in zip(column, column.isna(), strict=True)]
 
 
-def _cells(frame: pd.DataFrame) -> dict[_Target, _Cell]:
+def _by_target(frame: pd.DataFrame, count: str) -> pd.DataFrame:
+    """Return a row per target: the worst status among its operations, the operation that has it, and its number of images."""
+    table = pd.DataFrame({name: _texts(frame[name]) for name in ("account", "region", "status")})
+    table["status"] = table["status"].replace("not_offered", "complete")  # nothing was there to be read
+    operation = frame["operation"] if "operation" in frame else pd.Series(FIRST_OPERATION, frame.index)
+    table["operation"] = _texts(operation.fillna(FIRST_OPERATION))
+    images = numbers(frame[count]).fillna(0).clip(0, 2**53).astype(int)
+    table["images"] = images.where(table["operation"] == FIRST_OPERATION, 0)
+    table["target"] = number_targets(frame).to_numpy()
+    worst = table.assign(badness=table["status"].map(_badness)).sort_values("badness", ascending=False, kind="stable")
+    return worst.drop_duplicates("target").assign(images=worst["target"].map(table.groupby("target")["images"].sum()))
+
+
+def _cells(targets: pd.DataFrame) -> dict[_Target, _Cell]:
     cells: dict[_Target, _Cell] = {}
-    rows = frame["rows"].where(frame["operation"].eq("DescribeImages")) if "operation" in frame else frame["rows"]
-    images = numbers(rows).fillna(0).clip(0, 2**53).astype(int)
-    accounts, regions, statuses = (_texts(frame[name]) for name in ("account", "region", "status"))
-    for account, region, status, count in zip(accounts, regions, statuses, images, strict=True):
-        known = cells.get((account, region), _Cell("complete", 0))
-        cells[account, region] = _Cell(max(known.status, status, key=_badness), known.images + count)
+    for row in targets.itertuples():
+        known = cells.get((row.account, row.region), _Cell("complete", 0))
+        status = max(known.status, row.status, key=_badness)
+        operation = row.operation if status == row.status else known.operation
+        cells[row.account, row.region] = _Cell(status, known.images + row.images, operation)
     return cells
 
 
@@ -189,17 +208,24 @@ def _rest(ranked: list[tuple[str, int]], what: str) -> list[str]:
     return [f"+ {layout.others(bad, what)} not read whole, {len(ranked) - bad:,} read whole"]
 
 
-def _finding(counts: Counter[str]) -> str:
+def _finding(counts: Counter[str], targets: pd.DataFrame) -> str:
     total, ranked = counts.total(), [one for one in sorted(counts.items(), key=_most) if one[0] != "complete"]
     bad = sum(count for _, count in ranked)
     if not bad:
         return f"All {total:,} targets were read whole" if total > 1 else "The only target was read whole"
-    named = [f"{count:,} {layout.drawable(status, 16)}" for status, count in ranked[:_NAMED]]
+    named = [f"{count:,} {layout.drawable(status, 16)}{_only(status, targets)}" for status, count in ranked[:_NAMED]]
     more = sum(count for _, count in ranked[_NAMED:])
     words = ", ".join(named + ([f"{more:,} more"] if more else []))
     if total == 1:
-        return f"The only target was not read whole: {layout.drawable(ranked[0][0], 16)}"
+        status = ranked[0][0]
+        return f"The only target was not read whole: {layout.drawable(status, 16)}{_only(status, targets)}"
     return f"{bad:,} of {total:,} targets {'was' if bad == 1 else 'were'} not read whole: {words}"
+
+
+def _only(status: str, targets: pd.DataFrame) -> str:
+    """Return the operation, in brackets, that alone has a status; nothing for the images, of which every chart speaks."""
+    operations = {*targets.loc[targets["status"] == status, "operation"]} - {FIRST_OPERATION}
+    return f" ({operations.pop()})" if len(operations) == 1 else ""
 
 
 def _most(one: tuple[str, int]) -> tuple[int, int, str]:
@@ -216,15 +242,17 @@ def _names(grid: _Grid, space: layout.Room, *, across: bool) -> None:
     """Write accounts at the left of rows, regions at the top of columns, and draw a thin line under each row."""
     high = grid.head * space.height / abs(np.subtract(*grid.ax.get_ylim())) - GAP / 2
     for column, region in enumerate(grid.regions):
-        font: dict[str, Any] = {"fontsize": grid.size, **PLAIN}
+        font: dict[str, Any] = {"fontsize": grid.size}
         if across:
             text = layout.fit(region, high, grid.size)
-            grid.ax.text(grid.x(column), grid.head - 0.6, text, rotation=90, ha="center", va="bottom", **font)
+            layout.put(grid.ax, grid.x(column), grid.head - 0.6, text, rotation=90, ha="center", va="bottom", **font)
         else:
-            grid.ax.text(grid.x(column) - _MARK / 2, grid.head - 1, region, va="center_baseline", **font)
+            layout.put(grid.ax, grid.x(column) - _MARK / 2, grid.head - 1, region, va="center_baseline", **font)
     for row, account in enumerate(grid.accounts, grid.head):
         layout.write(grid.ax, row, layout.fit(account, grid.left - GAP, grid.size), fontsize=grid.size)
-        grid.ax.plot([0, space.width], [row - 0.5] * 2, color=layout.RECENT, linewidth=0.4, alpha=0.4, zorder=0.5)
+        grid.ax.plot(
+            [0, space.width], [row - 0.5] * 2, color=layout.RECENT, linewidth=0.4, alpha=layout.FAINT, zorder=0.5
+        )
 
 
 def _marks(grid: _Grid, cells: dict[_Target, _Cell]) -> None:
@@ -240,7 +268,7 @@ def _marks(grid: _Grid, cells: dict[_Target, _Cell]) -> None:
     for texts in ([cell.words for cell in there.values()], [cell.number for cell in there.values()]):
         if max(layout.measure(text, grid.size) for text in texts) <= room:
             for (x, y), text in zip(there, texts, strict=True):
-                grid.ax.text(x + GAP, y, text, va="center_baseline", fontsize=grid.size, **PLAIN)
+                layout.put(grid.ax, x + GAP, y, text, va="center_baseline", fontsize=grid.size)
             return
 
 
@@ -276,4 +304,4 @@ def _key(grid: _Grid, lines: list[list[tuple[float, str, str]]], first: int) -> 
     for row, entries in enumerate(lines, first):
         for x, status, words in entries:
             _mark(grid.ax, status, [(x, row)])
-            grid.ax.text(x + GAP, row, words, va="center_baseline", fontsize=grid.size, **PLAIN)
+            layout.put(grid.ax, x + GAP, row, words, va="center_baseline", fontsize=grid.size)

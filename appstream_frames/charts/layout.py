@@ -16,16 +16,22 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import blended_transform_factory
 
 from appstream_frames.text import printable
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart: blues are up to date, orange calls for action
-FOLLOWS, NEWEST, RECENT, OLD, UNKNOWN = "#0072B2", "#56B4E9", "#999999", "#D55E00", "none"
-BEHIND = "#E69F00"
-#: What is only to be told apart, in this order.
-SERIES = (FOLLOWS, BEHIND, "#009E73", NEWEST, "#CC79A7", "#F0E442", OLD)
+# Okabe and Ito's colours, which colour-blind readers can tell apart; each has one meaning in all charts
+FOLLOWS = "#0072B2"  # blue: as it should be
+NEWEST = "#56B4E9"  # light blue: AWS's newest
+BEHIND = "#E69F00"  # orange: behind, or not read to its end
+OLD = "#D55E00"  # red: calls for action
+RECENT = "#999999"  # grey: neither
+UNKNOWN = "none"  # hatched
+#: What is only to be told apart, in this order: Tol's muted colours, none of which means anything above.
+SERIES = ("#117733", "#AA4499", "#999933", "#332288", "#44AA99", "#882255", "#B7A65A")
+FAINT = 0.55  # of lines behind the marks
 
 FEWEST_ROWS, OWN_ROWS, MOST_ROWS = 6, 16, 24
 _TEXT, _TITLE, _NOTE = 9.0, 11.0, 7.5  # points, as are all lengths below
@@ -88,8 +94,18 @@ def ruled(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, Room
 def draw_nothing(ax: Axes | None, message: str) -> Axes:
     """Say in an Axes, or in a figure of our own, that there is nothing to draw."""
     ax = _canvas(ax, 0)
-    ax.text(0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", alpha=0.75, **PLAIN)
+    put(ax, 0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", alpha=0.75)
     return ax
+
+
+def put(ax: Axes, x: float, y: float, text: str, **font: Any) -> Text:
+    """Write a text into an Axes, in the colour of the Axes' own text and with no character taken for mathematics."""
+    return ax.text(x, y, text, **{"color": ink(ax), **PLAIN, **font})
+
+
+def ink(ax: Axes) -> Any:
+    """Return the colour of an Axes' text: what is black on white is white on black."""
+    return ax.title.get_color()
 
 
 def _canvas(ax: Axes | None, rows: int) -> Axes:
@@ -121,7 +137,7 @@ def write(ax: Axes, row: float, text: str, **font: Any) -> None:
     """Write a label at the left of a row."""
     # not tick labels: Axes that share an axis would draw those again, and read `$` in them as mathematics
     place = blended_transform_factory(ax.transAxes, ax.transData)
-    ax.text(0, row, text, transform=place, va="center_baseline", **PLAIN, **font)
+    put(ax, 0, row, text, transform=place, va="center_baseline", **font)
 
 
 def share(part: int, whole: int, verb: str) -> str:
@@ -174,7 +190,7 @@ def drawable(value: object, width: int = 60) -> str:
     >>> drawable("café 今")
     'café \\u4eca'
     """
-    known = _glyphs(findfont(FontProperties()))
+    known = _glyphs(tuple(FontProperties().get_family()))
     text = "".join(char if _drawn(char, known) else _escape(char) for char in printable(value, width))
     return text if len(text) <= width else text[: width - 1] + "…"
 
@@ -221,8 +237,17 @@ def measure(text: str, size: float, weight: str = "normal") -> float:
 
 
 @cache
-def _glyphs(path: str) -> frozenset[int]:
-    return frozenset(get_font(path).get_charmap())
+def _glyphs(families: tuple[str, ...]) -> frozenset[int]:
+    """Return what can be drawn: matplotlib takes from each family in turn what those before it lack."""
+    paths = [_find(family) for family in families] if len(families) > 1 else [findfont(FontProperties())]
+    return frozenset(code for path in paths if path for code in get_font(path).get_charmap())
+
+
+def _find(family: str) -> str | None:
+    try:
+        return str(findfont(FontProperties(family=family), fallback_to_default=False))
+    except ValueError:  # not installed
+        return None
 
 
 def _drawn(char: str, known: frozenset[int]) -> bool:

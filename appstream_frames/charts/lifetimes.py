@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
-from appstream_frames.charts.layout import GAP, PLAIN
+from appstream_frames.charts.layout import GAP
 from appstream_frames.charts.rows import NOTHING, Strip, check, cut, days_of, moments, names, numbers, strip_of
 
 _SOURCE = "what asf.timeline(root) gives"
@@ -144,15 +144,15 @@ def _life(strip: Strip, y: float, life: _Life, places: dict[float, float], days:
     colour = layout.RECENT if life.state == "gone" else layout.FOLLOWS
     end = edge if life.state == "there" else last
     strip.ax.barh(y, max(2.0, end - start), 0.28 if strip.lower else 0.5, start, color=colour)
-    font: dict[str, Any] = {"va": "center_baseline", "fontsize": max(6.0, strip.size - 1), "alpha": 0.75, **PLAIN}
+    font: dict[str, Any] = {"va": "center_baseline", "fontsize": max(6.0, strip.size - 1), "alpha": 0.75}
     if life.state == "unseen":
         strip.ax.plot([last + 2, edge], [y, y], ":", color=colour, linewidth=1.2)
     elif life.state == "gone":
         gone, words = places[life.end], f"gone by {days[life.end]}"
         strip.ax.plot([last, gone], [y, y], color=colour, linewidth=1)
-        strip.ax.plot(gone, y, "x", color="black", markersize=4)
+        strip.ax.plot(gone, y, "x", color=layout.ink(strip.ax), markersize=4)
         if gone + GAP + layout.measure(words, font["fontsize"]) <= edge:
-            strip.ax.text(gone + GAP, y, words, **font)
+            layout.put(strip.ax, gone + GAP, y, words, **font)
     words = f"since {days[life.first]}"
     if life.came and start - GAP / 2 - layout.measure(words, font["fontsize"]) >= strip.left - GAP:
-        strip.ax.text(start - GAP / 2, y, words, ha="right", **font)
+        layout.put(strip.ax, start - GAP / 2, y, words, ha="right", **font)

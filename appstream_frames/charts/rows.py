@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
-from appstream_frames.charts.layout import GAP, PLAIN
+from appstream_frames.charts.layout import GAP
 from appstream_frames.errors import RequestError
 
 NOTHING = "Nothing to draw"
@@ -44,9 +44,9 @@ class Strip:
             start, end = self._extent(*tick)
             if tick == last or (start >= free + GAP and end <= self._extent(*last)[0] - GAP):
                 free = end
-                line: dict[str, Any] = {"linewidth": 0.5, "color": layout.RECENT, "alpha": 0.5, "zorder": 0.5}
+                line: dict[str, Any] = {"linewidth": 0.5, "color": layout.RECENT, "alpha": layout.FAINT, "zorder": 0.5}
                 self.ax.plot([tick[0]] * 2, [-0.5, self.foot - 0.5], **line)
-                self.ax.text(start, self.foot, tick[1], va="center", fontsize=self.size, alpha=0.75, **PLAIN)
+                layout.put(self.ax, start, self.foot, tick[1], va="center", fontsize=self.size, alpha=0.75)
 
     def _extent(self, x: float, words: str) -> tuple[float, float]:
         wide = layout.measure(words, self.size)

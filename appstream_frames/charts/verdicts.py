@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
-from appstream_frames.charts.layout import PLAIN
 from appstream_frames.charts.rows import NOTHING, Strip, check, cut, names, numbers, strip_of
+from appstream_frames.insights.distinct import distinct_images
 
 _COLOURS = {
     "known_bad": layout.OLD,
@@ -26,7 +26,12 @@ _COLOURS = {
     "latest": layout.FOLLOWS,
 }
 _WORST = [*_COLOURS, "unknown"]
-_BOXES = {"retired": "red: retired", "behind": "orange: behind", "current": "blue: newest", "unknown": "white: unknown"}
+_BOXES = {
+    "retired": "red: retired",
+    "behind": "orange: behind",
+    "current": "blue: newest",
+    "unknown": "hollow: unknown",
+}
 _MONTH, _YEAR = 30.4375, 365.25
 _STEPS = [
     *((number, 1.0, "day") for number in (1, 2, 7)),
@@ -43,7 +48,8 @@ _NOT_BEHIND = {
 def agents(answer: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
     """Draw how many days each image's agent is behind AWS's newest: known bad ones first, then those furthest behind.
 
-    Images that find no room share a bar, as long as the longest of them; those not behind, or unknown, have rows at 0.
+    Images of one name share a bar, as long as the longest of them, and so do those that find no room; those not behind, or
+    unknown, have rows at 0. An image that several accounts see counts once.
 
     Parameters
     ----------
@@ -74,42 +80,63 @@ def agents(answer: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Ax
     check(answer, ("name", "verdict", "days_behind"), "what asf.agents(images) gives", top)
     if not len(answer):
         return layout.draw_nothing(ax, NOTHING)
+    answer = distinct_images(answer)
     verdicts = _verdicts(answer)
     counts = Counter(verdicts)
-    late = [
-        (verdict != "known_bad", -days, name)
-        for name, verdict, days in zip(names(answer), verdicts, numbers(answer["days_behind"]).fillna(0), strict=True)
-        if verdict in ("known_bad", "behind")
-    ]
+    late = _by_name(answer, verdicts)
     below = [
         Bar(f"{counts[verdict]:,} {words}", 0, _COLOURS.get(verdict, layout.UNKNOWN), words=value)
         for verdict, (words, value) in _NOT_BEHIND.items()
         if counts[verdict]
     ]
-    kept, rest = cut(sorted(late), ax, top, len(below))
-    bars = [_late_bar(name, -minus, known_bad=not other) for other, minus, name in kept]
+    kept, rest = cut(late, ax, top, len(below))
+    bars = [_late_bar(each.label, each.most, each.known_bad, each.fewest < each.most) for each in kept]
     if rest:
-        bad = sum(not other for other, *_ in rest)
-        name = f"{layout.others(len(rest))} behind" + (f", {bad:,} known bad" if bad else "")
-        bars.append(_late_bar(name, max(-minus for _, minus, _ in rest), up_to="up to "))
-    found = f"{layout.share(len(late), len(answer), 'are')} behind AWS's newest agent"
+        bad = sum(each.count for each in rest if each.known_bad)
+        name = f"{layout.others(sum(each.count for each in rest))} behind" + (f", {bad:,} known bad" if bad else "")
+        bars.append(_late_bar(name, max(each.most for each in rest), known_bad=False, several=True))
+    found = f"{layout.share(counts['known_bad'] + counts['behind'], len(answer), 'are')} behind AWS's newest agent"
     title = found + _and(counts, ("known_bad", "known bad"), ("unknown", "unknown"))
     note = _legend({"known_bad": "red: known bad", "behind": "orange: behind"}, counts)
     return draw_bars(ax, [*bars, *below], title if counts["unknown"] < len(answer) else "No agent is known", note)
 
 
-def _late_bar(name: str, days: float, *, known_bad: bool = False, up_to: str = "") -> Bar:
-    words = f"{up_to}{days:,.0f} day{'' if days == 1 else 's'}" if days > 0 else "days not known"
-    colour = layout.OLD if known_bad else layout.BEHIND
-    return Bar(name, max(0, int(days)), colour, words=words + (" · known bad" if known_bad else ""))
+@dataclass(frozen=True)
+class _Late:
+    """Images of one name whose agent is behind: how many they are, and the fewest and most days behind among them."""
+
+    label: str
+    count: int
+    fewest: float
+    most: float
+    known_bad: bool
+
+
+def _by_name(answer: pd.DataFrame, verdicts: list[str]) -> list[_Late]:
+    """Return the images that are behind by name, known bad ones first, then those furthest behind."""
+    days = numbers(answer["days_behind"]).fillna(0)
+    table = pd.DataFrame({"name": list(answer["name"]), "label": names(answer), "verdict": verdicts, "days": days})
+    late = table[table["verdict"].isin(["known_bad", "behind"])]
+    groups = []
+    for (name, verdict), rows in late.groupby(["name", "verdict"], dropna=False, sort=False):
+        only = layout.drawable(name, 40) if not pd.isna(name) else "(no name)"
+        label = rows["label"].iloc[0] if len(rows) == 1 else f"{only} · {len(rows):,} images"
+        groups.append(_Late(label, len(rows), rows["days"].min(), rows["days"].max(), verdict == "known_bad"))
+    return sorted(groups, key=lambda each: (not each.known_bad, -each.most, each.label))
+
+
+def _late_bar(label: str, most: float, known_bad: bool, several: bool) -> Bar:
+    days = f"{most:,.0f} day{'' if most == 1 else 's'}" if most > 0 else "days not known"
+    words = ("up to " if several and most > 0 else "") + days + (" · known bad" if known_bad else "")
+    return Bar(label, max(0, int(most)), layout.OLD if known_bad else layout.BEHIND, words=words)
 
 
 def base_images(answer: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
     """Draw how old the bases are that images stand on: a row per family, a box with the count of images per release.
 
-    Time runs from left to right; AWS's newest release of a family is outlined in black, or a black line where no image
-    stands on it. Releases of one verdict that are too close to be drawn apart share a box at the oldest of them; those
-    of different verdicts stand side by side.
+    Time runs from left to right; AWS's newest release of a family is outlined, or a line where no image stands on it.
+    Releases of one verdict that are too close to be drawn apart share a box at the oldest of them; those of different
+    verdicts stand side by side. An image that several accounts see counts once.
 
     Parameters
     ----------
@@ -140,6 +167,7 @@ def base_images(answer: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     check(answer, ("family", "verdict", "days_behind", "age_days"), "what asf.base_images(images) gives", top)
     if not len(answer):
         return layout.draw_nothing(ax, NOTHING)
+    answer = distinct_images(answer)
     verdicts, age = _verdicts(answer), numbers(answer["age_days"]).where(lambda days: days >= 0)
     family = answer["family"].reset_index(drop=True).astype(object)
     table = pd.DataFrame({"family": family.where(family.notna(), None), "verdict": verdicts, "age": age})
@@ -154,7 +182,7 @@ def base_images(answer: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     counts, dated = Counter(verdicts), table.dropna(subset="age")
     title = f"{layout.share(counts['behind'] + counts['retired'], len(table), 'stand')} on an outdated base"
     title += _and(counts, ("retired", "on one that AWS retired"), ("unknown", "unknown"))
-    note = "Black: AWS's newest · " + _legend(_BOXES, Counter(dated["verdict"]))
+    note = "Outlined: AWS's newest · " + _legend(_BOXES, Counter(dated["verdict"]))
     tails = [(label, f" · {len(group):,}") for label, group in zip(labels, groups, strict=True)]
     strip = strip_of(ax, tails, title if counts["unknown"] < len(table) else "No base is known", note)
     oldest = max(1.0, dated["age"].max()) if len(dated) else 1.0
@@ -185,20 +213,20 @@ def _boxes(strip: Strip, row: int, group: pd.DataFrame, oldest: float) -> None:
     newest, middle = group["newest"].min(), row + strip.lower
     if newest <= oldest and not (group["age"] == newest).any():
         x = strip.x(newest, oldest, 0.0)
-        strip.ax.plot([x, x], [middle - 0.22, middle + 0.22], color="black", linewidth=2, zorder=1)
+        strip.ax.plot([x, x], [middle - 0.22, middle + 0.22], color=layout.ink(strip.ax), linewidth=2, zorder=1)
     apart = layout.measure(f"{len(group):,}", strip.size) + 9
     boxes = _shared(strip, group, oldest, apart)
     for x, box in zip(_side_by_side([box.x for box in boxes], apart, strip.right), boxes, strict=True):
         edge: dict[str, Any] = {"edgecolor": layout.RECENT, "linewidth": 0.6}
         if newest in box.ages:
-            edge = {"edgecolor": "black", "linewidth": 1.1}
-        colour = _COLOURS.get(box.verdict, "white")
+            edge = {"edgecolor": layout.ink(strip.ax), "linewidth": 1.4}
+        colour = _COLOURS.get(box.verdict, layout.UNKNOWN)
         font: dict[str, Any] = {
-            "color": "white" if colour == layout.OLD else "black",
+            "color": layout.ink(strip.ax) if colour == layout.UNKNOWN else "black",
             "fontsize": max(6.0, strip.size - 1),
         }
         shape = {"boxstyle": f"round,pad={0.15 if strip.lower else 0.25}", "facecolor": colour, **edge}
-        strip.ax.text(x, middle, f"{len(box.ages):,}", ha="center", va="center_baseline", bbox=shape, **font, **PLAIN)
+        layout.put(strip.ax, x, middle, f"{len(box.ages):,}", ha="center", va="center_baseline", bbox=shape, **font)
 
 
 def _shared(strip: Strip, group: pd.DataFrame, oldest: float, apart: float) -> list[_Box]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -14,7 +14,10 @@ from matplotlib.axes import Axes
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
 from appstream_frames.insights import days, reference
+from appstream_frames.insights.base_names import Base, family_retired
 from appstream_frames.insights.days import over_a_year, version_day
+from appstream_frames.insights.distinct import distinct_images
+from appstream_frames.insights.verdicts import base_images
 
 _ANY = ""  # the one family of agents, which AWS releases for all platforms alike
 _UNKNOWN_FAMILY = "platform unknown"
@@ -25,6 +28,7 @@ _FAMILIES = {
     "AMAZON_LINUX": "Amazon Linux",
     "UBUNTU": "Ubuntu",
 }
+_SYSTEMS = {"Amazon Linux": "AmazonLinux2"}  # families of one operating system, all of whose bases AWS may retire
 _REFERENCE_FAMILIES = {"Amazon Linux 2": "Amazon Linux", "Linux": "Amazon Linux"}
 
 # verb, before one of them, before AWS's newest, the thing: the words of a title
@@ -57,7 +61,7 @@ def agent_versions(
     ``LATEST`` has a bar of its own above the pinned versions: such images take AWS's newest agent each time they start.
     AWS's newest version is marked, and is shown even when no image runs it. Images without a version, or with one that
     cannot be read, have bars of their own below. When there are more versions than fit, old ones share a bar. The
-    counts always add up to the rows of the frame.
+    counts always add up to the images of the frame; one that several accounts see counts once.
 
     Parameters
     ----------
@@ -88,7 +92,9 @@ def agent_versions(
     >>> ax.get_title()
     '1 of 3 images runs an agent over a year old'
     """
-    counts, day = Counter(_texts(days.column(images, "appstream_agent_version"))), days.today(today, images)
+    days.column(images, "appstream_agent_version")  # refuses what is no frame of images
+    images, day = distinct_images(images), days.today(today, images)
+    counts = Counter(_texts(images["appstream_agent_version"]))
     following = Bar("LATEST · follows AWS's newest", counts.pop("LATEST", 0), layout.FOLLOWS)
     unnamed = Bar("no version named", counts.pop(None, 0), layout.UNKNOWN)
     dated = {text: version_day(text) for text in counts if text is not None}
@@ -104,10 +110,11 @@ def base_image_releases(
     """Draw how many images stand on which release of AWS's public base images, newest on top, each with its age.
 
     A release is a day and a family of platforms (Windows, RHEL, Rocky Linux …), as AWS releases them on different days.
-    The newest of each family in the frame is marked, and is shown even when no image stands on it; it may be of another
-    kind of base, Graphics G7 say: `appstream_frames.base_images` tells what is newest of a kind. Images that name no
-    base release have a bar of their own below. When there are more releases than fit, old ones share a bar. The
-    counts always add up to the rows of the frame.
+    The newest of each family in the frame is marked, and is shown even when no image stands on it. So is one of which
+    `appstream_frames.base_images` says for most images that it is the newest of their kind of base: AWS releases
+    Graphics G7, say, on other days. Images that name no base release have a bar of their own below. When there are more
+    releases than fit, old ones share a bar. The counts always add up to the images of the frame; one that several accounts
+    see counts once.
 
     Parameters
     ----------
@@ -139,13 +146,24 @@ def base_image_releases(
     >>> ax.get_title()
     '1 of 2 images stands on a base release over a year old'
     """
-    released = days.days(days.column(images, "public_base_image_released_date"))
-    families = [_family(platform) for platform in _texts(days.column(images, "platform"))]
-    day = days.today(today, images)
+    for name in ("public_base_image_released_date", "platform"):
+        days.column(images, name)  # refuses what is no frame of images
+    images, day = distinct_images(images), days.today(today, images)
+    released = days.days(images["public_base_image_released_date"])
+    families = [_family(platform) for platform in _texts(images["platform"])]
     counts = Counter((known, family) for known, family in zip(released, families, strict=True) if known)
+    verdicts = zip(released, families, _verdicts(images, day), strict=True)
+    current = Counter((known, family) for known, family, verdict in verdicts if known and verdict == "current")
+    newest = {release for release, count in current.items() if count > counts[release] / 2}
     unnamed = Bar("no base release named", released.count(None), layout.UNKNOWN)
-    dated = _dated_bars(counts, _bases({family for _, family in counts}), day)
+    dated = _dated_bars(counts, _bases({family for _, family in counts}), day, newest)
     return _draw(_Chart(*_BASE, day, [], dated, [_later(counts, day), unnamed]), ax)
+
+
+def _verdicts(images: pd.DataFrame, today: date) -> Iterable[str | None]:
+    """Return what `base_images` says of each image; nothing where the frame lacks what that rests on."""
+    needed = {"account", "region", "name", "arn", "base_image_arn"}
+    return base_images(images, today=today)["verdict"] if needed <= set(images.columns) else [None] * len(images)
 
 
 def _texts(column: pd.Series) -> list[str | None]:
@@ -167,11 +185,13 @@ def _bases(families: Iterable[str]) -> list[_Release]:
     return [release for release in named if release[1] in families]
 
 
-def _dated_bars(counts: Mapping[_Release, int], published: Iterable[_Release], today: date) -> list[_DatedBar]:
+def _dated_bars(
+    counts: Mapping[_Release, int], published: Iterable[_Release], today: date, current: Collection[_Release] = ()
+) -> list[_DatedBar]:
     """Return a bar for each release up to today, newest first; the newest of each family has one even at 0 images."""
     known = sorted(release for release in {*counts, *published} if release[0] <= today)
     latest = {family: day for day, family in known if family != _UNKNOWN_FAMILY}
-    newest = {(day, family) for family, day in latest.items()}
+    newest = {(day, family) for family, day in latest.items()}.union(current)
     total = {release: counts.get(release, 0) for release in newest.union(counts).intersection(known)}
     shown = sorted(total.items(), key=lambda one: (-one[0][0].toordinal(), -one[1], one[0][1]))
     return [(release[0], _release_bar(release, count, release in newest, today)) for release, count in shown]
@@ -181,7 +201,8 @@ def _release_bar(release: _Release, count: int, newest: bool, today: date) -> Ba
     day, family = release
     name = f"{day} · {family}" if family else f"{day:%m-%d-%Y}"
     mark = " · AWS's newest" if newest else ""
-    colour = layout.OLD if over_a_year(day, today) else layout.NEWEST if newest else layout.RECENT
+    offered = newest and not (family in _SYSTEMS and family_retired(Base("", "Base", _SYSTEMS[family], day), today))
+    colour = layout.NEWEST if offered else layout.OLD if over_a_year(day, today) else layout.RECENT
     return Bar(f"{name}{mark} · {layout.age((today - day).days)}", count, colour, marked=newest)
 
 
@@ -251,5 +272,5 @@ def _title(chart: _Chart) -> str:
 
 def _note(chart: _Chart) -> str:
     old = any(bar.count and bar.colour == layout.OLD for bar in _all_bars(chart))
-    kinds = " · newest: of all kinds of base" if chart.thing == _BASE[-1] else ""
-    return f"Ages at {chart.today} (UTC)" + (" · orange: over a year old" if old else "") + kinds
+    kinds = " · newest: of a kind of base" if chart.thing == _BASE[-1] else ""
+    return f"Ages at {chart.today} (UTC)" + (" · red: over a year old" if old else "") + kinds

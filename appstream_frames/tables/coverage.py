@@ -21,7 +21,7 @@ STATUSES: Final = (
     "not_offered",
     "complete",
 )
-_FIRST: Final = "DescribeImages"  # is asked of every target
+FIRST_OPERATION: Final = "DescribeImages"  # is asked of every target
 #: What differs between targets that failed for one cause: accounts, regions, numbers.
 _VARIABLE: Final = re.compile(r"\b[a-z]{2}(?:-[a-z]+)+-\d\b|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 
@@ -53,11 +53,13 @@ def number_targets(coverage: pd.DataFrame) -> pd.Series:
     >>> number_targets(rows).to_list()
     [0, 0, 1]
     """
-    operation = _operations(coverage)
-    unknown = operation.groupby([coverage["region"].fillna(""), operation]).cumcount().astype(str)
-    account = coverage["account"].astype(object)
-    names = pd.DataFrame({"region": coverage["region"], "account": account.where(account.notna(), "?" + unknown)})
-    return names.groupby(["account", "region"], dropna=False, sort=False).ngroup()
+    # as ASCII: pandas would make an index of strangers' texts, and Arrow holds no lone surrogates
+    operation, region, account = (
+        column.map(ascii) for column in (_operations(coverage), coverage["region"], coverage["account"])
+    )
+    unknown = operation.groupby([region, operation]).cumcount().astype(str)
+    account = account.where(coverage["account"].notna(), "?" + unknown)
+    return account.groupby([account, region], sort=False).ngroup()
 
 
 def is_whole(coverage: pd.DataFrame, *, disabled: bool = True) -> pd.Series:
@@ -119,4 +121,4 @@ def list_causes(coverage: pd.DataFrame) -> pd.DataFrame:
 def _operations(coverage: pd.DataFrame) -> pd.Series:
     """Return the operation of each row; tables made before there were several have none."""
     given = coverage["operation"] if "operation" in coverage else pd.Series(None, coverage.index, dtype=object)
-    return given.fillna(_FIRST)
+    return given.fillna(FIRST_OPERATION)

@@ -31,6 +31,7 @@ STATUSES = [
     "bad_credentials",
     "throttled",
     "failed",
+    "cancelled",
 ]
 REGIONS = (
     "af-south-1 ap-northeast-1 ap-northeast-2 ap-south-1 ap-southeast-1 ap-southeast-2 ca-central-1 eu-central-1 eu-north-1 "
@@ -138,6 +139,15 @@ def test_of_several_rows_the_worst_is_drawn():
     assert title(ax) == "2 of 2 targets were not read whole: 1 limited, 1 denied"
 
 
+def test_several_operations_are_one_target():
+    """The worst status is drawn with the operation that has it; the number is that of the images."""
+    table = read(*[("1", "a", status, 9) for status in ("complete", "denied", "not_offered")])
+    table = table.rename(columns={"images": "rows"})
+    ax = charts.coverage(table.assign(operation=["DescribeImages", "DescribeFleets", "DescribeAppBlocks"]))
+    assert title(ax) == "The only target was not read whole: denied (DescribeFleets)"
+    assert "denied (DescribeFleets) · 9" in words(ax)
+
+
 def test_no_target_is_a_dot():
     """An account that was not asked in a region has a small dot there, and no mark."""
     ax = charts.coverage(read(("1", "a", "complete", 1), ("2", "b", "complete", 1)))
@@ -183,7 +193,7 @@ def test_key_counts_every_target(size, accounts, regions):
         (["complete"] * 1200, "All 1,200 targets were read whole"),
         (["complete", "denied"], "1 of 2 targets was not read whole: 1 denied"),
         (["failed", "denied", "denied"], "3 of 3 targets were not read whole: 2 denied, 1 failed"),
-        (STATUSES, "7 of 8 targets were not read whole: 1 limited, 1 throttled, 1 bad_credentials, 4 more"),
+        (STATUSES, "8 of 9 targets were not read whole: 1 limited, 1 cancelled, 1 throttled, 5 more"),
         (["complete", "new"], "1 of 2 targets was not read whole: 1 new"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import matplotlib as mpl
@@ -93,11 +94,26 @@ def test_agents_known_bad_among_the_others_are_counted():
 @pytest.mark.parametrize("size", SIZES)
 def test_agents_add_up(fleet, size):
     """The bars of single images and the counts of the other rows make up all images."""
-    rows = [label for label, _, _ in bars(charts.agents(answer_of(charts.agents, fleet), on(size)))]
-    shared = [
-        row for row in rows if any(word in row for word in ("others behind", "pinned to", "follow AWS", " unknown"))
+    labels = [label for label, _, _ in bars(charts.agents(answer_of(charts.agents, fleet), on(size)))]
+    counts = [
+        re.search(r"([\d,]+) images$|^([\d,]+) (?:others? behind|pinned to|follow|unknown)", label) for label in labels
     ]
-    assert len(rows) - len(shared) + sum(int(row.split()[0].replace(",", "")) for row in shared) == 2000
+    assert sum(int((found[1] or found[2]).replace(",", "")) if found else 1 for found in counts) == 2000
+
+
+def test_agents_of_one_name_share_a_bar():
+    """A name that is in many accounts is one bar, as long as the longest, that says how many images it stands for."""
+    rows = answer(("cad", "behind", 5), ("cad", "behind", 900), ("crm", "behind", 30)).assign(account=["1", "2", "3"])
+    assert bars(charts.agents(rows)) == [("cad · 2 images", "up to 900 days", 900), ("crm · 3", "30 days", 30)]
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_an_image_that_several_accounts_see_counts_once(chart):
+    """A shared image is a row of every account that reads it, and one image in the title."""
+    rows = answer(("cad", "behind", 5), ("cad", "behind", 5), ("crm", "behind", 9))
+    shared, own = "arn:aws:appstream:eu-west-1:2:image/cad", "arn:aws:appstream:eu-west-1:1:image/crm"
+    ax = chart(rows.assign(account=["1", "2", "1"], arn=[shared, shared, own]))
+    assert title(ax).startswith("All 2 images")
 
 
 def test_agents_days_not_known_is_said():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support.drawn import HOSTILE, colour, on, title
 from support.releases import agents, bases, fleet, labels, rows
 
+import appstream_frames as asf
 from appstream_frames import charts
 from appstream_frames.charts import layout
 
@@ -193,3 +194,13 @@ def test_absurd_release_is_counted(microseconds):
 def test_base_title_is_the_finding(released, finding):
     """The title says what matters most."""
     assert title(charts.base_image_releases(bases(*released), today="2026-11-23")) == finding
+
+
+def test_newest_base_is_that_of_the_verdicts(frames):
+    """A release that base_images calls the newest of its kind is marked as newest here too, however old it is."""
+    verdicts = asf.base_images(frames.images, today="2026-11-26")
+    current = (verdicts["verdict"] == "current").groupby(frames.images["public_base_image_released_date"]).mean()
+    drawn = rows(charts.base_image_releases(frames.images, today="2026-11-26"))
+    marked = {row.label[:10] for row in drawn if row.colour == colour(layout.NEWEST)}
+    assert {f"{day:%Y-%m-%d}" for day in current[current > 0.9].index} <= marked
+    assert "2025-11-10" in marked
