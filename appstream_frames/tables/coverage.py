@@ -39,7 +39,7 @@ def current_coverage(table: pa.Table) -> pa.Table:
     """
     if "operation" in table.schema.names or "images" not in table.schema.names:
         return table
-    operation = pa.repeat(pa.scalar(_FIRST), table.num_rows)
+    operation = pa.repeat(pa.scalar(FIRST_OPERATION), table.num_rows)
     counted = table.append_column("rows", table.column("images"))
     return counted.add_column(counted.schema.get_field_index("region") + 1, "operation", operation)
 
