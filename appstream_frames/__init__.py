@@ -18,7 +18,6 @@ from appstream_frames.errors import (
     SnapshotCorruptError,
     SnapshotNotFoundError,
     StorageError,
-    TableNotReadError,
     TargetsError,
     UnknownOutcomeError,
 )
@@ -48,7 +47,6 @@ __all__ = [
     "SnapshotCorruptError",
     "SnapshotNotFoundError",
     "StorageError",
-    "TableNotReadError",
     "Target",
     "TargetsError",
     "UnknownOutcomeError",

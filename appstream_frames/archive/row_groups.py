@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
@@ -25,14 +26,13 @@ class Stream:
         The tables, in the order in which their files are finished.
     staged : list of StagedFile
         The caller's list; after `finish` it has a file of each table.
-    batches : int
-        Batches added so far.
+    rows : Counter of str
+        Rows of each table so far.
     """
 
     def __init__(self, store: Store, schemas: dict[str, pa.Schema], staged: list[StagedFile]) -> None:
         self._store, self.schemas, self.staged = store, schemas, staged
-        self.batches = 0
-        self._counts: dict[str, list[int]] = {name: [] for name in schemas}  # rows of each batch
+        self.rows: Counter[str] = Counter()
         self._groups: dict[str, _Groups] = {}
 
     def __enter__(self) -> Stream:
@@ -46,15 +46,10 @@ class Stream:
         self._stack.__exit__(*failure)
 
     def add(self, batch: Mapping[str, pa.Table]) -> None:
-        """Write a batch of one target's tables."""
-        for name in self.schemas:
-            self._groups[name].add(batch[name])
-            self._counts[name].append(batch[name].num_rows)
-        self.batches += 1
-
-    def rows(self, table: str, first: int = 0, last: int | None = None) -> int:
-        """Return the rows of a table in the batches from `first` to before `last`."""
-        return sum(self._counts[table][first:last])
+        """Write a batch of one target's tables: some of them, or all."""
+        for name, table in batch.items():
+            self._groups[name].add(table)
+            self.rows[name] += table.num_rows
 
     def finish(self) -> None:
         """Finish the files."""

@@ -12,28 +12,23 @@ import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager, suppress
-from itertools import accumulate, pairwise
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 
 from appstream_frames.archive import parquet
-from appstream_frames.archive.manifest import FOLDER, list_ids, make_id, parse_moment, read_manifest, write_manifest
-from appstream_frames.archive.reader import complete, read_tables
-from appstream_frames.archive.redaction import Redaction
+from appstream_frames.archive.manifest import make_id, seal
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.row_groups import Stream
 from appstream_frames.archive.store import StagedFile, Store
-from appstream_frames.errors import DrainError, RequestError, SnapshotCorruptError
-from appstream_frames.fetch.api import check_timeout, coverage
-from appstream_frames.fetch.outcomes import Outcome
+from appstream_frames.errors import DrainError, RequestError
+from appstream_frames.fetch.drains import Drain
+from appstream_frames.fetch.outcomes import coverage
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
-from appstream_frames.fetch.target_list import Fleet
 from appstream_frames.tables.frames import Frames, to_arrow, to_pandas
-from appstream_frames.tables.operations import OPERATIONS
-from appstream_frames.tables.schema import COVERAGE, all_tables, tables_of
+from appstream_frames.tables.schema import all_tables, operations_for
 from appstream_frames.text import printable
 
 
@@ -47,14 +42,13 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     root : str or path
         The folder of the archive; made when it is not there.
     redact : iterable of str, optional
-        Columns to leave out, say ``["launch_parameters"]``: null in every table, and gone from ``unmodeled`` and the request.
-        ``coverage.redacted`` names them. Not those that identify rows.
+        Columns to leave null in the files, in whichever table they are, say ``["launch_parameters"]``; recorded beside
+        the coverage.
 
     Returns
     -------
     str
-        The snapshot's id, such as ``20261123T101500.123456Z-3f9c1a``. Ids sort by the moment of the snapshot. When these frames
-        are there already, nothing is written, and the id is that of the snapshot that holds them.
+        The snapshot's id, such as ``20261123T101500.123456Z-3f9c1a``. Ids sort by the moment of the snapshot.
 
     Raises
     ------
@@ -75,15 +69,12 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     """
     if not isinstance(frames, Frames):
         raise RequestError(f"frames is {printable(type(frames).__name__)}; pass the Frames that a drain returned.")
-    held = [column for table in frames.tables.values() for column in table.columns]
-    redaction, store = Redaction.of(redact, held), open_store(root)
-    tables = {name: redaction.apply(to_arrow(table, name), name) for name, table in frames.tables.items()}
-    tables["coverage"] = redaction.apply_to_coverage(complete(tables["coverage"], "coverage"))
-    if (written := _find_equal(store, frames.snapshot, tables)) is not None:
-        return written
+    tables = {name: to_arrow(table, name) for name, table in frames.tables.items()}
+    redacted = _redactable(redact, {name: table.schema for name, table in tables.items()})
+    store = open_store(root)
     with _committed(store) as staged:
-        files = {name: _stage(store, name, tables[name], staged) for name in _in_order(tables)}
-        return _commit(store, frames.snapshot, tables["coverage"], files, staged)
+        files = {name: _stage(store, name, _redacted(tables[name], redacted), staged) for name in _in_order(tables)}
+        return _commit(store, frames.snapshot, tables["coverage"], files, redacted, staged)
 
 
 def take_snapshot(
@@ -139,36 +130,29 @@ def take_snapshot(
     [4]
     """
     request = Request.of(names=names, arns=arns, type=type)
-    images = tables_of(OPERATIONS["DescribeImages"])
-    schemas = {name: images[name].schema for name in _in_order(images)}
-    redaction = Redaction.of(redact)
-    moment = dt.datetime.now(dt.UTC)
-    check_timeout(timeout)
-    fleet = Fleet(targets, request, timeout, moment, executor)
+    drained = Drain(targets, request, operations_for(), timeout, executor=executor)
+    read = {operation.name for operation in drained.operations}
+    schemas = {
+        name: all_tables()[name].schema for name in _in_order(all_tables()) if all_tables()[name].operation in read
+    }
+    redacted = _redactable(redact, schemas)
     store = open_store(root)
-    with _committed(store) as staged, Bar(fleet.names, progress) as bar:
-        batches = [0] * len(fleet.targets)  # of each target
+    with _committed(store) as staged, Bar(drained.names, progress) as bar:
         with Stream(store, schemas, staged) as stream:
-            for number, batch in fleet.batches(bar):
-                stream.add({name: redaction.apply(table, name) for name, table in batch.items()})
-                batches[number] += 1
+            for batch in drained.batches(bar):
+                stream.add({name: _redacted(table, redacted) for name, table in batch.tables.items()})
             stream.finish()
-        spans = pairwise(accumulate(batches, initial=0))
-        rows = [_row(outcome, stream, *span) for outcome, span in zip(fleet.outcomes, spans, strict=True)]
-        _refuse_nothing([outcome.failure for outcome in fleet.outcomes], coverage(rows))
-        files = {file.folder: _recorded(file, stream.rows(file.folder)) for file in staged}
-        return _commit(store, moment, redaction.apply_to_coverage(coverage(rows)), files, staged)
+        table = coverage(drained.outcomes)
+        _refuse_nothing([outcome.failure for outcome in drained.outcomes], table)
+        files = {file.folder: _recorded(file, stream.rows[file.folder]) for file in staged}
+        return _commit(store, drained.moment, table, files, redacted, staged)
 
 
 def _refuse_nothing(failures: list[DrainError | None], table: pa.Table) -> None:
-    """Raise the first failure when no target was read."""
+    """Raise the first failure when nothing was read."""
     if failures[0] is not None and None not in failures:
         failures[0].coverage = to_pandas(table)
         raise failures[0]
-
-
-def _row(outcome: Outcome, stream: Stream, first: int, last: int) -> dict[str, Any]:
-    return outcome.row({name: stream.rows(name, first, last) for name in stream.schemas})
 
 
 @contextmanager
@@ -187,10 +171,10 @@ def _commit(
     moment: dt.datetime,
     coverage: pa.Table,
     files: dict[str, Any],
+    redacted: list[str],
     staged: list[StagedFile],
 ) -> str:
-    with store.stage(FOLDER, staged) as sink:
-        write_manifest(coverage, files, sink, [key.name for key in COVERAGE.keys])
+    _stage(store, "coverage", seal(coverage, files, redacted), staged)
     name = make_id(moment, staged[-1].sha256)
     store.publish(name, staged)
     return name
@@ -212,14 +196,21 @@ def _recorded(file: StagedFile, rows: int) -> dict[str, Any]:
         return {"rows": rows, "bytes": file.bytes, "sha256": file.sha256, **parquet.fingerprints(content)}
 
 
-def _find_equal(store: Store, moment: dt.datetime, tables: Mapping[str, pa.Table]) -> str | None:
-    """Return the id of the snapshot of that moment that holds the same rows, if there is one."""
-    for name in list_ids(store):
-        if parse_moment(name) == moment:
-            with suppress(SnapshotCorruptError, RequestError):  # of a damaged one, nothing can be said
-                stored = read_tables(store, read_manifest(store, name))
-                if set(stored) == set(tables) and all(
-                    stored[table].equals(complete(rows, table)) for table, rows in tables.items()
-                ):
-                    return name
-    return None
+def _redactable(redact: Iterable[str], schemas: Mapping[str, pa.Schema]) -> list[str]:
+    names = [redact] if isinstance(redact, str) else list(redact)
+    for name in names:
+        holders = [table for table in schemas if table != "coverage" and name in schemas[table].names]
+        keys = {key.name for table in holders for key in all_tables()[table].keys}
+        if not holders or name in keys:
+            what = "a key" if holders else "no column"
+            raise RequestError(f"redact={name!r} is {what}; see columns(table) for those to choose.")
+    return sorted(names)
+
+
+def _redacted(table: pa.Table, columns: Iterable[str]) -> pa.Table:
+    for name in columns:
+        place = table.schema.get_field_index(name)
+        if place >= 0:
+            field = table.schema.field(place)
+            table = table.set_column(place, field, pa.nulls(table.num_rows, field.type))
+    return table

@@ -20,7 +20,7 @@ from appstream_frames.aws import credentials, failures
 from appstream_frames.aws.clients import Place, account_in, checked
 from appstream_frames.aws.connections import own_connections
 from appstream_frames.aws.credentials import Source
-from appstream_frames.aws.deadlines import given_up
+from appstream_frames.aws.deadlines import Cancelled
 from appstream_frames.aws.redaction import redacting
 from appstream_frames.aws.retries import until_answered
 from appstream_frames.aws.targets import Target
@@ -166,7 +166,7 @@ class _Once(Generic[T]):
             try:
                 self._found.set_result(self._find(timeout))
             except BaseException as error:  # noqa: BLE001  it is raised where it is asked for, see below
-                self._found.set_exception(_late(timeout) if given_up() else error)
+                self._found.set_exception(_late(timeout) if isinstance(error, Cancelled) else error)
         failure = self._failure(timeout)
         if failure is not None:
             raise failure.with_traceback(None)  # many raise it, and each would add to its traceback

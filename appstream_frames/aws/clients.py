@@ -20,8 +20,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, InvalidRegionError, NoRegionError, ProfileNotFound
 from botocore.session import Session
 
-from appstream_frames.aws import botocore_private, deadlines, failures, regions, sessions
+from appstream_frames.aws import botocore_private, failures, regions, sessions
 from appstream_frames.aws.connections import own_connections
+from appstream_frames.aws.deadlines import call_within
 from appstream_frames.aws.retries import until_answered
 from appstream_frames.errors import AccessError, DrainError, RequestError
 from appstream_frames.text import printable
@@ -82,14 +83,9 @@ def in_time(find: Callable[[], Place], target: str, timeout: float) -> Place:
         When it takes more than `timeout` seconds.
     """
     try:
-        return deadlines.in_time(lambda: _under(deadlines.Deadline(timeout), find), timeout)
+        return call_within(timeout, find)
     except TimeoutError as late:
         raise failures.explain(late, failures.Where(target, 0, None)) from late
-
-
-def _under(deadline: deadlines.Deadline, find: Callable[[], Place]) -> Place:
-    with deadline:
-        return find()
 
 
 def client_of(profile: str | None = None, region: str | None = None) -> AppStreamClient:
@@ -140,7 +136,7 @@ def _account(client: AppStreamClient) -> str:
     if client not in _accounts:
         where = failures.Where(f"?/{client.meta.region_name}", 0, None, holder=client)
         try:
-            sts = sts_client(client)
+            sts = _sts(client)
             with own_connections(sts):
                 _accounts[client] = account_in(until_answered(sts.get_caller_identity))
         except DrainError:
@@ -175,7 +171,7 @@ def account_in(identity: Mapping[str, object]) -> str:
     return account
 
 
-def sts_client(client: AppStreamClient) -> BaseClient:
+def _sts(client: AppStreamClient) -> BaseClient:
     """Return an STS client with the credentials and the settings of another client."""
     credentials = botocore_private.credentials_of(client)
     if credentials is None:

@@ -108,9 +108,12 @@ class _Connections:
     def send(self, request: Any, **_: object) -> Any:
         """Send a request of botocore's event ``before-send``, and return the reply; None in a thread without a deadline."""
         deadline = current_deadline()
-        if deadline is None or self._settings is None:
+        if deadline is None:
             return None
         deadline.left()
+        deadline.requests += 1
+        if self._settings is None:
+            return None
         if self._process != os.getpid():
             pools = {"http": _Pool, "https": _TLSPool}
             self._session = botocore_private.http_session(self._settings, pools)
@@ -166,7 +169,7 @@ def own_connections(client: Any, *, retries: bool = False) -> Iterator[None]:
     if not retries:
         handlers[f"needs-retry.{service}"] = _leave_retries_to_caller
     try:
-        with attached(client, handlers):
+        with attached(client, handlers, first=True):
             yield
     finally:
         with _registering:
@@ -178,27 +181,29 @@ def own_connections(client: Any, *, retries: bool = False) -> Iterator[None]:
 
 
 def keep_own_connections(client: Any) -> None:
-    """Send a client's requests as `own_connections` does, with botocore's retries, for as long as the client lives."""
+    """Send a client's requests as `own_connections` does, with botocore's retries, for as long as there is the client."""
     connections = _Connections(botocore_private.http_settings(client))
     service = client.meta.service_model.service_id.hyphenize()
     client.meta.events.register_first(f"before-send.{service}", connections.send)
 
 
 @contextmanager
-def attached(client: Any, handlers: Handlers) -> Iterator[None]:
-    """Attach handlers of botocore's events to a client, before others of the same event, and take them off again.
+def attached(client: Any, handlers: Handlers, *, first: bool = False) -> Iterator[None]:
+    """Attach handlers of botocore's events to a client, behind or before others of the same event, and take them off again.
 
     The same handlers may be attached several times at once: they are called once, and stay until the last one is taken off.
     """
+    events = client.meta.events
+    register = events.register_first if first else events.register_last
     with _registering:
         for event, handler in handlers.items():
-            client.meta.events.register_first(event, handler, _ID + event, True)
+            register(event, handler, _ID + event, True)
     try:
         yield
     finally:
         with _registering:
             for event, handler in handlers.items():
-                client.meta.events.unregister(event, handler, _ID + event, True)
+                events.unregister(event, handler, _ID + event, True)
 
 
 def look_up_handlers_again(client: Any) -> None:

@@ -87,8 +87,10 @@ _NETWORK: Final = (
 _NETWORK_FAILED: Final = (
     "The network, the proxy or the name service failed until the time was up. Try again, or raise timeout=."
 )
-_OUT_OF_FILES: Final = (
-    "This process may open no more files and connections (see `ulimit -n`): raise that limit, or drain fewer at once."
+#: Limits of this process that a drain of many targets may meet.
+OUT_OF_FILES: Final = "This process may open no more files and connections (see `ulimit -n`)."
+OUT_OF_THREADS: Final = (
+    "This process may start no more threads (see `ulimit -u`, or the container's limit of processes)."
 )
 _DISABLED: Final = "STS accepts these credentials, so it is the region: enable it for the account, or leave it out."
 _MIDWAY: Final = (
@@ -275,7 +277,7 @@ _VERDICTS: Final[tuple[tuple[Callable[[BaseException], bool], type[DrainError | 
     (_is_one_of(ParamValidationError), RequestError, "failed", _CORRECT),
     (_is_untrusted, DrainError, "failed", _CERTIFICATE),
     (is_unreachable, EndpointError, "no_endpoint", _UNREACHABLE_ADVICE),
-    (is_out_of_files, DrainError, "failed", _OUT_OF_FILES),
+    (is_out_of_files, DrainError, "failed", f"{OUT_OF_FILES} Raise that limit, or drain fewer at once."),
     (is_throttle, DrainError, "throttled", _SLOW_DOWN),
     (lambda error: _http_status(error) == 403, AccessError, "denied", _ALLOW),
 )

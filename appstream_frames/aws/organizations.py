@@ -10,7 +10,7 @@ from botocore.client import BaseClient
 from appstream_frames.aws import credentials, failures, regions, sessions
 from appstream_frames.aws.clients import account_in
 from appstream_frames.aws.credentials import Source
-from appstream_frames.aws.deadlines import in_time
+from appstream_frames.aws.deadlines import call_within
 from appstream_frames.aws.redaction import redacting
 from appstream_frames.aws.retries import until_answered
 from appstream_frames.errors import AppStreamFramesError, DrainError, RequestError
@@ -42,7 +42,7 @@ def organization(source: Source, timeout: float) -> Organization:
         When the list could not be read to its end in time.
     """
     try:
-        return in_time(lambda: _asked(source), timeout)
+        return call_within(timeout, lambda: _asked(source))
     except AppStreamFramesError:
         raise
     except Exception as error:  # whatever a provider of credentials raises

@@ -45,6 +45,10 @@ class Attempts:
         Attempts that failed so far.
     unreachable : bool
         Whether each of them found no server.
+    is_late : bool
+        Whether the time is up.
+    last : Exception or None
+        What the last attempt raised that the deadline did not end.
     """
 
     def __init__(self, deadline: Deadline) -> None:
@@ -52,6 +56,8 @@ class Attempts:
         self._broken = 0
         self.failed = 0
         self.unreachable = True
+        self.is_late = False
+        self.last: Exception | None = None
 
     def wait(self, error: Exception) -> bool:
         """Wait before the next attempt, with full jitter; return False at once when there is to be none.
@@ -62,15 +68,20 @@ class Attempts:
             When the deadline is cancelled meanwhile.
         """
         self.failed += 1
-        self.unreachable &= failures.is_unreachable(error)
-        broken = isinstance(error, ResponseParserError) or (isinstance(error, BrokenReplyError) and not error.cut)
-        self._broken += broken
-        if self._broken >= _BROKEN_REPLIES or not (
-            broken or failures.is_passing(error) or isinstance(error, BrokenReplyError)
-        ):
-            return False
         left = self._deadline.ends - time.monotonic()
-        if left < _LAST_PAUSE:
+        ended = isinstance(error, TimeoutError) and left <= 0
+        if self.last is None or not ended:
+            self.last = error
+            self.unreachable &= failures.is_unreachable(error)
+        if self._deadline.out_of_files and failures.is_out_of_files(error):
+            self._deadline.out_of_files()
+        broken = isinstance(error, BrokenReplyError | ResponseParserError)
+        counts = broken and not getattr(error, "cut", False)
+        self._broken += counts
+        if not (ended or broken or failures.is_passing(error)) or self._broken >= _BROKEN_REPLIES:
+            return False
+        self.is_late = left < _LAST_PAUSE
+        if self.is_late:
             return False
         pause = random.uniform(0, min(_LONGEST_PAUSE, 0.2 * 2 ** min(self.failed, 10)))  # noqa: S311  jitter is no secret
         self._deadline.sleep(min(pause, left / 2))  # the last of the time is for asking once more

@@ -1,27 +1,23 @@
-"""Drains: targets to `Frames`. Coverage is kept here: what was read, how it ended, and what was asked."""
+"""Drains to `Frames`: of one client, and of many targets."""
 
 from __future__ import annotations
 
-import datetime as dt
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from appstream_frames.aws import failures
-from appstream_frames.aws.clients import checked, client_of, in_time, place
+from appstream_frames.aws.clients import checked, client_of
 from appstream_frames.errors import RequestError, TargetsError
-from appstream_frames.fetch.collected import Collected, counts, whole
-from appstream_frames.fetch.outcomes import Chain
+from appstream_frames.fetch.drains import Drain
+from appstream_frames.fetch.outcomes import coverage
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
-from appstream_frames.fetch.target_list import Fleet
-from appstream_frames.fetch.threads import side_by_side
 from appstream_frames.tables.frames import Frames, to_pandas
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import operations_for
 
 
 def drain(
@@ -39,7 +35,7 @@ def drain(
     timeout: float = 60.0,
     progress: bool | None = None,
 ) -> Frames:
-    """Read every page of DescribeImages of one account in one region, to a proven end.
+    """Read every page of DescribeImages of one account in one region, to a validated end.
 
     Parameters
     ----------
@@ -81,8 +77,8 @@ def drain(
     EndpointError
         When no AppStream endpoint answers for the region.
     DrainError
-        When a page could not be proven whole in time. Nothing is returned then; ``error.resume_token`` says where
-        the proven pages end.
+        When a page could not be validated in time. Nothing is returned then; ``error.resume_token`` says where
+        the validated pages end.
 
     Examples
     --------
@@ -100,22 +96,15 @@ def drain(
         page_size=page_size,
         starting_token=starting_token,
     )
-    check_timeout(timeout)
     if client is not None and (profile, region) != (None, None):
         raise RequestError("A client has its own profile and region: pass client, or profile= and region=, not both.")
     client = checked(client_of(profile, region) if client is None else client)
-    where = in_time(partial(place, client, account), f"?/{client.meta.region_name}", timeout)
-    chain = Chain(str(where), lambda: where, request, timeout, dt.datetime.now(dt.UTC))
-    collected = Collected()
-    with Bar([str(where)], progress) as bar:
-        for _, batch in side_by_side([chain], bar):
-            collected.add(batch)
-    if chain.error is not None:
-        raise chain.error
-    batches = collected.batches()
-    rows = [chain.outcome.row(counts(batches))]
-    tables = whole(batches) | {"coverage": coverage(rows)}
-    return framed(tables, resume_token=chain.outcome.resume_token)
+    one = Drain(client, request, operations_for(), timeout, account=account)
+    with Bar(one.names, progress) as bar:
+        tables = one.tables(bar)
+    if one.error is not None:
+        raise one.error
+    return _frames(one, tables, resume_token=one.outcomes[0].resume_token)
 
 
 def drain_targets(
@@ -174,48 +163,27 @@ def drain_targets(
     ['complete', 'complete', 'complete', 'complete']
     """
     request = Request.of(names=names, arns=arns, type=type, page_size=page_size)
-    check_timeout(timeout)
-    fleet = Fleet(targets, request, timeout, dt.datetime.now(dt.UTC), executor)
-    collected = [Collected() for _ in fleet.targets]
-    with Bar(fleet.names, progress) as bar:
-        for number, batch in fleet.batches(bar):
-            collected[number].add(batch)
-    frames = _joined(fleet, collected)
-    if fleet.failed:
-        _say(fleet, frames, raise_on_failure)
+    many = Drain(targets, request, operations_for(), timeout, executor=executor)
+    with Bar(many.names, progress) as bar:
+        tables = many.tables(bar)
+    frames = _frames(many, tables, targets=tuple(many.targets))
+    if many.failed:
+        _report(many, frames, raise_on_failure)
     return frames
 
 
-def _say(fleet: Fleet, frames: Frames, loudly: bool) -> None:
+def _report(drained: Drain, frames: Frames, loudly: bool) -> None:
     """Warn of failed targets, or raise their errors."""
-    message = failures.summary(fleet.failed, len(fleet.targets))
+    message = failures.summary(drained.failed, len(drained.targets))
     if not loudly:
         warnings.warn(message, stacklevel=3)
         return
-    group = TargetsError(message, [failure for _, failure in fleet.failed])
+    group = TargetsError(message, [failure for _, failure in drained.failed])
     group.frames = frames
     raise group
 
 
-def _joined(fleet: Fleet, collected: list[Collected]) -> Frames:
-    """Return the frames of all targets; what was collected is given up."""
-    each = [one.batches() for one in collected]
-    rows = [outcome.row(counts(batches)) for outcome, batches in zip(fleet.outcomes, each, strict=True)]
-    tables = whole(batch for batches in each for batch in batches) | {"coverage": coverage(rows)}
-    return framed(tables, targets=tuple(fleet.targets))
-
-
-def check_timeout(timeout: object) -> None:
-    """Refuse what is no number of seconds above 0."""
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        raise RequestError(f"timeout={timeout!r} must be a number of seconds above 0.")
-
-
-def framed(tables: dict[str, pa.Table], **more: Any) -> Frames:
-    """Return frames of tables; the tables are given up."""
+def _frames(drained: Drain, tables: dict[str, pa.Table], **more: Any) -> Frames:
+    """Return the frames of tables, with their coverage; the tables are given up."""
+    tables["coverage"] = coverage(drained.outcomes)
     return Frames({name: to_pandas(tables.pop(name)) for name in list(tables)}, **more)
-
-
-def coverage(rows: list[dict[str, Any]]) -> pa.Table:
-    """Return the table of coverage."""
-    return pa.Table.from_pylist(rows, schema=all_tables()["coverage"].schema)

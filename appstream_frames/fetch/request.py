@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from appstream_frames.errors import RequestError
 from appstream_frames.tables.schema import request_limits
@@ -15,11 +15,17 @@ from appstream_frames.tables.schema import request_limits
 
 @dataclass(frozen=True)
 class Request:
-    """The parameters of one drain; see `drain` for what each means."""
+    """What to ask an operation for.
 
-    names: tuple[str, ...] | None = None
-    arns: tuple[str, ...] | None = None
-    type: str | None = None
+    Attributes
+    ----------
+    parameters : mapping of str to object
+        By AWS's names, the same for every page.
+    max_items, page_size, starting_token
+        As in `drain`.
+    """
+
+    parameters: Mapping[str, object] = field(default_factory=dict)
     max_items: int | None = None
     page_size: int | None = None
     starting_token: str | None = None
@@ -35,7 +41,7 @@ class Request:
         page_size: int | None = None,
         starting_token: str | None = None,
     ) -> Request:
-        """Return the checked request.
+        """Return the checked request of DescribeImages.
 
         Raises
         ------
@@ -43,10 +49,9 @@ class Request:
             When a parameter cannot be right.
         """
         _, smallest, largest = request_limits()
+        given = {"Names": _texts("names", names), "Arns": _texts("arns", arns), "Type": _type(type)}
         return cls(
-            _texts("names", names),
-            _texts("arns", arns),
-            _type(type),
+            {name: value for name, value in given.items() if value is not None},
             _number("max_items", max_items, 1, None),
             _number("page_size", page_size, smallest, largest),
             _token(starting_token),
@@ -57,43 +62,34 @@ class Request:
         """AWS's own token at which the drain starts, out of `starting_token`."""
         return None if self.starting_token is None else _inside(self.starting_token)
 
-    def parameters(self) -> dict[str, object]:
-        """Return the operation's parameters, by AWS's names."""
-        given = {
-            "Names": list(self.names) if self.names else None,
-            "Arns": list(self.arns) if self.arns else None,
-            "Type": self.type,
-        }
-        return {name: value for name, value in given.items() if value is not None}
-
     def as_json(self) -> str:
         """Return all that was asked for as JSON, by the paginator's names."""
         paging = {"MaxItems": self.max_items, "PageSize": self.page_size, "StartingToken": self.starting_token}
-        return json.dumps({**self.parameters(), **{name: value for name, value in paging.items() if value is not None}})
+        return json.dumps({**self.parameters, **{name: value for name, value in paging.items() if value is not None}})
 
 
-def _texts(name: str, values: Iterable[object] | None) -> tuple[str, ...] | None:
+def _texts(name: str, values: Iterable[object] | None) -> list[str] | None:
     if values is None:
         return None
     if isinstance(values, str):
         raise RequestError(f"{name}={values!r} is one string; pass a list of strings: {name}=[{values!r}].")
     try:
-        texts = tuple(values)
+        texts = list(values)
     except TypeError:
         raise RequestError(f"{name}={values!r} must be a list of strings, or None.") from None
     if not texts:
         raise RequestError(f"{name} is empty, and AWS takes that for all images; pass None for all, or at least one.")
     if wrong := [text for text in texts if not isinstance(text, str)]:
         raise RequestError(f"{name} holds {wrong[0]!r}; every element must be a string.")
-    return tuple(map(str, texts))
+    return list(map(str, texts))
 
 
 def _type(value: str | None) -> str | None:
     types, _, _ = request_limits()
     if value is None or value in types:
         return value
-    near = difflib.get_close_matches(str(value).upper(), types, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else " A newer boto3 may know more."
+    alike = difflib.get_close_matches(str(value).upper(), types, n=1)
+    hint = f" Did you mean {alike[0]!r}?" if alike else " A newer boto3 may know more."
     raise RequestError(f"type={value!r} is none of {', '.join(types)} or None (everything).{hint}")
 
 

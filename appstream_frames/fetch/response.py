@@ -1,7 +1,7 @@
-"""One reply, proven: from the bytes of a DescribeImages reply with status 200 to its images, or a `PageError`.
+"""One reply, validated: from its bytes to the rows of a page, or a `PageError`.
 
-botocore's own parser takes an empty, cut, HTML or ``{}`` reply for a page without images, so we read the bytes before it
-does, on its ``before-parse`` event. The images stay undecoded here: what is in them is `flatten`'s business. The handler
+botocore's own parser takes an empty, cut, HTML or ``{}`` reply with status 200 for a page without rows, so we read the bytes
+before it does, on its ``before-parse`` event. The rows stay undecoded here: what is in them is `decode`'s business. The handler
 acts only for the thread that asked for it; whoever else uses the same client gets what plain boto3 gives.
 """
 
@@ -9,116 +9,99 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
 import zlib
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import msgspec
-from botocore.exceptions import ClientError
 
-from appstream_frames.aws import deadlines
+from appstream_frames.aws.connections import attached
 from appstream_frames.aws.retries import BrokenReplyError
 from appstream_frames.tables import raw_json
+from appstream_frames.tables.schema import rows_member
 from appstream_frames.text import printable
 
-_PARAMETERS: Final = "provide-client-params.appstream.DescribeImages"
-_REQUEST: Final = "before-send.appstream.DescribeImages"
-_REPLY: Final = "before-parse.appstream.DescribeImages"
-_ID: Final = "appstream_frames."
+_TOKEN: Final = "NextToken"  # noqa: S105  a member's name
+_NONE: Final = "None"
 _GZIP: Final = b"\x1f\x8b"
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
-
-
-class _Reply(msgspec.Struct, forbid_unknown_fields=True):
-    """A reply as nearly all are."""
-
-    Images: list[msgspec.Raw]
-    NextToken: str | None = None
-
-
-_reply = msgspec.json.Decoder(_Reply)
 _thread = threading.local()
-_registering = threading.Lock()
 
 
 class PageError(BrokenReplyError):
     """A reply with status 200 that is not a whole page; ask for the page again."""
 
 
-@dataclass
-class Proof:
-    """What the last reply was found to hold; `images` is None until a reply was read."""
+@dataclass(frozen=True, repr=False)  # in its rows are signed URLs
+class Page:
+    """A validated page: its rows as JSON bytes, the next token, and the reply's other members as JSON text by name."""
 
-    images: list[bytes] | None = None
+    rows: list[bytes]
+    token: str | None
+    unmodeled: dict[str, str]
+
+
+@dataclass
+class Reply:
+    """What a thread is about to ask for, and the page that came; None while none did."""
+
+    operation: str
     token: str | None = None
-    unmodeled: dict[str, str] = field(default_factory=dict)  # other members of the reply, JSON text by name
-    refusal: ClientError | None = (
-        None  # what AWS answered last, if that was an error: botocore may still be asking again
-    )
+    page: Page | None = None
 
 
 @contextmanager
 def strict(client: Any) -> Iterator[None]:
     """Attach the strict reader to a client, and take it off again."""
-    with _registering:  # botocore's counting of handlers is not made for threads
-        for event, handler in _HANDLERS.items():
-            client.meta.events.register_last(event, handler, _ID + event, True)
-    try:
+    handlers: dict[str, Callable[..., None]] = {
+        "provide-client-params.appstream": _on_parameters,
+        "before-parse.appstream": _on_reply,
+    }
+    with attached(client, handlers):
         yield
-    finally:
-        with _registering:
-            for event, handler in _HANDLERS.items():
-                client.meta.events.unregister(event, handler, _ID + event, True)
-
-
-def find_again(client: Any) -> None:
-    """Make botocore look its handlers up anew: a look-up that another thread began before `strict` may have been kept."""
-    with _registering:  # any change of any handler does
-        client.meta.events.register(_ID, _on_reply)
-        client.meta.events.unregister(_ID, _on_reply)
 
 
 @contextmanager
-def reading(asked: str | None = None) -> Iterator[Proof]:
-    """Read the replies of this thread's calls strictly; the `Proof` holds the last one, `asked` is the token they send."""
-    proof = _thread.proof = Proof()
-    _thread.asked = asked
+def reading(operation: str, token: str | None = None) -> Iterator[Reply]:
+    """Read the replies to this thread's calls of an operation strictly; `token` is the NextToken that they send."""
+    reply = _thread.reply = Reply(operation, token)
     try:
-        yield proof
+        yield reply
     finally:
-        _thread.proof = _thread.asked = None
+        _thread.reply = None
 
 
 def _on_parameters(params: dict[str, Any], **_: object) -> None:
-    if getattr(_thread, "asked", None) == "None":  # botocore's paginator takes that text for no token, and begins again
-        params["NextToken"] = "None"
+    reply: Reply | None = getattr(_thread, "reply", None)
+    if (
+        reply is not None and reply.token == _NONE
+    ):  # botocore's paginator takes that text for no token, and begins again
+        params[_TOKEN] = _NONE
 
 
 def _on_reply(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    proof: Proof | None = getattr(_thread, "proof", None)
-    if proof is None:
+    reply: Reply | None = getattr(_thread, "reply", None)
+    if reply is None:
         return
     if response_dict["status_code"] >= 300:
-        body = response_dict["body"] = _refusal(response_dict["body"])
-        proof.refusal = _error(response_dict["status_code"], body)
+        response_dict["body"] = _readable_refusal(response_dict["body"])
         return
-    proof.refusal = None
-    read = prove(_whole(response_dict["body"], response_dict["headers"]))
-    proof.images, proof.token, proof.unmodeled = read.images, read.token, read.unmodeled
-    customized_response_dict["Images"] = read.images
-    if read.token:
-        customized_response_dict["NextToken"] = read.token
+    member, strings = rows_member(reply.operation)
+    page = validate(_whole(response_dict["body"], response_dict["headers"]), member, strings=strings)
+    reply.page = page
+    customized_response_dict[member] = page.rows
+    if page.token:
+        customized_response_dict[_TOKEN] = page.token
     response_dict["body"] = b"{}"  # nothing is left for botocore to parse a second time
 
 
-_HANDLERS: Final = {_PARAMETERS: _on_parameters, _REQUEST: deadlines.go_on, _REPLY: _on_reply}
-
-
-def _refusal(body: bytes) -> bytes:
+def _readable_refusal(body: bytes) -> bytes:
     """Return the body of an error reply; an empty object instead of one that botocore's parser would stumble over."""
     try:
         reply = json.loads(str(body, "utf-8"))
@@ -129,17 +112,6 @@ def _refusal(body: bytes) -> bytes:
     return body if isinstance(reply, dict) and isinstance(reply.get("__type", ""), str) else b"{}"
 
 
-def _error(status: int, body: bytes) -> ClientError:
-    """Return the error that botocore will make of a reply once it gives up."""
-    try:
-        reply = json.loads(str(body, "utf-8"))
-    except ValueError:
-        reply = {}
-    code = str(reply.get("__type", "")).rpartition("#")[2] or f"HTTP {status}"
-    words = {"Code": code, "Message": str(reply.get("message", reply.get("Message", "")))}
-    return ClientError({"Error": words, "ResponseMetadata": {"HTTPStatusCode": status}}, "DescribeImages")
-
-
 def _whole(body: bytes, headers: MutableMapping[str, str]) -> bytes:
     """Return the body, unpacked, once it is as long as its header says."""
     if body.startswith(_GZIP):  # which has a length and a checksum of its own
@@ -147,88 +119,124 @@ def _whole(body: bytes, headers: MutableMapping[str, str]) -> bytes:
             return gzip.decompress(body)
         except (OSError, EOFError, zlib.error) as error:
             raise PageError(f"the reply is not whole gzip: {printable(error, 80)}") from None
-    _check_length(body, headers)
+    declared = headers.get("content-length")
+    if headers.get("content-encoding", "identity") == "identity" and declared is not None:
+        _check_length(body, declared)
     return body
 
 
-def _check_length(body: bytes, headers: MutableMapping[str, str]) -> None:
-    declared = headers.get("content-length")
-    if headers.get("content-encoding", "identity") != "identity" or declared is None:
-        return
+def _check_length(body: bytes, declared: str) -> None:
     if not declared.isdecimal() or int(declared) != len(body):
-        raise PageError(f"the reply is {len(body)} bytes long where its Content-Length says {printable(declared, 20)}")
+        words = f"the reply is {len(body)} bytes long where its Content-Length says {printable(declared, 20)}"
+        raise PageError(words, cut=declared.isdecimal() and int(declared) > len(body))
 
 
-def prove(body: bytes) -> Proof:
+def validate(body: bytes, member: str = "Images", *, strings: bool = False) -> Page:
     """Return the page that a body holds.
+
+    Parameters
+    ----------
+    body : bytes
+        The whole body of a reply.
+    member : str
+        The list in it whose elements are the rows.
+    strings : bool
+        Whether the rows are strings; else they are objects.
 
     Raises
     ------
     PageError
-        When the body is not strict UTF-8 JSON, has no list `Images`, an image is not an object, or the token is not text.
+        When the body is not strict UTF-8 JSON, lacks the list, has a row of another kind, a token that is not text, or one of
+        the two members twice or misspelt.
 
     Examples
     --------
-    >>> proof = prove(b'{"Images": [{"Name": "a"}], "NextToken": "t"}')
-    >>> proof.images, proof.token
+    >>> page = validate(b'{"Images": [{"Name": "a"}], "NextToken": "t"}')
+    >>> page.rows, page.token
     ([b'{"Name": "a"}'], 't')
     """
     try:
         text = str(body, "utf-8")
-        try:
-            reply = _reply.decode(text)  # in one pass, which counts for thousands of pages
-            return Proof(_objects(reply.Images), reply.NextToken or None)
-        except (msgspec.DecodeError, RecursionError):
-            return _prove_slowly(text)
+        page = _read(text, member, b'"' if strings else b"{")
+        _check_names(body, page.rows, member)
+        return page
     except (ValueError, RecursionError) as error:
         raise PageError(f"{printable(error, 160)}; the body begins {_beginning(body)}") from None
 
 
-def _objects(elements: list[msgspec.Raw]) -> list[bytes]:
-    images = [bytes(element) for element in elements]
-    if not all(image.startswith(b"{") for image in images):
-        raise msgspec.DecodeError
-    return images
-
-
-def _prove_slowly(text: str) -> Proof:
+def _read(text: str, member: str, opening: bytes) -> Page:
     try:
-        members, images = _split(text)
+        reply = _decoder(member)(text)  # in one pass, which counts for thousands of pages
+        return Page(_rows(getattr(reply, member), opening), reply.NextToken or None, {})
     except (msgspec.DecodeError, RecursionError):
-        members, images = _split_slowly(text)
-    return Proof(images, _token(members.pop("NextToken", "null")), members)
+        pass
+    try:
+        others = _members.decode(text)
+        rows = _rows(_elements.decode(others.pop(member, msgspec.Raw(b"null"))), opening)
+        unmodeled = {name: str(bytes(value), "utf-8") for name, value in others.items()}
+    except (msgspec.DecodeError, RecursionError):
+        rows, unmodeled = _read_slowly(text, member, dict if opening == b"{" else str)
+    return Page(rows, _token(unmodeled.pop(_TOKEN, "null")), unmodeled)
 
 
-def _split(text: str) -> tuple[dict[str, str], list[bytes]]:
-    """Return the members of a body of which there are more than we know, and the images."""
-    members = _members.decode(text)
-    images = _objects(_elements.decode(members.pop("Images", b"null")))
-    return {name: str(value, "utf-8") for name, value in members.items()}, images
+@cache
+def _decoder(member: str) -> Callable[[str], Any]:
+    """Return the decoder of a reply that has its usual two members only, as nearly all do."""
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [(member, list[msgspec.Raw]), (_TOKEN, str | None, None)]
+    return msgspec.json.Decoder(msgspec.defstruct("Reply", fields, forbid_unknown_fields=True)).decode
 
 
-def _split_slowly(text: str) -> tuple[dict[str, str], list[bytes]]:
+def _rows(elements: list[msgspec.Raw], opening: bytes) -> list[bytes]:
+    rows = [bytes(element) for element in elements]
+    if not all(row.startswith(opening) for row in rows):
+        raise msgspec.DecodeError
+    return rows
+
+
+def _read_slowly(text: str, member: str, kind: type) -> tuple[list[bytes], dict[str, str]]:
     """Say what is wrong with a body, or split the legal JSON that msgspec refuses: lone surrogates."""
     reply = raw_json.loads(text)
-    images = reply.pop("Images", None) if isinstance(reply, dict) else None
-    if not isinstance(images, list):
+    rows = reply.pop(member, None) if isinstance(reply, dict) else None
+    if not isinstance(rows, list):
         raise ValueError(
-            f"expected an object with a list Images, got {_kind(reply)} in which Images is {_kind(images)}"
+            f"expected an object with a list {member}, got {_kind(reply)} in which {member} is {_kind(rows)}"
         )
-    for number, image in enumerate(images):
-        if not isinstance(image, dict):
-            raise ValueError(f"image {number} of the page is {_kind(image)}, expected an object")
-    return {name: raw_json.dumps(value) for name, value in reply.items()}, [_encoded(image) for image in images]
-
-
-def _encoded(value: Any) -> bytes:
-    return raw_json.dumps(value).encode("ascii")
+    for number, row in enumerate(rows):
+        if not isinstance(row, kind):
+            expected = "a string" if kind is str else "an object"
+            raise ValueError(f"element {number} of {member} is {_kind(row)}, expected {expected}")
+    unmodeled = {name: raw_json.dumps(value) for name, value in reply.items()}
+    return [raw_json.dumps(row).encode("ascii") for row in rows], unmodeled
 
 
 def _token(text: str) -> str | None:
     token = raw_json.loads(text)
     if token is not None and not isinstance(token, str):
-        raise ValueError(f"expected NextToken to be a string, got {_kind(token)}")
+        raise ValueError(f"expected {_TOKEN} to be a string, got {_kind(token)}")
     return token or None
+
+
+def _check_names(body: bytes, rows: list[bytes], member: str) -> None:
+    """Refuse a body in which a member of the page is there twice, of which parsers see the last, or misspelt."""
+    names = _names(body, rows)
+    for expected in (member, _TOKEN):
+        alike = [name for name in names if _letters(name) == _letters(expected)]
+        if len(alike) > 1 or (alike and alike != [expected]):
+            raise ValueError(f"expected {expected} once, got the members {', '.join(map(repr, alike))}")
+
+
+def _names(body: bytes, rows: list[bytes]) -> list[str]:
+    """Return the names of a body's members, each as often as it stands there; the rows, most of the body, are left out."""
+    for separator in (b",", b", ") if rows else ():
+        first, whole = body.find(rows[0]), separator.join(rows)
+        if body.startswith(whole, first):
+            body = body[:first] + body[first + len(whole) :]
+            break
+    return [name for name, _ in json.loads(body, object_pairs_hook=list, parse_int=str)]
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.casefold())
 
 
 def _kind(value: Any) -> str:

@@ -1,240 +1,359 @@
-"""Many targets side by side: each chain of pages has a thread that waits for AWS, and one thread does all the rest.
+"""Many targets side by side: threads that wait for AWS, and one consumer that decodes what they read, in the order of targets.
 
-That one asks for pages, flattens them, keeps every deadline and hands the batches on in the order of the targets, whatever
-the order in which they arrive. It asks no more than the limits allow: so many targets at once, so many calls of one account,
-and, when the batches of later targets pile up behind a slow one, only the slow one's.
+Up to 64 daemon threads take the next target each and read its pages into its queue, no more than eight calls of one account at a
+time. The consumer decodes some 125 to 250 rows at once. What waits in all queues together is bounded, and the target that is
+being handed on may always go on. Each thread keeps the deadline of what it waits for; where there is no socket to keep it on (a
+name server, a `credential_process`), the consumer gives the target up.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
-from itertools import accumulate
-from queue import Empty, SimpleQueue
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import pyarrow as pa
 
+from appstream_frames.aws import failures
 from appstream_frames.aws.clients import Place
-from appstream_frames.aws.deadlines import Answer, Calls
+from appstream_frames.aws.deadlines import Cancelled
 from appstream_frames.errors import DrainError, RequestError
-from appstream_frames.fetch.outcomes import Chain, Outcome
-from appstream_frames.tables.decode import decode_groups
+from appstream_frames.fetch.target_read import Rows, TargetRead
+from appstream_frames.tables.decode import Group, decode_groups
 
 _AT_ONCE: Final = 64  # targets
 _EACH_ACCOUNT: Final = 8  # calls under way: its regions must not fight for what AWS grants the account
-_BEHIND: Final = 128 * 2**20  # bytes, as they came, of batches that may wait for a slower target before them
-#: Images flattened at once: enough for Arrow, and soon over, as the next pages are asked for after it.
+_MOST_WAITING: Final = 64 * 2**20  # bytes of rows that wait to be decoded
+#: Rows decoded at once: enough for Arrow, and soon over, as whoever waits for the tables waits for it.
 _BATCH: Final = 125
-_MOST_WAITING: Final = 32 * _BATCH  # images that wait to be flattened, some two pages of each target
-_LONGEST_WAIT: Final = 3600.0
+_GRACE: Final = 1.0  # seconds after its deadline in which a thread ends by itself
 
 Tables = dict[str, pa.Table]
 
 
-class Watch(Protocol):
-    """Somebody who wants to know how it goes."""
+class ProgressObserver(Protocol):
+    """Receives progress events of a drain."""
 
-    def read(self, images: int) -> None:
-        """Note that a page was read."""
+    def located(self, target: str) -> None:
+        """Note what a target is called, now that its account is known."""
 
-    def ended(self, outcome: Outcome) -> None:
-        """Note that a target's drain has ended."""
+    def read(self, rows: int) -> None:
+        """Note that a page of the first operation was read."""
+
+    def ended(self, *, failed: bool) -> None:
+        """Note that a target's reading has ended."""
 
 
-def side_by_side(chains: Sequence[Chain], watch: Watch, behind: float = _BEHIND) -> Iterator[tuple[int, Tables]]:
-    """Drain chains side by side, and yield each one's number with its batches, in the order of the chains.
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of one operation of one target, as tables by name."""
 
-    A chain that fails ends there, and its outcome says so; the others go on.
+    target: int  # its number
+    tables: Tables
+
+
+def read_side_by_side(
+    reads: Sequence[TargetRead], observer: ProgressObserver, most_waiting: float = _MOST_WAITING
+) -> Iterator[Batch]:
+    """Read targets side by side, and yield their tables in the order of the targets.
+
+    A target that fails ends there, and its outcomes say so; the others go on.
 
     Parameters
     ----------
-    chains : sequence of Chain
+    reads : sequence of TargetRead
         None of them begun.
-    watch : Watch
-        Is told of pages and ends as they come.
-    behind : float
-        Bytes of batches that may wait for a target before them.
+    observer : ProgressObserver
+        Receives pages and ends as they come, in the calling thread.
+    most_waiting : float
+        Bytes of rows that may wait for a target before them.
 
     Raises
     ------
     RequestError
         When two of them turn out to be the same account and region.
+    DrainError
+        When this process may start no thread.
     """
-    run = _Run(chains, watch, behind)
+    threads = _Threads(reads, observer, most_waiting)
     try:
-        yield from run.batches()
+        threads.start()
+        yield from threads.batches()
     finally:
-        run.give_up()
+        threads.stop()
 
 
-@dataclass(eq=False)
-class _Line:
-    """A chain that has begun, with the thread that waits for it."""
+class _Threads:
+    def __init__(self, reads: Sequence[TargetRead], observer: ProgressObserver, most_waiting: float) -> None:
+        self._reads, self._observer, self._most_waiting = reads, observer, most_waiting
+        self._lock = threading.Lock()  # guards what follows
+        self._news = threading.Condition(self._lock)  # for the consumer
+        self._space = threading.Condition(self._lock)  # for the threads
+        self._begun = 0  # reads that a thread has taken
+        self._first = 0  # the read that is being handed on
+        self._running = 0  # the first read that has not ended
+        self._bytes = 0  # of rows that wait
+        self._under_way: dict[TargetRead, tuple[int, threading.Thread]] = {}  # its number, and who reads it
+        self._at_once = _AT_ONCE
+        self._workers: set[threading.Thread] = set()
+        self._accounts: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(_EACH_ACCOUNT))
+        self._locations: dict[str, str] = {}
+        self._stopped = False
+        self._error: BaseException | None = None  # that ends everything
+        self._shortage: str | None = None  # to be warned of
+        self._located: list[str] = []  # for the observer, like those below
+        self._pages: list[int] = []
+        self._ends: list[bool] = []
 
-    number: int
-    chain: Chain
-    calls: Calls[Any]
-    asked: bool = False
-    account: str | None = None  # that its call under way counts for
+    # the threads
 
-    @property
-    def deadline(self) -> float:
-        return self.calls.asked_at + self.chain.timeout
+    def start(self) -> None:
+        """Start as many threads as there may be targets at once."""
+        for _ in range(min(_AT_ONCE, len(self._reads))):
+            if not self._start_one():
+                break
 
-
-class _Run:
-    def __init__(self, chains: Sequence[Chain], watch: Watch, behind: float) -> None:
-        self._chains, self._watch, self._behind = chains, watch, behind
-        self._lines: dict[Calls[Any], _Line] = {}  # those that have not ended
-        self._begun = 0  # chains begun so far
-        self._given = 0  # chains whose batches were all handed on
-        self._held: list[deque[tuple[int, Tables]]] = [deque() for _ in chains]  # batches, with the bytes they came in
-        self._bytes = 0
-        self._waiting = 0  # images that have come and are not flattened yet
-        self._under_way: Counter[str | None] = Counter()  # calls by account
-        self._answers: SimpleQueue[Answer[Any]] = SimpleQueue()
-        self._places: dict[str, str] = {}
-        self._full: list[_Line] = []  # chains that have ended, with images to be flattened
-
-    def batches(self) -> Iterator[tuple[int, Tables]]:
-        while self._given < len(self._chains):
-            self._begin()
-            self._ask()
-            self._listen()
-            self._flatten()
-            yield from self._in_order()
-
-    def give_up(self) -> None:
-        """End the threads that are still there."""
-        for line in self._lines.values():
-            line.calls.abandon() if line.asked else line.calls.end()
-
-    def _begin(self) -> None:
-        while self._begun < len(self._chains) and len(self._lines) < _AT_ONCE and self._may_go(self._begun):
-            chain = self._chains[self._begun]
-            chain.begin()
-            calls: Calls[Any] = Calls(chain.steps(), self._answers)
-            self._lines[calls] = _Line(self._begun, chain, calls)
-            self._begun += 1
-
-    def _may_go(self, number: int) -> bool:
-        """Tell whether a chain may go on: the first one always, others while not too much waits for it or to be flattened."""
-        return number == self._given or (self._bytes < self._behind and self._waiting < _MOST_WAITING)
-
-    def _ask(self) -> None:
-        for line in self._lines.values():
-            account = line.chain.outcome.account
-            if not line.asked and self._may_go(line.number) and self._under_way[account] < _limit(account):
-                line.asked, line.account = True, account
-                self._under_way[account] += 1
-                line.calls.ask()
-
-    def _listen(self) -> None:
-        """Take every answer that is there; with nothing else to do, wait for one until the next deadline."""
-        idle = self._waiting < _BATCH
-        wait = min((line.deadline for line in self._asked()), default=0.0) - time.monotonic() if idle else 0.0
+    def _start_one(self) -> bool:
+        worker = threading.Thread(target=self._work, name="appstream_frames.read", daemon=True)
+        with self._lock:
+            self._workers.add(worker)
         try:
-            while True:
-                self._take(self._answers.get(timeout=min(max(wait, 0.0), _LONGEST_WAIT)))
-                wait = 0.0
-        except Empty:
-            self._give_up_late_ones()
+            worker.start()
+        except RuntimeError as error:
+            with self._lock:
+                self._workers.discard(worker)
+                self._shortage = failures.OUT_OF_THREADS
+            if not self._workers:
+                raise DrainError(f"{failures.OUT_OF_THREADS} Not one more could be started ({error}).") from None
+            return False
+        return True
 
-    def _asked(self) -> Iterator[_Line]:
-        return (line for line in self._lines.values() if line.asked)
-
-    def _take(self, answer: Answer[Any]) -> None:
-        line = self._lines.get(answer.calls)
-        if line is None:
-            return  # it was given up
-        self._answered(line)
-        if answer.error is not None or answer.value is None:
-            line.calls.end()
-            self._end(line, answer.error)
-        elif isinstance(answer.value, Place):
-            self._found(line, answer.value)
-        else:
-            line.chain.take(answer.value)
-            self._waiting += len(answer.value.images)
-            self._watch.read(len(answer.value.images))
-
-    def _answered(self, line: _Line) -> None:
-        line.asked = False
-        self._under_way[line.account] -= 1
-
-    def _found(self, line: _Line, place: Place) -> None:
-        check_twins(self._places, str(place), line.chain.target)
-        line.chain.found(place)
-
-    def _give_up_late_ones(self) -> None:
-        now = time.monotonic()
-        for line in [line for line in self._asked() if line.deadline <= now]:
-            self._answered(line)
-            line.calls.abandon()
-            self._end(line, line.chain.late())
-
-    def _end(self, line: _Line, error: BaseException | None) -> None:
-        del self._lines[line.calls]
-        line.chain.end(error)
-        self._full.append(line)
-        self._watch.ended(line.chain.outcome)
-
-    def _flatten(self) -> None:
-        """Flatten the images of some chains, once there are enough or nothing else is to be done."""
-        lines = [line for line in (*self._full, *self._lines.values()) if line.chain.waiting]
-        if not lines or (self._waiting < _BATCH and self._goes_on()):
-            return
-        totals = accumulate((line.chain.waiting for line in lines), initial=0)
-        chosen = [line for line, before in zip(lines, totals, strict=False) if before < _BATCH]
-        given = [line.chain.give() for line in chosen]
-        for line, group, tables in zip(chosen, given, decode_groups(given), strict=True):
-            self._waiting -= len(group.rows)
-            self._hold(line, tables, sum(map(len, group.rows)))
-        self._full = [line for line in self._full if line.chain.waiting]
-
-    def _goes_on(self) -> bool:
-        """Tell whether more images may come before those that wait are handed on."""
-        return any(line.asked or self._may_go(line.number) for line in self._lines.values())
-
-    def _hold(self, line: _Line, tables: Tables, size: int) -> None:
+    def _work(self) -> None:
         try:
-            line.chain.check(tables["images"])
-        except DrainError as error:  # its pages only repeat themselves
-            if line.asked:
-                self._answered(line)
-                line.calls.abandon()
-            else:
-                line.calls.end()
-            self._end(line, error)
-        self._held[line.number].append((size, tables))
-        self._bytes += size
+            while (read := self._take_read()) is not None:
+                with read.deadline:
+                    self._read(read)
+        finally:
+            with self._lock:
+                self._workers.discard(threading.current_thread())
 
-    def _in_order(self) -> Iterator[tuple[int, Tables]]:
-        while self._given < self._begun:
-            held = self._held[self._given]
-            while held:
-                size, tables = held.popleft()
-                self._bytes -= size
-                yield self._given, tables
-            chain = self._chains[self._given]
-            if chain.waiting or not chain.has_ended:
+    def _take_read(self) -> TargetRead | None:
+        with self._lock:
+            while not self._stopped and self._begun < len(self._reads) and len(self._workers) <= self._at_once:
+                if self._may_go_on(self._begun):
+                    read = self._reads[self._begun]
+                    self._under_way[read] = self._begun, threading.current_thread()
+                    self._begun += 1
+                    return read
+                self._space.wait()
+        return None
+
+    def _may_go_on(self, number: int) -> bool:
+        return number <= self._running or self._bytes < self._most_waiting
+
+    def _read(self, read: TargetRead) -> None:
+        read.deadline.out_of_files = self._read_fewer
+        try:
+            with closing(read.pages()) as pages:
+                while self._wait_for_turn(read):
+                    with self._slot(read.account):
+                        read.deadline.restart(read.timeout)
+                        page = next(pages, None)
+                        read.deadline.restart(math.inf)
+                    if page is None:
+                        break
+                    self._add(read, page)
+        except Cancelled:
+            pass
+        except BaseException as error:  # noqa: BLE001  it is raised where the tables are awaited
+            with self._lock:
+                self._error = self._error or error
+        finally:
+            self._end(read)
+
+    def _wait_for_turn(self, read: TargetRead) -> bool:
+        with self._lock:
+            self._space.wait_for(lambda: self._stopped or read.ended or self._may_go_on(self._under_way[read][0]))
+            return not self._stopped and not read.ended
+
+    def _slot(self, account: str | None) -> AbstractContextManager[object]:
+        if account is None:
+            return nullcontext()
+        with self._lock:
+            return self._accounts[account]
+
+    def _add(self, read: TargetRead, page: Rows | Place) -> None:
+        with self._lock:
+            if read.ended:
                 return
-            self._given += 1
+            if isinstance(page, Place):
+                self._locate(read, str(page))
+            else:
+                read.waiting.append(page)
+                self._bytes += page.size
+                if page.outcome is read.outcomes[0]:
+                    self._pages.append(len(page.rows))
+            self._news.notify()
+
+    def _locate(self, read: TargetRead, location: str) -> None:
+        try:
+            check_duplicate(self._locations, location, read.name)
+        except RequestError as error:
+            self._error = self._error or error
+        self._located.append(location)
+
+    def _end(self, read: TargetRead) -> None:
+        with self._lock:
+            if self._under_way.pop(read, None) is not None:
+                self._note_end(read)
+            self._news.notify()
+
+    def _note_end(self, read: TargetRead) -> None:
+        read.ended = True
+        self._ends.append(any(outcome.failure for outcome in read.outcomes))
+        while self._running < len(self._reads) and self._reads[self._running].ended:
+            self._running += 1
+        self._space.notify_all()
+
+    def _read_fewer(self) -> None:
+        """Read fewer targets at once from now on: this process may open no more files."""
+        with self._lock:
+            self._at_once = max(1, min(self._at_once, len(self._workers)) - 1)
+            self._shortage = failures.OUT_OF_FILES
+
+    # the consumer
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the tables of each target, in order."""
+        while self._first < len(self._reads):
+            with self._lock:
+                if not self._is_ready() and not self._error:
+                    self._news.wait(self._until_next_deadline())
+                late = [read for read in self._under_way if read.deadline.ends + _GRACE < time.monotonic()]
+            for read in late:
+                self._give_up(read)
+            self._tell()
+            with self._lock:
+                taken = self._take_rows() if self._is_ready() else []
+            yield from self._decode(taken)
+        self._tell()
+
+    def _is_ready(self) -> bool:
+        """Return whether enough rows wait in a row of targets, or nothing more is to come that could be handed on before them."""
+        rows = 0
+        for read in self._reads[self._first :]:
+            rows += sum(len(page.rows) for page in read.waiting)
+            if rows >= _BATCH:
+                return True
+            if not read.ended:
+                return False
+        return True
+
+    def _until_next_deadline(self) -> float | None:
+        ends = min((read.deadline.ends for read in self._under_way), default=math.inf)
+        return (
+            None if math.isinf(ends) else min(max(0.0, ends + _GRACE - time.monotonic()) + 0.01, threading.TIMEOUT_MAX)
+        )
+
+    def _give_up(self, read: TargetRead) -> None:
+        """Fail a target whose thread cannot keep its deadline, and let another thread take over."""
+        with self._lock:
+            if read not in self._under_way:
+                return
+            _, worker = self._under_way.pop(read)
+            self._workers.discard(worker)
+            read.abandon()
+            self._note_end(read)
+        self._start_one()
+
+    def _tell(self) -> None:
+        with self._lock:
+            located, self._located = self._located, []
+            pages, self._pages = self._pages, []
+            ends, self._ends = self._ends, []
+            shortage, self._shortage = self._shortage, None
+            error = self._error
+        for target in located:
+            self._observer.located(target)
+        if pages:
+            self._observer.read(sum(pages))
+        for failed in ends:
+            self._observer.ended(failed=failed)
+        if shortage:
+            warnings.warn(f"{shortage} Fewer targets are read at once.", stacklevel=2)
+        if error is not None:
+            raise error
+
+    def _take_rows(self) -> list[tuple[int, Rows]]:
+        """Return pages of the first targets in order, and go on to the next target when one is handed on whole."""
+        taken: list[tuple[int, Rows]] = []
+        rows = 0
+        while self._first < len(self._reads):
+            read = self._reads[self._first]
+            while read.waiting and rows < _BATCH:
+                page = read.waiting.popleft()
+                taken.append((self._first, page))
+                rows += len(page.rows)
+                self._bytes -= page.size
+            if read.waiting or not read.ended:
+                break
+            self._first += 1
+        self._space.notify_all()
+        return taken
+
+    def _decode(self, taken: Iterable[tuple[int, Rows]]) -> Iterator[Batch]:
+        by_operation: dict[str, list[tuple[int, Rows]]] = defaultdict(list)
+        for number, page in taken:
+            if page.rows:
+                by_operation[page.outcome.operation].append((number, page))
+        for operation, pages in by_operation.items():
+            yield from self._decode_operation(operation, pages)
+
+    def _decode_operation(self, operation: str, pages: Sequence[tuple[int, Rows]]) -> Iterator[Batch]:
+        """Decode the pages of some targets together, which costs less than one by one."""
+        merged: list[tuple[int, Rows, list[bytes]]] = []
+        counts: Counter[int] = Counter()
+        for number, page in pages:
+            if not merged or (merged[-1][0], merged[-1][1].key) != (number, page.key):
+                merged.append((number, page, []))
+            merged[-1][2].extend(page.rows)
+            counts[len(merged) - 1] += 1
+        groups = [Group(rows, page.key, self._reads[number].seen(page.outcome)) for number, page, rows in merged]
+        known = [len(group.seen) for group in groups]
+        for index, tables in enumerate(decode_groups(groups, operation)):
+            number, page, rows = merged[index]
+            outcome = page.outcome
+            outcome.sent += len(rows)
+            for name, table in tables.items():
+                outcome.rows[name] += table.num_rows
+            new = len(groups[index].seen) - known[index]
+            self._reads[number].check(outcome, counts[index], new, rows, tables[outcome.table].num_rows)
+            yield Batch(number, tables)
+
+    def stop(self) -> None:
+        """Have every thread end, and wait a little until it has: it takes what it attached to a client off again."""
+        with self._lock:
+            self._stopped = True
+            for read in self._under_way:
+                read.deadline.cancel()
+            workers = list(self._workers)
+            self._space.notify_all()
+        ends = time.monotonic() + _GRACE
+        for worker in workers:
+            worker.join(max(0.0, ends - time.monotonic()))
 
 
-def _limit(account: str | None) -> float:
-    return math.inf if account is None else _EACH_ACCOUNT
-
-
-def check_twins(places: dict[str, str], place: str, target: str) -> None:
-    """Note which target a place belongs to, and refuse a second one: its images would count twice."""
-    if place in places:
+def check_duplicate(locations: dict[str, str], location: str, target: str) -> None:
+    """Note which target a location belongs to, and refuse a second one: its rows would count twice."""
+    if location in locations:
         raise RequestError(
-            f"{places[place]} and {target} are both {place}, and its images would count twice. "
+            f"{locations[location]} and {target} are both {location}, and its images would count twice. "
             "Pass one target for each account and region."
         )
-    places[place] = target
+    locations[location] = target

@@ -87,14 +87,3 @@ def test_the_settings_of_a_client_hold() -> None:
         with own_connections(client), Deadline(5):
             assert len(client.describe_images()["Images"]) == 3
         assert (len(proxy.requests), len(server.requests)) == (1, 0)
-
-
-def test_a_deadline_is_in_force_for_its_block_only() -> None:
-    """And an inner one for the inner block."""
-    from appstream_frames.aws.deadlines import current_deadline
-
-    with Deadline(5) as outer:
-        with Deadline(1) as inner:
-            assert current_deadline() is inner
-        assert current_deadline() is outer
-    assert current_deadline() is None

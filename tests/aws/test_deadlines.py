@@ -1,107 +1,66 @@
-"""Calls that are given up: what is done about their threads, and to nobody else's."""
+"""Deadlines: in force for a block, over in time, and cancelled by another thread."""
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from queue import SimpleQueue
+import time
 
 import pytest
 
-from appstream_frames.aws import deadlines
-from appstream_frames.aws.deadlines import Answer, Calls, GivenUp, go_on, in_time
-
-#: Looks at the threads again and again while others begin, and garbage is collected whose finalizers take a while.
-LOOK = """
-import gc, threading, time, weakref
-from appstream_frames import calls
-
-class Knot:
-    def __init__(self):
-        self.me = self
-
-def turn():
-    time.sleep(0.001)
-
-def spin():
-    while not ended.is_set():
-        turn()
-
-def begin():
-    while not ended.is_set():
-        threading.Thread(target=turn).start()
-        turn()
-
-gc.collect()
-gc.freeze()
-gc.set_threshold(30)
-ended = threading.Event()
-for task in [spin] * 30 + [begin]:
-    threading.Thread(target=task, daemon=True).start()
-for number in [*range(10, 30)] * 5:
-    gc.collect()
-    knots = [Knot() for _ in range(number)]
-    seen = [weakref.ref(knot, lambda _: time.sleep(0.01)) for knot in knots[:1]]
-    del knots
-    calls._frames()
-ended.set()
-print(gc.isenabled())
-"""
+from appstream_frames.aws.deadlines import Cancelled, Deadline, call_within, current_deadline
 
 
-def test_a_look_at_the_threads_stops_nobody() -> None:
-    """Garbage that is collected meanwhile does not bring all threads to a halt, and is collected afterwards as before."""
-    seen = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, timeout=30)
-    assert (seen.stdout, seen.stderr) == ("True\n", "")
+def test_a_deadline_is_in_force_for_its_block_only() -> None:
+    """And an inner one for the inner block."""
+    with Deadline(5) as outer:
+        with Deadline(1) as inner:
+            assert current_deadline() is inner
+        assert current_deadline() is outer
+    assert current_deadline() is None
 
 
-@pytest.fixture
-def line() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Return the two ends of a connection."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        yield ours, theirs
+def test_a_deadline_that_is_over_is_an_error() -> None:
+    """Until it begins again."""
+    deadline = Deadline(0.01)
+    time.sleep(0.02)
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.01 s"):
+        deadline.left()
+    deadline.restart(5)
+    assert deadline.left() > 4
 
 
-def test_what_a_given_up_call_reads_ends(line: tuple[socket.socket, socket.socket]) -> None:
-    """A call that waits for a byte learns within a second that there is none."""
-    read: SimpleQueue[bytes] = SimpleQueue()
-    with line[0].makefile("rb") as stream, pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
-        in_time(lambda: read.put(stream.read(1)), 0.1)
-    assert read.get(timeout=1) == b""
+def test_a_thread_that_sleeps_is_woken() -> None:
+    """When another thread cancels its deadline."""
+    deadline, began = Deadline(60), time.monotonic()
+    threading.Timer(0.1, deadline.cancel).start()
+    with pytest.raises(Cancelled):
+        deadline.sleep(30)
+    assert time.monotonic() - began < 10
 
 
-def test_what_others_read_stays(line: tuple[socket.socket, socket.socket]) -> None:
-    """What another thread reads from is not shut."""
-    read: SimpleQueue[bytes] = SimpleQueue()
-    with line[0].makefile("rb") as stream:
-        neighbour = threading.Thread(target=lambda: read.put(stream.read(1)))
-        neighbour.start()
-        with pytest.raises(TimeoutError):
-            in_time(lambda: threading.Event().wait(0.5), 0.1)
-        line[1].sendall(b"x")
-        neighbour.join(5)
-    assert read.get(timeout=1) == b"x"
+@pytest.mark.parametrize("seconds", [float("inf"), 1e10, 10**400])
+def test_there_is_no_deadline_too_far_away(seconds: float) -> None:
+    """Who wants to wait for ever can say so."""
+    assert call_within(seconds, lambda: 5) == 5
 
 
-def test_a_given_up_call_goes_no_further() -> None:
-    """`go_on` raises in a call that was given up, and nowhere else."""
-    answers: SimpleQueue[Answer[None]] = SimpleQueue()
-    may_go, went = threading.Event(), threading.Event()
+def test_a_call_that_waits_without_a_socket_is_left_in_time() -> None:
+    """Its thread has a deadline, which is cancelled then."""
+    seen: list[Deadline | None] = []
 
-    def step() -> None:
-        may_go.wait()
-        go_on()
-        went.set()
+    def wait() -> None:
+        seen.append(current_deadline())
+        threading.Event().wait(3)
 
-    given_up = Calls((step() for _ in range(1)), answers)
-    given_up.ask()
-    given_up.abandon()
-    may_go.set()
-    assert isinstance(answers.get(timeout=5).error, GivenUp)
-    assert not went.is_set()
-    go_on()
-    assert not deadlines.given_up()
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
+        call_within(0.1, wait)
+    assert time.monotonic() - began < 2.5
+    assert seen[0] is not None
+    assert seen[0].cancelled
+
+
+def test_what_a_call_raises_is_raised() -> None:
+    """In the thread that waits for it."""
+    with pytest.raises(KeyError):
+        call_within(5, lambda: {}["nothing"])

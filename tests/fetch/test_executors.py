@@ -24,7 +24,7 @@ from support.faultserver import CANARIES, UNCLOSED, FaultServer, error
 from support.fleets import everywhere, quiet
 
 import appstream_frames as asf
-from appstream_frames.fetch.executors import drain_there
+from appstream_frames.fetch.executors import read_there
 from appstream_frames.fetch.request import Request
 
 pytestmark = UNCLOSED
@@ -212,9 +212,9 @@ def test_no_key_is_in_a_task_or_its_result(dumps: Callable[[Any], bytes], monkey
     with FaultServer(fault=error("InvalidSignatureException", "403 Forbidden", words), at=1) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         (target,) = asf.targets(regions=["eu-west-1"])
-        task = (drain_there, target, Request.of(), 10.0, dt.datetime.now(dt.UTC), "run")
+        task = (read_there, target, ["DescribeImages"], Request.of(), 10.0, dt.datetime.now(dt.UTC), "run")
         result = task[0](*task[1:])
-    assert result[0].status == "bad_credentials"
+    assert result[0][0].status == "bad_credentials"
     for travels in (dumps(task), dumps(result)):
         assert [canary for canary in CANARIES if canary.encode() in travels] == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import shutil
 import ssl
 import subprocess
@@ -14,13 +13,12 @@ import pytest
 from support.chains import drain
 from support.faults import SLOW
 from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, chain
+from support.outcomes import Nobody
 
 import appstream_frames as asf
-from appstream_frames.aws.clients import Place
-from appstream_frames.fetch.outcomes import Chain
-from appstream_frames.fetch.progress import Bar
+from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.request import Request
-from appstream_frames.fetch.threads import side_by_side
+from appstream_frames.tables.schema import operations_for
 
 pytestmark = UNCLOSED
 
@@ -79,10 +77,10 @@ def _callers() -> list[str]:
 def test_a_drain_that_is_left_leaves_no_thread() -> None:
     """Leaving a drain early, while the next page is ready or on its way, ends its thread without a sound."""
     with FaultServer(chain(pages=4, size=130)) as server:
-        place = Place(server.client(), ACCOUNT, "eu-west-1")
+        client = server.client()
         for pause in (0, 0.001, 0.01, 0.05) * 10:
-            left = Chain("?", lambda: place, Request(), 5.0, dt.datetime.now(dt.UTC))
-            batches = side_by_side([left], Bar(["?"], progress=False))
+            left = Drain(client, Request(), operations_for(), 5.0, account=ACCOUNT)
+            batches = left.batches(Nobody())
             next(batches)
             time.sleep(pause)
             batches.close()

@@ -40,8 +40,8 @@ def plain(reply: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_page_is_split_into_images_token_and_the_rest() -> None:
     """Images stay the bytes AWS sent, the token is text, other members stay JSON."""
-    proof = response.prove(b'{"Images": [{"Name" : "a", "X":1.0}], "NextToken": "t\\n", "New": [1.10, null]}')
-    assert (proof.images, proof.token, proof.unmodeled) == (
+    found = response.validate(b'{"Images": [{"Name" : "a", "X":1.0}], "NextToken": "t\\n", "New": [1.10, null]}')
+    assert (found.rows, found.token, found.unmodeled) == (
         [b'{"Name" : "a", "X":1.0}'],
         "t\n",
         {"New": "[1.10, null]"},
@@ -51,7 +51,7 @@ def test_a_page_is_split_into_images_token_and_the_rest() -> None:
 @pytest.mark.parametrize("token", ["null", '""'])
 def test_an_empty_token_is_the_end(token: str) -> None:
     """AWS ends with no token, null, or an empty text."""
-    assert response.prove(b'{"Images": [], "NextToken": %s}' % token.encode()).token is None
+    assert response.validate(b'{"Images": [], "NextToken": %s}' % token.encode()).token is None
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_an_empty_token_is_the_end(token: str) -> None:
         (b'{"Images": "[]"}', "Images is a string"),
         (b'{"Images": 1}', "Images is a number"),
         (b'{"Images": true}', "Images is a boolean"),
-        (b'{"Images": [{}, null]}', "image 1 of the page is null"),
-        (b'{"Images": [[]]}', "image 0 of the page is a list"),
+        (b'{"Images": [{}, null]}', "element 1 of Images is null"),
+        (b'{"Images": [[]]}', "element 0 of Images is a list"),
         (b'{"Images": [], "NextToken": 1}', "NextToken to be a string, got a number"),
         (b'{"Images": [], "NextToken": ["a"]}', "NextToken to be a string, got a list"),
         (b'{"Images": []', "delimiter"),
@@ -89,7 +89,7 @@ def test_an_empty_token_is_the_end(token: str) -> None:
 def test_what_is_no_page_is_refused(content: bytes, seen: str) -> None:
     """Whatever is not strict JSON with a list of objects is refused, in words that say what was seen."""
     with pytest.raises(response.PageError) as caught:
-        response.prove(content)
+        response.validate(content)
     assert seen.lower() in str(caught.value).lower()
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 400
@@ -99,13 +99,13 @@ def test_no_cut_of_a_page_is_a_page() -> None:
     """A page cut anywhere is refused, also when its length is declared as it is."""
     for size in range(len(GOOD)):
         with pytest.raises(response.PageError):
-            response.prove(GOOD[:size])
+            response.validate(GOOD[:size])
 
 
 def test_lone_surrogates_arrive_to_the_letter() -> None:
     """Text that no UTF-8 can hold stays the escapes that AWS sent; numbers beside it stay as written."""
-    proof = response.prove(b'{"Images": [{"Name": "\\ud800", "X": 1.10}], "NextToken": "\\udfff"}')
-    assert (proof.images, proof.token) == ([b'{"Name":"\\ud800","X":1.10}'], "\udfff")
+    found = response.validate(b'{"Images": [{"Name": "\\ud800", "X": 1.10}], "NextToken": "\\udfff"}')
+    assert (found.rows, found.token) == ([b'{"Name":"\\ud800","X":1.10}'], "\udfff")
 
 
 def test_metadata_in_the_body_does_not_pass_for_botocores(server: FaultServer) -> None:

@@ -89,8 +89,8 @@ def test_no_endpoint_in_one_region_is_the_regions_fault_and_in_all_the_networks(
     """When nothing answers anywhere the words speak of the network."""
     lost = [asf.targets(session=session(box, account), regions=["xx-nowhere-1"])[0] for account in box.accounts]
     with quiet():
-        some = asf.drain_targets([*lost, everywhere(box)[0]], progress=False).coverage
-        none = asf.drain_targets(lost, progress=False).coverage
+        some = asf.drain_targets([*lost, everywhere(box)[0]], progress=False, timeout=3).coverage
+        none = asf.drain_targets(lost, progress=False, timeout=3).coverage
     assert some["status"].to_list() == [*["no_endpoint"] * 3, "complete"]
     assert none["status"].to_list() == ["failed"] * 3
     assert none["error_message"].str.contains("this machine's network").all()

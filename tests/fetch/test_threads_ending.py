@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from support.faults import stall
 from support.faultserver import UNCLOSED, FaultServer
@@ -22,8 +21,9 @@ from torture.drains import interrupt
 
 import appstream_frames as asf
 from appstream_frames.archive.row_groups import Stream
+from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.request import Request
-from appstream_frames.fetch.target_list import Fleet
+from appstream_frames.tables.schema import operations_for
 
 pytestmark = UNCLOSED
 
@@ -117,8 +117,8 @@ def test_failed_targets_hold_no_clients(box: Any) -> None:
 
     box.fault(kind="denied")
     before = clients()
-    fleet = Fleet(everywhere(box), Request.of(), 60, pd.Timestamp.now("UTC"))
-    assert [*fleet.batches(Nobody())] == []
+    denied = Drain(everywhere(box), Request.of(), operations_for(), 60)
+    assert [*denied.batches(Nobody())] == []
     assert clients() - before <= 2 * len(box.accounts)  # those of STS
 
 

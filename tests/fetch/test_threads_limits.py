@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 import threading
 import time
 from typing import Any
 
-import pandas as pd
 import pytest
 from support.faultserver import UNCLOSED
 from support.fleets import Watched, everywhere, session
 from support.outcomes import Nobody, statuses
 
 import appstream_frames as asf
-from appstream_frames.aws.clients import Place
-from appstream_frames.fetch.outcomes import Chain
-from appstream_frames.fetch.pages import Page
+from appstream_frames.aws.client_pool import Clients
+from appstream_frames.fetch.drains import Drain
+from appstream_frames.fetch.executors import read_of
 from appstream_frames.fetch.request import Request
-from appstream_frames.fetch.target_list import Fleet
-from appstream_frames.fetch.threads import side_by_side
+from appstream_frames.fetch.threads import read_side_by_side
+from appstream_frames.tables.schema import operations_for
 
 pytestmark = UNCLOSED
 
@@ -78,33 +76,16 @@ def test_what_waits_for_a_slow_target_is_bounded() -> None:
 
         waiting = threading.Thread(target=release)
         waiting.start()
-        fleet = Fleet(everywhere(box), Request.of(), 60, pd.Timestamp.now("UTC"))
-        got = [(number, batch["images"].num_rows) for number, batch in side_by_side(fleet._chains, Nobody(), bound)]
+        reads = [
+            read_of(target, Clients(), operations_for(), Request.of(), 60, dt.datetime.now(dt.UTC))
+            for target in everywhere(box)
+        ]
+        got = [(batch.target, batch.tables["images"].num_rows) for batch in read_side_by_side(reads, Nobody(), bound)]
         waiting.join()
     unflattened = 11 * (125 // 25 + 1)  # pages of the others that wait for a batch, and those under way
     assert 0 < seen[-1] <= 2 * bound // page + unflattened < 11 * many
     assert [number for number, _ in got] == sorted(number for number, _ in got)
     assert sum(rows for _, rows in got) == 12 * many * 25
-
-
-def test_what_waits_to_be_flattened_is_bounded() -> None:
-    """However quickly AWS answers, no more comes in than is soon handed on."""
-    chains = [_instant(number) for number in range(2_000)]
-    watch, come, handed = Nobody(), 0, 0
-    for _, batch in side_by_side(chains, watch):
-        come = max(come, watch.images - handed)
-        handed += batch["images"].num_rows
-    assert handed == 2_000 * 25
-    assert 125 <= come <= 10_000  # 4,000 that wait, 1,600 under way, and some whose turn has not come
-
-
-def _instant(number: int) -> Chain:
-    """Return a chain whose only page is there at once."""
-    place = Place(None, f"{number:012}", "eu-west-1")
-    chain = Chain(str(place), lambda: place, Request.of(), 60, dt.datetime.now(dt.UTC))
-    page = Page([json.dumps({"Arn": str(each)}).encode() for each in range(25)], {})
-    chain.steps = lambda: (step for step in (place, page))  # a generator, as it is to be closed
-    return chain
 
 
 def test_four_thousand_targets_are_counted_at_once(box: Any) -> None:
@@ -114,5 +95,5 @@ def test_four_thousand_targets_are_counted_at_once(box: Any) -> None:
     target = asf.targets(session=one, regions=["eu-west-1"])[0]
     targets = [type(target)(None, region, session=target.session) for region in regions]
     began = time.process_time()
-    Fleet(targets, Request.of(), 60, pd.Timestamp.now("UTC"))
+    Drain(targets, Request.of(), operations_for(), 60)
     assert time.process_time() - began < 2

@@ -37,8 +37,10 @@ KINDS: Final[dict[str, tuple[str | None, str, frozenset[str]]]] = {
     "throttled": ("throttled", "throttled", frozenset({"ThrottlingException"})),
     "slow": ("slow", "failed", frozenset({"TimeoutError"})),
 }
-#: Those which last as long as the timeout.
-LASTING: Final = ("throttled", "slow")
+#: Those which pass by themselves, and last as long as the timeout when they do not.
+PASSING: Final = ("cut", "reset", "broken", "throttled")
+#: Those which always last as long as the timeout.
+LASTING: Final = ("nowhere", "slow")
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def estate(box: Any, chance: random.Random, *, lasting: bool, size: int = 40, at
     places = chance.sample([(account, region) for account in box.accounts for region in box.regions], size)
     dead = chance.choice(box.accounts)  # refused everywhere: bad credentials, when it has several regions
     fates = [
-        _fate(chance, account, region, "disabled" if account == dead else chance.choice(kinds))
+        _fate(chance, account, region, "disabled" if account == dead else chance.choice(kinds), lasting)
         for account, region in places
     ]
     for fate in fates:
@@ -143,8 +145,8 @@ def estate(box: Any, chance: random.Random, *, lasting: bool, size: int = 40, at
     return Estate(targets, fates, chance.choice([{}, {"type": "PRIVATE"}]))
 
 
-def _fate(chance: random.Random, account: str, region: str, kind: str) -> Fate:
-    passing = kind in ("cut", "reset", "broken", "throttled") and chance.random() < 0.4
+def _fate(chance: random.Random, account: str, region: str, kind: str, lasting: bool) -> Fate:
+    passing = kind in PASSING and (not lasting or chance.random() < 0.4)
     if kind in ("good", "nowhere"):
         return Fate(account, region, kind)
     return Fate(account, region, kind, chance.choice((0, 0, 1, 2)), chance.randint(1, 3) if passing else None)

@@ -11,13 +11,16 @@ def statuses(frames: asf.Frames) -> list[str]:
 
 
 class Nobody:
-    """Counts the images that came, and watches nothing else."""
+    """Counts the rows that came, and observes nothing else."""
 
-    images = 0
+    rows = 0
 
-    def read(self, images: int) -> None:
+    def located(self, target: str) -> None:
+        """Do nothing."""
+
+    def read(self, rows: int) -> None:
         """Count them."""
-        self.images += images
+        self.rows += rows
 
-    def ended(self, outcome: object) -> None:
-        """Let it be."""
+    def ended(self, *, failed: bool) -> None:
+        """Do nothing."""

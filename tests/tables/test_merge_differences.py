@@ -51,9 +51,9 @@ def failing(data: st.DataObject, world: World) -> World:
 @pytest.mark.parametrize("seed", range(2))
 def test_runs_that_fail_differently_differ_in_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over real sockets: two runs of a world that stands still have no difference, merged or not."""
-    from appstream_frames.fetch import pages
+    from appstream_frames.aws import retries
 
-    monkeypatch.setattr(pages, "_LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(retries, "_LONGEST_PAUSE", 0.05)
     seen = []
     for run in range(2):
         with asf.sandbox(accounts=fleets.ACCOUNTS) as box:
@@ -66,7 +66,7 @@ def test_runs_that_fail_differently_differ_in_nothing(seed: int, monkeypatch: py
             for fate in fates:
                 if fate.kind != "good":
                     box.fault(fate.account, fate.region, fleets.KINDS[fate.kind][0], after=fate.after)
-            seen.append(drained(fleets.Estate(everywhere(box, box.accounts[:5]), fates), 60))
+            seen.append(drained(fleets.Estate(everywhere(box, box.accounts[:5]), fates), 3))
     assert seen[0].failed_targets
     with quiet():
         assert asf.diff(*seen).empty
