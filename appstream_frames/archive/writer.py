@@ -81,6 +81,7 @@ def take_snapshot(
     root: str | os.PathLike[str],
     targets: Any = None,
     *,
+    include: str | Iterable[str] | None = None,
     names: Iterable[str] | None = None,
     arns: Iterable[str] | None = None,
     type: str | None = None,
@@ -98,7 +99,7 @@ def take_snapshot(
     targets : iterable of Target, optional
         Where to drain, side by side: what `targets` returns, or boto3 AppStream clients; default: your default credentials
         and region.
-    names, arns, type, timeout, progress
+    include, names, arns, type, timeout, progress
         As in `drain`.
     executor : concurrent.futures.Executor, optional
         As in `drain_targets`.
@@ -130,7 +131,7 @@ def take_snapshot(
     [4]
     """
     request = Request.of(names=names, arns=arns, type=type)
-    drained = Drain(targets, request, operations_for(), timeout, executor=executor)
+    drained = Drain(targets, request, operations_for(include), timeout, executor=executor)
     read = {operation.name for operation in drained.operations}
     schemas = {
         name: all_tables()[name].schema for name in _in_order(all_tables()) if all_tables()[name].operation in read

@@ -43,6 +43,7 @@ _LONGEST: Final = 1_000  # characters of one of them
 @click.option("--external-id", help="What the roles demand of those who assume them.")
 @click.option("--role-session-name", help="What sessions of the roles are called; default: appstream-frames.")
 @click.option("--region", "regions", multiple=True, help="AWS region (repeatable), or all; default: the profile's.")
+@click.option("--include", multiple=True, metavar="TABLE", help="Read this table too, say fleets, or all (repeatable).")
 @click.option("--name", "names", multiple=True, help="Only the image of this name (repeatable).")
 @click.option("--arn", "arns", multiple=True, help="Only the image of this ARN (repeatable).")
 @click.option("--type", "type_", help="PUBLIC, PRIVATE or SHARED; default: everything.")
@@ -81,7 +82,7 @@ def snapshot(
             role_session_name=role_session_name,
             regions="all" if everywhere else regions or None,
         )
-    request = {"names": wanted["names"] or None, "arns": wanted["arns"] or None, "type": wanted["type_"]}
+    request = {name: wanted[name] or None for name in ("include", "names", "arns")} | {"type": wanted["type_"]}
     if max_items is None and page_size is None:
         try:
             name = asf.take_snapshot(root, where, timeout=timeout, redact=redact, **request)

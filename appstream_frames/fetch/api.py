@@ -23,6 +23,7 @@ from appstream_frames.tables.schema import operations_for
 def drain(
     client: Any = None,
     *,
+    include: str | Iterable[str] | None = None,
     profile: str | None = None,
     region: str | None = None,
     account: str | None = None,
@@ -35,12 +36,15 @@ def drain(
     timeout: float = 60.0,
     progress: bool | None = None,
 ) -> Frames:
-    """Read every page of DescribeImages of one account in one region, to a validated end.
+    """Read the images of one account in one region, and what `include` names, each to a validated end.
 
     Parameters
     ----------
     client : boto3 AppStream client, optional
         Default: one of your default credentials and region. It behaves for others as before, during the drain too.
+    include : str or iterable of str, optional
+        Tables to read beside the images: names such as ``"fleets"`` or ``"permissions"``, or ``"all"``. A table's rows bring what
+        they are asked about with them: ``"associations"`` brings ``stacks``.
     profile, region : str, optional
         Profile of your AWS configuration, and region, in place of a client; default: those of your environment.
     account : str, optional
@@ -65,8 +69,13 @@ def drain(
     Returns
     -------
     Frames
-        ``images``, ``applications``, ``errors`` and ``coverage``, with one row of coverage: ``complete``, or
-        ``limited`` when `max_items` cut the drain or `starting_token` skipped its beginning.
+        ``images``, ``applications``, ``errors``, the tables that `include` names, and ``coverage`` with a row for each
+        operation: ``complete``, or ``limited`` when `max_items` cut the drain or `starting_token` skipped its beginning.
+
+    Warns
+    -----
+    UserWarning
+        When the images were read and something that `include` names was not: which, and why.
 
     Raises
     ------
@@ -99,17 +108,20 @@ def drain(
     if client is not None and (profile, region) != (None, None):
         raise RequestError("A client has its own profile and region: pass client, or profile= and region=, not both.")
     client = checked(client_of(profile, region) if client is None else client)
-    one = Drain(client, request, operations_for(), timeout, account=account)
+    one = Drain(client, request, operations_for(include), timeout, account=account)
     with Bar(one.names, progress) as bar:
         tables = one.tables(bar)
     if one.error is not None:
         raise one.error
+    if one.failed:
+        warnings.warn(failures.summary(one.failed, 1), stacklevel=2)
     return _frames(one, tables, resume_token=one.outcomes[0].resume_token)
 
 
 def drain_targets(
     targets: Any,
     *,
+    include: str | Iterable[str] | None = None,
     names: Iterable[str] | None = None,
     arns: Iterable[str] | None = None,
     type: str | None = None,
@@ -119,13 +131,13 @@ def drain_targets(
     progress: bool | None = None,
     raise_on_failure: bool = False,
 ) -> Frames:
-    """Read every page of DescribeImages of many accounts and regions, side by side.
+    """Read the images of many accounts and regions, and what `include` names, side by side.
 
     Parameters
     ----------
     targets : iterable of Target
         What `targets` returns, or the ``failed_targets`` of earlier frames; boto3 AppStream clients will do too.
-    names, arns, type, page_size, timeout
+    include, names, arns, type, page_size, timeout
         As in `drain`.
     executor : concurrent.futures.Executor, optional
         Where to drain, say ``dask.distributed.Client(...).get_executor()``; each process then finds its own credentials.
@@ -139,7 +151,7 @@ def drain_targets(
     -------
     Frames
         The images of all targets, in the order of targets, with one snapshot moment; ``coverage`` has a row per target
-        whether it was read or not. ``failed_targets`` are those to drain again; `Frames.merge` joins the results.
+        and operation whether it was read or not. ``failed_targets`` are those to drain again; `Frames.merge` joins the results.
 
     Warns
     -----
@@ -163,10 +175,11 @@ def drain_targets(
     ['complete', 'complete', 'complete', 'complete']
     """
     request = Request.of(names=names, arns=arns, type=type, page_size=page_size)
-    many = Drain(targets, request, operations_for(), timeout, executor=executor)
+    many = Drain(targets, request, operations_for(include), timeout, executor=executor)
     with Bar(many.names, progress) as bar:
         tables = many.tables(bar)
-    frames = _frames(many, tables, targets=tuple(many.targets))
+    targets_of_rows = [target for target in many.targets for _ in many.operations]
+    frames = _frames(many, tables, targets=tuple(targets_of_rows))
     if many.failed:
         _report(many, frames, raise_on_failure)
     return frames

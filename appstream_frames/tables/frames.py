@@ -93,7 +93,7 @@ class Frames:
         if not self.targets:
             return []
         statuses = zip(self.targets, self.coverage["status"], strict=True)
-        return [target for target, status in statuses if status not in ("complete", "limited")]
+        return list(dict.fromkeys(target for target, status in statuses if status not in ("complete", "limited")))
 
     def merge(self, *others: Frames) -> Frames:
         """Return these frames with what later ones read in place of their own, or added, operation by operation.

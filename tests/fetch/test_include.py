@@ -1,0 +1,137 @@
+"""Who uses the images: the tables that `include` names, read with the guarantees of images, and coverage for each operation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fleets import everywhere, quiet
+from support.outcomes import statuses
+
+import appstream_frames as asf
+
+
+def by_operation(frames: asf.Frames, column: str = "status") -> dict[str, Any]:
+    """Return a column of coverage by operation."""
+    return dict(zip(frames.coverage["operation"], frames.coverage[column], strict=True))
+
+
+def test_images_alone_are_read_by_default(box: Any) -> None:
+    """So that the least policy stays what it is."""
+    frames = asf.drain(box.client())
+    assert by_operation(frames) == {"DescribeImages": "complete"}
+
+
+def test_everything_is_read(box: Any) -> None:
+    """A row of coverage for each operation, and as many rows in its table as it says."""
+    frames = asf.drain(box.client(), include="all")
+    assert set(statuses(frames)) == {"complete"}
+    tables = {each.name: each.table for each in operations()}
+    assert by_operation(frames, "rows") == {name: len(frames.tables[table]) for name, table in tables.items()}
+    assert len(frames.tables["fleets"]) > 0
+    assert len(frames.tables["associations"]) > 0
+
+
+def operations() -> list[Any]:
+    from appstream_frames.tables.operations import OPERATIONS
+
+    return list(OPERATIONS.values())
+
+
+@pytest.mark.parametrize(
+    ("include", "read"),
+    [
+        ("fleets", ["DescribeImages", "DescribeFleets"]),
+        (["fleet_errors"], ["DescribeImages", "DescribeFleets"]),
+        ("associations", ["DescribeImages", "DescribeStacks", "ListAssociatedFleets"]),
+        (["permissions"], ["DescribeImages", "DescribeImagePermissions"]),
+    ],
+)
+def test_a_table_brings_what_it_is_asked_about(box: Any, include: Any, read: list[str]) -> None:
+    """Whatever has to be read first is read, and no more."""
+    assert list(by_operation(asf.drain(box.client(), include=include))) == read
+
+
+def test_a_table_that_is_none_is_refused(box: Any) -> None:
+    """Before anything is sent."""
+    with pytest.raises(asf.RequestError, match="Did you mean 'fleets'"):
+        asf.drain(box.client(), include="fleet")
+    assert box.calls == 0
+
+
+def test_shares_are_asked_for_each_own_shared_image(box: Any) -> None:
+    """And for no other."""
+    owner = box.accounts[1]
+    frames = asf.drain(box.client(owner), include="permissions")
+    shared = frames.images[
+        frames.images["image_shared_with_others"].fillna(value=False) & (frames.images["owner"] == owner)
+    ]
+    assert by_operation(frames, "pages")["DescribeImagePermissions"] == len(shared) > 0
+    assert set(frames.tables["permissions"]["image_arn"]) == set(shared["arn"])
+
+
+def test_a_denied_operation_leaves_the_others(box: Any) -> None:
+    """The images are whole, and coverage and a warning say what was denied."""
+    box.fault(kind="denied", operation="DescribeFleets")
+    with pytest.warns(UserWarning, match=r"DescribeFleets denied \(AccessDeniedException\)"):
+        frames = asf.drain(box.client(), include=["fleets", "image_builders"])
+    assert by_operation(frames) == {
+        "DescribeImages": "complete",
+        "DescribeFleets": "denied",
+        "DescribeImageBuilders": "complete",
+    }
+    assert '"appstream:DescribeFleets"' in by_operation(frames, "error_message")["DescribeFleets"]
+    assert len(frames.tables["fleets"]) == 0
+    assert len(frames.tables["image_builders"]) > 0
+
+
+def test_what_is_asked_by_rows_that_were_not_read_is_not_read(box: Any) -> None:
+    """Without stacks their fleets are unknown, and not none."""
+    box.fault(kind="denied", operation="DescribeStacks")
+    with quiet():
+        frames = asf.drain(box.client(), include="associations")
+    assert by_operation(frames)["ListAssociatedFleets"] == "denied"
+
+
+def test_denied_images_fail_a_drain(box: Any) -> None:
+    """Also when everything else could be read."""
+    box.fault(kind="denied", operation="DescribeImages")
+    with pytest.raises(asf.AccessError, match="DescribeImages"):
+        asf.drain(box.client(), include="fleets")
+
+
+def test_targets_and_snapshots_have_the_same_tables(box: Any, root: Path) -> None:
+    """By threads into frames and into a snapshot, in the order of targets and operations."""
+    where = everywhere(box)[:3]
+    frames = asf.drain_targets(where, include="all", progress=False)
+    assert frames.coverage["operation"].to_list() == [each.name for each in operations()] * 3
+    read = asf.read_snapshot(root, asf.take_snapshot(root, where, include="all", progress=False))
+    assert {name: len(table) for name, table in read.tables.items()} == {
+        name: len(table) for name, table in frames.tables.items()
+    }
+
+
+def test_a_target_of_which_something_failed_is_drained_again(box: Any) -> None:
+    """Once, however many operations failed."""
+    where = everywhere(box)[:3]
+    for operation in ("DescribeFleets", "DescribeStacks"):
+        box.fault(*where_of(box, 1), kind="denied", operation=operation)
+    with quiet():
+        frames = asf.drain_targets(where, include=["fleets", "stacks"], progress=False)
+    assert frames.failed_targets == [where[1]]
+
+
+def where_of(box: Any, number: int) -> tuple[str, str]:
+    return box.accounts[0], box.regions[number]
+
+
+def test_few_calls_are_made(box: Any) -> None:
+    """One for each page, each stack, each shared image and each Elastic fleet."""
+    before = box.calls
+    frames = asf.drain(box.client(), account=box.accounts[0], include="all")
+    assert box.calls - before == frames.coverage["pages"].sum()
+    elastic = (frames.tables["fleets"]["fleet_type"] == "ELASTIC").sum()
+    assert frames.coverage["pages"].sum() <= 12 + len(frames.tables["stacks"]) + elastic + len(
+        frames.tables["permissions"]
+    )
