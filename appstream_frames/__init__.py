@@ -18,6 +18,7 @@ from appstream_frames.errors import (
     SnapshotCorruptError,
     SnapshotNotFoundError,
     StorageError,
+    TableNotReadError,
     TargetsError,
     UnknownOutcomeError,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "SnapshotCorruptError",
     "SnapshotNotFoundError",
     "StorageError",
+    "TableNotReadError",
     "Target",
     "TargetsError",
     "UnknownOutcomeError",

@@ -8,6 +8,7 @@
     │   ├── AccessError (PermissionError)     credentials missing, expired or refused; access denied
     │   └── EndpointError (ConnectionError)   no AppStream endpoint answered for the region
     ├── TargetsError (ExceptionGroup)         some of many targets failed; the others are in its `frames`
+    ├── TableNotReadError (AttributeError)    a table that these frames do not hold
     ├── StorageError (OSError)                the archive's storage refused, or could not be reached
     │   └── UnknownOutcomeError               the last upload got no answer: committed or not, it is not known
     ├── SnapshotNotFoundError (LookupError)   no such snapshot under the root
@@ -98,6 +99,10 @@ class TargetsError(AppStreamFramesError, ExceptionGroup[DrainError]):
         part = TargetsError(self.message, excs)
         part.frames = self.frames
         return part
+
+
+class TableNotReadError(AppStreamFramesError, AttributeError):
+    """A table that exists and that these frames do not hold, as it was not read; the message says what reads it."""
 
 
 class StorageError(AppStreamFramesError, OSError):

@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,12 +19,12 @@ from typing import Any, Final
 import pyarrow as pa
 
 from appstream_frames.archive import parquet
-from appstream_frames.archive.store import SUFFIX, Store
+from appstream_frames.archive.store import SUFFIX, HashingFile, Store
 from appstream_frames.errors import RequestError, SnapshotCorruptError, SnapshotNotFoundError
 from appstream_frames.tables.coverage import current_coverage
 from appstream_frames.text import printable
 
-FORMAT: Final = 1
+FORMAT: Final = 2  # 1 had coverage by target, and a digest of its values
 FOLDER: Final = "coverage"
 RESTORE: Final = "Restore the file from a copy, or read another snapshot; nothing of this one is given out."
 _KEY: Final = b"appstream_frames"  # of the record in the metadata of the coverage file
@@ -131,17 +131,21 @@ def read_manifest(store: Store, name: str) -> Manifest:
         if not name.endswith(seal_of(hashlib.sha256(content).hexdigest())):
             raise ValueError("its content is not what its name says")
         coverage = parquet.read(content)
-        record = json.loads(coverage.schema.metadata[_KEY])
-        whole = record["digest"] == _digest(coverage, record)
+        record = json.loads(parquet.read_metadata(content)[_KEY])
+        if record["format"] > FORMAT:
+            raise RequestError(
+                f"{location} has format {record['format']}, this version reads up to {FORMAT}. Upgrade appstream-frames."
+            )
+        whole = record["digest"] == _digest(record, coverage, content)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotCorruptError(f"{location} cannot be read ({printable(error)}). {RESTORE}") from error
     if not whole:
         raise SnapshotCorruptError(f"{location} does not hold what was written into it. {RESTORE}")
-    if record["format"] != FORMAT:
-        raise RequestError(
-            f"{location} has format {record['format']}, this version reads {FORMAT}. Upgrade appstream-frames."
-        )
-    return Manifest(name, current_coverage(coverage), record["files"], record["redacted"])
+    coverage, redacted = current_coverage(coverage), record["redacted"]
+    if "redacted" not in coverage.schema.names:  # before there was such a column
+        names = pa.array([redacted or None] * coverage.num_rows, pa.list_(pa.string()))
+        coverage = coverage.append_column("redacted", names)
+    return Manifest(name, coverage, record["files"], redacted)
 
 
 def read_manifests(store: Store, names: Sequence[str]) -> tuple[list[Manifest], dict[str, str]]:
@@ -181,18 +185,31 @@ def read_intact(store: Store, names: Sequence[str]) -> list[Manifest]:
     return manifests
 
 
-def seal(coverage: pa.Table, files: dict[str, dict[str, Any]], redacted: list[str]) -> pa.Table:
-    """Return the coverage with the record of the other files in its metadata."""
-    record = {
+def write_manifest(
+    coverage: pa.Table, files: dict[str, dict[str, Any]], sink: HashingFile, keys: Iterable[str]
+) -> None:
+    """Write the coverage and the record of the other files."""
+    record: dict[str, Any] = {
         "format": FORMAT,
         "files": files,
-        "redacted": redacted,
+        "redacted": sorted({name for names in coverage.column("redacted").to_pylist() for name in names or ()}),
         "nonce": secrets.token_hex(8),  # no two snapshots are alike, so no two ids are
     }
-    record["digest"] = _digest(coverage, record)
-    return coverage.replace_schema_metadata({_KEY: json.dumps(record)})
+
+    def describe(rows: str) -> dict[bytes, bytes]:
+        record["digest"] = _hash([rows, coverage.schema.names, record])
+        return {_KEY: json.dumps(record).encode()}
+
+    parquet.write(coverage, sink, keys, describe)
 
 
-def _digest(coverage: pa.Table, record: dict[str, Any]) -> str:
-    content = [coverage.schema.names, coverage.to_pylist(), {k: v for k, v in record.items() if k != "digest"}]
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+def _digest(record: dict[str, Any], coverage: pa.Table, content: bytes) -> str:
+    """Return the digest that a whole manifest has in its record."""
+    rest = {name: value for name, value in record.items() if name != "digest"}
+    if record["format"] == 1:
+        return _hash([coverage.schema.names, coverage.to_pylist(), rest])
+    return _hash([parquet.hash_rows(content), coverage.schema.names, rest])
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

@@ -15,6 +15,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from appstream_frames.archive.store import HashingFile
+
 _MAGIC: Final = b"PAR1"
 _LARGE: Final = 16 * 2**20  # bytes from which reading with several threads is worth it
 
@@ -38,19 +40,36 @@ def writer_options(schema: pa.Schema, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def read(content: bytes) -> pa.Table:
-    """Return the rows in the bytes of a file, and the metadata of its schema."""
+    """Return the rows in the bytes of a file."""
     # a process that ends right after a small file was read can be aborted by the threads that Arrow had started for it
     file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, pre_buffer=False)
     return file.read(use_threads=len(content) > _LARGE)
 
 
-def write(table: pa.Table, sink: Any, keys: Iterable[str]) -> None:
-    """Write a table and its schema's metadata, once."""
-    options = writer_options(table.schema, keys)
-    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+def write(
+    table: pa.Table,
+    sink: HashingFile,
+    keys: Iterable[str],
+    describe: Callable[[str], dict[bytes, bytes]] = lambda _: {},
+) -> None:
+    """Write a table, and metadata that `describe` returns when it is given the SHA-256 of the rows' bytes."""
+    with pq.ParquetWriter(sink, table.schema, **writer_options(table.schema, keys)) as writer:
         writer.write_table(table)
-        if not options["store_schema"]:  # which is what would hold them
-            writer.add_key_value_metadata(table.schema.metadata or {})
+        writer.add_key_value_metadata(describe(sink.sha256))
+
+
+def read_metadata(content: bytes) -> dict[bytes, bytes]:
+    """Return the metadata in the bytes of a file."""
+    return pq.read_metadata(pa.BufferReader(content)).metadata or {}
+
+
+def hash_rows(content: bytes) -> str:
+    """Return the SHA-256 of the rows' bytes: all that is in front of the footer."""
+    return _sha256([memoryview(content)[: -_footer_bytes(content)]])
+
+
+def _footer_bytes(content: Any) -> int:
+    return int(struct.unpack("<I", content[-8:-4])[0]) + 8
 
 
 class DamageError(ValueError):
@@ -66,7 +85,7 @@ def fingerprints(content: Any) -> dict[str, Any]:
         The whole file.
     """
     view = memoryview(content)
-    length = struct.unpack("<I", view[-8:-4])[0] + 8
+    length = _footer_bytes(view)
     chunks = _chunks(_metadata(bytes(view[-length:])))
     columns = {name: _sha256(view[start : start + size] for start, size in found) for name, found in chunks.items()}
     return {"footer": {"bytes": length, "sha256": _sha256([view[-length:]])}, "columns": columns}

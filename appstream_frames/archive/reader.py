@@ -25,6 +25,7 @@ from appstream_frames.archive.manifest import (
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import Store
 from appstream_frames.errors import SnapshotCorruptError, SnapshotNotFoundError
+from appstream_frames.tables.coverage import count_whole
 from appstream_frames.tables.frames import Frames, to_pandas
 from appstream_frames.tables.schema import UTC_US, all_tables
 from appstream_frames.text import printable
@@ -126,10 +127,10 @@ def list_snapshots(root: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def _count(manifest: Manifest) -> dict[str, Any]:
-    status = manifest.coverage.column("status").to_pylist()
+    whole, targets = count_whole(to_pandas(manifest.coverage), disabled=False)
     return {
-        "targets": len(status),
-        "complete": status.count("complete"),
+        "targets": targets,
+        "complete": whole,
         **{table: file["rows"] for table, file in manifest.files.items()},
         "bytes": sum(file["bytes"] for file in manifest.files.values()),
         "redacted": manifest.redacted or None,

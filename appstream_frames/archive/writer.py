@@ -12,23 +12,25 @@ import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pyarrow as pa
 
 from appstream_frames.archive import parquet
-from appstream_frames.archive.manifest import make_id, seal
+from appstream_frames.archive.manifest import FOLDER, list_ids, make_id, parse_moment, read_manifest, write_manifest
+from appstream_frames.archive.reader import complete, read_tables
+from appstream_frames.archive.redaction import Redaction
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.row_groups import Stream
 from appstream_frames.archive.store import StagedFile, Store
-from appstream_frames.errors import DrainError, RequestError
+from appstream_frames.errors import DrainError, RequestError, SnapshotCorruptError
 from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.outcomes import coverage
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.frames import Frames, to_arrow, to_pandas
-from appstream_frames.tables.schema import all_tables, operations_for
+from appstream_frames.tables.schema import COVERAGE, all_tables, operations_for
 from appstream_frames.text import printable
 
 
@@ -42,13 +44,14 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     root : str or path
         The folder of the archive; made when it is not there.
     redact : iterable of str, optional
-        Columns to leave null in the files, in whichever table they are, say ``["launch_parameters"]``; recorded beside
-        the coverage.
+        Columns to leave out, say ``["launch_parameters"]``: null in every table, and gone from ``unmodeled`` and the request.
+        ``coverage.redacted`` names them. Not those that identify rows.
 
     Returns
     -------
     str
-        The snapshot's id, such as ``20261123T101500.123456Z-3f9c1a``. Ids sort by the moment of the snapshot.
+        The snapshot's id, such as ``20261123T101500.123456Z-3f9c1a``. Ids sort by the moment of the snapshot. When these frames
+        are there already, nothing is written, and the id is that of the snapshot that holds them.
 
     Raises
     ------
@@ -69,12 +72,15 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     """
     if not isinstance(frames, Frames):
         raise RequestError(f"frames is {printable(type(frames).__name__)}; pass the Frames that a drain returned.")
-    tables = {name: to_arrow(table, name) for name, table in frames.tables.items()}
-    redacted = _redactable(redact, {name: table.schema for name, table in tables.items()})
-    store = open_store(root)
+    held = [column for table in frames.tables.values() for column in table.columns]
+    redaction, store = Redaction.of(redact, held), open_store(root)
+    tables = {name: redaction.apply(to_arrow(table, name), name) for name, table in frames.tables.items()}
+    tables["coverage"] = redaction.apply_to_coverage(complete(tables["coverage"], "coverage"))
+    if (written := _find_equal(store, frames.snapshot, tables)) is not None:
+        return written
     with _committed(store) as staged:
-        files = {name: _stage(store, name, _redacted(tables[name], redacted), staged) for name in _in_order(tables)}
-        return _commit(store, frames.snapshot, tables["coverage"], files, redacted, staged)
+        files = {name: _stage(store, name, tables[name], staged) for name in _in_order(tables)}
+        return _commit(store, frames.snapshot, tables["coverage"], files, staged)
 
 
 def take_snapshot(
@@ -131,22 +137,22 @@ def take_snapshot(
     [4]
     """
     request = Request.of(names=names, arns=arns, type=type)
+    redaction = Redaction.of(redact)
     drained = Drain(targets, request, operations_for(include), timeout, executor=executor)
     read = {operation.name for operation in drained.operations}
     schemas = {
         name: all_tables()[name].schema for name in _in_order(all_tables()) if all_tables()[name].operation in read
     }
-    redacted = _redactable(redact, schemas)
     store = open_store(root)
     with _committed(store) as staged, Bar(drained.names, progress) as bar:
         with Stream(store, schemas, staged) as stream:
             for batch in drained.batches(bar):
-                stream.add({name: _redacted(table, redacted) for name, table in batch.tables.items()})
+                stream.add({name: redaction.apply(table, name) for name, table in batch.tables.items()})
             stream.finish()
         table = coverage(drained.outcomes)
         _refuse_nothing([outcome.failure for outcome in drained.outcomes], table)
         files = {file.folder: _recorded(file, stream.rows[file.folder]) for file in staged}
-        return _commit(store, drained.moment, table, files, redacted, staged)
+        return _commit(store, drained.moment, redaction.apply_to_coverage(table), files, staged)
 
 
 def _refuse_nothing(failures: list[DrainError | None], table: pa.Table) -> None:
@@ -172,10 +178,10 @@ def _commit(
     moment: dt.datetime,
     coverage: pa.Table,
     files: dict[str, Any],
-    redacted: list[str],
     staged: list[StagedFile],
 ) -> str:
-    _stage(store, "coverage", seal(coverage, files, redacted), staged)
+    with store.stage(FOLDER, staged) as sink:
+        write_manifest(coverage, files, sink, [key.name for key in COVERAGE.keys])
     name = make_id(moment, staged[-1].sha256)
     store.publish(name, staged)
     return name
@@ -197,21 +203,14 @@ def _recorded(file: StagedFile, rows: int) -> dict[str, Any]:
         return {"rows": rows, "bytes": file.bytes, "sha256": file.sha256, **parquet.fingerprints(content)}
 
 
-def _redactable(redact: Iterable[str], schemas: Mapping[str, pa.Schema]) -> list[str]:
-    names = [redact] if isinstance(redact, str) else list(redact)
-    for name in names:
-        holders = [table for table in schemas if table != "coverage" and name in schemas[table].names]
-        keys = {key.name for table in holders for key in all_tables()[table].keys}
-        if not holders or name in keys:
-            what = "a key" if holders else "no column"
-            raise RequestError(f"redact={name!r} is {what}; see columns(table) for those to choose.")
-    return sorted(names)
-
-
-def _redacted(table: pa.Table, columns: Iterable[str]) -> pa.Table:
-    for name in columns:
-        place = table.schema.get_field_index(name)
-        if place >= 0:
-            field = table.schema.field(place)
-            table = table.set_column(place, field, pa.nulls(table.num_rows, field.type))
-    return table
+def _find_equal(store: Store, moment: dt.datetime, tables: Mapping[str, pa.Table]) -> str | None:
+    """Return the id of the snapshot of that moment that holds the same rows, if there is one."""
+    for name in list_ids(store):
+        if parse_moment(name) == moment:
+            with suppress(SnapshotCorruptError, RequestError):  # of a damaged one, nothing can be said
+                stored = read_tables(store, read_manifest(store, name))
+                if set(stored) == set(tables) and all(
+                    stored[table].equals(complete(rows, table)) for table, rows in tables.items()
+                ):
+                    return name
+    return None

@@ -136,7 +136,7 @@ def _account(client: AppStreamClient) -> str:
     if client not in _accounts:
         where = failures.Where(f"?/{client.meta.region_name}", 0, None, holder=client)
         try:
-            sts = _sts(client)
+            sts = sts_client(client)
             with own_connections(sts):
                 _accounts[client] = account_in(until_answered(sts.get_caller_identity))
         except DrainError:
@@ -171,7 +171,7 @@ def account_in(identity: Mapping[str, object]) -> str:
     return account
 
 
-def _sts(client: AppStreamClient) -> BaseClient:
+def sts_client(client: AppStreamClient) -> BaseClient:
     """Return an STS client with the credentials and the settings of another client."""
     credentials = botocore_private.credentials_of(client)
     if credentials is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from appstream_frames.tables.schema import ARROW, Column, Table, find_table
+from appstream_frames.tables.schema import Column, Table, find_table
 
 
 def columns(table: str) -> pd.DataFrame:
@@ -20,7 +20,7 @@ def columns(table: str) -> pd.DataFrame:
     pandas.DataFrame
         A row per column of the table, in order: ``column`` (its name), ``type`` (its Arrow type), ``api_path`` (where
         the value stands in the operation's reply; null for a column of this package), ``sentence`` (what botocore's
-        service model says of it, as plain text) and ``enum_values`` (list of the values that model knows; null when it is no
+        service model says of it, as plain text) and ``enum_values`` (tuple of the values that model knows; null when it is no
         enum). AWS adds values to its enums, so the list is never closed.
 
     Raises
@@ -40,7 +40,7 @@ def columns(table: str) -> pd.DataFrame:
         "api_path": [_api_path(rows, column) for column in rows.columns],
         "sentence": [_described(column) for column in rows.columns],
     }
-    enums = pd.Series([_values(column) for column in rows.columns], dtype=pd.ArrowDtype(ARROW["strings"]))
+    enums = pd.Series([_values(column) for column in rows.columns], dtype=object)
     return pd.DataFrame(frame, dtype="str").assign(enum_values=enums)
 
 
@@ -56,5 +56,5 @@ def _described(column: Column) -> str:
     return f"{column.sentence} (AWS's {true} and {false} are true and false here.)"
 
 
-def _values(column: Column) -> list[str] | None:
-    return None if column.kind == "flag" else list(column.enum) or None
+def _values(column: Column) -> tuple[str, ...] | None:
+    return None if column.kind == "flag" else column.enum or None

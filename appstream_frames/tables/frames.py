@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import html
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,9 +13,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from appstream_frames.errors import RequestError
+from appstream_frames.errors import RequestError, TableNotReadError
+from appstream_frames.tables.coverage import count_whole
 from appstream_frames.tables.merge import Part, merge_parts
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.plain import to_plain, write_workbook
+from appstream_frames.tables.schema import all_tables, find_table
 from appstream_frames.text import printable
 
 _STRING: Final = pd.StringDtype("pyarrow", na_value=np.nan)
@@ -22,7 +25,10 @@ _PANDAS: Final[dict[pa.DataType, Any]] = {
     pa.string(): _STRING,
     pa.bool_(): pd.BooleanDtype(),
     pa.int64(): pd.Int64Dtype(),
+    pa.float64(): pd.Float64Dtype(),
 }
+#: What draining a target again cannot mend: it was read, or there is nothing to be read.
+_SETTLED: Final = ("complete", "limited", "region_disabled", "not_offered")
 _TOP: Final = 8
 
 
@@ -33,12 +39,12 @@ class Frames:
     Attributes
     ----------
     tables : dict of str to pandas.DataFrame
-        Every table by name: ``images``, ``applications``, ``errors``, ``coverage``, and what a newer boto3 adds.
-        `columns` describes each column.
+        Every table that was read, by name: ``images``, ``applications``, ``errors``, those of `include=`, ``coverage``. Each
+        is an attribute too, such as ``frames.fleets``. `columns` describes each column.
     resume_token : str or None
         Give it to `drain` as ``starting_token=`` to read on from where `max_items` cut; None at the end.
     targets : sequence of Target
-        What was drained, a target per row of ``coverage``; empty when that is not known, say of frames read from files.
+        What was drained, the target of each row of ``coverage``; empty when that is not known, say of frames read from files.
 
     Examples
     --------
@@ -52,6 +58,19 @@ class Frames:
     tables: Mapping[str, pd.DataFrame]
     resume_token: str | None = None
     targets: Sequence[Any] = ()
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        tables = self.__dict__.get("tables", {})
+        if name in tables:
+            return tables[name]
+        if not name.startswith("_") and name in all_tables():
+            raise TableNotReadError(
+                f"These frames hold no {name}: the table was not read. Drain with include={name!r}, or include='all'."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.tables})
 
     @property
     def images(self) -> pd.DataFrame:
@@ -70,7 +89,7 @@ class Frames:
 
     @property
     def coverage(self) -> pd.DataFrame:
-        """A row per target: whether it was read whole, and if not, why."""
+        """A row per operation of a target: whether it was read whole, and if not, why."""
         return self.tables["coverage"]
 
     @property
@@ -89,11 +108,75 @@ class Frames:
 
     @property
     def failed_targets(self) -> list[Any]:
-        """The targets that failed, to be drained again by `drain_targets`; empty when targets are not known."""
+        """The targets that `drain_targets` may read when it tries again, each once; empty when targets are not known.
+
+        A region that is not enabled for its account, or an operation that is not offered there, is not among them.
+        """
         if not self.targets:
             return []
         statuses = zip(self.targets, self.coverage["status"], strict=True)
-        return list(dict.fromkeys(target for target, status in statuses if status not in ("complete", "limited")))
+        return list(dict.fromkeys(target for target, status in statuses if status not in _SETTLED))
+
+    @property
+    def own(self) -> Frames:
+        """The same frames without the images that AWS itself provides, and without their applications and errors.
+
+        Examples
+        --------
+        >>> import appstream_frames as asf
+        >>> with asf.sandbox() as sandbox:
+        ...     frames = asf.drain(sandbox.client())
+        >>> sorted(set(frames.images["visibility"]) - set(frames.own.images["visibility"]))
+        ['PUBLIC']
+        """
+        images = self.images
+        public = images[images["owner"].isna() & images["arn"].notna()]
+        of_aws = pd.MultiIndex.from_frame(public[["account", "region", "arn"]])
+
+        def keep(table: pd.DataFrame, arn: str) -> pd.DataFrame:
+            return table[~pd.MultiIndex.from_frame(table[["account", "region", arn]]).isin(of_aws)].reset_index(
+                drop=True
+            )
+
+        arns = {name: table.resource[0] for name, table in all_tables().items() if "images" in (name, table.parent)}
+        kept = {name: keep(self.tables[name], arn) for name, arn in arns.items() if name in self.tables}
+        return replace(self, tables={**self.tables, **kept})
+
+    def plain(self) -> dict[str, pd.DataFrame]:
+        """Return the tables with cells that any spreadsheet or database takes: text, numbers, booleans and naive times.
+
+        Returns
+        -------
+        dict of str to pandas.DataFrame
+            Each table under its name: lists as ``"a, b"``, maps as JSON, times in UTC without a time zone.
+
+        Examples
+        --------
+        >>> import appstream_frames as asf
+        >>> with asf.sandbox() as sandbox:
+        ...     images = asf.drain(sandbox.client(), type="PRIVATE").plain()["images"]
+        >>> images["supported_instance_families"].iloc[1]
+        'GENERAL_PURPOSE, COMPUTE, MEMORY'
+        """
+        return {name: to_plain(table) for name, table in self.tables.items()}
+
+    def to_excel(self, path: str | os.PathLike[str]) -> None:
+        """Write a workbook with a sheet for each table; no cell of it is a formula, whatever AWS sent.
+
+        Text that a cell cannot hold is changed: characters that XML forbids are written as escapes, and what is longer than
+        32,767 characters is cut. Sheet names have at most 31 characters.
+
+        Parameters
+        ----------
+        path : str or path
+            The file, usually ``….xlsx``; replaced when it is there.
+
+        Raises
+        ------
+        RequestError
+            When openpyxl is not installed, or a table has more rows than a sheet can hold; nothing is written then.
+        """
+        write_workbook(self.plain(), path)
 
     def merge(self, *others: Frames) -> Frames:
         """Return these frames with what later ones read in place of their own, or added, operation by operation.
@@ -162,7 +245,7 @@ class Frames:
 
     def _headline(self) -> str:
         counts = [f"{len(table):,} {name}" for name, table in self.tables.items() if name != "coverage"]
-        targets = len(self.coverage)
+        targets = len(self.coverage[["account", "region"]].drop_duplicates())
         return f"{', '.join(counts)} from {targets:,} target{'' if targets == 1 else 's'}"
 
     def _facts(self) -> Iterator[tuple[str, str]]:
@@ -180,10 +263,11 @@ class Frames:
             "base images",
             f"{dates.min():%Y-%m-%d} (oldest) to {dates.max():%Y-%m-%d} (newest)" if len(dates) else "—",
         )
-        yield "complete", f"{len(self.coverage) - len(self.incomplete)} of {len(self.coverage)} targets"
+        whole, total = count_whole(self.coverage, disabled=False)
+        yield "complete", f"{whole} of {total} targets"
         for row in self.incomplete.head(_TOP).itertuples():
             why = "" if pd.isna(row.error_message) else f": {row.error_message}"
-            yield "not complete", printable(f"{row.account}/{row.region} {row.status}{why}", 160)
+            yield "not complete", printable(f"{row.account}/{row.region} {row.operation} {row.status}{why}", 160)
 
 
 def _counted(values: pd.Series) -> str:
@@ -201,13 +285,33 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     """
     made = {}
     for name in table.schema.names:
-        made[name] = table.column(name).to_pandas(types_mapper=_dtype, use_threads=False)
+        made[name] = _to_series(table.column(name))
         table = table.drop_columns([name])
     return pd.DataFrame(made, copy=False)
 
 
-def _dtype(kind: pa.DataType) -> Any:
-    return _PANDAS.get(kind) or (pd.ArrowDtype(kind) if pa.types.is_nested(kind) else None)
+def _to_series(column: pa.ChunkedArray) -> pd.Series:
+    if not pa.types.is_list(column.type) and not pa.types.is_map(column.type):
+        return column.to_pandas(types_mapper=_PANDAS.get, use_threads=False)
+    known: dict[Hashable, Hashable] = {}  # equal tuples are one object
+    values = [known.setdefault(value, value) for chunk in column.chunks for value in _tuples(chunk)]
+    return pd.Series(values, dtype=object)
+
+
+def _tuples(array: pa.ListArray | pa.MapArray) -> Iterator[Hashable]:
+    """Yield each list as a tuple, each map as a tuple of (key, value) pairs; null is None."""
+    if not len(array):
+        return
+    offsets = array.offsets.to_pylist()
+    first, size = offsets[0], offsets[-1] - offsets[0]
+    if pa.types.is_map(array.type):
+        keys, items = (part.slice(first, size).to_pylist() for part in (array.keys, array.items))
+        elements = list(zip(keys, items, strict=True))
+    else:
+        elements = array.values.slice(first, size).to_pylist()
+    valid = array.is_valid().to_pylist()
+    for start, end, there in zip(offsets, offsets[1:], valid, strict=False):
+        yield tuple(elements[start - first : end - first]) if there else None
 
 
 def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
@@ -218,8 +322,9 @@ def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
     RequestError
         When a column does not hold what its name promises.
     """
-    known = {column.name: column.type for column in all_tables()[name].columns}
-    if missing := [key.name for key in all_tables()[name].keys if key.name not in frame]:
+    table = find_table(name)
+    known = {column.name: column.type for column in table.columns}
+    if missing := [key.name for key in table.keys if key.name not in frame]:
         raise RequestError(
             f"The frame {name!r} lacks its key {', '.join(missing)}; pass Frames as a drain returned them."
         )
@@ -241,4 +346,4 @@ def _as_arrow(series: pd.Series, kind: pa.DataType | None) -> Any:
 
 def empty(name: str) -> pd.DataFrame:
     """Return a table without rows, with all its columns and dtypes."""
-    return to_pandas(all_tables()[name].schema.empty_table())
+    return to_pandas(find_table(name).schema.empty_table())

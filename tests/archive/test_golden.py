@@ -21,8 +21,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 ROOTS = sorted(GOLDEN.glob("v*"))
 EXPECTED = {root.name: json.loads((root / "expected.json").read_text("utf-8"))["snapshots"] for root in ROOTS}
 SNAPSHOTS = [(root, one["listed"]["id"]) for root in ROOTS for one in EXPECTED[root.name]]
-DERIVED = ("operation", "rows")  # of coverage, from what it had when only images were read
-LARGEST = 150_000  # bytes of one golden archive
+DERIVED = ("operation", "rows", "redacted")  # of coverage, from what it had when only images were read
+LARGEST = 250_000  # bytes of one golden archive
 
 each_root = pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
 each_snapshot = pytest.mark.parametrize(("root", "name"), SNAPSHOTS)
@@ -58,7 +58,7 @@ def test_columns_learnt_since_are_null(root: Path, name: str) -> None:
         assert learnt.drop(columns=list(DERIVED), errors="ignore").isna().all(axis=None)
 
 
-@each_snapshot
+@pytest.mark.parametrize(("root", "name"), [each for each in SNAPSHOTS if each[0].name == "v1"])
 def test_coverage_of_one_operation_is_that_of_images(root: Path, name: str) -> None:
     """What was written when only images were read says so, and counts them."""
     coverage = asf.read_snapshot(root, name).coverage

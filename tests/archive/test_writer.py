@@ -25,7 +25,7 @@ TABLES = ("applications", "errors", "images", "coverage")
 
 
 def record(root: Path, name: str) -> dict[str, Any]:
-    metadata = pq.read_schema(root / "coverage" / f"{name}.parquet").metadata
+    metadata = pq.read_metadata(root / "coverage" / f"{name}.parquet").metadata
     return json.loads(metadata[b"appstream_frames"])
 
 
@@ -104,7 +104,7 @@ def test_a_write_that_fails_leaves_nothing(
 
     monkeypatch.setattr(local, "_move", full)
     with pytest.raises(OSError, match="No space"):
-        asf.write_snapshot(frames, root)
+        asf.write_snapshot(frames.relabel("2026-11-23"), root)
     assert files(root) == before
 
 
@@ -196,6 +196,30 @@ def test_a_wrong_redaction_is_refused_before_any_work(frames: asf.Frames, root: 
     with pytest.raises(asf.RequestError, match=column):
         asf.write_snapshot(frames, root, redact=[column])
     assert not root.exists()
+
+
+def test_the_same_frames_are_written_once(frames: asf.Frames, root: Path) -> None:
+    """What is there already is not written again, be it as drained or as read; the id is that of before."""
+    name = asf.write_snapshot(frames, root)
+    assert asf.write_snapshot(frames, root) == name
+    assert asf.write_snapshot(asf.read_snapshot(root), root) == name
+    assert (len(asf.list_snapshots(root)), len(asf.read_history(root))) == (1, len(frames.images))
+
+
+@pytest.mark.parametrize("change", ["a value", "redaction", "another moment", "damage"])
+def test_other_frames_are_written_beside(frames: asf.Frames, root: Path, change: str) -> None:
+    """Frames that differ in a value, in what is redacted or in their moment are another snapshot, and so is what was damaged."""
+    name, other, redact = asf.write_snapshot(frames, root), frames, []
+    if change == "a value":
+        images = frames.images.assign(state=frames.images["state"].where(frames.images.index > 0, "FAILED"))
+        other = Frames({**frames.tables, "images": images})
+    if change == "redaction":
+        redact = ["launch_parameters"]
+    if change == "another moment":
+        other = frames.relabel("2026-11-23")
+    if change == "damage":
+        (root / "images" / f"{name}.parquet").write_bytes(b"damage")
+    assert asf.write_snapshot(other, root, redact=redact) != name
 
 
 def test_writing_does_not_change_the_frames(frames: asf.Frames, root: Path) -> None:

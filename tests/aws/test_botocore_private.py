@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
+import boto3
 import pytest
+from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.session import Session
 from support.faultserver import FaultServer
 
 from appstream_frames.aws import botocore_private
@@ -38,3 +43,44 @@ def test_other_connection_pools_are_taken() -> None:
     session = botocore_private.http_session({"proxies": {"http": "http://proxy.example"}}, {"http": Pool})
     assert type(session._manager.connection_from_url("http://a.example")) is Pool
     assert type(session._get_proxy_manager("http://proxy.example").connection_from_url("http://a.example")) is Pool
+
+
+def test_the_botocore_session_inside_a_boto3_session_is_found() -> None:
+    """It is the one that the boto3 session was made of."""
+    core = Session()
+    assert botocore_private.botocore_session(boto3.Session(botocore_session=core)) is core
+
+
+def test_a_session_gets_other_credentials_and_the_first_keeps_its_own() -> None:
+    """A client of the copy signs with the other credentials, and the settings are the same."""
+    base = Session()
+    base.set_credentials("FIRST", "secret")
+    base.set_config_variable("region", "eu-north-1")
+    other = botocore_private.with_credentials(base, Credentials("SECOND", "secret"))
+    client = other.create_client("sts")
+    assert botocore_private.credentials_of(client).access_key == "SECOND"
+    assert client.meta.region_name == "eu-north-1"
+    assert base.get_credentials().access_key == "FIRST"
+
+
+def test_credentials_are_seen_without_being_looked_for() -> None:
+    """A session that was not asked for credentials has none, and is not made to look for them."""
+    session = Session()
+    assert botocore_private.loaded_credentials(session) is None
+    session.set_credentials("KEY", "secret")
+    assert botocore_private.loaded_credentials(session).access_key == "KEY"
+
+
+def test_expired_keys_are_seen_without_being_renewed() -> None:
+    """The public attributes of credentials that can be renewed would ask for new ones."""
+    past = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    expired = RefreshableCredentials("KEY", "secret", "token", past, lambda: pytest.fail("renewed"), "test")
+    assert botocore_private.keys_without_refresh(expired) == ("KEY", "secret", "token")
+    assert botocore_private.keys_without_refresh(Credentials("KEY", "secret")) == ("KEY", "secret", None)
+
+
+def test_the_endpoint_variant_of_a_client_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it comes from the environment."""
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    client = boto3.Session("KEY", "secret").client("appstream", "us-west-2")
+    assert botocore_private.endpoint_variant_of(client) == {"use_fips_endpoint": True, "use_dualstack_endpoint": False}

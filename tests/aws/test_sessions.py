@@ -66,3 +66,17 @@ def test_a_session_of_somebody_else_keeps_its_name() -> None:
     """Only the sessions that are made here call themselves by this package's name."""
     sessions.open_session()
     assert "appstream-frames" not in boto3.Session().client("appstream").meta.config.user_agent
+
+
+def test_a_name_that_the_user_chose_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The setting sdk_ua_app_id goes before this package's name."""
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "nightly")
+    assert sessions.open_session().create_client("appstream").meta.config.user_agent_appid == "nightly"
+
+
+def test_clients_have_the_operations_that_read() -> None:
+    """What only reads is there, with its paginator; what changes something is not."""
+    client = sessions.open_session().create_client("appstream")
+    assert client.can_paginate("describe_images")
+    assert all(hasattr(client, name) for name in ("describe_fleets", "list_associated_fleets"))
+    assert not hasattr(client, "delete_image")

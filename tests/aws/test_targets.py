@@ -67,6 +67,33 @@ def test_a_profile_that_asks_for_a_code_is_refused(tmp_path: Path, monkeypatch: 
     assert asf.targets(profiles=["round"], regions=HOME)
 
 
+def test_keys_of_the_environment_come_before_a_profile_with_a_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Botocore heeds no profile then, so its MFA code is not asked for; without keys the profile is named that asks."""
+    text = f"[profile mfa]\nrole_arn = {arn(DEV)}\nsource_profile = keys\nmfa_serial = m\n[profile keys]\nregion = x\n"
+    configure(tmp_path, monkeypatch, text)
+    monkeypatch.setenv("AWS_PROFILE", "mfa")
+    with pytest.raises(asf.RequestError, match="Profile mfa asks for an MFA code"):
+        asf.targets(regions=HOME)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    assert asf.targets(regions=HOME) == [Target(None, "eu-west-1")]
+
+
+@pytest.mark.parametrize("end", ["web_identity_token_file = f", "aws_access_key_id = a\naws_secret_access_key = b"])
+def test_a_code_that_botocore_does_not_come_to_is_not_asked_for(
+    end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source profile with a web identity or with keys ends the way, whatever else it says."""
+    text = (
+        f"[profile a]\nrole_arn = {arn(DEV)}\nsource_profile = b\n"
+        f"[profile b]\nrole_arn = {arn(LAB)}\nsource_profile = c\nmfa_serial = m\n{end}\n[profile c]\nregion = x\n"
+    )
+    configure(tmp_path, monkeypatch, text)
+    assert [target.account for target in asf.targets(profiles=["a"], regions=HOME)] == [DEV]
+
+
 def test_roles_know_their_account() -> None:
     """A role's target prints its account before anything is asked."""
     found = asf.targets(roles=[arn(DEV), arn(PROD, "path/to/Reader")], regions=HOME)
@@ -115,6 +142,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "role with profiles": ({"roles": [arn(DEV)], "profiles": ["a", "b"]}, "holds 2, and roles are assumed with one"),
     "external id": ({"external_id": "x-1"}, "external_id= is for roles"),
     "bad external id": ({"roles": [arn(DEV)], "external_id": "SECRET WORD"}, "external_id: a value cannot be right"),
+    "session name": ({"role_session_name": "night"}, "role_session_name= is for roles"),
+    "bad session name": ({"roles": [arn(DEV)], "role_session_name": "a b"}, "2 to 64 letters"),
     "user": ({"roles": [f"arn:aws:iam::{DEV}:user/u"]}, "expected a role's ARN"),
     "eleven digits": ({"roles": ["arn:aws:iam::11112222333:role/R"]}, "expected a role's ARN"),
     "other digits": ({"roles": [f"arn:aws:iam::{'٠' * 12}:role/R"]}, "expected a role's ARN"),

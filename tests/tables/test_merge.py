@@ -15,7 +15,7 @@ from support.fleets import everywhere, quiet
 from support.worlds import FAILED, TARGETS, few, frames_of, sorted_world, worlds
 
 import appstream_frames as asf
-from appstream_frames.tables.frames import Frames
+from appstream_frames.tables.frames import Frames, empty
 
 READ = ("complete", "limited")
 KEY = ["account", "region"]
@@ -127,7 +127,7 @@ def test_failed_targets_are_drained_alone(box: Any) -> None:
     whole = asf.drain_targets(targets, progress=False)
     box.fault(box.accounts[0], box.regions[0], "denied")
     box.fault(box.accounts[0], box.regions[1], "cut", after=1)
-    box.fault(box.accounts[1], None, "disabled")
+    box.fault(box.accounts[1], None, "denied")
     box.fault(box.accounts[2], box.regions[3], "slow")
     with quiet():
         first = asf.drain_targets(targets, timeout=3, progress=False)
@@ -146,6 +146,39 @@ def test_failed_targets_are_drained_alone(box: Any) -> None:
     assert box.calls - calls <= 3 * len(failed)
     assert fleets.same(joined, whole) == []
     assert (joined.failed_targets, list(joined.targets)) == ([], targets)
+
+
+def test_what_cannot_be_mended_is_not_drained_again(box: Any) -> None:
+    """A region that is not enabled is a row of coverage, and no target to try again."""
+    targets = everywhere(box)[:2]
+    box.fault(targets[0].account, targets[0].region, "disabled")
+    with quiet():
+        frames = asf.drain_targets(targets, progress=False)
+    assert frames.coverage["status"].to_list() == ["region_disabled", "complete"]
+    assert frames.failed_targets == []
+
+
+def test_each_operation_of_a_target_is_merged_by_itself(frames: Frames) -> None:
+    """Images that were read stay beside fleets that were read later; neither takes the other's place."""
+    images, fleets_ = frames.coverage, frames.coverage.assign(operation="DescribeFleets")
+    fleet = empty("fleets").reindex([0]).assign(account=images["account"], region=images["region"], name="f")
+    denied = Frames(
+        {
+            **frames.tables,
+            "fleets": empty("fleets"),
+            "coverage": pd.concat([images, fleets_.assign(status="denied")], ignore_index=True),
+        }
+    )
+    later = Frames(
+        {
+            **{name: table.head(0) for name, table in frames.tables.items()},
+            "fleets": fleet,
+            "coverage": pd.concat([images.assign(status="throttled"), fleets_], ignore_index=True),
+        }
+    )
+    merged = denied.merge(later)
+    assert merged.coverage["status"].to_list() == ["complete", "complete"]
+    assert (len(merged.images), merged.fleets["name"].to_list()) == (len(frames.images), ["f"])
 
 
 def test_a_later_failure_does_not_count(box: Any) -> None:

@@ -1,0 +1,147 @@
+"""Redaction: columns that are left out of a snapshot on purpose, wherever their values may stand.
+
+A value that did not fit its column, or that came under a name the model does not know, stands in ``unmodeled``; a parameter of
+the request may repeat it. There, members are found by name, in any spelling, and by where the model expects them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from appstream_frames.errors import RequestError
+from appstream_frames.tables import raw_json
+from appstream_frames.tables.schema import COVERAGE, UNMODELED, all_tables
+from appstream_frames.text import printable
+
+Path = tuple[str, ...]
+_GONE: Final = object()
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """Columns to leave out.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Their names, sorted; of whichever table has them.
+    """
+
+    columns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, redact: Iterable[str], held: Iterable[str] = ()) -> Redaction:
+        """Return the redaction of some columns.
+
+        Parameters
+        ----------
+        redact : iterable of str
+            The columns.
+        held : iterable of str
+            Columns that may be chosen though the model does not know them.
+
+        Raises
+        ------
+        RequestError
+            When there is no such column, or rows could not be told apart without it.
+        """
+        names = [redact] if isinstance(redact, str) else list(redact)
+        tables = [table for table in all_tables().values() if table is not COVERAGE]
+        known = {name for table in tables for name in table.schema.names} | set(held)
+        for name in names:
+            if name not in known:
+                raise RequestError(
+                    f"redact={printable(repr(name))} is no column; see columns(table) for those to choose."
+                )
+            for table in tables:
+                if name in (*(key.name for key in table.keys), *table.resource, *table.identity):
+                    raise RequestError(
+                        f"redact={name!r} identifies the rows of {table.name}, which nobody could compare without it. "
+                        f"Choose other columns; see columns({table.name!r})."
+                    )
+        return cls(tuple(sorted(set(names))))
+
+    def apply(self, table: pa.Table, name: str) -> pa.Table:
+        """Return a table without the redacted values: the columns are null, and ``unmodeled`` does not hold them."""
+        if not self.columns:
+            return table
+        for column in self.columns:
+            if column in table.schema.names:
+                table = _replace(table, column, pa.nulls(table.num_rows, table.schema.field(column).type))
+        modelled = all_tables()[name].modelled if name in all_tables() else ()
+        for column in [UNMODELED.name, *(column.name for column in modelled if column.kind == "json")]:
+            table = self._cleanse(table, column, self._paths_in(name))
+        return table
+
+    def apply_to_coverage(self, coverage: pa.Table) -> pa.Table:
+        """Return coverage that says what is redacted, in this drain or before, and whose requests do not hold it."""
+        if not self.columns:
+            return coverage
+        names = [sorted({*self.columns, *(before or ())}) for before in coverage.column("redacted").to_pylist()]
+        marked = _replace(coverage, "redacted", pa.array(names, coverage.schema.field("redacted").type))
+        return self._cleanse(marked, "request", [])
+
+    def _cleanse(self, table: pa.Table, column: str, expected: list[Path]) -> pa.Table:
+        """Return a table whose column of JSON texts does not hold the redacted members."""
+        if column not in table.schema.names or table.column(column).null_count == table.num_rows:
+            return table
+        texts = [text and self._cleanse_text(text, expected) for text in table.column(column).to_pylist()]
+        return _replace(table, column, pa.array(texts, pa.string()))
+
+    def _cleanse_text(self, text: str, expected: list[Path]) -> str | None:
+        try:
+            left = self._without(raw_json.loads(text), (), expected)
+        except ValueError:  # what cannot be searched is left out whole
+            return None
+        return None if left is _GONE else raw_json.dumps(left)
+
+    def _without(self, value: Any, path: Path, expected: list[Path]) -> Any:
+        """Return a JSON value without the redacted members; `_GONE` when nothing is left of it."""
+        if isinstance(value, dict):
+            inner = {name: (*path, _normal(name)) for name in value}
+            kept = {
+                name: left
+                for name, one in value.items()
+                if not self._names(inner[name]) and (left := self._without(one, inner[name], expected)) is not _GONE
+            }
+            return kept if kept or not value else _GONE
+        if isinstance(value, list):
+            elements = [left for one in value if (left := self._without(one, path, expected)) is not _GONE]
+            return type(value)(elements) if elements or not value else _GONE
+        # no object where the model expects one that holds a redacted member: it may be that member's value
+        misplaced = value is not None and any(path and path == each[: len(path)] for each in expected)
+        return _GONE if misplaced else value
+
+    def _names(self, path: Path) -> bool:
+        """Tell whether a member is a redacted one: its own name, or with those above it."""
+        wanted = {_normal(column) for column in self.columns}
+        endings = {"".join(path[start:]) for start in range(len(path))}
+        return bool(wanted & endings or {f"{name}s" for name in wanted} & endings)
+
+    def _paths_in(self, name: str) -> list[Path]:
+        """Return where the model expects the redacted members in a row of a table, those of its child tables included."""
+        found = []
+        for table in all_tables().values():
+            if name in (table.name, table.parent):
+                start = table.path[-1:] if table.parent == name else ()
+                found += [
+                    tuple(map(_normal, (*start, *column.path)))
+                    for column in table.modelled
+                    if column.name in self.columns
+                ]
+        return found
+
+
+def _normal(name: str) -> str:
+    """Return a name as it compares: ``LaunchParameters``, ``launchParameters`` and ``launch_parameters`` are one."""
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def _replace(table: pa.Table, column: str, values: pa.Array) -> pa.Table:
+    position = table.schema.get_field_index(column)
+    return table.set_column(position, table.schema.field(position), values)

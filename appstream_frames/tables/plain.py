@@ -1,0 +1,114 @@
+"""Tables for spreadsheets and databases: cells of text, numbers, booleans and times without a zone, and a workbook of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from appstream_frames.errors import RequestError
+
+_ROWS: Final = 1_048_575  # of a sheet, below its head
+_TEXT: Final = 32_767  # characters of a cell
+_NAME: Final = 31  # characters of a sheet's name
+_WIDEST: Final = 60  # characters that a column is made wide for
+_EXACT: Final = 2**53  # a spreadsheet's numbers are floats
+_FIRST_DAY: Final = dt.datetime(1900, 3, 1)
+_FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in XML
+
+
+def to_plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with lists as text, maps as JSON, and times in UTC without a zone."""
+    return pd.DataFrame({name: _plain_column(table[name]) for name in table.columns}, index=table.index)
+
+
+def _plain_column(column: pd.Series) -> pd.Series:
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return column.dt.tz_convert("UTC").dt.tz_localize(None)
+    return column.map(_plain_cell).infer_objects() if column.dtype == object else column
+
+
+def _plain_cell(value: Any) -> Any:
+    if not isinstance(value, tuple):
+        return value
+    if value and all(isinstance(element, tuple) for element in value):
+        return json.dumps(dict(value), ensure_ascii=False)
+    return ", ".join("" if element is None else str(element) for element in value)
+
+
+def write_workbook(tables: Mapping[str, pd.DataFrame], path: str | os.PathLike[str]) -> None:
+    """Write plain tables as the sheets of a workbook, aside first, so that a failure leaves the old file."""
+    try:
+        from openpyxl import Workbook
+    except ImportError:
+        message = (
+            "A workbook needs openpyxl, which is not installed. Install it: pip install 'appstream-frames[excel]'."
+        )
+        raise RequestError(message) from None
+    for name, table in tables.items():
+        if len(table) > _ROWS:
+            raise RequestError(
+                f"{name} has {len(table):,} rows, and a sheet holds {_ROWS:,}. "
+                "Leave some out with pandas, or write Parquet with write_snapshot."
+            )
+    book = Workbook(write_only=True)
+    for name, table in tables.items():
+        _write_sheet(book.create_sheet(_sheet_name(name, book.sheetnames)), table)
+    target = Path(path)
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        book.save(aside)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _sheet_name(name: str, taken: list[str]) -> str:
+    short = name[:_NAME]
+    return short if short not in taken else f"{name[: _NAME - 3]}~{len(taken)}"
+
+
+def _write_sheet(sheet: Any, table: pd.DataFrame) -> None:
+    from openpyxl.utils import get_column_letter
+
+    rows = [[_cell(value) for value in row] for row in _values(table)]
+    sheet.freeze_panes = "A2"
+    for number, name in enumerate(table.columns):
+        longest = max((len(str(row[number])) for row in rows if row[number] is not None), default=0)
+        sheet.column_dimensions[get_column_letter(number + 1)].width = 2 + min(_WIDEST, max(len(name), longest))
+    for row in ([*table.columns], *rows):
+        sheet.append([_inert(sheet, value) if isinstance(value, str) else value for value in row])
+
+
+def _values(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    columns = [table[name].astype(object).where(table[name].notna(), None) for name in table.columns]
+    return zip(*columns, strict=True)
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a cell holds it, without loss where that can be."""
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ") if value < _FIRST_DAY else value
+    if isinstance(value, int) and abs(value) > _EXACT:
+        return str(value)
+    if not isinstance(value, str):
+        return value
+    text = _FORBIDDEN.sub(lambda char: char[0].encode("unicode_escape").decode(), value)
+    return text if len(text) <= _TEXT else text[: _TEXT - 1] + "…"
+
+
+def _inert(sheet: Any, text: str) -> Any:
+    """Return a cell that shows a text as it is, also after somebody edits it."""
+    from openpyxl.cell import WriteOnlyCell
+
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type = "s"  # openpyxl takes what begins with = for a formula
+    cell.quotePrefix = text.startswith(("=", "+", "-", "@"))
+    return cell
