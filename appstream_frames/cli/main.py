@@ -100,10 +100,11 @@ def _draw(frames: asf.Frames, folder: Path) -> Iterable[Path]:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    own = frames.images["visibility"] != "PUBLIC"
-    verdicts = asf.base_images(frames.images)[own]
+    images = frames.own.images
+    verdicts = asf.base_images(frames.images)
+    verdicts = verdicts[verdicts["arn"].isin(images["arn"])]
     draws: dict[str, Callable[[Axes], Axes]] = {
-        "agent_versions": lambda ax: asf.charts.agent_versions(frames.images[own], ax),
+        "agent_versions": lambda ax: asf.charts.agent_versions(images, ax),
         "base_images": lambda ax: asf.charts.base_images(verdicts, ax),
     }
     for name, draw in draws.items():
@@ -155,6 +156,20 @@ def report(root: str, output: str, today: str | None) -> None:
         save.save(page.html, output)
         echo(f"{printable(output)}: {page.title}")
     click.get_current_context().exit(COMPLETE if page.whole else PARTIAL)
+
+
+@main.command(short_help="Write the newest snapshot under ROOT as an Excel workbook.")
+@click.argument("root")
+@click.option("-o", "--output", default="images.xlsx", show_default=True, help="The file to write.")
+@click.option("--snapshot", "name", metavar="ID", help="Another snapshot than the newest.")
+@click.option("--public", is_flag=True, help="With AWS's own public images.")
+def export(root: str, output: str, name: str | None, public: bool) -> None:
+    """Write the newest snapshot under ROOT as an Excel workbook, a sheet a table; needs the extra `excel`."""
+    save.checked(output)
+    frames = asf.read_snapshot(root, name)
+    frames = frames if public else frames.own
+    frames.to_excel(output)
+    echo(f"{printable(output)}: {', '.join(f'{len(table):,} {name}' for name, table in frames.tables.items())}")
 
 
 @main.command(short_help="Check every file under ROOT against its recorded hash.")

@@ -288,3 +288,20 @@ def test_report_of_nothing_exits_with_1(root: Path, tmp_path: Path) -> None:
 def test_report_of_no_day_exits_with_2(weeks: Path, tmp_path: Path) -> None:
     """A day that is none is misuse."""
     assert run("report", str(weeks), "--today", "soon", cwd=tmp_path).returncode == 2
+
+
+def test_export_writes_a_workbook_of_own_images(frames: asf.Frames, root: Path, tmp_path: Path) -> None:
+    """A sheet a table, without AWS's own images unless they are asked for."""
+    openpyxl = pytest.importorskip("openpyxl")
+    asf.write_snapshot(frames, root)
+    rows = []
+    for more in ((), ("--public",)):
+        path = tmp_path / f"images{len(more)}.xlsx"
+        assert run("export", str(root), "-o", str(path), *more).returncode == 0
+        rows.append(openpyxl.load_workbook(path)["images"].max_row - 1)
+    assert rows == [len(frames.own.images), len(frames.images)]
+
+
+def test_export_refuses_a_folder(frames: asf.Frames, root: Path, tmp_path: Path) -> None:
+    """What is no file is misuse, and said before anything is read."""
+    assert run("export", str(root), "-o", str(tmp_path)).returncode == 2
