@@ -39,14 +39,14 @@ OLD_NAMES_IN: list[str] = """
     aws/regions.py aws/sessions.py aws/targets.py charts/counts.py
     charts/coverage_grid.py charts/layout.py charts/lifetimes.py charts/rows.py
     charts/verdicts.py cli/output.py cli/snapshot.py
-    history/changes.py history/identity.py history/scan.py history/timelines.py
+   
     insights/base_names.py insights/days.py insights/verdicts.py reports/facts.py
     reports/sections.py tables/coverage.py tables/decode.py tables/merge.py
 """.split()
 OLD_DOCSTRINGS_IN: list[str] = """
     aws/credentials.py charts/coverage_grid.py charts/layout.py charts/lifetimes.py
     charts/rows.py errors.py
-    history/identity.py history/scan.py history/timelines.py insights/verdicts.py
+    insights/verdicts.py
     reports/build.py reports/wording.py tables/frames.py tables/merge.py
     tables/schema.py tables/values.py
 """.split()

@@ -1,7 +1,7 @@
 """What was added, removed and changed between two snapshots.
 
 Only what was read whole on both sides, and asked the same way, is compared: a refused account is never a thousand removed
-images. Rows are matched as whole numbers, columns are compared in Arrow, and Python sees only what differs. No I/O, no AWS.
+images. Nothing here reads a file or asks AWS.
 """
 
 from __future__ import annotations
@@ -10,23 +10,19 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from appstream_frames.errors import RequestError
-from appstream_frames.history import identity
+from appstream_frames.history.identity import find_resource_table, identify, label_columns
+from appstream_frames.history.reads import select_reads
+from appstream_frames.history.text_values import to_json, to_text, to_values
 from appstream_frames.tables.frames import Frames, empty, to_arrow, to_pandas
+from appstream_frames.tables.schema import Table
 from appstream_frames.text import printable
 
-#: Rows of two tables that are the same thing.
-Pairs = tuple[np.ndarray, np.ndarray]
-
-_LABELS: Final = {"snapshot", "account", "region", "icon_url"}  # where a row was seen, and a URL that is no fact of it
+_NOT_FACTS: Final = {"snapshot", "account", "region", "icon_url"}  # where a row was seen, and a URL that AWS signs anew
 _NAMED: Final = 5  # targets in a warning
-_FEW: Final = 32  # rows that are looked at one by one
-_LONG: Final = 64  # rows from which a slice costs less than copying them
 
 
 def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
@@ -75,16 +71,17 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
     >>> changes.loc[changes["name"] == "quality-lims-2024", ["column", "before", "after"]].head(1).to_dict("records")
     [{'column': 'appstream_agent_version', 'before': '10-31-2024', 'after': 'LATEST'}]
     """
-    identity.checked_table(table)
-    tables = [_checked(frames, side).tables for frames, side in ((before, "before"), (after, "after"))]
-    same = _comparable(before.coverage, after.coverage)
-    left, right = (identity.of_targets(_rows(frames, table), same) for frames in tables)
-    if table not in tables[0] or table not in tables[1]:
-        left, right = left.slice(0, 0), right.slice(0, 0)
-    return to_pandas(_differences(left, right, table))
+    kind = find_resource_table(table)
+    frames = [_check_frames(side, name) for side, name in ((before, "before"), (after, "after"))]
+    targets = _comparable_targets(*(select_reads(side.coverage, kind.operation) for side in frames))
+    redacted = {name for side in frames for name in _redacted_columns(side.coverage)}
+    if not all(table in side.tables for side in frames):  # a boto3 of an earlier day did not know it
+        targets = []
+    left, right = (_select_rows(side, kind, targets, redacted) for side in frames)
+    return to_pandas(_list_differences(left, right, kind))
 
 
-def _checked(frames: object, side: str) -> Frames:
+def _check_frames(frames: object, side: str) -> Frames:
     if isinstance(frames, Frames) and "coverage" in frames.tables:
         return frames
     raise RequestError(
@@ -92,176 +89,143 @@ def _checked(frames: object, side: str) -> Frames:
     )
 
 
-def _rows(tables: Mapping[str, pd.DataFrame], table: str) -> pa.Table:
-    return to_arrow(tables[table] if table in tables else empty(table), table)
-
-
-def _comparable(before: pd.DataFrame, after: pd.DataFrame) -> set[identity.Target]:
-    sides = [identity.targets(_rows({"coverage": frame}, "coverage").to_pylist()) for frame in (before, after)]
-    every = sorted({*sides[0], *sides[1]}, key=str)
-    reasons = {where: _reason(sides[0].get(where), sides[1].get(where)) for where in every}
-    left_out = [f"{printable(f'{a}/{r}', 60)} ({why})" for (a, r), why in reasons.items() if why]
-    if left_out:
-        more = f", and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+def _comparable_targets(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+    """Return the targets, as ``account/region``, that both sides read whole and asked the same; warn of the others."""
+    reads = [side.set_index(_name_targets(side)).to_dict("index") for side in (before, after)]
+    every = sorted({*reads[0], *reads[1]})
+    reasons = {target: _explain_exclusion(reads[0].get(target), reads[1].get(target)) for target in every}
+    excluded = [f"{printable(target, 60)} ({why})" for target, why in reasons.items() if why]
+    if excluded:
+        more = f", and {len(excluded) - _NAMED} more" if len(excluded) > _NAMED else ""
         warnings.warn(
-            f"{len(left_out)} of {len(every)} targets are not compared, so no change of theirs is listed: "
-            f"{', '.join(left_out[:_NAMED])}{more}. Compare snapshots in which they are complete and were asked the same.",
+            f"{len(excluded)} of {len(every)} targets are not compared, so no change of theirs is listed: "
+            f"{', '.join(excluded[:_NAMED])}{more}. Compare snapshots in which they are complete and were asked the same.",
             UserWarning,
             stacklevel=3,
         )
-    return {where for where, why in reasons.items() if not why}
+    return [target for target, why in reasons.items() if not why]
 
 
-def _reason(before: identity.Asked | None, after: identity.Asked | None) -> str:
-    for side, asked in (("before", before), ("after", after)):
-        if asked is None:
+def _name_targets(rows: pd.DataFrame) -> pd.Series:
+    return rows["account"].fillna("?") + "/" + rows["region"]
+
+
+def _explain_exclusion(before: Mapping[str, str] | None, after: Mapping[str, str] | None) -> str:
+    """Return why a target is not compared; empty when it is."""
+    for side, read in (("before", before), ("after", after)):
+        if read is None:
             return f"not in {side}"
-        if asked[1] != "complete":
-            return f"{printable(asked[1], 30)} in {side}"
-    questions = [asked[0] for asked in (before, after) if asked]
-    if questions[0] == questions[1]:
+        if read["status"] != "complete":
+            return f"{printable(read['status'], 30)} in {side}"
+    requests = [read["request"] for read in (before, after) if read]
+    if requests[0] == requests[1]:
         return ""
-    return "asked {} before and {} after".format(*(printable(question, 60) for question in questions))
+    return "asked {} before and {} after".format(*(printable(request, 60) for request in requests))
 
 
-def _differences(left: pa.Table, right: pa.Table, name: str) -> pa.Table:
-    both = [column for column in left.schema.names if column in right.schema.names]
-    pairs = _pairs(left.select(both), right.select(both), name)
-    if name == "images" and "created_time" in both:
-        pairs = _not_rebuilt(left, right, pairs)
-    gone, new = (_others(side, rows) for side, rows in zip((left, right), pairs, strict=True))
+def _redacted_columns(coverage: pd.DataFrame) -> Iterator[str]:
+    for names in coverage["redacted"].dropna() if "redacted" in coverage.columns else ():
+        yield from names
+
+
+def _select_rows(frames: Frames, table: Table, targets: list[str], redacted: set[str]) -> pd.DataFrame:
+    """Return the rows of some targets, without the columns that either side left out on purpose."""
+    rows = frames.tables[table.name] if table.name in frames.tables else empty(table.name)
+    rows = rows.drop(columns=redacted.intersection(rows.columns))
+    return rows[_name_targets(rows).isin(targets)].reset_index(drop=True)
+
+
+def _list_differences(left: pd.DataFrame, right: pd.DataFrame, table: Table) -> pa.Table:
+    pairs = _match_rows(left, right, table)
+    removed = to_arrow(left[~left.index.isin(pairs["left"])], table.name)
+    added = to_arrow(right[~right.index.isin(pairs["right"])], table.name)
     pieces = [
-        _listed(left, gone, name, change="removed", before=_objects(_only(left, gone), name)),
-        _listed(right, new, name, change="added", after=_objects(_only(right, new), name)),
+        _label_rows(removed, table, change="removed", before=_to_objects(removed, table)),
+        _label_rows(added, table, change="added", after=_to_objects(added, table)),
+        *_list_changes(left.take(pairs["left"]), right.take(pairs["right"]), table),
     ]
-    by_key = {
-        *_LABELS,
-        *identity.within(name),
-        identity.image_key(name)[0],
-        *(["position"] if identity.within(name) != ("position",) else []),
-    }
-    pieces += [_changed(left, right, pairs, column, name) for column in both if column not in by_key]
-    return pa.concat_tables(pieces).sort_by([(key, "ascending") for key in (*identity.shown(name), "change", "column")])
+    order = [(column, "ascending") for column in (*label_columns(table), "change", "column")]
+    return pa.concat_tables(pieces).sort_by(order)
 
 
-def _pairs(left: pa.Table, right: pa.Table, name: str) -> Pairs:
-    """Return the rows, left and right, that are the same thing; of several that look the same, in their order."""
-    number, cut = (
-        identity.numbers(pa.concat_tables([identity.identity(side, name) for side in (left, right)])),
-        left.num_rows,
-    )
-    if _repeats(number[:cut]) or _repeats(number[cut:]):
-        number = pd.factorize(number)[0]
-        turn = np.concatenate([_turns(number[:cut], left, name), _turns(number[cut:], right, name)])
-        number = number * (turn.max() + 1) + turn
-    return _met(number[:cut], number[cut:])
+def _match_rows(left: pd.DataFrame, right: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Return the positions ``left`` and ``right`` of rows that are the same thing, and not one built anew under its name."""
+    keys = pd.concat([identify(left, table), identify(right, table)], ignore_index=True)
+    number = keys.groupby(list(keys.columns), dropna=False, sort=False).ngroup()
+    sides = [number.iloc[: len(left)], number.iloc[len(left) :].reset_index(drop=True)]
+    numbered = [pd.DataFrame({"number": side}) for side in sides]
+    if any(side.duplicated().any() for side in sides):
+        numbered = [
+            side.assign(turn=_count_repeats(rows, side["number"]))
+            for side, rows in zip(numbered, (left, right), strict=True)
+        ]
+    before, after = (side.reset_index(names=name) for side, name in zip(numbered, ("left", "right"), strict=True))
+    pairs = before.merge(after, on=list(numbered[0].columns))[["left", "right"]]
+    if table.parent or "created_time" not in left.columns or "created_time" not in right.columns:
+        return pairs
+    made = (side["created_time"].take(pairs[name]) for side, name in ((left, "left"), (right, "right")))
+    old, new = (moments.reset_index(drop=True) for moments in made)
+    return pairs[(old == new) | old.isna() | new.isna()]
 
 
-def _repeats(number: np.ndarray) -> bool:
-    ranked = np.sort(number, kind="stable")  # the rows of an image stand together: nearly sorted already
-    return bool((ranked[1:] == ranked[:-1]).any())
+def _count_repeats(rows: pd.DataFrame, number: pd.Series) -> pd.Series:
+    """Return how many rows of the same number come before each: in AWS's order, or else in one that any shuffle leaves alone."""
+    repeated = rows[number.duplicated(keep=False)]
+    ranks = [name for name in ("position", "created_time") if name in repeated.columns]
+    ranks += [name for name in repeated.columns if name not in ranks and not _is_nested(repeated[name])]
+    turns = repeated.sort_values(ranks).groupby(number).cumcount()
+    return turns.reindex(rows.index, fill_value=0)
 
 
-def _turns(number: np.ndarray, table: pa.Table, name: str) -> np.ndarray:
-    """Return how many rows with the same number come before each."""
-    key = "created_time" if name == "images" else "position"
-    moved = table.column(key).cast(pa.int64()).fill_null(-1) if key in table.schema.names else number
-    order = np.lexsort((np.asarray(moved), number))
-    ranked, at = number[order], np.arange(len(number))
-    first = np.r_[True, ranked[1:] != ranked[:-1]][: len(at)]
-    turn = np.empty_like(at)
-    turn[order] = at - np.maximum.accumulate(np.where(first, at, 0))
-    return turn
+def _is_nested(column: pd.Series) -> bool:
+    return column.dtype == object or isinstance(column.dtype, pd.ArrowDtype)
 
 
-def _met(left: np.ndarray, right: np.ndarray) -> Pairs:
-    if not len(right):
-        return right, right
-    order = np.argsort(right, kind="stable")
-    ranked = right[order]
-    place = np.minimum(np.searchsorted(ranked, left), len(right) - 1)
-    found = ranked[place] == left
-    return np.flatnonzero(found), order[place[found]]
-
-
-def _not_rebuilt(left: pa.Table, right: pa.Table, pairs: Pairs) -> Pairs:
-    made = [_at(side.column("created_time"), rows) for side, rows in zip((left, right), pairs, strict=True)]
-    same = np.asarray(pc.fill_null(pc.equal(*made), True), bool)
-    return pairs[0][same], pairs[1][same]
-
-
-def _others(table: pa.Table, rows: np.ndarray) -> np.ndarray:
-    there = np.ones(table.num_rows, bool)
-    there[rows] = False
-    return np.flatnonzero(there)
-
-
-def _at(column: pa.ChunkedArray, rows: np.ndarray) -> pa.ChunkedArray:
-    """Return some rows of a column: as slices without a copy, if long stretches of them stand together."""
-    starts = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
-    if len(starts) * _LONG > len(rows):
-        return column.take(pa.array(rows))
-    sizes = np.diff(starts, append=len(rows))
-    found = map(column.slice, rows[starts].tolist(), sizes.tolist())
-    # never without a chunk: of none at all the oldest pyarrow we take can compute nothing
-    chunks = [chunk for piece in found for chunk in piece.chunks] or [pa.array([], column.type)]
-    return pa.chunked_array(chunks, column.type)
-
-
-def _only(content: Any, rows: np.ndarray) -> Any:
-    """Return some rows, in ascending order, of a table or a column; unlike `take`, a filter does not join the chunks first."""
-    keep = np.zeros(len(content), bool)
-    keep[rows] = True
-    return content if keep.all() else content.filter(pa.array(keep))
-
-
-def _listed(table: pa.Table, rows: np.ndarray, name: str, **more: Any) -> pa.Table:
+def _label_rows(rows: pa.Table, table: Table, **values: object) -> pa.Table:
     """Return the rows of a diff for some rows of a table."""
-    taken = _only(table.select([key for key in identity.shown(name) if key in table.schema.names]), rows)
-    made = {key: taken.column(key) if key in taken.schema.names else None for key in identity.shown(name)}
-    made |= {"change": None, "column": None, "before": None, "after": None} | more
-    types = {key: pa.int64() if key == "position" else pa.string() for key in made}
-    return pa.table([_filled(made[key], types[key], len(rows)) for key in made], schema=pa.schema(types.items()))
+    labels = {name: rows.column(name) if name in rows.schema.names else None for name in label_columns(table)}
+    columns = {**labels, "change": None, "column": None, "before": None, "after": None, **values}
+    types = {name: pa.int64() if name == "position" else pa.string() for name in columns}
+    filled = [
+        pa.repeat(pa.scalar(value, types[name]), rows.num_rows) if value is None or isinstance(value, str) else value
+        for name, value in columns.items()
+    ]
+    return pa.table(filled, schema=pa.schema(types.items()))
 
 
-def _filled(value: Any, kind: pa.DataType, many: int) -> Any:
-    return pa.repeat(pa.scalar(value, kind), many) if value is None or isinstance(value, str) else value
-
-
-def _changed(left: pa.Table, right: pa.Table, pairs: Pairs, column: str, name: str) -> pa.Table:
-    before, after = (_at(side.column(column), rows) for side, rows in zip((left, right), pairs, strict=True))
-    rows = _unequal(before, after)
-    before, after = (identity.texts(_only(side, rows)) for side in (before, after))
-    return _listed(left, pairs[0][rows], name, change="changed", column=column, before=before, after=after)
-
-
-def _unequal(before: pa.ChunkedArray, after: pa.ChunkedArray) -> np.ndarray:
-    """Return where two columns differ."""
-    if before.type != after.type:
-        before, after = identity.texts(before), identity.texts(after)
-    if pa.types.is_nested(before.type):
-        return np.fromiter(_searched(before, after, 0), np.int64)
-    one_null = pc.xor(before.is_null(), after.is_null())
-    # not indices_nonzero: of no rows at all it crashes the oldest pyarrow we take
-    return np.flatnonzero(pc.coalesce(pc.not_equal(before, after), one_null).to_numpy())
-
-
-def _searched(before: pa.ChunkedArray, after: pa.ChunkedArray, start: int) -> Iterator[int]:
-    """Yield where lists or maps differ: Arrow tells whether halves are equal, Python only looks at those that are not."""
-    if before.equals(after):
-        return
-    if len(before) > _FEW:
-        half = len(before) // 2
-        yield from _searched(before[:half], after[:half], start)
-        yield from _searched(before[half:], after[half:], start + half)
-        return
-    sides = zip(identity.texts(before).to_pylist(), identity.texts(after).to_pylist(), strict=True)
-    yield from (start + place for place, (one, other) in enumerate(sides) if one != other)
-
-
-def _objects(table: pa.Table, name: str) -> pa.Array:
+def _to_objects(rows: pa.Table, table: Table) -> pa.Array:
     """Return a JSON object per row, of what is not null and not shown beside it."""
-    names = [column for column in table.schema.names if column not in {*_LABELS, *identity.shown(name)}]
-    rows = zip(*(identity.values(table.column(column)) for column in names), strict=True)
-    found = ({column: value for column, value in zip(names, row, strict=True) if value is not None} for row in rows)
-    return pa.array([identity.as_json(row) for row in found], pa.string())
+    names = [name for name in rows.schema.names if name not in {*_NOT_FACTS, *label_columns(table)}]
+    values = zip(*(to_values(rows.column(name)) for name in names), strict=True)
+    objects = ({name: value for name, value in zip(names, row, strict=True) if value is not None} for row in values)
+    return pa.array([to_json(value) for value in objects], pa.string())
+
+
+def _list_changes(before: pd.DataFrame, after: pd.DataFrame, table: Table) -> Iterator[pa.Table]:
+    """Yield, column by column, the rows of a diff for rows of two tables that describe the same resource."""
+    known_by = {*_NOT_FACTS, "position", table.resource[0], *table.identity}
+    compared = [name for name in before.columns if name in after.columns and name not in known_by]
+    before, after = before.reset_index(drop=True), after.reset_index(drop=True)
+    different = pd.DataFrame({name: _differ(before[name], after[name]) for name in compared}, index=before.index)
+    different = different[different.any(axis=1)]
+    old, new = (to_arrow(rows.loc[different.index], table.name) for rows in (before, after))
+    for name in compared:
+        chosen = pa.array(different[name])
+        values = {"before": to_text(old.column(name).filter(chosen)), "after": to_text(new.column(name).filter(chosen))}
+        yield _label_rows(old.filter(chosen), table, change="changed", column=name, **values)
+
+
+def _differ(before: pd.Series, after: pd.Series) -> pd.Series:
+    """Return where two columns differ; null is equal to null, and the order of a map's keys says nothing."""
+    if before.dtype != after.dtype or isinstance(before.dtype, pd.ArrowDtype):
+        before, after = (pd.Series(to_text(pa.chunked_array([pa.array(side)])).to_pylist()) for side in (before, after))
+    differs = before.ne(after).fillna(True).astype(bool) & ~(before.isna() & after.isna())
+    if before.dtype == object:
+        differs[[row for row in differs[differs].index if _sort_pairs(before[row]) == _sort_pairs(after[row])]] = False
+    return differs
+
+
+def _sort_pairs(value: Any) -> Any:
+    """Return a map, which is a tuple of pairs, as a dict; any other value as it is."""
+    pairs = isinstance(value, tuple) and bool(value) and all(isinstance(element, tuple) for element in value)
+    return dict(value) if pairs else value

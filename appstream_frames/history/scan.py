@@ -1,200 +1,290 @@
-"""A span of an archive: some of its snapshots, oldest first, and what they tell together.
+"""Some snapshots of an archive, oldest first, and what they say together.
 
-Here it is decided which files and columns are read, that all parts have one schema, and what the coverage of all snapshots
-says about a target. The reading and proving is done by `archive`. No AWS, nothing public.
+Here it is decided which files and columns are read, that all parts have one schema, and at which moments a target was read
+whole. Reading and checking the files is the business of `archive`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import Final, TypeAlias
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from appstream_frames.archive.manifest import Manifest, find_ids, parse_moment, read_intact
 from appstream_frames.archive.reader import read_columns, read_table
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import Store
 from appstream_frames.errors import RequestError
-from appstream_frames.history import identity
-from appstream_frames.history.identity import Asked, Target
-from appstream_frames.tables.schema import UNMODELED, UTC_US, all_tables
+from appstream_frames.history.identity import list_columns, suggest
+from appstream_frames.history.reads import TARGET, UNFILTERED, select_reads
+from appstream_frames.tables.coverage import FIRST_OPERATION
+from appstream_frames.tables.frames import to_pandas
+from appstream_frames.tables.schema import UNMODELED, UTC_US, Table
 from appstream_frames.text import printable
 
-Moment = str | dt.date | dt.datetime | None
-Made = TypeVar("Made")
+Moment: TypeAlias = str | dt.date | dt.datetime | None
 
-_KEYS: Final = ("snapshot", "account", "region")
+_KEYS: Final = ["snapshot", *TARGET]
 _AT_ONCE: Final = 4  # snapshots that are read side by side
+_READS: Final = pa.schema(
+    [("snapshot", UTC_US), *((name, pa.string()) for name in ("id", *TARGET, "operation", "status", "request"))]
+)
 
 
 @dataclass(frozen=True)
-class Span:
-    """Some snapshots by id, oldest first, each with its manifest."""
+class SnapshotRange:
+    """The snapshots from one moment to another, oldest first.
+
+    Attributes
+    ----------
+    store : Store
+        Where they lie.
+    manifests : mapping of str to Manifest
+        The manifest of each, by its id.
+    """
 
     store: Store
-    records: dict[str, Manifest]
+    manifests: Mapping[str, Manifest]
 
     @classmethod
-    def of(cls, root: str | os.PathLike[str], since: Moment = None, until: Moment = None) -> Span:
-        """Return the snapshots from one moment to another, both included."""
-        first, last = _moment("since", since), _moment("until", until, end=True)
+    def open(cls, root: str | os.PathLike[str], since: Moment = None, until: Moment = None) -> SnapshotRange:
+        """Return the snapshots of an archive from one moment to another, both included."""
+        first, last = _parse_bound("since", since), _parse_bound("until", until)
         if first is not None and last is not None and first > last:
             raise RequestError(f"since={since!r} is after until={until!r}; swap them.")
         store = open_store(root)
-        names = [name for name in find_ids(store) if _within(parse_moment(name), first, last)]
-        return cls(store, {manifest.id: manifest for manifest in read_intact(store, names)})
+        ids = [name for name in find_ids(store) if _is_between(parse_moment(name), first, last)]
+        return cls(store, {manifest.id: manifest for manifest in read_intact(store, ids)})
 
     @cached_property
-    def moments(self) -> list[dt.datetime]:
-        """The moments at which there are snapshots."""
-        return sorted({parse_moment(name) for name in self.records})
+    def moments(self) -> pd.DatetimeIndex:
+        """The moments at which there are snapshots, oldest first."""
+        found = sorted({parse_moment(name) for name in self.manifests})
+        return pd.DatetimeIndex(found, tz="UTC", name="snapshot").as_unit("us")
 
-    def rows(self, table: str, columns: Iterable[str] | None) -> pa.Table:
+    def read_rows(self, table: Table, columns: Iterable[str] | None) -> pa.Table:
         """Return a table's rows; without `columns`, with all columns that the model or any of the files has."""
-        schema, parts = self._read(table, columns)
+        schema, parts = self._read_parts(table, columns)
         return pa.concat_tables([schema.empty_table(), *parts])
 
-    def sightings(self, table: str, columns: Iterable[str]) -> pa.Table:
-        """Return a table's rows, each at its snapshot's moment; a target that two of one moment hold counts once."""
-        schema, parts = self._read(table, columns)
-        return pa.concat_tables([schema.empty_table(), *map(self._own, self.records, parts)])
+    def read_observations(self, table: Table, columns: Iterable[str]) -> pa.Table:
+        """Return a table's rows, each at its snapshot's moment; a target that two snapshots of one moment hold counts once."""
+        schema, parts = self._read_parts(table, columns)
+        targets = {
+            name: (rows["account"] + "/" + rows["region"]).to_list()
+            for name, rows in self.find_reads(table).groupby("id")
+        }
+        dated = [
+            _date(select_targets(part, targets.get(name, ())), name)
+            for name, part in zip(self.manifests, parts, strict=True)
+        ]
+        return pa.concat_tables([schema.empty_table(), *dated])
 
-    def _own(self, name: str, part: pa.Table) -> pa.Table:
-        moment = parse_moment(name)
-        part = identity.of_targets(part, {where for where, (of, _) in self.told[moment].items() if of == name})
-        return part.set_column(0, part.schema.field(0), pa.repeat(pa.scalar(moment, UTC_US), part.num_rows))
+    def find_reads(self, table: Table) -> pd.DataFrame:
+        """Return what was asked of each target at each moment by the operation that fills a table, and how that ended.
 
-    def _read(self, table: str, columns: Iterable[str] | None) -> tuple[pa.Schema, list[pa.Table]]:
-        wanted = self._wanted(table, columns)
-        parts = _side_by_side(lambda name: self._part(name, table, wanted), self.records)
+        Returns
+        -------
+        pandas.DataFrame
+            A row per moment and target, in the order of moments: ``snapshot``, ``account``, ``region``, ``id`` (of the
+            snapshot that counts: of several at one moment the last that read the target whole), ``status``, ``request``.
+        """
+        found = [_read_coverage(manifest) for manifest in self.manifests.values() if table.name in manifest.files]
+        coverage = to_pandas(pa.concat_tables([_READS.empty_table(), *found]))
+        reads = select_reads(coverage, table.operation, ["id", *_KEYS])
+        reads = reads.assign(whole=reads["status"] == "complete").sort_values(["snapshot", "whole"], kind="stable")
+        return reads.drop_duplicates(_KEYS, keep="last").drop(columns="whole").reset_index(drop=True)
+
+    def find_gone(self, table: Table, last_seen: pd.DataFrame) -> pd.Series:
+        """Return the first later moment at which a row was known to be gone, or null.
+
+        Parameters
+        ----------
+        table : Table
+            The table of the rows.
+        last_seen : pandas.DataFrame
+            ``account``, ``region`` and ``last_seen`` of each row.
+
+        Returns
+        -------
+        pandas.Series
+            For each row, the moment after `last_seen` at which its target was next read whole, without a filter or with
+            that of the last sighting.
+        """
+        reads = self.find_reads(table)
+        keys = [*TARGET, "last_seen"]
+        seen = last_seen[keys].drop_duplicates().merge(reads.rename(columns={"snapshot": "last_seen"}), on=keys)
+        seen = seen[[*keys, "request"]].sort_values("last_seen")
+        whole = reads[reads["status"] == "complete"].assign(gone_by=reads["snapshot"])
+        for name, evidence, by in (
+            ("unfiltered", whole[whole["request"] == UNFILTERED], TARGET),
+            ("as_before", whole, [*TARGET, "request"]),
+        ):
+            later = evidence[[*by, "snapshot", "gone_by"]]
+            seen = pd.merge_asof(
+                seen,
+                later,
+                left_on="last_seen",
+                right_on="snapshot",
+                by=by,
+                direction="forward",
+                allow_exact_matches=False,
+            )
+            seen = seen.drop(columns="snapshot").rename(columns={"gone_by": name})
+        seen["gone_by"] = seen[["unfiltered", "as_before"]].min(axis=1)
+        return last_seen[keys].merge(seen[[*keys, "gone_by"]], on=keys, how="left")["gone_by"]
+
+    def find_complete(self, table: Table) -> pd.DataFrame:
+        """Return at which moments each target was read whole, and asked what it was asked the last time that it was.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per moment, a column per target that was ever read whole (account, region); bool.
+        """
+        whole = self.find_reads(table).query("status == 'complete'")
+        last = whole.drop_duplicates(TARGET, keep="last")[[*TARGET, "request"]]
+        same = whole.merge(last, on=[*TARGET, "request"]).assign(whole=True)
+        grid = same.pivot(index="snapshot", columns=TARGET, values="whole")
+        return grid.reindex(self.moments).notna()
+
+    def find_lacking(self, table: Table, columns: Iterable[str]) -> pd.DatetimeIndex:
+        """Return the moments whose snapshots do not hold some columns: not known then, or left out on purpose."""
+        lacking = [
+            parse_moment(name)
+            for name, manifest in self.manifests.items()
+            if not set(columns) <= _held_columns(manifest, table).union(_KEYS)
+        ]
+        return self.moments[self.moments.isin(lacking)]
+
+    def _read_parts(self, table: Table, columns: Iterable[str] | None) -> tuple[pa.Schema, list[pa.Table]]:
+        wanted = self._check_columns(table, columns)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            parts = list(pool.map(lambda manifest: self._read_part(manifest, table, wanted), self.manifests.values()))
         try:
-            schema = _schema(table, wanted, parts)
-            return schema, [_fitted(part, schema) for part in parts]
+            schema = _unify(table, wanted, parts)
+            return schema, [_fill_up(part, schema) for part in parts]
         except pa.ArrowException as error:
             raise RequestError(
-                f"{table} has a column whose type changed between snapshots so that none holds all its values "
+                f"{table.name} has a column whose type changed between snapshots so that none holds all its values "
                 f"({printable(error)}). Leave it out with columns=, or read fewer snapshots with since= and until=."
             ) from error
 
-    def _part(self, name: str, table: str, wanted: list[str]) -> pa.Table:
-        manifest = self.records[name]
-        if table == "coverage":
-            return manifest.coverage.select([column for column in wanted if column in manifest.coverage.schema.names])
-        if table not in manifest.files:  # which the boto3 of that day did not know
-            return all_tables()[table].schema.empty_table().select(_KEYS)
-        if not manifest.files[table]["rows"]:  # small, and columns without a page cannot be read alone
-            whole = read_table(self.store, manifest, table)
-            return whole.select([column for column in wanted if column in whole.schema.names])
-        return read_columns(self.store, manifest, table, wanted)
+    def _read_part(self, manifest: Manifest, table: Table, wanted: list[str]) -> pa.Table:
+        if table.operation is None:
+            whole = manifest.coverage
+        elif table.name not in manifest.files:  # not asked for, or not known to the boto3 of that day
+            whole = table.schema.empty_table().select(_KEYS)
+        elif manifest.files[table.name]["rows"]:
+            return read_columns(self.store, manifest, table.name, wanted)
+        else:  # small, and columns without a page cannot be read alone
+            whole = read_table(self.store, manifest, table.name)
+        return whole.select([column for column in wanted if column in whole.schema.names])
 
-    def _wanted(self, table: str, columns: Iterable[str] | None) -> list[str]:
-        known = self._known(table)
+    def _check_columns(self, table: Table, columns: Iterable[str] | None) -> list[str]:
+        known = self._known_columns(table)
         if columns is None:
             return known
-        names = identity.listed("columns", columns)
+        names = list_columns("columns", columns)
         for name in names:
             if name not in known:
-                raise RequestError(f"{table} has no column {printable(repr(name))}. {identity.near(name, known)}")
+                raise RequestError(f"{table.name} has no column {printable(repr(name))}. {suggest(name, known)}")
         return list(dict.fromkeys([*_KEYS, *names]))
 
-    def _known(self, table: str) -> list[str]:
-        found = dict.fromkeys(all_tables()[table].schema.names[:-1])
-        for manifest in self.records.values():
-            file = manifest.files.get(table, {"columns": ()})
-            found |= dict.fromkeys(manifest.coverage.schema.names if table == "coverage" else file["columns"])
+    def _known_columns(self, table: Table) -> list[str]:
+        found = dict.fromkeys(table.schema.names)
+        for manifest in self.manifests.values():
+            found |= dict.fromkeys(_stored_columns(manifest, table))
         return [*(name for name in found if name != UNMODELED.name), UNMODELED.name]
 
-    @cached_property
-    def told(self) -> dict[dt.datetime, dict[Target, tuple[str, Asked]]]:
-        """What each moment tells of each target, and in which snapshot: of several, the last that read it whole."""
-        told: dict[dt.datetime, dict[Target, tuple[str, Asked]]] = {moment: {} for moment in self.moments}
-        for name, manifest in self.records.items():
-            known = told[parse_moment(name)]
-            for target, asked in identity.targets(manifest.coverage.to_pylist()).items():
-                if asked[1] == "complete" or target not in known or known[target][1][1] != "complete":
-                    known[target] = name, asked
-        return told
 
-    def gone(self, target: Target, last: dt.datetime) -> dt.datetime | None:
-        """Return the first moment after a thing's last sighting that proves its absence."""
-        enough = {identity.EVERYTHING, self.told[last][target][1][0]}
-        for moment in self.moments:
-            _, (asked, status) = self.told[moment].get(target, ("", ("", "")))
-            if moment > last and status == "complete" and asked in enough:
-                return moment
-        return None
-
-    def complete(self) -> dict[Target, np.ndarray]:
-        """Return at which moments each target was read whole, and asked what it was asked the last time that it was."""
-        asked: dict[Target, str] = {}
-        for moment in self.moments:
-            asked |= {target: told[0] for target, (_, told) in self.told[moment].items() if told[1] == "complete"}
-        whole = {
-            target: [self._as_ever(moment, target, question) for moment in self.moments]
-            for target, question in asked.items()
-        }
-        return {target: np.array(row, bool) for target, row in whole.items()}
-
-    def _as_ever(self, moment: dt.datetime, target: Target, question: str) -> bool:
-        return self.told[moment].get(target, ("", ("", "")))[1] == (question, "complete")
+def _stored_columns(manifest: Manifest, table: Table) -> list[str]:
+    if table.operation is None:
+        return list(manifest.coverage.schema.names)
+    return list(manifest.files[table.name]["columns"]) if table.name in manifest.files else []
 
 
-def _side_by_side(read: Callable[[str], Made], names: Iterable[str]) -> list[Made]:
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(read, names))
+def _held_columns(manifest: Manifest, table: Table) -> set[str]:
+    """Return the columns whose values a snapshot holds."""
+    coverage = manifest.coverage
+    redacted = set(manifest.redacted)
+    if "redacted" in coverage.schema.names:
+        redacted.update(*(names for names in coverage.column("redacted").to_pylist() if names))
+    return set(_stored_columns(manifest, table)) - redacted
 
 
-def _schema(table: str, wanted: list[str], parts: Sequence[pa.Table]) -> pa.Schema:
-    """Return the model's types, and for a column it does not know one that all files' types go into."""
-    found = (
-        pa.unify_schemas([part.schema.remove_metadata() for part in parts], promote_options="permissive")
-        if parts
-        else ()
-    )
-    types = {field.name: field.type for field in found} | {
-        field.name: field.type for field in all_tables()[table].schema
+def _read_coverage(manifest: Manifest) -> pa.Table:
+    """Return the coverage of a snapshot at the moment in its id; coverage that names no operation is of images."""
+    rows = manifest.coverage
+    columns = {
+        "id": pa.repeat(manifest.id, rows.num_rows),
+        "snapshot": pa.repeat(pa.scalar(parse_moment(manifest.id), UTC_US), rows.num_rows),
+        "operation": pa.repeat(FIRST_OPERATION, rows.num_rows),
     }
+    columns |= {
+        name: rows.column(name) for name in (*TARGET, "operation", "status", "request") if name in rows.schema.names
+    }
+    return pa.table([columns[field.name] for field in _READS], schema=_READS)
+
+
+def select_targets(rows: pa.Table, targets: Iterable[str]) -> pa.Table:
+    """Return the rows of some targets, each given as ``account/region``."""
+    names = pc.binary_join_element_wise(rows.column("account"), rows.column("region"), "/")
+    return rows.filter(pc.is_in(names, pa.array(targets, pa.string())))
+
+
+def _date(part: pa.Table, name: str) -> pa.Table:
+    """Return rows with the moment in the id of their snapshot."""
+    return part.set_column(0, part.schema.field(0), pa.repeat(pa.scalar(parse_moment(name), UTC_US), part.num_rows))
+
+
+def _unify(table: Table, wanted: list[str], parts: Sequence[pa.Table]) -> pa.Schema:
+    """Return the model's types, and for a column it does not know one that all files' types go into."""
+    schemas = [pa.schema([]), *(part.schema.remove_metadata() for part in parts)]
+    found = pa.unify_schemas(schemas, promote_options="permissive")
+    types = {field.name: field.type for field in (*found, *table.schema)}
     return pa.schema([(name, types.get(name, pa.null())) for name in wanted])
 
 
-def _fitted(part: pa.Table, schema: pa.Schema) -> pa.Table:
+def _fill_up(part: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return a part with all columns of the schema, null where it has none."""
-    there = set(part.schema.names)
+    held = set(part.schema.names)
     columns = [
-        part.column(field.name) if field.name in there else pa.nulls(part.num_rows, field.type) for field in schema
+        part.column(field.name).cast(field.type) if field.name in held else pa.nulls(part.num_rows, field.type)
+        for field in schema
     ]
-    return pa.table([column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+    return pa.table(columns, schema=schema)
 
 
-def _within(moment: dt.datetime, first: pd.Timestamp | None, last: pd.Timestamp | None) -> bool:
+def _is_between(moment: dt.datetime, first: pd.Timestamp | None, last: pd.Timestamp | None) -> bool:
     return (first is None or first <= moment) and (last is None or moment <= last)
 
 
-def _moment(name: str, value: Moment, *, end: bool = False) -> pd.Timestamp | None:
-    """Return a moment in UTC; of a date, its beginning or its end."""
+def _parse_bound(name: str, value: Moment) -> pd.Timestamp | None:
+    """Return a moment in UTC: of a date its beginning, or as `until` its end."""
     if value is None:
         return None
-    given = _parsed(value) if isinstance(value, str) else value
+    given = _parse_iso(value) if isinstance(value, str) else value
     if not isinstance(given, dt.date) or pd.isna(given):
         raise RequestError(
             f"{name}={printable(repr(value))} is no moment; pass a date or a datetime, or either in ISO format."
         )
     moment = pd.Timestamp(given)
     moment = moment.tz_localize("UTC") if moment.tz is None else moment.tz_convert("UTC")
-    whole_day = end and not isinstance(given, dt.datetime)
+    whole_day = name == "until" and not isinstance(given, dt.datetime)
     return moment + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1) if whole_day else moment
 
 
-def _parsed(text: str) -> dt.date | None:
+def _parse_iso(text: str) -> dt.date | None:
     for parse in (dt.date.fromisoformat, dt.datetime.fromisoformat):
         with suppress(ValueError):
             return parse(text.strip())

@@ -1,24 +1,26 @@
 """Many snapshots of one archive: their rows in one frame, when each thing came and went, and counts over time.
 
-A target that was not read whole, or was asked something else, is no evidence that anything is gone: `timeline` passes over
-it, and `trend` shows a gap. Nothing here opens a file; `span` has them read and proven. Nothing asks AWS.
+A target that was not read whole, or was asked something else, is no sign that anything is gone: `timeline` passes over it,
+and `trend` shows a gap. Nothing here opens a file or asks AWS; `scan` has the files read and checked.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Literal
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from appstream_frames.errors import RequestError
-from appstream_frames.history import identity
-from appstream_frames.history.scan import Moment, Span
+from appstream_frames.history.identity import RESOURCE, find_resource_table, label_columns, list_columns
+from appstream_frames.history.reads import TARGET
+from appstream_frames.history.scan import Moment, SnapshotRange, select_targets
+from appstream_frames.history.text_values import to_text
 from appstream_frames.tables.frames import to_pandas
-from appstream_frames.tables.schema import UTC_US, all_tables
+from appstream_frames.tables.schema import UTC_US, find_table
 from appstream_frames.text import printable
 
 
@@ -30,7 +32,7 @@ def read_history(
     since: Moment = None,
     until: Moment = None,
 ) -> pd.DataFrame:
-    """Read one table of every snapshot, oldest first; each column that is read is proven, and no other is read.
+    """Read one table of every snapshot, oldest first; each column that is read is checked, and no other is read.
 
     Parameters
     ----------
@@ -68,8 +70,8 @@ def read_history(
     >>> history.columns.to_list(), history["snapshot"].min()
     (['snapshot', 'account', 'region', 'name'], Timestamp('2026-09-14 00:00:00+0000', tz='UTC'))
     """
-    identity.checked_table(table, all_tables())
-    return to_pandas(Span.of(root, since, until).rows(table, columns))
+    kind = find_table(table)
+    return to_pandas(SnapshotRange.open(root, since, until).read_rows(kind, columns))
 
 
 def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFrame:
@@ -110,56 +112,37 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
     >>> int(seen.loc["callcenter-training", "generations"])
     2
     """
-    identity.checked_table(table)
-    span = Span.of(root)
-    named = dict.fromkeys([*identity.shown(table), *identity.within(table)])
-    known = [column for column in named if column != "position" or column in identity.within(table)]
-    dated = [column for column in ("created_time",) if column in all_tables()[table].schema.names]
-    seen = span.sightings(table, [*known, *dated])
-    number, _ = pd.factorize(identity.numbers(identity.identity(seen, table)))
-    last = seen.take(pa.array(_last_of_each(number)))
-    found = last.select(known)
-    found = found.append_column("first_seen", seen.column("snapshot").take(pa.array(_first_of_each(number))))
-    found = found.append_column("last_seen", last.column("snapshot"))
-    found = found.append_column("gone_by", _gone(last, span))
-    found = found.append_column("generations", pa.array(np.maximum(_different(number, seen, dated), 1)))
-    found = found.append_column("snapshots", pa.array(_different(number, seen, ["snapshot"])))
-    return to_pandas(found.sort_by([(column, "ascending") for column in known]))
+    kind = find_resource_table(table)
+    labels = [name for name in [*label_columns(kind), *kind.identity] if name != "position" or name in kind.identity]
+    labels = list(dict.fromkeys(labels))
+    created = [name for name in ("created_time",) if name in kind.schema.names]
+    snapshots = SnapshotRange.open(root)
+    seen = snapshots.read_observations(kind, [*labels, *created])
+    named = pc.coalesce(*(seen.column(name) for name in kind.resource if name in seen.schema.names))
+    keys = [*TARGET, RESOURCE, *kind.identity]
+    last = [(name, "last", pc.ScalarAggregateOptions(skip_nulls=False)) for name in labels if name not in keys]
+    spans = [("snapshot", how) for how in ("min", "max", "count_distinct")]
+    grouped = seen.append_column(RESOURCE, named).group_by(keys, use_threads=False)
+    found = to_pandas(grouped.aggregate([*spans, *((name, "count_distinct") for name in created), *last]))
+    found = found.rename(columns={f"{name}_last": name for name, *_ in last})
+    found = found.rename(columns={"snapshot_min": "first_seen", "snapshot_max": "last_seen"})
+    generations = found["created_time_count_distinct"].clip(lower=1) if created else 1
+    found = found.assign(
+        gone_by=snapshots.find_gone(kind, found),
+        generations=pd.Series(generations, found.index, dtype="Int64"),
+        snapshots=found["snapshot_count_distinct"],
+    )
+    columns = [*labels, "first_seen", "last_seen", "gone_by", "generations", "snapshots"]
+    return found[columns].sort_values(labels, ignore_index=True)
 
 
-def _gone(last: pa.Table, span: Span) -> pa.Array:
-    """Return by when things were gone, given their last sightings: the same for all of one target at one moment."""
-    sighting = last.select(["account", "region", "snapshot"])
-    number, _ = pd.factorize(identity.numbers(sighting))
-    each = sighting.take(pa.array(_last_of_each(number))).to_pylist()
-    found = [span.gone((row["account"], row["region"]), row["snapshot"]) for row in each]
-    return pa.array(found, UTC_US).take(pa.array(number))
-
-
-def _first_of_each(number: np.ndarray) -> np.ndarray:
-    return len(number) - 1 - _last_of_each(number[::-1])
-
-
-def _last_of_each(number: np.ndarray) -> np.ndarray:
-    """Return the last row of each number; the numbers are those from 0 on."""
-    last = np.zeros(number.max(initial=-1) + 1, np.int64)
-    last[number] = np.arange(len(number))  # of several, the last one stays
-    return last
-
-
-def _different(number: np.ndarray, seen: pa.Table, columns: list[str]) -> np.ndarray:
-    """Return how many different values that are not null each number has."""
-    pairs = pd.DataFrame({"number": number, **{column: _ticks(seen.column(column)) for column in columns}})
-    there = pairs.dropna().drop_duplicates()["number"]
-    return np.bincount(there, minlength=number.max(initial=-1) + 1)
-
-
-def _ticks(moments: pa.ChunkedArray) -> pd.Series:
-    """Return moments as whole microseconds."""
-    return to_pandas(pa.table({"": moments.cast(pa.int64())}))[""]
-
-
-def trend(root: str | os.PathLike[str], by: str | Iterable[str], table: str = "images") -> pd.DataFrame:
+def trend(
+    root: str | os.PathLike[str],
+    by: str | Iterable[str],
+    table: str = "images",
+    *,
+    over: Literal["all", "complete"] = "all",
+) -> pd.DataFrame:
     """Count the rows of a table by any column, snapshot after snapshot, with gaps where the count would be too low.
 
     Parameters
@@ -199,55 +182,51 @@ def trend(root: str | os.PathLike[str], by: str | Iterable[str], table: str = "i
     >>> counts.loc[counts["visibility"] == "PUBLIC", "count"].to_list()
     [44, 35]
     """
-    identity.checked_table(table)
-    columns = _counted_by(by)
-    span = Span.of(root)
-    seen = span.sightings(table, columns)
-    number, _ = pd.factorize(identity.numbers(seen.select(columns)))
-    values = seen.select(columns).take(pa.array(_first_of_each(number)))
-    moments = pa.array(span.moments, UTC_US)
-    when = np.searchsorted(_ticks(pa.chunked_array([moments])), _ticks(seen.column("snapshot")))
-    counts = np.bincount(when * len(values) + number, minlength=len(moments) * len(values))
-    whole, order = _whole(values, span).ravel(), _ranked(values)
-    places = (np.arange(len(moments))[:, None] * len(values) + order).ravel()
-    made = {
-        "snapshot": moments.take(pa.array(places // max(len(values), 1))),
-        **{name: values.column(name).take(pa.array(np.tile(order, len(moments)))) for name in columns},
-        "count": pa.array(counts[places], mask=~whole[places]),
-        "complete": pa.array(whole[places]),
-    }
-    return to_pandas(pa.table(made))
+    kind, columns = find_resource_table(table), _check_by(by)
+    if over not in ("all", "complete"):
+        raise RequestError(
+            f"over={printable(repr(over))}: pass 'all', or 'complete' for targets read whole throughout."
+        )
+    snapshots = SnapshotRange.open(root)
+    seen = snapshots.read_observations(kind, columns)
+    complete, lacking = snapshots.find_complete(kind), snapshots.find_lacking(kind, columns)
+    seen = seen.filter(pc.invert(pc.is_in(seen.column("snapshot"), pa.array(lacking, UTC_US))))
+    if over == "complete":
+        complete = complete.loc[:, complete.drop(index=lacking).all()]
+        seen = select_targets(seen, [f"{account}/{region}" for account, region in complete.columns])
+    complete.loc[lacking] = False
+    number = _number_values(seen, columns)
+    values = to_pandas(seen.select(columns).take(pa.array(number.drop_duplicates().sort_values().index)))
+    counts = number.groupby([to_pandas(seen.select(["snapshot"]))["snapshot"], number]).size().unstack(fill_value=0)
+    counts = counts.reindex(index=complete.index, columns=values.index, fill_value=0)
+    whole = _spread(complete, values).to_numpy(bool).ravel()
+    made = complete.index.to_frame(index=False).merge(values, how="cross")
+    count = pd.Series(counts.to_numpy().ravel(), dtype="Int64").where(whole)
+    return made.assign(count=count, complete=pd.Series(whole, dtype="boolean"))
 
 
-def _whole(values: pa.Table, span: Span) -> np.ndarray:
-    """Return for each moment and each value whether every target was read whole that could have a row of this value."""
-    scope = [place for place, name in enumerate(("account", "region")) if name in values.schema.names]
-    found: dict[tuple[str | None, ...], np.ndarray] = {}
-    for target, whole in span.complete().items():
-        key = tuple(target[place] for place in scope)
-        found[key] = whole & found.get(key, True)
-    keys = (
-        zip(*(values.column(("account", "region")[place]).to_pylist() for place in scope), strict=True)
-        if scope
-        else [()] * len(values)
-    )
-    never = np.zeros(len(span.moments), bool)
-    return np.array([found.get(key, never) for key in keys], bool).reshape(len(values), len(never)).T
+def _number_values(seen: pa.Table, columns: list[str]) -> pd.Series:
+    """Return a number per row, the same for the same values, in the order of the values; null is the last."""
+    values = {name: seen.column(name) for name in columns}
+    plain = {name: to_text(value) if pa.types.is_nested(value.type) else value for name, value in values.items()}
+    return to_pandas(pa.table(plain)).groupby(columns, dropna=False).ngroup()
 
 
-def _counted_by(by: str | Iterable[str]) -> list[str]:
-    columns = identity.listed("by", by)
+def _spread(complete: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """Return for each moment and value whether every target was read whole that could have a row of this value."""
+    scope = [name for name in TARGET if name in values.columns]
+    if not scope:
+        whole = complete.all(axis=1) & bool(complete.shape[1])
+        return pd.DataFrame(dict.fromkeys(values.index, whole))
+    by_scope = complete.T.groupby(level=scope).all().T
+    wanted = pd.MultiIndex.from_frame(values[scope]) if len(scope) > 1 else pd.Index(values[scope[0]])
+    return by_scope.reindex(columns=wanted, fill_value=False)
+
+
+def _check_by(by: str | Iterable[str]) -> list[str]:
+    columns = list_columns("by", by)
     if columns and "snapshot" not in columns:
         return columns
     raise RequestError(
         f"by={printable(repr(by))}: name at least one column, other than snapshot, which is there anyway."
     )
-
-
-def _ranked(values: pa.Table) -> np.ndarray:
-    flat = {
-        name: identity.texts(c) if pa.types.is_nested(c.type) else c
-        for name, c in zip(values.schema.names, values.columns, strict=True)
-    }
-    keys = [(name, "ascending") for name in flat]
-    return np.asarray(pc.sort_indices(pa.table(flat), sort_keys=keys)).astype(np.int64)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from appstream_frames.history import identity
+from appstream_frames.history.reads import normalize_request
 from appstream_frames.insights import base_names
 from appstream_frames.insights.distinct import distinct_images
 from appstream_frames.insights.verdicts import agents, base_images
@@ -128,7 +128,7 @@ def count_by_location(known: Facts) -> pd.DataFrame:
 
 def list_requests(coverage: pd.DataFrame) -> dict[str, int]:
     """Return the requests for less than everything, and in how many targets each was made."""
-    requests = [identity.canonical(None if pd.isna(request) else request) for request in coverage["request"]]
+    requests = [normalize_request(None if pd.isna(request) else request) for request in coverage["request"]]
     counts = (
         pd.DataFrame({"request": requests, "target": number_targets(coverage)})
         .drop_duplicates()["request"]

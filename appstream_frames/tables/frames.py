@@ -292,6 +292,8 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 
 def _to_series(column: pa.ChunkedArray) -> pd.Series:
     if not pa.types.is_list(column.type) and not pa.types.is_map(column.type):
+        if not column.num_chunks:  # pandas cannot merge on a column without any
+            column = pa.chunked_array([pa.array([], column.type)])
         return column.to_pandas(types_mapper=_PANDAS.get, use_threads=False)
     known: dict[Hashable, Hashable] = {}  # equal tuples are one object
     values = [known.setdefault(value, value) for chunk in column.chunks for value in _tuples(chunk)]

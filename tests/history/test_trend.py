@@ -42,7 +42,8 @@ def test_a_trend_is_what_loops_find(worlds: list[World], by: list[str]) -> None:
 
 def test_a_trend_of_nothing_has_all_types(root: Path) -> None:
     """Columns and dtypes do not depend on the archive."""
-    empty, full = trend(root, "state"), trend(written(root, one()), "state")
+    empty = trend(written(root / "empty", one() | {"images": []}), "state")
+    full = trend(written(root, one()), "state")
     assert empty.dtypes.to_dict() == full.dtypes.to_dict()
     assert list(empty.dtypes.astype(str)) == ["datetime64[us, UTC]", "str", "Int64", "boolean"]
 
@@ -102,4 +103,4 @@ def test_another_question_is_a_gap(root: Path) -> None:
 def test_counting_by_no_column_is_explained(root: Path, by: Any, hint: str) -> None:
     """The message says what can be counted by."""
     with pytest.raises(asf.RequestError, match=hint):
-        trend(root, by)
+        trend(written(root, one()), by)

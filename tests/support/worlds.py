@@ -71,7 +71,7 @@ def _add(draw: st.DrawFn, world: World, key: dict[str, Any], label: str) -> None
 @st.composite
 def series(draw: st.DrawFn) -> list[World]:
     """Draw up to four snapshots, a week apart, each of at least one target."""
-    return [draw(worlds(week).filter(lambda world: world["coverage"])) for week in range(draw(st.integers(0, 4)))]
+    return [draw(worlds(week).filter(lambda world: world["coverage"])) for week in range(draw(st.integers(1, 4)))]
 
 
 def frames_of(world: World) -> Frames:
