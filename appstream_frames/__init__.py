@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from appstream_frames import charts
     from appstream_frames.archive.maintenance import verify
     from appstream_frames.archive.reader import list_snapshots, read_snapshot
+    from appstream_frames.archive.sql import connect
     from appstream_frames.archive.writer import take_snapshot, write_snapshot
     from appstream_frames.emulator.sandbox import sandbox
     from appstream_frames.history.timelines import read_history, timeline, trend
@@ -56,6 +57,7 @@ __all__ = [
     "base_images",
     "charts",
     "columns",
+    "connect",
     "diff",
     "drain",
     "drain_targets",
@@ -78,6 +80,7 @@ __version__ = "0.1.0"
 _LATER = {
     "archive.maintenance": ("verify",),
     "archive.reader": ("list_snapshots", "read_snapshot"),
+    "archive.sql": ("connect",),
     "archive.writer": ("take_snapshot", "write_snapshot"),
     "charts": (),
     "emulator.sandbox": ("sandbox",),

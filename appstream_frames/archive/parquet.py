@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
@@ -122,7 +123,8 @@ def read_columns(read: ReadRange, expected: dict[str, Any], names: list[str]) ->
         if _sha256(content for _, content in contents) != expected["columns"][name]:
             raise DamageError(f"the column {name} is not the one that was written")
         parts.update(contents)
-    file = pq.ParquetFile(_Parts(parts, expected["bytes"]), metadata=metadata, pre_buffer=False)
+    at_hand = RangeFile(partial(_join_parts, parts), expected["bytes"])
+    file = pq.ParquetFile(at_hand, metadata=metadata, pre_buffer=False)
     return file.read(needed, use_threads=False).select(wanted)
 
 
@@ -158,36 +160,44 @@ def _sha256(parts: Iterable[Any]) -> str:
     return digest.hexdigest()
 
 
-class _Parts(io.RawIOBase):
-    """A file of which only some parts are at hand; reading anything else is an error."""
+class RangeFile(io.RawIOBase):
+    """A file for reading, of which each part is fetched when it is read."""
 
-    def __init__(self, parts: dict[int, bytes], size: int) -> None:
-        self._parts, self._size, self._position = sorted(parts.items()), size, 0
+    def __init__(self, read: ReadRange, size: int) -> None:
+        self._read, self._size, self._position = read, size, 0
 
     def readable(self) -> bool:
+        """Tell that it can be read."""
         return True
 
     def seekable(self) -> bool:
+        """Tell that it can be read in any order."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a position, and return it."""
         self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         return self._position
 
     def tell(self) -> int:
+        """Return the position."""
         return self._position
 
     def read(self, size: int = -1) -> bytes:
-        wanted = self._size - self._position if size < 0 else size
-        made = b"".join(self._pieces(self._position, self._position + wanted))
-        self._position += len(made)
-        return made
+        """Return so many bytes from the position on."""
+        left = self._size - self._position
+        content = self._read(self._position, left if size < 0 else min(size, left))
+        self._position += len(content)
+        return content
 
-    def _pieces(self, start: int, end: int) -> Iterator[bytes]:
-        for offset, part in self._parts:
-            if offset <= start < min(end, offset + len(part)):
-                piece = part[start - offset : end - offset]
-                start += len(piece)
-                yield piece
-        if start < end:
-            raise DamageError(f"byte {start} of the file belongs to no validated column")
+
+def _join_parts(parts: dict[int, bytes], start: int, size: int) -> bytes:
+    """Return bytes that lie in some parts of a file, by the position of each; anything else is an error."""
+    found = b""
+    for offset, part in sorted(parts.items()):
+        position = start + len(found)
+        if offset <= position < offset + len(part):
+            found += part[position - offset : start + size - offset]
+    if len(found) < size:
+        raise DamageError(f"byte {start + len(found)} of the file belongs to no validated column")
+    return found

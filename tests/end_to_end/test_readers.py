@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,6 +31,7 @@ BLOCKS = dict(re.findall(r"```(?:python|sh) (\w+)\n(.*?)```", SECTION, re.DOTALL
 ENGINES: dict[str, Callable[[Any], pa.Table]] = {
     "pandas": lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
     "polars": lambda frame: frame.collect().to_arrow(),
+    "sql": lambda relation: relation.to_arrow_table(),
     "duckdb": lambda relation: relation.to_arrow_table(),
     "pyspark": lambda frame: frame.toArrow(),
     "dask": lambda frame: pa.Table.from_pandas(frame.compute(), preserve_index=False),
@@ -121,6 +123,18 @@ def test_a_root_in_s3_reads_the_same(s3: Bucket, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(name, value)
     table = ENGINES[engine](_run(engine, "applications", s3[0], {}))
     assert canonical(table) == canonical(s3[2]["applications"])
+
+
+@pytest.mark.parametrize("engine", ["pandas", "dask"])
+def test_a_prefix_of_any_letters_reads_the_same_when_quoted(
+    s3: Bucket, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    """The README says how to write a prefix with a space, a percent sign and letters beyond ASCII."""
+    for name, value in s3[1].items():
+        monkeypatch.setenv(name, value)
+    root = f"s3://{BUCKET}/100%25 größe/{engine}"
+    rows = readers_archive.write(root)["errors"]
+    assert canonical(ENGINES[engine](_run(engine, "errors", quote(root, safe=":/"), {}))) == canonical(rows)
 
 
 def test_the_readme_has_a_line_for_every_engine() -> None:

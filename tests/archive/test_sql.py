@@ -1,0 +1,138 @@
+"""SQL over an archive: the committed snapshots only, with the same rows as `read_history`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support import readers_archive
+from support.marks import marked
+
+import appstream_frames as asf
+from appstream_frames.tables.frames import to_arrow
+
+TABLES = ("images", "applications", "errors", "coverage")
+
+
+def sorted_rows(table: pa.Table) -> list[str]:
+    return sorted(json.dumps(row, sort_keys=True) for row in readers_archive.rows(table))
+
+
+def same_rows(root: Path | str, table: str) -> bool:
+    """Tell whether SQL and `read_history` give the same rows, of the same columns."""
+    expected = to_arrow(asf.read_history(root, table), table)
+    with asf.connect(root) as connection:
+        seen = connection.sql(f"FROM {table}").to_arrow_table()
+    assert set(seen.schema.names) == set(expected.schema.names)
+    return sorted_rows(seen) == sorted_rows(expected)
+
+
+@pytest.fixture
+def grown(root: Path) -> Path:
+    """Return the root of an archive whose schema grew, with a crash between the last table and the manifest."""
+    readers_archive.write(root)
+    crashed = asf.write_snapshot(marked("crashed"), root)
+    (root / "coverage" / f"{crashed}.parquet").unlink()
+    return root
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_rows_are_those_of_the_history(grown: Path, table: str) -> None:
+    """Of every table, with the columns that came later, and without what was not committed."""
+    assert same_rows(grown, table)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_bucket_gives_the_same_rows(s3_root: str, table: str) -> None:
+    """Read with boto3's credentials, by ranges."""
+    readers_archive.write(s3_root)
+    assert same_rows(s3_root, table)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_latest_is_the_newest_snapshot(grown: Path, table: str) -> None:
+    """A view beside each table has its newest rows only."""
+    with asf.connect(grown) as connection:
+        seen = connection.sql(f"FROM {table}_latest").to_arrow_table()
+    newest = to_arrow(asf.read_snapshot(grown).tables[table], table)
+    assert sorted_rows(seen.select(newest.schema.names)) == sorted_rows(newest)
+
+
+def test_latest_of_a_table_that_is_read_now_and_then(root: Path) -> None:
+    """It is that of the newest snapshot which has the table."""
+    frames = marked("whole")
+    fewer = {name: table for name, table in frames.tables.items() if name != "errors"}
+    asf.write_snapshot(asf.Frames(frames.tables).relabel("2026-11-16"), root)
+    asf.write_snapshot(asf.Frames(fewer).relabel("2026-11-23"), root)
+    with asf.connect(root) as connection:
+        days = "SELECT DISTINCT strftime(snapshot, '%d') FROM "
+        assert [connection.sql(f"{days}{table}_latest").fetchall() for table in ("errors", "images")] == [
+            [("16",)],
+            [("23",)],
+        ]
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "manifest"])
+def test_a_damaged_snapshot_is_left_out_by_name(grown: Path, damage: str) -> None:
+    """The others are there, and a warning names the file."""
+    folder = "coverage" if damage == "manifest" else "images"
+    path = sorted((grown / folder).iterdir())[0]
+    path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:-9])
+    with pytest.warns(UserWarning, match=f"One snapshot is left out: .*{path.name}"), asf.connect(grown) as connection:
+        ((count,),) = connection.sql("SELECT count(DISTINCT snapshot) FROM images").fetchall()
+    assert count == 2
+
+
+def test_a_changed_page_is_an_error_and_never_data(grown: Path) -> None:
+    """Every page that a query reads is checked."""
+    path = sorted((grown / "images").iterdir())[0]
+    content = bytearray(path.read_bytes())
+    group = pq.read_metadata(path).row_group(0)
+    (name,) = [
+        group.column(number) for number in range(group.num_columns) if group.column(number).path_in_schema == "name"
+    ]
+    content[(name.dictionary_page_offset or name.data_page_offset) + name.total_compressed_size - 1] ^= 1
+    path.write_bytes(content)
+    with asf.connect(grown) as connection, pytest.raises(Exception, match=r"(?i)crc|checksum"):
+        connection.sql("SELECT name FROM images").fetchall()
+
+
+def test_times_are_in_utc(grown: Path) -> None:
+    """Whatever the machine's zone is."""
+    with asf.connect(grown) as connection:
+        ((moment,),) = connection.sql("SELECT CAST(max(snapshot) AS VARCHAR) FROM images").fetchall()
+        assert moment == "2026-11-23 04:59:59.999999+00"
+        assert (
+            str(connection.sql("SELECT max(snapshot) FROM images").fetchall()[0][0])
+            == "2026-11-23 04:59:59.999999+00:00"
+        )
+
+
+def test_without_any_whole_snapshot(root: Path) -> None:
+    """It is an error, and no empty view."""
+    name = asf.write_snapshot(marked("only"), root)
+    (root / "images" / f"{name}.parquet").unlink()
+    with pytest.warns(UserWarning, match="left out"), pytest.raises(asf.SnapshotCorruptError, match="is whole"):
+        asf.connect(root)
+    shutil.rmtree(root)
+    with pytest.raises(asf.SnapshotNotFoundError):
+        asf.connect(root)
+
+
+def test_a_machine_without_duckdb_is_told_what_to_install(grown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra is named."""
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(asf.RequestError, match=r"pip install 'appstream-frames\[sql\]'"):
+        asf.connect(grown)
+
+
+def test_importing_the_package_loads_no_duckdb() -> None:
+    """It is an extra, and takes time to load."""
+    program = "import sys, appstream_frames as asf; asf.connect; sys.exit('duckdb' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
