@@ -37,6 +37,11 @@ def connect(root: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
     root : str or path
         The archive: a folder, or ``s3://bucket/prefix``.
 
+    Returns
+    -------
+    duckdb.DuckDBPyConnection
+        In memory; close it, or use it as a context.
+
     Warns
     -----
     UserWarning

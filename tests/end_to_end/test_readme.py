@@ -21,7 +21,16 @@ README = (TOP / "README.md").read_text("utf-8")
 BLOCKS: defaultdict[str, list[str]] = defaultdict(list)
 for kind, text in re.findall(r"^```(\w[\w ]*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE):
     BLOCKS[kind].append(text)
-ENGINES = ("duckdb", "pyspark", "pandas", "polars", "dask", "schema", "committed")  # these run in test_readers.py
+ENGINES = (
+    "sql",
+    "duckdb",
+    "pyspark",
+    "pandas",
+    "polars",
+    "dask",
+    "schema",
+    "committed",
+)  # these run in test_readers.py
 TESTED = {
     "python",
     "python accounts",
