@@ -18,11 +18,6 @@ _QUERY: Final = re.compile(r"\?[^\s\"'<>\\]*")
 _SIGNATURE: Final = re.compile(r"(?:x-(?:amz|goog)-.*|signature|key-pair-id|policy|awsaccesskeyid|sig)", re.IGNORECASE)
 
 
-def cut_query(url: str | None) -> str | None:
-    """Return a URL without its query string."""
-    return url and url.partition("?")[0]
-
-
 def clean(value: Any, member: str = "") -> Any:
     """Return what `raw_json.loads` gave without what is not kept: query strings of icons, signatures of other URLs."""
     if isinstance(value, dict):
@@ -31,7 +26,7 @@ def clean(value: Any, member: str = "") -> Any:
         return type(value)(clean(inner, member) for inner in value)
     if not isinstance(value, str):
         return value
-    return cut_query(value) if member == ICON_URL else without_signatures(value)
+    return value.partition("?")[0] if member == ICON_URL else without_signatures(value)
 
 
 def clean_json(text: str) -> str:
