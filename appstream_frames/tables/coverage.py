@@ -109,7 +109,7 @@ def list_causes(coverage: pd.DataFrame) -> pd.DataFrame:
     message = rows["error_message"].fillna("").astype(str)
     reason = pd.Series([text.removeprefix(f"{name}, ") for text, name in zip(message, where, strict=True)], rows.index)
     kind = pd.Series([_VARIABLE.sub("#", text) for text in reason], rows.index)
-    rank = {status: place for place, status in enumerate(STATUSES)}
+    rank = {status: number for number, status in enumerate(STATUSES)}
     by = ["status", "operation", "error_code", "kind"]
     grouped = rows.assign(where=where, reason=reason, kind=kind).groupby(by, dropna=False, sort=False, as_index=False)
     causes = grouped.agg(targets=("target", "nunique"), where=("where", "first"), reason=("reason", "first"))

@@ -200,7 +200,7 @@ class _Batch:
         fitting, rest = {}, {}
         for name, value in members.items():
             last = value[-1] if isinstance(value, raw_json.Repeated) else value
-            known, left = self._place(last, tree.get(name), layout)
+            known, left = self._divide(last, tree.get(name), layout)
             if known is not None:
                 fitting[name] = known
             if last is not value:
@@ -209,8 +209,8 @@ class _Batch:
                 rest[name] = None if left is _NULL else left
         return layout.structs[id(tree)](**fitting), rest
 
-    def _place(self, value: Any, node: Any, layout: _Layout) -> tuple[Any, Any]:
-        """Return the part of a member's value that the tables have a place for, and the part they do not."""
+    def _divide(self, value: Any, node: Any, layout: _Layout) -> tuple[Any, Any]:
+        """Return the part of a member's value that the tables hold, and the part that they do not."""
         if node is None:
             return None, _NULL if value is None else value
         if value is None:
@@ -346,9 +346,9 @@ def _key_columns(groups: Sequence[Group], table: Table) -> Iterator[tuple[str, p
     yield "snapshot", pa.array([key.snapshot for key in keys], UTC_US)
     yield "account", pa.array([key.account for key in keys], pa.string())
     yield "region", pa.array([key.region for key in keys], pa.string())
-    for column in table.keys:
-        if keys and column.name in keys[0].parent:
-            yield column.name, pa.array([key.parent[column.name] for key in keys], pa.string())
+    operation = OPERATIONS[table.operation or ""]
+    for name in operation.parent.keys if operation.parent else ():
+        yield name, pa.array([key.parent.get(name) for key in keys], pa.string())
 
 
 def _part(table: pa.Table, group: np.ndarray, number: int) -> pa.Table:

@@ -68,7 +68,7 @@ class _Reading:
 
 
 def merge_parts(parts: Sequence[Part]) -> tuple[dict[str, pd.DataFrame], tuple[Hashable, ...]]:
-    """Return the tables of all parts, and the targets when all are known; a later reading takes the earlier one's place.
+    """Return the tables of all parts, and the targets when all are known; a later reading replaces the earlier one.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def _choose(readings: Sequence[_Reading]) -> list[_Reading]:
         first, *others = known or [number]
         for other in others:  # a target that had failed turns out to be an account and region that another one read
             found[first] = _better(found[first], found.pop(other))
-            by_key |= {key: first for key, place in by_key.items() if place == other}
+            by_key |= {key: first for key, found_at in by_key.items() if found_at == other}
         found[first] = _better(found[first], reading) if known else reading
         by_key.update(dict.fromkeys(reading.keys, first))
     return list(found.values())

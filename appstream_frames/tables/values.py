@@ -1,6 +1,6 @@
 """Values and columns: which values a column can hold, exactly, and how a list of them becomes an Arrow array.
 
-For every kind of column in `schema` there are three things here: the msgspec type that accepts just what fits, the conversion of
+For every kind of column in `schema` this module has the msgspec type that accepts just what fits, the conversion of
 a value that may not, and the making of the array. A value that has to be changed to fit (text with a lone surrogate, a time finer
 than microseconds) goes into the column changed and, verbatim, into ``unmodeled``.
 """
