@@ -41,14 +41,13 @@ OLD_NAMES_IN: list[str] = """
     charts/verdicts.py cli/output.py cli/snapshot.py
    
     insights/base_names.py insights/days.py insights/verdicts.py reports/facts.py
-    reports/sections.py tables/coverage.py tables/decode.py tables/merge.py
+    reports/sections.py
 """.split()
 OLD_DOCSTRINGS_IN: list[str] = """
     aws/credentials.py charts/coverage_grid.py charts/layout.py charts/lifetimes.py
     charts/rows.py errors.py
     insights/verdicts.py
-    reports/build.py reports/wording.py tables/frames.py tables/merge.py
-    tables/schema.py tables/values.py
+    reports/build.py reports/wording.py
 """.split()
 RENAMING_IN: list[str] = """
     cli/main.py

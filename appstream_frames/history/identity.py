@@ -28,7 +28,9 @@ def find_resource_table(name: str) -> Table:
     if table.operation:
         return table
     names = [known for known, each in all_tables().items() if each.operation]
-    raise RequestError(f"There is no table {name!r} here: its rows are no resources. Choose one of: {', '.join(names)}.")
+    raise RequestError(
+        f"There is no table {name!r} here: its rows are no resources. Choose one of: {', '.join(names)}."
+    )
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -244,7 +244,9 @@ class Frames:
         return f"<div {plain}><b>Frames</b>: {html.escape(self._headline())}<table>{rows}</table></div>"
 
     def _headline(self) -> str:
-        counts = [f"{len(table):,} {name}" for name, table in self.tables.items() if name != "coverage"]
+        always = ("images", "applications", "errors")
+        shown = {name: len(table) for name, table in self.tables.items() if name in always or len(table)}
+        counts = [f"{count:,} {name}" for name, count in shown.items() if name != "coverage"]
         targets = len(self.coverage[["account", "region"]].drop_duplicates())
         return f"{', '.join(counts)} from {targets:,} target{'' if targets == 1 else 's'}"
 
