@@ -336,8 +336,8 @@ def _count_members(texts: Sequence[bytes]) -> int:
     found = 0
     for start in range(0, len(texts), _TOGETHER):
         content = np.frombuffer(b"".join(texts[start : start + _TOGETHER]), np.uint8)
-        found += np.count_nonzero((content[1:] == ord(":")) & (content[:-1] <= ord('"')))
-    return int(found)
+        found += int(np.count_nonzero((content[1:] == ord(":")) & (content[:-1] <= ord('"'))))
+    return found
 
 
 def _key_columns(groups: Sequence[Group], table: Table) -> Iterator[tuple[str, pa.Array]]:
