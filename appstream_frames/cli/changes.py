@@ -89,8 +89,8 @@ def _merge_rebuilds(changes: pd.DataFrame) -> pd.DataFrame:
 
 def _count(changes: pd.DataFrame) -> str:
     """Return how many rows of each kind there are; what changed in several columns is one."""
-    things = changes.drop(columns=["column", "before", "after"]).drop_duplicates()
-    counts = things["change"].value_counts()
+    rows = changes.drop(columns=["column", "before", "after"]).drop_duplicates()
+    counts = rows["change"].value_counts()
     return ", ".join(f"{counts[kind]:,} {kind}" for kind in _KINDS if kind in counts) or "nothing changed"
 
 
