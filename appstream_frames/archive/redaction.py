@@ -48,7 +48,7 @@ class Redaction:
         Raises
         ------
         RequestError
-            When there is no such column, or rows could not be told apart without it.
+            When there is no such column, or rows could not be distinguished without it.
         """
         names = [redact] if isinstance(redact, str) else list(redact)
         tables = [table for table in all_tables().values() if table is not COVERAGE]

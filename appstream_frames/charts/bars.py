@@ -69,8 +69,8 @@ def _rows(ax: Axes, bars: Sequence[Bar], space: layout.Room, size: float) -> Non
     _bars(ax, bars, lower, height)
     for row, (bar, label, weight) in enumerate(zip(bars, labels, weights, strict=True)):
         layout.write(ax, row + upper, label, fontsize=size, fontweight=weight)
-        place: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", "fontsize": size}
-        ax.annotate(bar.value, (bar.count, row + lower), (GAP / 2, 0), color=layout.ink(ax), **place, **PLAIN)
+        style: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", "fontsize": size}
+        ax.annotate(bar.value, (bar.count, row + lower), (GAP / 2, 0), color=layout.ink(ax), **style, **PLAIN)
 
 
 def _scale(ax: Axes, largest: int, start: float, tail: float, width: float) -> None:

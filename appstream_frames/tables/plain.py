@@ -19,7 +19,7 @@ _ROWS: Final = 1_048_575  # of a sheet, below its head
 _TEXT: Final = 32_767  # characters of a cell
 _NAME: Final = 31  # characters of a sheet's name
 _WIDEST: Final = 60  # characters that a column is made wide for
-_EXACT: Final = 2**53  # a spreadsheet's numbers are floats
+_LARGEST: Final = 2**53  # a spreadsheet's numbers are floats
 _FIRST_DAY: Final = dt.datetime(1900, 3, 1)
 _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in XML
 
@@ -96,7 +96,7 @@ def _cell(value: Any) -> Any:
     """Return a value as a cell holds it, without loss where that can be."""
     if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ") if value < _FIRST_DAY else value
-    if isinstance(value, int) and abs(value) > _EXACT:
+    if isinstance(value, int) and abs(value) > _LARGEST:
         return str(value)
     if not isinstance(value, str):
         return value

@@ -208,12 +208,12 @@ def _targets(way: Way, _: Path) -> str:
 
 
 def _command(way: Way, root: Path) -> str:
-    from appstream_frames.cli.main import main as command
+    from appstream_frames.cli.main import main
 
     words = ["snapshot", str(root), "--json", *([] if way.profile is None else ["--profile", way.profile])]
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.suppress(SystemExit):
-        command(words, prog_name="appstream-frames")
+        main(words, prog_name="appstream-frames")
     if not out.getvalue():
         return err.getvalue()
     return str(json.loads(out.getvalue())["coverage"][0]["account"])
