@@ -37,16 +37,13 @@ OLD_NAMES_IN: list[str] = """
     aws/client_pool.py aws/clients.py aws/failures.py aws/organizations.py
     aws/profiles.py aws/regions.py aws/targets.py charts/counts.py
     charts/coverage_grid.py charts/layout.py charts/lifetimes.py charts/rows.py
-    charts/verdicts.py cli/output.py history/changes.py history/identity.py
-    history/scan.py history/timelines.py insights/base_names.py insights/days.py
-    insights/verdicts.py reports/facts.py reports/sections.py tables/coverage.py
-    tables/decode.py tables/merge.py
+    charts/verdicts.py cli/output.py insights/base_names.py insights/days.py
+    insights/verdicts.py reports/facts.py reports/sections.py
 """.split()
 OLD_DOCSTRINGS_IN: list[str] = """
     aws/credentials.py charts/coverage_grid.py charts/layout.py charts/lifetimes.py
-    charts/rows.py errors.py history/identity.py history/scan.py
-    history/timelines.py insights/verdicts.py reports/build.py reports/wording.py
-    tables/schema.py tables/values.py
+    charts/rows.py errors.py insights/verdicts.py reports/build.py
+    reports/wording.py
 """.split()
 RENAMING_IN: list[str] = """
     cli/main.py
