@@ -114,8 +114,8 @@ class Clients:
             session = credentials.session_of(source)
         with redacting(session):
             until_answered(partial(credentials.signed_in, session))
-        with self._one_by_one:
-            return _Base(session, credentials.sts(session, source.partition))
+            with self._one_by_one:
+                return _Base(session, credentials.sts(session, source.partition))
 
     def _signed_in(self, source: Source, timeout: float) -> _Login:
         base = self._base(source.base).get(timeout)
@@ -124,13 +124,13 @@ class Clients:
             session = credentials.assumed(base.session, base.sts, source)
             with redacting(base.session, source.external_id):
                 until_answered(partial(credentials.signed_in, session))
-            with self._one_by_one:
-                sts = credentials.sts(session, source.partition)
+                with self._one_by_one:
+                    sts = credentials.sts(session, source.partition)
         with redacting(session), own_connections(sts):
             return _Login(session, account_in(until_answered(sts.get_caller_identity)))
 
     def _client(self, session: Session, region: str) -> AppStreamClient:
-        with self._one_by_one:
+        with self._one_by_one, redacting(session):
             return checked(session.create_client("appstream", region_name=region))
 
 

@@ -23,6 +23,7 @@ from botocore.session import Session
 from appstream_frames.aws import botocore_private, failures, regions, sessions
 from appstream_frames.aws.connections import own_connections
 from appstream_frames.aws.deadlines import call_within
+from appstream_frames.aws.redaction import known_secrets, redact
 from appstream_frames.aws.retries import until_answered
 from appstream_frames.errors import AccessError, DrainError, RequestError
 from appstream_frames.text import printable
@@ -95,24 +96,36 @@ def client_of(profile: str | None = None, region: str | None = None) -> AppStrea
     ------
     RequestError
         When there is no such profile, no region is configured, or the region's name cannot be right.
+    AccessError
+        When the credentials cannot be found out.
     """
     if region is not None:
         regions.checked([region])
     try:
         session = sessions.open_session(profile)
-        client: AppStreamClient = session.create_client("appstream", region_name=region)
     except ProfileNotFound as error:
         known = ", ".join(map(printable, sessions.without_profile().available_profiles)) or "none"
         raise RequestError(f"{printable(error)}. Profiles configured here: {known}.") from None
+    except BotoCoreError as error:
+        raise RequestError(f"{printable(error)}. Correct the AWS configuration of this machine.") from None
+    try:
+        session.get_credentials()
+    except Exception as error:  # whatever a provider of credentials raises
+        where = failures.Where(
+            f"profile {profile}" if profile else "default credentials", 0, None, "sign-in", holder=session
+        )
+        raise failures.explain(error, where) from error
+    try:
+        client: AppStreamClient = session.create_client("appstream", region_name=region)
     except NoRegionError:
         raise RequestError(
             "No region is configured. Pass region='eu-west-1', set AWS_DEFAULT_REGION, or pass a client."
         ) from None
-    except (InvalidRegionError, ValueError) as error:
+    except InvalidRegionError as error:
         raise RequestError(f"{printable(error)}. Expected a region such as eu-west-1.") from None
-    except BotoCoreError as error:
-        found = failures.explain(error, failures.Where(f"?/{region or 'default region'}", 0, None, "sign-in"))
-        raise found from None
+    except ValueError as error:
+        words = printable(redact(str(error), known_secrets(session)))
+        raise RequestError(f"{words}. Correct the endpoint that the AWS configuration names.") from None
     _sessions[client] = session
     return client
 

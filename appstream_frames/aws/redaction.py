@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, MetadataRetrievalError
@@ -140,17 +140,31 @@ def known_secrets(holder: object = None) -> list[str]:
         urls += [str(holder.meta.endpoint_url), *map(str, (holder.meta.config.proxies or {}).values())]
     elif isinstance(holder, Session):
         credentials = botocore_private.loaded_credentials(holder)
-        found += _configured(holder)
+        with suppress(BotoCoreError):
+            found += _configured(holder)
+            urls += _configured_urls(holder)
     if credentials is not None:
         found += botocore_private.keys_without_refresh(credentials)
     return [secret for secret in [*found, *(each for url in urls for each in _user_info(url))] if secret]
 
 
 def _configured(session: Session) -> Iterator[str | None]:
-    with suppress(BotoCoreError):
-        for profile in session.full_config["profiles"].values():
-            yield from (profile.get(name) for name in _SECRET_SETTINGS)
-            yield _content(profile.get("web_identity_token_file"))
+    """Yield the secrets in the files of a session's profile, and of those that its role is assumed with."""
+    profiles, name, passed = session.full_config["profiles"], session.profile or "default", set[str]()
+    while name in profiles and name not in passed:
+        passed.add(name)
+        yield from map(profiles[name].get, _SECRET_SETTINGS)
+        yield _content(profiles[name].get("web_identity_token_file"))
+        name = profiles[name].get("source_profile", "")
+
+
+def _configured_urls(session: Session) -> Iterator[str]:
+    """Yield the endpoints that a session's profile names."""
+    profile = session.get_scoped_config()
+    services = session.full_config.get("services", {}).get(profile.get("services"), {})
+    for settings in (profile, *services.values()):
+        if "endpoint_url" in settings:
+            yield settings["endpoint_url"]
 
 
 def _content(path: str | None) -> str | None:
@@ -162,11 +176,11 @@ def _content(path: str | None) -> str | None:
 
 
 def _user_info(url: str) -> Iterator[str]:
-    with suppress(ValueError):
-        raw, at, _ = urlsplit(url).netloc.rpartition("@")
-        if at:
-            yield from (raw, unquote(raw))
-            yield from filter(None, (raw.partition(":")[2], unquote(raw.partition(":")[2])))
+    """Yield what stands before the host of a URL, and the password in it; a slash in it need not be quoted."""
+    if found := re.search("://(.*)@", url):
+        yield from (found[1], unquote(found[1]))
+        password = found[1].partition(":")[2]
+        yield from (password, unquote(password))
 
 
 @contextmanager
@@ -199,7 +213,7 @@ def is_verbatim(error: BaseException) -> bool:
     if isinstance(error, CredentialRetrievalError):
         return error.kwargs.get("provider") in _VERBATIM
     parses = type(error).__module__.startswith(("dateutil", "json"))  # botocore reads with these what providers give
-    return parses or isinstance(error, MetadataRetrievalError)
+    return parses or isinstance(error, MetadataRetrievalError | UnicodeError)
 
 
 def _scrub_one(error: BaseException, secrets: list[str]) -> None:

@@ -37,7 +37,8 @@ class Identities:
         Each operation or path that was asked for, with the request's parameters.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, container: tuple[int, bytes] | None = None) -> None:
+        self.container = container  # status and body of a credential server that answers badly
         self.asked: list[tuple[str, dict[str, str]]] = []
         handler = type("Handler", (_Handler,), {"identities": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -73,6 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
             names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
             role = {name[0].lower() + name[1:]: given[name] for name in names} | {"expiration": 2_114_380_800_000}
             self._json({"roleCredentials": role})
+        elif url.path.startswith("/container/") and self.identities.container:
+            status, body = self.identities.container
+            self._send(body, "application/json", status)
         elif url.path.startswith("/container/"):
             self._json(keys(url.path.rpartition("/")[2]))
         elif url.path == "/latest/meta-data/iam/security-credentials/":
