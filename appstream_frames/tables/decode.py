@@ -309,6 +309,8 @@ class _Batch:
                 continue
             if member == ICON_URL:
                 values = [url and url.partition("?")[0] for url in values]
+            elif node.kind == "map":
+                values = [clean(pairs) if pairs and ICON_URL in pairs else pairs for pairs in values]
             array = to_array(values, node, rounded=self._careful)
             self._members += _members(values, node, array)
             yield node.name, array
