@@ -24,7 +24,7 @@ from appstream_frames.errors import (
 )
 from appstream_frames.fetch.api import drain, drain_targets
 from appstream_frames.history.changes import diff
-from appstream_frames.insights.usage import usage, used_by
+from appstream_frames.insights.usage import used_by
 from appstream_frames.insights.verdicts import agents, base_images
 from appstream_frames.tables.dictionary import columns
 from appstream_frames.tables.frames import Frames
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from appstream_frames.archive.writer import take_snapshot, write_snapshot
     from appstream_frames.emulator.sandbox import sandbox
     from appstream_frames.history.timelines import read_history, timeline, trend
+    from appstream_frames.history.usage import usage
     from appstream_frames.reports.build import report
 
 __all__ = [
@@ -85,6 +86,7 @@ _LATER = {
     "charts": (),
     "emulator.sandbox": ("sandbox",),
     "history.timelines": ("read_history", "timeline", "trend"),
+    "history.usage": ("usage",),
     "reports.build": ("report",),
 }
 

@@ -96,39 +96,8 @@ def _join_users(frames: Frames, images: pd.DataFrame, covered: Coverage) -> pd.D
     return users.assign(stacks=_stacks(frames, users, covered))
 
 
-def usage(frames: Frames) -> pd.DataFrame:
-    """Say of each image that is not AWS's whether anybody uses it, and whether it can be deleted.
-
-    Parameters
-    ----------
-    frames : Frames
-        Best of ``include="all"``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per row of `Frames.images` that is not AWS's, with its index: ``account, region, name, arn``, the number of
-        ``fleets``, ``image_builders``, ``accounts`` and ``images`` of `used_by`, ``verdict`` (``in_use``, ``unused``,
-        ``unknown``), ``deletable`` and ``reason``. Every account that sees an image gets the same verdict. ``unused`` needs the
-        owner's images, fleets and image builders read whole, and its shares where it has any; ``deletable`` is true for the
-        owner's row of an unused image that AWS does not call shared.
-
-    Raises
-    ------
-    RequestError
-        When `frames` is no `Frames`.
-
-    Examples
-    --------
-    >>> import appstream_frames as asf
-    >>> with asf.sandbox() as sandbox:  # doctest: +SKIP
-    ...     frames = asf.drain(sandbox.client(), include="all")  # doctest: +SKIP
-    >>> usage = asf.usage(frames)  # doctest: +SKIP
-    >>> usage.loc[usage["name"] == "travel-expense-2023", "verdict"].to_list()  # doctest: +SKIP
-    []
-    >>> usage["verdict"].value_counts()["in_use"] > 20  # doctest: +SKIP
-    np.True_
-    """
+def judge_usage(frames: Frames) -> pd.DataFrame:
+    """Return what `appstream_frames.usage` says of each image that is not AWS's, without its history."""
     images, covered = _images(frames), Coverage(frames)
     users = _join_users(frames, images, covered)
     images = images[~images["public"]]
@@ -235,7 +204,7 @@ def _image_builders(frames: Frames) -> pd.DataFrame:
 def _built_images(images: pd.DataFrame) -> pd.DataFrame:
     """Return the images that name a base, each once: as its owner sees it, where the owner was drained."""
     built = images[images["base"].notna() & ~images["public"] & images["arn"].notna()]
-    built = built.assign(other=built["account"] != built["owner"]).sort_values("other", kind="stable")
+    built = built.assign(other=built["account"] != built["owner"]).sort_values(["other", "account"], kind="stable")
     built = built.drop_duplicates(["region", "arn"])
     users = _users(built, "image", image_arn=built["base"], target=built["account"])
     return users.assign(user_account=built["owner"])
@@ -360,7 +329,5 @@ def _lacking(
 
 
 def _typed(table: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:
-    columns = [
-        pa.array(table[name], kind, from_pandas=True) for name, kind in zip(schema.names, schema.types, strict=True)
-    ]
+    columns = [pa.array(table[field.name].astype(object), field.type, from_pandas=True) for field in schema]
     return to_pandas(pa.table(columns, schema=schema))

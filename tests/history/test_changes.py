@@ -6,6 +6,7 @@ import json
 import warnings
 from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -263,3 +264,37 @@ def test_nothing_in_memory_is_not_compared_with_nothing() -> None:
     """Two snapshots without a target have no changes, and nothing to warn of."""
     nothing = Frames({name: empty(name) for name in ("images", "applications", "errors", "coverage")})
     assert len(diff(nothing, nothing)) == 0
+
+
+@pytest.mark.parametrize("redacted", [(), ("description",)])
+def test_a_redacted_column_is_not_compared(root: Path, redacted: tuple[str, ...]) -> None:
+    """Left out on either side, it is no change, and no added or removed row shows it."""
+    asf.write_snapshot(frames_of(one(description="secret")).relabel("2026-01-01"), root, redact=redacted)
+    asf.write_snapshot(frames_of(one(description="other") | {"images": []}).relabel("2026-01-02"), root)
+    asf.write_snapshot(frames_of(one(description="other")).relabel("2026-01-03"), root, redact=redacted)
+    sides = [asf.read_snapshot(root, name) for name in asf.list_snapshots(root)["id"]]
+    shown = repr([listed(diff(one_, other)) for one_ in sides for other in sides])
+    assert [text in shown for text in ("secret", "other")] == [not redacted] * 2
+
+
+def test_a_fleet_that_moves_to_another_image_changes() -> None:
+    """Tables of other operations are compared by what their own operation read."""
+    key = {name: one()["images"][0][name] for name in ("snapshot", "account", "region")}
+    coverage = [key | {"operation": "DescribeFleets", "status": "complete", "request": "{}"}]
+    sides = [
+        one() | {"fleets": [key | {"arn": "fleet/f", "name": "f", "image_arn": image}], "coverage": coverage}
+        for image in ("image/a", "image/b")
+    ]
+    assert [(row["column"], row["before"], row["after"]) for row in told(*sides, "fleets")] == [
+        ("image_arn", "image/a", "image/b")
+    ]
+
+
+def test_a_denied_operation_removes_nothing() -> None:
+    """Fleets that could not be read are not gone, though the images were read whole."""
+    key = {name: one()["images"][0][name] for name in ("snapshot", "account", "region")}
+    whole = {"operation": "DescribeFleets", "status": "complete", "request": "{}"}
+    before = one() | {"fleets": [key | {"arn": "fleet/f", "name": "f"}], "coverage": [key | whole]}
+    after = one() | {"fleets": [], "coverage": [key | whole | {"status": "denied"}]}
+    with pytest.warns(UserWarning, match="denied in after"):
+        assert len(diff(frames_of(before), frames_of(after), "fleets")) == 0

@@ -172,7 +172,7 @@ def test_a_newer_column_of_a_snapshot_without_rows_is_read(root: Path) -> None:
 )
 def test_no_table_is_explained(root: Path, call: Any) -> None:
     """The message says which there are."""
-    with pytest.raises(asf.RequestError, match="(Choose one of:|The tables are) images, applications, errors"):
+    with pytest.raises(asf.RequestError, match=r"(Choose one of:|The tables are) images, applications, errors"):
         call(root)
 
 

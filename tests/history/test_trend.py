@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import oracle
-from support.worlds import World, moment, one, series, with_status, written
+from support.worlds import World, frames_of, moment, one, series, with_status, written
 
 import appstream_frames as asf
 from appstream_frames.history.timelines import trend
@@ -104,3 +104,37 @@ def test_counting_by_no_column_is_explained(root: Path, by: Any, hint: str) -> N
     """The message says what can be counted by."""
     with pytest.raises(asf.RequestError, match=hint):
         trend(written(root, one()), by)
+
+
+def test_a_column_that_a_snapshot_lacks_is_a_gap(root: Path) -> None:
+    """An older boto3 did not know it: null values would be invented."""
+    frames = frames_of(one())
+    older = asf.Frames({**frames.tables, "images": frames.images.drop(columns=["platform"])})
+    asf.write_snapshot(older.relabel(moment(0)), root)
+    asf.write_snapshot(frames_of(one(platform="WINDOWS")).relabel(moment(1)), root)
+    made = trend(root, "platform")
+    assert made[["platform", "count", "complete"]].values.tolist() == [["WINDOWS", pd.NA, False], ["WINDOWS", 1, True]]
+
+
+def test_a_redacted_column_is_a_gap(root: Path) -> None:
+    """What was left out on purpose is not null."""
+    asf.write_snapshot(frames_of(one(description="secret")).relabel(moment(0)), root, redact=["description"])
+    asf.write_snapshot(frames_of(one(description="text")).relabel(moment(1)), root)
+    made = trend(root, "description")
+    assert made[["description", "count"]].values.tolist() == [["text", pd.NA], ["text", 1]]
+
+
+def test_counting_over_complete_targets_leaves_no_gap(root: Path) -> None:
+    """Targets that failed once are left out of every snapshot, so that the others can be compared."""
+    other = {"account": "111122223333"}
+    both = {name: [*rows, *(row | other for row in rows)] for name, rows in one().items()}
+    failed = both | {"coverage": [both["coverage"][0], both["coverage"][1] | {"status": "denied"}]}
+    written(root, both, failed | {"images": both["images"][:1]}, both)
+    assert trend(root, "name")["count"].to_list() == [2, pd.NA, 2]
+    assert trend(root, "name", over="complete")["count"].to_list() == [1, 1, 1]
+
+
+def test_another_way_of_counting_is_explained(root: Path) -> None:
+    """The message names both."""
+    with pytest.raises(asf.RequestError, match="'all', or 'complete'"):
+        trend(written(root, one()), "name", over="some")
