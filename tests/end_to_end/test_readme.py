@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import appstream_frames as asf
+from appstream_frames.tables.operations import OPERATIONS
 
 TOP = Path(__file__).parents[2]
 README = (TOP / "README.md").read_text("utf-8")
@@ -40,6 +41,13 @@ TESTED = {
     "json",
     *(f"python {name}" for name in ENGINES),
 }
+
+
+#: The table of actions: what `include=` says, and the operations that may be called for it.
+POLICIES = [
+    (include, ["DescribeImages", *re.findall(r"appstream:(\w+)", actions)])
+    for include, actions in re.findall(r'^\| `"(\w+)"` \| (.*) \|$', README, re.MULTILINE)
+]
 
 
 def test_every_block_is_tested() -> None:
@@ -104,6 +112,27 @@ def test_the_installation_works(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(path.suffix for path in (tmp_path / "clone" / "appstream-demo").glob("*.png")) == [".png", ".png"]
+
+
+@pytest.mark.parametrize(
+    ("include", "actions"), POLICIES[:-1], ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_policy_is_enough_and_no_more(include: str, actions: list[str]) -> None:
+    """With just the actions of a row everything is read; without one of them something is denied."""
+    operations = [operation for operation in OPERATIONS if operation not in actions]
+    with asf.sandbox() as box:
+        where = [box.client(account, "eu-west-1") for account in box.accounts]
+        for operation in operations:
+            box.fault(kind="denied", operation=operation)
+        assert set(asf.drain_targets(where, include=include, progress=False).coverage["status"]) == {"complete"}
+        box.fault(kind="denied", operation=actions[-1])
+        with pytest.warns(UserWarning, match=f"{actions[-1]} denied"):
+            asf.drain_targets(where, include=include, progress=False)
+
+
+def test_every_table_has_a_policy() -> None:
+    """Each operation that can be read stands in the table of actions."""
+    assert {action for _, actions in POLICIES for action in actions} == set(OPERATIONS)
 
 
 def test_links_lead_somewhere() -> None:
