@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from appstream_frames.archive.sql import connect
     from appstream_frames.archive.writer import take_snapshot, write_snapshot
     from appstream_frames.emulator.sandbox import sandbox
+    from appstream_frames.history.findings import findings
     from appstream_frames.history.timelines import read_history, timeline, trend
     from appstream_frames.history.usage import usage
     from appstream_frames.reports.build import report
@@ -62,6 +63,7 @@ __all__ = [
     "diff",
     "drain",
     "drain_targets",
+    "findings",
     "list_snapshots",
     "read_history",
     "read_snapshot",
@@ -85,6 +87,7 @@ _LATER = {
     "archive.writer": ("take_snapshot", "write_snapshot"),
     "charts": (),
     "emulator.sandbox": ("sandbox",),
+    "history.findings": ("findings",),
     "history.timelines": ("read_history", "timeline", "trend"),
     "history.usage": ("usage",),
     "reports.build": ("report",),

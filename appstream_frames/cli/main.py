@@ -19,6 +19,7 @@ import pandas as pd
 import appstream_frames as asf
 from appstream_frames.archive import maintenance
 from appstream_frames.cli.changes import diff
+from appstream_frames.cli.check import check
 from appstream_frames.cli.output import (
     COMPLETE,
     FAILED,
@@ -69,7 +70,7 @@ def _terminate(number: int, _: object) -> None:
 def main() -> None:
     """Amazon AppStream 2.0 images as tables and Parquet snapshots.
 
-    Exit codes: 0 complete, 3 partial (something was not read to its end), 1 failed, 2 misuse.
+    Exit codes: 0 complete, 3 partial (something was not read to its end), 4 `check` found something, 1 failed, 2 misuse.
     """
     for stream in (sys.stdout, sys.stderr):  # a stranger's letters may be in no code page of this machine
         if isinstance(stream, io.TextIOWrapper):
@@ -117,6 +118,7 @@ def _draw(frames: asf.Frames, folder: Path) -> Iterable[Path]:
 
 main.add_command(snapshot)
 main.add_command(diff)
+main.add_command(check)
 
 
 @main.command(short_help="List the snapshots under ROOT.")

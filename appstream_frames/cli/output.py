@@ -93,7 +93,7 @@ def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
     crm        9
     """
     if as_json:
-        print_json(to_records(frame))
+        print_json(as_records(frame))
     elif frame.empty:
         echo(empty)
     else:
@@ -120,7 +120,7 @@ def speak_of_options(text: str, command: click.Command) -> str:
     return re.sub(r",? or None\b(?: \([^)]*\))?", "", given.sub(spoken, text) if names else text)
 
 
-def to_records(frame: pd.DataFrame) -> Any:
+def as_records(frame: pd.DataFrame) -> Any:
     """Return the rows as JSON objects: times in ISO format to the microsecond, missing values null."""
     return json.loads(frame.to_json(orient="records", date_format="iso", date_unit="us"))
 

@@ -20,12 +20,12 @@ from appstream_frames.cli.output import (
     PARTIAL,
     OutputError,
     as_json_option,
+    as_records,
     echo,
     note,
     notes,
     print_json,
     speak_of_options,
-    to_records,
 )
 from appstream_frames.tables.coverage import STATUSES, count_whole, is_whole, list_causes
 from appstream_frames.tables.operations import OPERATIONS
@@ -95,7 +95,7 @@ def snapshot(
     coverage = reader.read_coverage(root, name)
     try:
         if as_json:
-            print_json({"id": name, "root": root, "coverage": to_records(coverage)})
+            print_json({"id": name, "root": root, "coverage": as_records(coverage)})
         else:
             for line in summarize(coverage, click.get_current_context().command, disabled=everywhere):
                 echo(line)

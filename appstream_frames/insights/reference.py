@@ -77,3 +77,14 @@ def retired_bases() -> pd.DataFrame:
     for name in ("retired_on", "released_before"):
         table[name] = pd.to_datetime(table[name]).dt.date
     return table
+
+
+def vendor_support() -> pd.DataFrame:
+    """Return until when vendors support operating systems: ``family_os``, ``vendor_support_ends`` (UTC), ``source``.
+
+    Examples
+    --------
+    >>> vendor_support()["family_os"].to_list()
+    ['WinServer2016', 'WinServer2019', 'WinServer2022']
+    """
+    return _table("vendor_support.csv", "vendor_support_ends").copy()

@@ -15,6 +15,7 @@ import pandas as pd
 from appstream_frames.history.reads import normalize_request
 from appstream_frames.insights import base_names
 from appstream_frames.insights.distinct import distinct_images
+from appstream_frames.insights.findings import list_reasons, to_records
 from appstream_frames.insights.verdicts import agents, base_images
 from appstream_frames.tables.coverage import number_targets
 from appstream_frames.tables.frames import Frames
@@ -63,7 +64,7 @@ class Facts:
     def failed(self) -> pd.DataFrame:
         """The images that AWS could not make, with AWS's ``reasons``, a list of texts each."""
         rows = self.images[self.images["state"].eq("FAILED").fillna(False)]
-        return rows.assign(reasons=[_list_reasons(row, self.errors) for row in to_records(rows)])
+        return rows.assign(reasons=[list_reasons(row, self.errors) for row in to_records(rows)])
 
 
 def find_facts(name: str, taken: pd.Timestamp, today: date, frames: Frames) -> Facts:
@@ -81,23 +82,6 @@ def find_facts(name: str, taken: pd.Timestamp, today: date, frames: Frames) -> F
     judged = [answer(images, today=today).loc[yours.index] for answer in (agents, base_images)]
     count = len(distinct_images(images[public]))
     return Facts(name, taken, today, frames.coverage, count, yours, frames.errors, *judged)
-
-
-def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as dicts, missing values as None."""
-    rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return rows
-
-
-def _list_reasons(image: dict[str, Any], errors: pd.DataFrame) -> list[str]:
-    """Return AWS's words for an image's failure: the reason of its state, then its errors, each once."""
-    keys = {"account": "account", "region": "region", "image_arn": "arn", "image_name": "name"}
-    same = [errors[column].eq(image[key]).fillna(False) for column, key in keys.items() if image[key] is not None]
-    found = errors[np.logical_and.reduce(same)] if len(errors) else errors
-    pairs = [(image["state_change_reason_code"], image["state_change_reason_message"])]
-    pairs += zip(found["error_code"], found["error_message"], strict=True)
-    texts = [": ".join(str(part) for part in pair if not pd.isna(part)) for pair in pairs]
-    return list(dict.fromkeys(text for text in texts if text)) or ["AWS gives no reason"]
 
 
 def _worst(answer: pd.DataFrame, late: tuple[str, ...], by: str) -> pd.DataFrame:

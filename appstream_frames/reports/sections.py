@@ -9,7 +9,8 @@ from typing import Any, Final
 import pandas as pd
 
 from appstream_frames import charts
-from appstream_frames.reports.facts import Changed, Facts, count_by_location, list_changed, to_records
+from appstream_frames.insights.findings import to_records
+from appstream_frames.reports.facts import Changed, Facts, count_by_location, list_changed
 from appstream_frames.reports.figures import Picture, picture
 from appstream_frames.reports.wording import many, moment
 from appstream_frames.tables.coverage import list_causes

@@ -1,0 +1,165 @@
+"""What to do today: each rule finds what it should in the sandbox's account, changed by hand where nothing is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import appstream_frames as asf
+
+TODAY = "2026-11-23"
+ACCOUNT = "012345678901"
+Change = Callable[[dict[str, pd.DataFrame]], None]
+
+
+@pytest.fixture(scope="module")
+def estate() -> asf.Frames:
+    """Return everything of the sandbox's first account."""
+    with asf.sandbox(at=TODAY) as box:
+        return asf.drain(box.client(), include="all").relabel(TODAY)
+
+
+def changed(estate: asf.Frames, table: str, row: int = 0, **values: object) -> asf.Frames:
+    """Return the frames with other values in one row of a table."""
+    copy = estate.tables[table].copy()
+    for name, value in values.items():
+        copy[name] = copy[name].astype(object)
+        copy.loc[row, name] = value
+    return asf.Frames({**estate.tables, table: copy})
+
+
+def rules_of(found: pd.DataFrame, name: str) -> set[str]:
+    """Return the rules that found something about a resource."""
+    return set(found.loc[found["name"] == name, "rule"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "severity", "name", "value"),
+    [
+        ("image_failed", "high", "HR-Desktop-2026-11-hotfix", None),  # Sysprep
+        ("agent_known_bad", "high", "Payroll-FR-paie", 649),  # 09-18-2024, the newest being 06-29-2026
+        ("base_retired", "high", "win2012r2-archive-viewer", 2406),  # of 2020-04-22
+        ("fleet_image_gone", "high", "kiosk-entrance", None),  # stands on a public image that AWS retired
+        ("fleet_error", "high", "quality-lims", 2),  # two errors
+        ("agent_behind", "medium", "BI-Analyst-2026Q1", 270),  # 10-02-2025
+        ("base_behind", "medium", "Logistik-Desktop-2026-09", 164),  # 2025-05-30, the newest being 2025-11-10
+        ("support_ending", "medium", "quality-lims-2024", 50),  # Windows Server 2016, on 2027-01-12
+        ("fleet_image_old", "medium", "bi-analyst", 378),  # a base of 2025-11-10
+        ("builder_running", "medium", "ib-legacy-erp", 66),  # made on 2026-09-18
+        ("image_unused", "low", "BI-Analyst-2026Q1", None),
+    ],
+)
+def test_each_rule_finds_its_case(estate: asf.Frames, rule: str, severity: str, name: str, value: int | None) -> None:
+    """With its severity, and the days or the count on which it rests."""
+    found = asf.findings(estate)
+    (row,) = found[(found["rule"] == rule) & (found["name"] == name)].itertuples()
+    assert (row.severity, None if pd.isna(row.value) else row.value) == (severity, value)
+    assert row.account == ACCOUNT
+    assert row.finding.endswith(".")
+    assert row.remedy.endswith(".")
+
+
+def test_support_that_has_ended_is_worse_than_one_that_ends(estate: asf.Frames) -> None:
+    """On the day after the end the finding is another one."""
+    for today, rule in (("2027-01-12", "support_ending"), ("2027-01-13", "support_ended")):
+        assert rule in rules_of(asf.findings(estate, today=today), "quality-lims-2024")
+
+
+def test_what_was_not_read_is_found(estate: asf.Frames) -> None:
+    """The images of a target are worth more than another operation; what need not be read is no finding."""
+    coverage = estate.coverage.assign(status=["denied", "throttled", *["complete"] * 7, "not_offered"])
+    found = asf.findings(asf.Frames({**estate.tables, "coverage": coverage}))
+    rows = found[found["rule"].isin(["target_not_read", "operation_not_read"])]
+    assert rows[["severity", "rule", "name"]].to_numpy().tolist() == [
+        ["high", "target_not_read", "DescribeImages"],
+        ["medium", "operation_not_read", "DescribeFleets"],
+    ]
+
+
+def test_what_was_not_drained_is_named_once_and_found_nowhere(estate: asf.Frames) -> None:
+    """Without fleets and image builders no image is unused, and one row each says what was not drained."""
+    with asf.sandbox(at=TODAY) as box:
+        found = asf.findings(asf.drain(box.client()).relabel(TODAY))
+    missing = found[found["rule"] == "not_drained"]
+    assert set(missing["name"]) == {
+        "DescribeFleets",
+        "DescribeImageBuilders",
+        "DescribeStacks",
+        "DescribeImagePermissions",
+    }
+    assert not set(found["rule"]) & {"image_unused", "fleet_error", "fleet_image_old", "builder_running"}
+
+
+def test_a_share_with_a_stranger_is_found(estate: asf.Frames) -> None:
+    """An account that was drained is none."""
+    arn = estate.images.loc[estate.images["owner"] == ACCOUNT, "arn"].iloc[0]
+    shares = estate.permissions.reindex(range(2)).assign(
+        account=ACCOUNT, region="eu-west-1", image_arn=arn, image_name="cad"
+    )
+    shares["shared_account_id"] = [ACCOUNT, "999999999999"]
+    found = asf.findings(asf.Frames({**estate.tables, "permissions": shares}))
+    assert found.loc[found["rule"] == "image_shared_outside", "finding"].to_list() == [
+        "It is shared with 999999999999, which was not drained here."
+    ]
+
+
+@pytest.mark.parametrize(("count", "near"), [(7, False), (8, True), (10, True), (11, False)])
+def test_a_quota_that_is_nearly_used_is_found(estate: asf.Frames, count: int, near: bool) -> None:
+    """From eight of ten on; more than ten is another quota, which is not known."""
+    found = asf.findings(asf.Frames({**estate.tables, "stacks": estate.stacks.head(count)}))
+    assert ("stacks" in set(found.loc[found["rule"] == "quota_near", "name"])) == near
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [({}, 26), ({"agent_behind": 349}, 10), ({"agent_behind": 348}, 12), ({"agent_behind": None}, 0)],
+)
+def test_a_threshold_is_the_callers(estate: asf.Frames, rules: dict[str, int | None], expected: int) -> None:
+    """Only what is over it is found, and a rule that is left out finds nothing."""
+    found = asf.findings(estate, rules=rules)
+    assert (found["rule"] == "agent_behind").sum() == expected
+
+
+def test_a_severity_is_the_callers(estate: asf.Frames) -> None:
+    """A rule that matters less to somebody is ranked lower."""
+    found = asf.findings(estate, rules={"base_retired": "info"})
+    assert set(found.loc[found["rule"] == "base_retired", "severity"]) == {"info"}
+    assert found["severity"].iloc[-1] == "info"
+
+
+@pytest.mark.parametrize(
+    "rules", [{"nonsense": 1}, {"image_failed": 3}, {"agent_behind": "red"}, {"agent_behind": True}]
+)
+def test_a_rule_that_cannot_be_changed_so_is_refused(estate: asf.Frames, rules: dict[str, object]) -> None:
+    """The message says what there is to choose."""
+    with pytest.raises(asf.RequestError, match=r"none of target_not_read|expected"):
+        asf.findings(estate, rules=rules)
+
+
+def test_findings_are_worst_first_and_the_same_in_any_order_of_rows(estate: asf.Frames) -> None:
+    """Sorted by severity, rule and resource."""
+    found = asf.findings(estate)
+    ranks = found["severity"].map({"high": 0, "medium": 1, "low": 2, "info": 3})
+    assert ranks.is_monotonic_increasing
+    mixed = {name: table.sample(frac=1, random_state=1) for name, table in estate.tables.items()}
+    pd.testing.assert_frame_equal(asf.findings(asf.Frames(mixed)), found)
+
+
+def test_a_history_says_since_when_a_builder_runs(estate: asf.Frames, root: Path) -> None:
+    """From the first snapshot after the last one that saw it stopped; without such a one, its creation counts."""
+    states = {"2026-11-02": "RUNNING", "2026-11-09": "STOPPED", "2026-11-12": "RUNNING", "2026-11-20": "RUNNING"}
+    for day, state in states.items():
+        asf.write_snapshot(changed(estate, "image_builders", 2, state=state).relabel(day), root)
+    found = asf.findings(estate, history=root)
+    (row,) = found[found["rule"] == "builder_running"].itertuples()
+    assert (row.name, row.value, "by the history" in row.finding) == ("ib-legacy-erp", 11, True)
+
+
+def test_an_image_of_another_account_is_its_owners_finding(estate: asf.Frames) -> None:
+    """An account that sees a shared image has nothing to do about it."""
+    found = asf.findings(estate)
+    images = found[found["resource"] == "image"]
+    assert (images["arn"].str.split(":").str[4] == images["account"]).all()
