@@ -42,7 +42,7 @@ class Drain:
     timeout : float
         Wall-clock seconds that one page may take.
     account : str, optional
-        Whose clients they are, twelve digits; default: arguments of STS.
+        Whose clients they are, twelve digits; default: asked of STS.
     executor : concurrent.futures.Executor, optional
         Where to drain; default: threads of this process.
 
@@ -74,6 +74,7 @@ class Drain:
         _check_timeout(timeout)
         self.moment = dt.datetime.now(dt.UTC)
         self.targets, self.operations = _targets_in(targets), operations
+        self._account = account
         self._reads: list[TargetRead] = []
         self._there: ExecutorReads | None = None
         arguments = (operations, request, timeout, self.moment)
@@ -100,10 +101,14 @@ class Drain:
 
     @property
     def failed(self) -> list[tuple[str, DrainError]]:
-        """The names of the targets that were not read whole, each with its first error."""
+        """The names of the targets that were not read whole, each with its first error.
+
+        An operation that is not offered, and a region that is not enabled and came with ``regions="all"``, are no failures.
+        """
         found = []
-        for outcomes in self._by_target():
-            failures = [(each, each.failure) for each in outcomes if each.failure is not None]
+        for target, outcomes in zip(self.targets, self._by_target(), strict=True):
+            expected = {"not_offered", "region_disabled" if getattr(target, "optional", False) else ""}
+            failures = [(each, each.failure) for each in outcomes if each.failure and each.status not in expected]
             if failures:
                 outcome, failure = failures[0]
                 name = outcome.target if outcome is outcomes[0] else f"{outcome.target} {outcome.operation}"
@@ -112,8 +117,13 @@ class Drain:
 
     @property
     def error(self) -> Exception | None:
-        """What the first operation of the first target failed with."""
-        return self._reads[0].error if self._reads else self.outcomes[0].failure
+        """What the first operation of the first target failed with.
+
+        Where the caller named the account, STS was not asked, and it is not known whether the credentials are good.
+        """
+        failure = self.outcomes[0].failure
+        raised = self._reads[0].error if self._reads else failure
+        return failure if isinstance(raised, DrainError) and self._account is None else raised
 
     def _by_target(self) -> list[list[Outcome]]:
         return self._there.outcomes if self._there else [read.outcomes for read in self._reads]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import time
 import traceback
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.faults import BAD, stall
-from support.faultserver import ACCOUNT, CANARIES, UNCLOSED, Connection, Fault, FaultServer, error
+from support.faultserver import ACCOUNT, CANARIES, UNCLOSED, Connection, Fault, FaultServer, error, self_signed
 
 import appstream_frames as asf
 
@@ -170,3 +172,41 @@ def test_words_beside_a_secret_stay() -> None:
     """Only the secrets are taken out of what AWS says."""
     with FaultServer(fault=_echo) as server, pytest.raises(asf.AccessError, match="calculated does not match"):
         drain(server.client(keys=CANARIES))
+
+
+def test_a_certificate_that_is_not_trusted_says_how_to_trust_it(tmp_path: Path) -> None:
+    """It is no trouble that passes: one call, and advice that names the setting for the proxy's or server's own CA."""
+    with FaultServer(tls=self_signed(tmp_path)) as server:
+        client = server.client()
+        for account in (None, ACCOUNT):
+            started = time.monotonic()
+            with pytest.raises(asf.DrainError, match=r"AWS_CA_BUNDLE.*ca_bundle") as caught:
+                asf.drain(client, account=account, timeout=60, progress=False)
+            assert "certificate" in str(caught.value).lower()
+            assert time.monotonic() - started < 30
+
+
+def test_a_drain_without_a_region_is_one_short_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what to pass, and shows no frame of botocore."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with pytest.raises(asf.RequestError, match=r"Pass region='eu-west-1', set AWS_DEFAULT_REGION") as caught:
+        asf.drain()
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "botocore" not in shown
+    assert shown.count("\n") < 15
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"profile": "nobody"}, "Profiles configured here: none"),
+        ({"region": "eu-wst-1"}, "Did you mean 'eu-west-1'"),
+    ],
+)
+def test_a_profile_or_region_that_cannot_be_right_is_refused(parameters: dict[str, str], says: str) -> None:
+    """Before any request, with a hint; a client has its own of both."""
+    with pytest.raises(asf.RequestError, match=says):
+        asf.drain(**parameters)
+    with FaultServer() as server, pytest.raises(asf.RequestError, match="not both"):
+        asf.drain(server.client(), **parameters)

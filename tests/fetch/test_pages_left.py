@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import ssl
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -12,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.chains import drain
 from support.faults import SLOW
-from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, chain
+from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, chain, self_signed
 from support.outcomes import Nobody
 
 import appstream_frames as asf
@@ -32,28 +29,10 @@ def test_an_abandoned_drip_leaves_no_thread_and_no_socket(kind: str) -> None:
         assert server.broken_off is not None
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 @pytest.mark.parametrize("kind", [kind for kind in SLOW if kind != "stall"])
 def test_an_encrypted_drip_is_broken_off_too(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over TLS, as AWS speaks it, a reply that is given up leaves no thread and no connection either."""
-    made = (
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=test",
-        "-keyout",
-        "key",
-        "-out",
-        "cert",
-    )
-    command = ["openssl", "req", *made, "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    tls = self_signed(tmp_path)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "cert"))
     with FaultServer(fault=SLOW[kind], at=1, tls=tls) as server:
         _give_up(server)

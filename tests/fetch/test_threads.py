@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,25 @@ def test_what_sts_accepts_and_a_region_refuses_is_a_disabled_region(box: Any) ->
     assert statuses(frames) == [good, disabled, good, good, *[disabled] * 4]
     assert "STS accepts these credentials, so it is the region" in frames.coverage["error_message"][1]
     assert set(frames.coverage["error_code"][4:]) == {"UnrecognizedClientException"}
+
+
+def test_a_disabled_region_of_all_regions_is_no_failure(box: Any) -> None:
+    """With regions="all" it is a row of coverage, and neither a warning nor an error nor a target to read again."""
+    box.fault(box.accounts[0], "us-east-1", "disabled")
+    where = [replace(target, optional=True) for target in everywhere(box, box.accounts[:1])]
+    frames = asf.drain_targets(where, progress=False, raise_on_failure=True)
+    assert statuses(frames) == ["complete", "region_disabled", "complete", "complete"]
+    assert frames.failed_targets == []
+    assert all(target.optional for target in asf.targets(session=box.session(), regions="all"))
+
+
+@pytest.mark.parametrize(("named", "status"), [(False, "region_disabled"), (True, "bad_credentials")])
+def test_one_region_that_refuses_what_sts_accepts_is_disabled(named: bool, status: str, box: Any) -> None:
+    """Where the account is named STS is not asked, and it may be the credentials."""
+    box.fault(box.accounts[0], None, "disabled")
+    with pytest.raises(asf.AccessError) as caught:
+        asf.drain(box.client(), account=box.accounts[0] if named else None, progress=False)
+    assert caught.value.status == status
 
 
 def test_a_single_region_that_refuses_is_disabled(box: Any) -> None:

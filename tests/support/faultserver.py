@@ -10,13 +10,16 @@ import json
 import math
 import re
 import select
+import shutil
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, Self
 
 import boto3
@@ -250,3 +253,15 @@ def error(code: str, status: str = "400 Bad Request", message: str = "said the s
     """Return the fault that answers as AWS does when it refuses."""
     content = json.dumps({"__type": code, "message": message}).encode()
     return lambda connection, _: connection.send(content, status=status)
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Return a server's side of TLS for 127.0.0.1 whose certificate nobody trusts; it is the file `cert` in the folder."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    options = "-x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -keyout key -out cert"
+    command = ["openssl", "req", *options.split(), "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(folder / "cert", folder / "key")
+    return tls
