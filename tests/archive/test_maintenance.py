@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from support.command import run
+from support.marks import Tally
+from support.seaweed import Seaweed
+from torture.repairs import repair_in_bucket, repair_one
 
 import appstream_frames as asf
 from appstream_frames.archive.manifest import read_manifest
@@ -241,6 +244,23 @@ def test_repair_leaves_foreign_files(name: str, root: Path, later: Later) -> Non
     later(99)
     repair(root)
     assert [each for each in mine if not (root / each).exists()] == []
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_repair_of_random_archives(first: int) -> None:
+    """Half copied, moved, unreadable, damaged, too deep, of any age: nothing committed is removed, and nothing of another's."""
+    tally = Tally()
+    for seed in range(first, first + 20):
+        repair_one(seed, tally)
+    assert (tally.breaches, tally.counts["repairs"]) == ([], 20)
+
+
+def test_repair_of_random_archives_in_a_bucket(s3_server: Seaweed) -> None:
+    """The same of objects."""
+    tally = Tally()
+    for seed in range(10):
+        repair_in_bucket(seed, s3_server, tally)
+    assert (tally.breaches, tally.counts["repairs"]) == ([], 10)
 
 
 @pytest.mark.parametrize("looks", [asf.verify, asf.list_snapshots, asf.read_snapshot, asf.read_history, asf.timeline])

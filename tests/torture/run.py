@@ -23,6 +23,7 @@ from support.marks import Tally
 from torture.disks import damaged, fill_files, full
 from torture.drains import drain_estates, fleet, signals
 from torture.estates import estates
+from torture.repairs import repairs
 from torture.writers import kill_writers, killed, write_side_by_side, writers
 
 PARTS: dict[str, Callable[[float], Tally]] = {
@@ -30,6 +31,7 @@ PARTS: dict[str, Callable[[float], Tally]] = {
     "full disks": full,
     "writers side by side": writers,
     "damage": damaged,
+    "repairs": repairs,
     "fleet": fleet,
     "signals": signals,
     "usage": estates,
