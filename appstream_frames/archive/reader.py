@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from typing import Any, Final
 
 import pandas as pd
@@ -124,6 +125,23 @@ def list_snapshots(root: str | os.PathLike[str]) -> pd.DataFrame:
         ]
     )
     return to_pandas(pa.Table.from_pylist(rows, schema=schema))
+
+
+def list_intact(root: str | os.PathLike[str]) -> pd.DataFrame:
+    """Return the rows of `list_snapshots` whose manifests can be read; a warning names the others.
+
+    Raises
+    ------
+    SnapshotNotFoundError, SnapshotCorruptError
+        When there is no snapshot, or none whose manifest can be read.
+    """
+    listed = list_snapshots(root)
+    problems = listed["problem"].dropna()
+    if len(problems) == len(listed):
+        raise SnapshotCorruptError(problems.iloc[0])
+    for problem in problems:
+        warnings.warn(f"One snapshot is left out: {problem}", UserWarning, stacklevel=3)
+    return listed[listed["problem"].isna()]
 
 
 def _count(manifest: Manifest) -> dict[str, Any]:

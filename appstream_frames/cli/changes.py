@@ -8,6 +8,7 @@ import click
 import pandas as pd
 
 import appstream_frames as asf
+from appstream_frames.archive.reader import list_intact
 from appstream_frames.cli.output import COMPLETE, PARTIAL, as_json_option, echo, note, notes, show
 from appstream_frames.insights import base_names, days
 from appstream_frames.text import printable
@@ -31,8 +32,8 @@ def diff(root: str, since: str | None, table: str, public: bool, as_json: bool) 
 
     Exit codes: 0 everything was compared, 3 some targets were not (standard error says which).
     """
-    before, after = _choose(asf.list_snapshots(root), since)
     with notes() as noted:
+        before, after = _choose(list_intact(root), since)
         changes = asf.diff(asf.read_snapshot(root, before), asf.read_snapshot(root, after), table)
     if not public:
         changes = _leave_out_public(changes)

@@ -29,6 +29,7 @@ from appstream_frames.cli.output import (
     as_json_option,
     echo,
     note,
+    notes,
     show,
     speak_of_options,
 )
@@ -151,7 +152,8 @@ def report(root: str, output: str, today: str | None) -> None:
     Exit codes: 0 every target was read to its end, 3 some were not (the page says which).
     """
     output = save.checked(output)
-    page = build_page(root, today=today)
+    with notes():
+        page = build_page(root, today=today)
     if output == save.STDOUT:
         echo(page.html.encode(), nl=False)  # UTF-8, whatever the terminal's encoding
     else:

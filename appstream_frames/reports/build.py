@@ -15,7 +15,7 @@ from typing import Final
 
 import pandas as pd
 
-from appstream_frames.archive.reader import list_snapshots, read_snapshot
+from appstream_frames.archive.reader import list_intact, read_snapshot
 from appstream_frames.history.changes import diff
 from appstream_frames.history.timelines import trend
 from appstream_frames.insights import days
@@ -85,9 +85,9 @@ def report(root: str | os.PathLike[str], *, today: Day = None) -> str:
 def build_page(root: str | os.PathLike[str], *, today: Day = None) -> Page:
     """Return the report, and whether it is of a whole snapshot; for the rest see `report`."""
     given = None if today is None else days.today(today, empty("images"))
-    listed = list_snapshots(root)
-    frames = read_snapshot(root, None if listed.empty else listed["id"].iloc[-1])  # says that there is none
+    listed = list_intact(root)
     newest = listed.iloc[-1]
+    frames = read_snapshot(root, newest["id"])
     known = find_facts(newest["id"], newest["snapshot"], given or newest["snapshot"].date(), frames)
     known = replace(known, since=_since(root, listed, frames), trend=_trend(root, listed))
     whole, total = count_whole(frames.coverage)
@@ -137,7 +137,9 @@ def _trend(root: str | os.PathLike[str], listed: pd.DataFrame) -> pd.DataFrame |
     """Return the counts by agent over time without AWS's own images, in the form that `trend` gives; none of one snapshot."""
     if len(listed) < 2:
         return None
-    counts = trend(root, by=[_BY, "visibility", "owner"])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "One snapshot is left out", UserWarning)  # the report has warned of it
+        counts = trend(root, by=[_BY, "visibility", "owner"])
     own = counts["visibility"].eq("PUBLIC").fillna(False) | (counts["visibility"].isna() & counts["owner"].isna())
     yours = counts[~own.astype(bool)]
     grouped = yours.groupby(["snapshot", _BY], dropna=False, as_index=False)

@@ -267,7 +267,7 @@ def tables_of(operation: Operation, service: ServiceModel | None = None) -> dict
     """Return the tables that an operation fills: its own, then one for each list of structures in a row.
 
     A list that the operation's `children` do not name fills a table called after the row and the list: ``StackErrors`` and
-    ``AccessEndpoints`` of a ``Stack`` are ``stack_errors`` and ``stack_access_endpoints``; its rows are distinguished by position.
+    ``AccessEndpoints`` of a ``Stack`` are ``stack_errors`` and ``stack_access_endpoints``; position distinguishes its rows.
     """
     reply = (service or _service()).operation_model(operation.name).output_shape
     member, strings = _listed(reply)

@@ -283,3 +283,15 @@ def test_success_says_what_was_checked(name: str, root: Path) -> None:
 def test_a_readme_says_what_the_folder_is(name: str, root: Path) -> None:
     """Who finds the folder years later reads one line."""
     assert "Snapshots of Amazon AppStream" in (root / "README.txt").read_text()
+
+
+def test_a_damaged_manifest_stops_neither_report_nor_diff(frames: asf.Frames, root: Path) -> None:
+    """They go on with the other snapshots, and standard error names the damaged one."""
+    moments = ("2026-11-09", "2026-11-16", "2026-11-23")
+    names = [asf.write_snapshot(frames.relabel(moment), root) for moment in moments]
+    (root / "coverage" / f"{names[2]}.parquet").write_bytes(b"damage")
+    report, diff = run("report", str(root), "-o", "-"), run("diff", str(root))
+    assert "16 November 2026" in report.stdout
+    assert diff.stdout.startswith(f"{names[0]} → {names[1]}")
+    for done in (report, diff):
+        assert done.stderr.count(f"{names[2]}.parquet cannot be read") == 1

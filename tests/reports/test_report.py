@@ -210,14 +210,23 @@ def test_no_snapshot_is_said(root: Path) -> None:
         asf.report(root)
 
 
-@pytest.mark.parametrize("table", ["images", "coverage"])
-def test_damage_is_never_reported_as_data(weekly_report: Report, tmp_path: Path, table: str) -> None:
+def test_damage_is_never_reported_as_data(weekly_report: Report, tmp_path: Path) -> None:
     """A damaged file is named and there is no report, though older snapshots are whole."""
     root = Path(shutil.copytree(weekly_report.root, tmp_path / "copy"))
-    path = sorted((root / table).iterdir())[-1]
+    path = sorted((root / "images").iterdir())[-1]
     path.write_bytes(path.read_bytes()[:-9] + b"123456789")
     with pytest.raises(asf.SnapshotCorruptError, match=re.escape(path.name)):
         asf.report(root)
+
+
+def test_a_damaged_manifest_leaves_the_report_of_the_one_before(weekly_report: Report, tmp_path: Path) -> None:
+    """It is named once, and the newest snapshot whose manifest can be read is reported."""
+    root = Path(shutil.copytree(weekly_report.root, tmp_path / "copy"))
+    path = sorted((root / "coverage").iterdir())[-1]
+    path.write_bytes(b"damage")
+    with pytest.warns(UserWarning, match=re.escape(path.name)) as noted:
+        page = asf.report(root)
+    assert (len(noted), "AppStream images on 16 November 2026" in page) == (1, True)
 
 
 def test_a_day_that_is_none_is_refused_first(root: Path) -> None:
