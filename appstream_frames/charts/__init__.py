@@ -1,7 +1,8 @@
-"""Frames and answers drawn as matplotlib Axes whose title is the finding.
+"""Frames and verdicts drawn as matplotlib Axes whose title is the finding.
 
-Nothing is read or written, no picture is saved and no window opened: a chart is the Axes it returns. A chart counts every image
-that it is given, one that several accounts see once; which rows those are is the caller's choice.
+In: DataFrames of one snapshot, verdicts, counts or lifetimes. Out: Axes; nothing is read or written, no picture is saved and no
+window opened. A chart counts every image that it is given, one that several accounts see once; which rows those are is the
+caller's choice.
 """
 
 from appstream_frames.charts.counts import trend

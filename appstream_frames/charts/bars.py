@@ -52,7 +52,7 @@ def draw_bars(ax: Axes | None, bars: Sequence[Bar], title: str, note: str) -> Ax
     return ax
 
 
-def _rows(ax: Axes, bars: Sequence[Bar], space: layout.Room, size: float) -> None:
+def _rows(ax: Axes, bars: Sequence[Bar], space: layout.AvailableSize, size: float) -> None:
     weights = ["bold" if bar.marked and space.beside else "normal" for bar in bars]
     most = space.width * (0.62 if space.beside else 1)
     # bold labels are the point of the chart: rather than cut one, make all text a little smaller
@@ -62,7 +62,7 @@ def _rows(ax: Axes, bars: Sequence[Bar], space: layout.Room, size: float) -> Non
     )
     size *= max(0.8, min(1.0, 0.98 * most / max(1.0, needed)))
     tail = max(layout.measure(bar.value, size) for bar in bars) + GAP
-    labels = [layout.fit(bar.label, most, size, weight) for bar, weight in zip(bars, weights, strict=True)]
+    labels = [layout.shorten(bar.label, most, size, weight) for bar, weight in zip(bars, weights, strict=True)]
     start = GAP + max(layout.measure(label, size, weight) for label, weight in zip(labels, weights, strict=True))
     _scale(ax, max(bar.count for bar in bars), start if space.beside else 0.0, tail, space.width)
     lower, upper, height = (0.0, 0.0, 0.62) if space.beside else (0.26, -0.2, 0.32)

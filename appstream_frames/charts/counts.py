@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.layout import GAP
-from appstream_frames.charts.rows import NOTHING, Strip, check, days_of, moments, numbers
+from appstream_frames.charts.rows import NOTHING, RowAxes, check, days_of, moments, numbers
 
 _SOURCE = "what asf.trend(root, by=…) gives"
 _DAY = 86_400.0
@@ -54,7 +54,7 @@ def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout
     table = _by_value(counts)
     if not table.size:
         return layout.draw_nothing(ax, NOTHING)
-    rows, gaps = layout.room(ax).rows, table.isna().any(axis=1)
+    rows, gaps = layout.available(ax).rows, table.isna().any(axis=1)
     note = "Days in UTC" + (" · hatched: not read whole" if gaps.any() else "")
     title, (table, colours) = _change(table), _layers(table, min(top, len(layout.SERIES), rows - 3))
     ax, space, _ = layout.ruled(ax, rows, title, note)
@@ -64,12 +64,12 @@ def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout
     wide = max(layout.measure(f"{name}{end}", size) for name, end in zip(table, ends, strict=True))
     right = space.width - 3 * GAP - min(wide, space.width * (0.45 if space.beside else 0.4))
     most = max(1.0, table.sum(axis=1).max())
-    strip = Strip(ax, layout.measure(f"{most:,.0f}", size) + GAP, right, 0.0, size, rows - 1, space.width)
+    axes = RowAxes(ax, layout.measure(f"{most:,.0f}", size) + GAP, right, 0.0, size, rows - 1, space.width)
     tops = rows - 1.5 - (rows - 1) / most * table.fillna(0).cumsum(axis=1)
-    _heights(strip, most)
-    _areas(strip, tops, colours, gaps)
+    _heights(axes, most)
+    _areas(axes, tops, colours, gaps)
     leading = size * 1.3 * abs(np.subtract(*ax.get_ylim())) / space.height
-    _ends(strip, tops.iloc[-1], list(zip(table, ends, colours, strict=True)), leading)
+    _ends(axes, tops.iloc[-1], list(zip(table, ends, colours, strict=True)), leading)
     return ax
 
 
@@ -81,45 +81,45 @@ def _layers(table: pd.DataFrame, shown: int) -> tuple[pd.DataFrame, list[str]]:
     return pd.concat([table.iloc[:, :shown], rest], axis=1), [*layout.SERIES[:shown], layout.RECENT]
 
 
-def _heights(strip: Strip, most: float) -> None:
+def _heights(axes: RowAxes, most: float) -> None:
     """Write a few round counts at the left, each with a thin line."""
     for value in MaxNLocator(4, integer=True).tick_values(0, most):
         if 0 < value <= most:  # 0 would stand on the days below
-            y = strip.foot - 0.5 - strip.foot / most * value
-            font: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": strip.size, "alpha": 0.75}
-            layout.put(strip.ax, strip.left - GAP / 2, y, f"{value:,.0f}", **font)
-            strip.ax.plot(
-                [strip.left, strip.right], [y, y], linewidth=0.5, color=layout.RECENT, alpha=layout.FAINT, zorder=0.5
+            y = axes.foot - 0.5 - axes.foot / most * value
+            font: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": axes.size, "alpha": 0.75}
+            layout.put(axes.ax, axes.left - GAP / 2, y, f"{value:,.0f}", **font)
+            axes.ax.plot(
+                [axes.left, axes.right], [y, y], linewidth=0.5, color=layout.RECENT, alpha=layout.FAINT, zorder=0.5
             )
 
 
-def _areas(strip: Strip, tops: pd.DataFrame, colours: list[str], gaps: pd.Series) -> None:
+def _areas(axes: RowAxes, tops: pd.DataFrame, colours: list[str], gaps: pd.Series) -> None:
     ticks = tops.index.to_numpy(float)
     end = ticks[-1] + (float(np.median(np.diff(ticks))) if len(ticks) > 1 else _DAY)
-    x = np.array([strip.x(tick, ticks[0], end) for tick in [*ticks, end]])
-    lower = np.full(len(x), strip.foot - 0.5)
+    x = np.array([axes.x(tick, ticks[0], end) for tick in [*ticks, end]])
+    lower = np.full(len(x), axes.foot - 0.5)
     for colour, (_, column) in zip(colours, tops.items(), strict=True):
         upper = np.append(column, column.iloc[-1])
-        strip.ax.fill_between(
-            x, lower, upper, step="post", facecolor=colour, edgecolor=strip.ax.get_facecolor(), linewidth=0.3
+        axes.ax.fill_between(
+            x, lower, upper, step="post", facecolor=colour, edgecolor=axes.ax.get_facecolor(), linewidth=0.3
         )
         lower = upper
     gap, height = gaps.to_numpy(), -0.5 - lower[:-1]
     hatch: dict[str, Any] = {"facecolor": "none", "edgecolor": layout.RECENT, "hatch": "////", "linewidth": 0}
-    strip.ax.bar(x[:-1][gap], height[gap], np.diff(x)[gap], lower[:-1][gap], align="edge", **hatch)
-    strip.axis(list(zip(x[:-1], days_of(ticks), strict=True)))
+    axes.ax.bar(x[:-1][gap], height[gap], np.diff(x)[gap], lower[:-1][gap], align="edge", **hatch)
+    axes.axis(list(zip(x[:-1], days_of(ticks), strict=True)))
 
 
-def _ends(strip: Strip, tops: pd.Series, layers: list[tuple[str, str, str]], leading: float) -> None:
+def _ends(axes: RowAxes, tops: pd.Series, layers: list[tuple[str, str, str]], leading: float) -> None:
     """Name each area at its right end, bottom to top, moved so far up or down that none stands over another."""
-    middles = ((tops + tops.shift(fill_value=strip.foot - 0.5)) / 2).to_list()
-    above = strip.foot - 0.5 + leading / 2
+    middles = ((tops + tops.shift(fill_value=axes.foot - 0.5)) / 2).to_list()
+    above = axes.foot - 0.5 + leading / 2
     for number, (middle, (name, end, colour)) in enumerate(zip(middles, layers, strict=True)):
         above = max(min(middle, above - leading), -0.5 + leading * (len(layers) - number - 0.5))
-        strip.ax.plot(strip.right + GAP, above, "s", markersize=5, color=colour, mec=layout.RECENT, mew=0.4)
-        room = strip.width - strip.right - 2 * GAP - layout.measure(end, strip.size)
-        text = layout.fit(name, room, strip.size) + end
-        layout.put(strip.ax, strip.right + 2 * GAP, above, text, va="center_baseline", fontsize=strip.size)
+        axes.ax.plot(axes.right + GAP, above, "s", markersize=5, color=colour, mec=layout.RECENT, mew=0.4)
+        free = axes.width - axes.right - 2 * GAP - layout.measure(end, axes.size)
+        text = layout.shorten(name, free, axes.size) + end
+        layout.put(axes.ax, axes.right + 2 * GAP, above, text, va="center_baseline", fontsize=axes.size)
 
 
 def _by_value(counts: pd.DataFrame) -> pd.DataFrame:
@@ -133,7 +133,7 @@ def _by_value(counts: pd.DataFrame) -> pd.DataFrame:
     parts = long.assign(gap=count.isna()).groupby(["when", "value"])
     table = parts["count"].sum().mask(parts["gap"].any()).unstack()
     order = table.max().fillna(-1).sort_values(ascending=False, kind="stable").index
-    return table[order].set_axis([layout.drawable(values[place], 40) for place in order], axis=1)
+    return table[order].set_axis([layout.drawable(values[number], 40) for number in order], axis=1)
 
 
 def _word(name: object, value: Any) -> str:

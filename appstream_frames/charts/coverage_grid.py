@@ -1,4 +1,4 @@
-"""What was read and what was not: accounts down, regions across, each target's status told by a shape and a colour."""
+"""What was read and what was not: accounts down, regions across, each target's status shown by a shape and a colour."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
         return layout.draw_nothing(ax, NOTHING)
     targets = _by_target(frame, count)
     cells, counts = _cells(targets), Counter(targets["status"])
-    space, title = layout.room(ax), _finding(counts, targets)
+    space, title = layout.available(ax), _finding(counts, targets)
     size, row = (8.0, _ROW) if space.beside else (7.0, _LOW_ROW)
     row = _OWN_ROW if ax is None else row
     accounts, regions, key = _ranked(cells, 0), _ranked(cells, 1), _key_lines(counts, space.width, size)
@@ -138,19 +138,19 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     longest = max(layout.measure(name, size) for name, _ in regions)
     head = 1 if longest + GAP <= column else ceil((min(longest, _HIGHEST) + GAP) / row)
     below = len(key) + 1 + bool(other_regions)
-    fit_in = int((space.height - layout.head(title, space)) / row)
-    free = len(accounts) if ax is None else max(1, fit_in - head - below)
+    whole_rows = int((space.height - layout.head(title, space)) / row)
+    free = len(accounts) if ax is None else max(1, whole_rows - head - below)
     accounts, other_accounts = _split(accounts, min(top, free))
     rest = [*_rest(other_accounts, "account"), *_rest(other_regions, "region")]
     used = head + len(accounts) + len(rest) + len(key)
-    stretched = 0 if ax is None else fit_in if head > 1 else int(fit_in * row / _HIGH_ROW)
+    stretched = 0 if ax is None else whole_rows if head > 1 else int(whole_rows * row / _HIGH_ROW)
     ax, space, _ = layout.ruled(ax, max(used, stretched), title, _note(frame))
     ax.set_xlim(0, space.width)
     grid = _Grid(ax, [name for name, _ in accounts], sorted(name for name, _ in regions), left, column, head, size)
     _names(grid, space, across=head > 1)
     _marks(grid, cells)
     for line, words in enumerate(rest, head + len(accounts)):
-        layout.write(ax, line, layout.fit(words, space.width, size), fontsize=size)
+        layout.write(ax, line, layout.shorten(words, space.width, size), fontsize=size)
     _key(grid, key, used - len(key))
     return ax
 
@@ -186,20 +186,20 @@ def _badness(status: str) -> int:
     return _ORDER.index(status) if status in _MARKS else len(_ORDER)
 
 
-def _ranked(cells: dict[_Target, _Cell], place: int) -> list[tuple[str, int]]:
-    """Return accounts (place 0) or regions (1) with the number of targets not read whole; most first."""
-    bad = dict.fromkeys(sorted({target[place] for target in cells}), 0)
+def _ranked(cells: dict[_Target, _Cell], key: int) -> list[tuple[str, int]]:
+    """Return accounts (key 0) or regions (1) with the number of targets not read whole; most first."""
+    bad = dict.fromkeys(sorted({target[key] for target in cells}), 0)
     for target, cell in cells.items():
-        bad[target[place]] += cell.status != "complete"
+        bad[target[key]] += cell.status != "complete"
     return sorted(bad.items(), key=lambda one: -one[1])
 
 
-def _split(ranked: list[tuple[str, int]], room: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    return ranked[:room], ranked[room:]
+def _split(ranked: list[tuple[str, int]], free: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    return ranked[:free], ranked[free:]
 
 
 def _rest(ranked: list[tuple[str, int]], what: str) -> list[str]:
-    """Return words for what finds no room."""
+    """Return words for what does not fit."""
     bad = sum(count > 0 for _, count in ranked)
     if not ranked:
         return []
@@ -238,35 +238,35 @@ def _note(frame: pd.DataFrame) -> str:
     return "Numbers: images read" + (f" · {when} (UTC)" if when else "")
 
 
-def _names(grid: _Grid, space: layout.Room, *, across: bool) -> None:
+def _names(grid: _Grid, space: layout.AvailableSize, *, across: bool) -> None:
     """Write accounts at the left of rows, regions at the top of columns, and draw a thin line under each row."""
     high = grid.head * space.height / abs(np.subtract(*grid.ax.get_ylim())) - GAP / 2
     for column, region in enumerate(grid.regions):
         font: dict[str, Any] = {"fontsize": grid.size}
         if across:
-            text = layout.fit(region, high, grid.size)
+            text = layout.shorten(region, high, grid.size)
             layout.put(grid.ax, grid.x(column), grid.head - 0.6, text, rotation=90, ha="center", va="bottom", **font)
         else:
             layout.put(grid.ax, grid.x(column) - _MARK / 2, grid.head - 1, region, va="center_baseline", **font)
     for row, account in enumerate(grid.accounts, grid.head):
-        layout.write(grid.ax, row, layout.fit(account, grid.left - GAP, grid.size), fontsize=grid.size)
+        layout.write(grid.ax, row, layout.shorten(account, grid.left - GAP, grid.size), fontsize=grid.size)
         grid.ax.plot(
             [0, space.width], [row - 0.5] * 2, color=layout.RECENT, linewidth=0.4, alpha=layout.FAINT, zorder=0.5
         )
 
 
 def _marks(grid: _Grid, cells: dict[_Target, _Cell]) -> None:
-    """Draw a mark for each target, and beside it as much as has room in every column."""
+    """Draw a mark for each target, and beside it as much as fits every column."""
     targets = product(enumerate(grid.accounts, grid.head), enumerate(grid.regions))
     places = {(grid.x(x), y): cells.get((account, region)) for (y, account), (x, region) in targets}
-    there = {place: cell for place, cell in places.items() if cell}
-    absent = [place for place, cell in places.items() if not cell]
+    there = {spot: cell for spot, cell in places.items() if cell}
+    absent = [spot for spot, cell in places.items() if not cell]
     grid.ax.plot([x for x, _ in absent], [y for _, y in absent], ".", color=layout.RECENT, markersize=1.5)
     for status in {cell.status: None for cell in there.values()}:
-        _mark(grid.ax, status, [place for place, cell in there.items() if cell.status == status])
-    room = grid.column - 2.5 * GAP
+        _mark(grid.ax, status, [spot for spot, cell in there.items() if cell.status == status])
+    free = grid.column - 2.5 * GAP
     for texts in ([cell.words for cell in there.values()], [cell.number for cell in there.values()]):
-        if max(layout.measure(text, grid.size) for text in texts) <= room:
+        if max(layout.measure(text, grid.size) for text in texts) <= free:
             for (x, y), text in zip(there, texts, strict=True):
                 layout.put(grid.ax, x + GAP, y, text, va="center_baseline", fontsize=grid.size)
             return
@@ -290,7 +290,7 @@ def _key_lines(counts: Counter[str], width: float, size: float) -> list[list[tup
     lines: list[list[tuple[float, str, str]]] = [[]]
     start = 0.0
     for status, text in entries:
-        words = layout.fit(text, width - 1.5 * GAP, size)
+        words = layout.shorten(text, width - 1.5 * GAP, size)
         wide = 1.5 * GAP + layout.measure(words, size)
         if lines[-1] and start + wide > width:
             lines.append([])

@@ -2,7 +2,7 @@
 
 It knows nothing of AWS or of any column. It is not a theme: it changes no rcParams and keeps the user's font and text
 colour. All but the small note below is laid out inside the Axes,
-so that nothing is clipped whatever figure the Axes lives in.
+so that nothing is clipped whatever figure the Axes is in.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BEHIND = "#E69F00"  # orange: behind, or not read to its end
 OLD = "#D55E00"  # red: calls for action
 RECENT = "#999999"  # grey: neither
 UNKNOWN = "none"  # hatched
-#: What is only to be told apart, in this order: Tol's muted colours, none of which means anything above.
+#: What is only to be distinguished, in this order: Tol's muted colours, none of which means anything above.
 SERIES = ("#117733", "#AA4499", "#999933", "#332288", "#44AA99", "#882255", "#B7A65A")
 FAINT = 0.55  # of lines behind the marks
 
@@ -46,7 +46,7 @@ PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # `$` in a stran
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class AvailableSize:
     """The size of an Axes in points; narrow ones have each label above its bar, wide ones beside it."""
 
     width: float
@@ -60,28 +60,28 @@ class Room:
     @property
     def rows(self) -> int:
         """How many rows can be read in it; never under `FEWEST_ROWS`, which every chart can make do with."""
-        fit_in = int((self.height - _HEAD) / (_ROW if self.beside else _DOUBLE_ROW))
-        return min(MOST_ROWS, max(FEWEST_ROWS, fit_in))
+        whole_rows = int((self.height - _HEAD) / (_ROW if self.beside else _DOUBLE_ROW))
+        return min(MOST_ROWS, max(FEWEST_ROWS, whole_rows))
 
 
-def room(ax: Axes | None) -> Room:
+def available(ax: Axes | None) -> AvailableSize:
     """Return the size of an Axes; for None, that of a figure of our own with `OWN_ROWS` rows."""
     if ax is None:
-        return Room(_OWN_WIDTH * 72, _HEAD + _ROW * OWN_ROWS)
+        return AvailableSize(_OWN_WIDTH * 72, _HEAD + _ROW * OWN_ROWS)
     if engine := ax.figure.get_layout_engine():  # which else would move the Axes only as it is drawn
         _bare(ax)
         engine.execute(ax.figure.figure)
     scale = 72 / ax.figure.dpi
-    return Room(ax.bbox.width * scale, ax.bbox.height * scale)
+    return AvailableSize(ax.bbox.width * scale, ax.bbox.height * scale)
 
 
-def ruled(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, Room, float]:
-    """Set an Axes out in rows 0, 1 … from the top, between finding and note; return it, its room and the size of text."""
+def ruled(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, AvailableSize, float]:
+    """Set an Axes out in rows 0, 1 … from the top, between finding and note; return it, its size and that of the text."""
     ax = _canvas(ax, rows)
-    width = room(ax).width
-    notes = [fit(line, width, _NOTE) for line in wrap(note, width, _NOTE)[:_NOTE_LINES]]
+    width = available(ax).width
+    notes = [shorten(line, width, _NOTE) for line in wrap(note, width, _NOTE)[:_NOTE_LINES]]
     ax.set_xlabel("\n".join(notes), loc="left", fontsize=_NOTE, labelpad=2, alpha=0.75, **PLAIN)
-    space = room(ax)
+    space = available(ax)
     size, lines = _title_lines(title, space)
     font: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "linespacing": _LEADING, **PLAIN}
     ax.set_title("\n".join(lines), y=1.0, pad=0, va="top", **font)
@@ -122,13 +122,13 @@ def _bare(ax: Axes) -> None:
     ax.tick_params(which="both", left=False, labelleft=False, bottom=False, labelbottom=False)
 
 
-def head(title: str, space: Room) -> float:
+def head(title: str, space: AvailableSize) -> float:
     """Return how high a title is, with the gap below it."""
     size, lines = _title_lines(title, space)
     return len(lines) * size * _LEADING + GAP
 
 
-def _title_lines(title: str, space: Room) -> tuple[float, list[str]]:
+def _title_lines(title: str, space: AvailableSize) -> tuple[float, list[str]]:
     size = _TITLE if space.beside else _TITLE - 1
     return size, wrap(title, space.width, size, "bold")
 
@@ -136,8 +136,8 @@ def _title_lines(title: str, space: Room) -> tuple[float, list[str]]:
 def write(ax: Axes, row: float, text: str, **font: Any) -> None:
     """Write a label at the left of a row."""
     # not tick labels: Axes that share an axis would draw those again, and read `$` in them as mathematics
-    place = blended_transform_factory(ax.transAxes, ax.transData)
-    put(ax, 0, row, text, transform=place, va="center_baseline", **font)
+    transform = blended_transform_factory(ax.transAxes, ax.transData)
+    put(ax, 0, row, text, transform=transform, va="center_baseline", **font)
 
 
 def share(part: int, whole: int, verb: str) -> str:
@@ -195,12 +195,12 @@ def drawable(value: object, width: int = 60) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def fit(text: str, points: float, size: float, weight: str = "normal") -> str:
+def shorten(text: str, points: float, size: float, weight: str = "normal") -> str:
     """Return the text, cut with an ellipsis when it is wider than so many points at a font size.
 
     Examples
     --------
-    >>> fit("short", 200, 9), fit("W" * 99, 40, 9)
+    >>> shorten("short", 200, 9), shorten("W" * 99, 40, 9)
     ('short', 'WWW…')
     """
     if measure(text, size, weight) <= points:

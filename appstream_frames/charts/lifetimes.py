@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.layout import GAP
-from appstream_frames.charts.rows import NOTHING, Strip, check, cut, days_of, moments, names, numbers, strip_of
+from appstream_frames.charts.rows import NOTHING, RowAxes, check, cut, days_of, moments, names, numbers, row_axes
 
 _SOURCE = "what asf.timeline(root) gives"
 _DAY = 86_400.0
@@ -43,8 +43,8 @@ class _Life:
         return "" if self.generations < 2 else f" · rebuilt {self.generations - 1:,}×"
 
 
-def timeline(lives: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
-    """Draw the lives of images: a row each, from when it was first seen to when it was gone or to the right edge.
+def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
+    """Draw the lifetimes of images: a row each, from when it was first seen to when it was gone or to the right edge.
 
     The images that came, went or were rebuilt have rows, the latest first; all others are counted in words. A life is a bar
     as long as the image was seen; a thin line leads to the cross at the snapshot by which it was gone. Dots lead on where
@@ -52,7 +52,7 @@ def timeline(lives: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
 
     Parameters
     ----------
-    lives : DataFrame
+    lifetimes : DataFrame
         What `appstream_frames.timeline` gives for images, or some of its rows.
     ax : Axes, optional
         Where to draw; without it a new figure is made, as tall as its rows need.
@@ -67,68 +67,68 @@ def timeline(lives: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     Raises
     ------
     RequestError
-        `lives` lacks a column or holds a moment that is none, or `top` is no positive number.
+        `lifetimes` lacks a column or holds a moment that is none, or `top` is no positive number.
 
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> lives = pd.DataFrame({"name": ["a", "b"], "first_seen": "2026-10-05", "last_seen": ["2026-10-05", "2026-10-12"]})
-    >>> lives = lives.assign(gone_by=["2026-10-12", None], generations=1)
-    >>> timeline(lives, Figure().subplots()).get_title()
+    >>> lifetimes = pd.DataFrame({"name": ["a", "b"], "first_seen": "2026-10-05", "last_seen": ["2026-10-05", "2026-10-12"]})
+    >>> lifetimes = lifetimes.assign(gone_by=["2026-10-12", None], generations=1)
+    >>> timeline(lifetimes, Figure().subplots()).get_title()
     '1 of 2 images is gone since 2026-10-05'
     """
-    check(lives, ("name", "first_seen", "last_seen", "gone_by", "generations"), _SOURCE, top)
-    if not len(lives):
+    check(lifetimes, ("name", "first_seen", "last_seen", "gone_by", "generations"), _SOURCE, top)
+    if not len(lifetimes):
         return layout.draw_nothing(ax, NOTHING)
-    told = _told(lives)
-    kept, rest = cut(_telling(told), ax, top, 1)
-    seen = sorted({moment for life in told for moment in (life.first, life.last, life.end) if np.isfinite(moment)})
+    images = _read_lifetimes(lifetimes)
+    kept, rest = cut(_telling(images), ax, top, 1)
+    seen = sorted({moment for life in images for moment in (life.first, life.last, life.end) if np.isfinite(moment)})
     days = dict(zip(seen, days_of(seen), strict=True))
     labels = [(life.name, life.rebuilt) for life in sorted(kept)] + [("", "")] * bool(rest)
-    strip = strip_of(ax, labels, _found(told, days[seen[0]]), _key(told, days[seen[-1]]))
-    strip = replace(strip, right=strip.right - GAP)
-    places = {moment: strip.x(moment, seen[0], seen[-1]) for moment in seen}
+    axes = row_axes(ax, labels, _found(images, days[seen[0]]), _key(images, days[seen[-1]]))
+    axes = replace(axes, right=axes.right - GAP)
+    places = {moment: axes.x(moment, seen[0], seen[-1]) for moment in seen}
     for row, life in enumerate(sorted(kept)):
-        _life(strip, row + strip.lower, life, places, days)
+        _life(axes, row + axes.lower, life, places, days)
     if rest:
-        words = layout.fit(f"{layout.others(len(rest))}: {_summary(rest)}", strip.width, strip.size)
-        layout.write(strip.ax, len(kept), words, fontsize=strip.size)
-    strip.axis([(places[moment], days[moment]) for moment in seen])
-    return strip.ax
+        words = layout.shorten(f"{layout.others(len(rest))}: {_summary(rest)}", axes.width, axes.size)
+        layout.write(axes.ax, len(kept), words, fontsize=axes.size)
+    axes.axis([(places[moment], days[moment]) for moment in seen])
+    return axes.ax
 
 
-def _told(lives: pd.DataFrame) -> list[_Life]:
-    first, last = (moments(lives, name, _SOURCE) for name in ("first_seen", "last_seen"))
-    end = moments(lives, "gone_by", _SOURCE, nulls=True)
-    target = lives[[key for key in ("account", "region") if key in lives]].astype(object)
+def _read_lifetimes(lifetimes: pd.DataFrame) -> list[_Life]:
+    first, last = (moments(lifetimes, name, _SOURCE) for name in ("first_seen", "last_seen"))
+    end = moments(lifetimes, "gone_by", _SOURCE, nulls=True)
+    target = lifetimes[[key for key in ("account", "region") if key in lifetimes]].astype(object)
     number, _ = pd.factorize(np.array([str(key) for key in target.itertuples(index=False, name=None)], object))
     came = first > first.groupby(number).transform("min")
     newest = max(last.max(), end.fillna(0).max()) // _DAY
     there = np.where(last // _DAY >= newest, "there", "unseen")
     state = np.where(end.notna(), "gone", there)
-    generations = numbers(lives["generations"]).fillna(1).clip(1, 10**6).astype(int)
-    rows = zip(first, end.fillna(np.inf), names(lives), last, came, state, generations, strict=True)
+    generations = numbers(lifetimes["generations"]).fillna(1).clip(1, 10**6).astype(int)
+    rows = zip(first, end.fillna(np.inf), names(lifetimes), last, came, state, generations, strict=True)
     return [_Life(*row) for row in rows]
 
 
-def _telling(told: list[_Life]) -> list[_Life]:
+def _telling(images: list[_Life]) -> list[_Life]:
     """Return the latest of each kind first, one after another, and those to which nothing happened last."""
-    latest = sorted(told, key=lambda life: (-(life.end if life.state == "gone" else life.first), life.name))
+    latest = sorted(images, key=lambda life: (-(life.end if life.state == "gone" else life.first), life.name))
     turns: defaultdict[str, Iterator[int]] = defaultdict(count)
     ranked = sorted((not life.kind, next(turns[life.kind]), life.kind, life) for life in latest)
     return [life for *_, life in ranked]
 
 
-def _found(told: list[_Life], start: str) -> str:
-    counts = Counter(life.state for life in told)
-    came, rebuilt = sum(life.came for life in told), sum(life.generations > 1 for life in told)
-    title = f"{layout.share(counts['gone'], len(told), 'are')} gone since {start}"
+def _found(images: list[_Life], start: str) -> str:
+    counts = Counter(life.state for life in images)
+    came, rebuilt = sum(life.came for life in images), sum(life.generations > 1 for life in images)
+    title = f"{layout.share(counts['gone'], len(images), 'are')} gone since {start}"
     named = ((came, "came"), (rebuilt, "rebuilt"), (counts["unseen"], "not seen lately"))
     return title + "".join(f"; {count:,} {words}" for count, words in named if count)
 
 
-def _key(told: list[_Life], now: str) -> str:
-    states = {life.state for life in told}
+def _key(images: list[_Life], now: str) -> str:
+    states = {life.state for life in images}
     words = {"there": f"blue: there on {now}", "gone": "grey: gone by the ×", "unseen": "dots: not known to be gone"}
     return " · ".join(word for state, word in words.items() if state in states)
 
@@ -139,20 +139,20 @@ def _summary(rest: list[_Life]) -> str:
     return ", ".join(f"{counts[kind]:,} {word}" for kind, word in words.items() if counts[kind])
 
 
-def _life(strip: Strip, y: float, life: _Life, places: dict[float, float], days: dict[float, str]) -> None:
-    start, last, edge = places[life.first], places[life.last], strip.right + GAP
+def _life(axes: RowAxes, y: float, life: _Life, places: dict[float, float], days: dict[float, str]) -> None:
+    start, last, edge = places[life.first], places[life.last], axes.right + GAP
     colour = layout.RECENT if life.state == "gone" else layout.FOLLOWS
     end = edge if life.state == "there" else last
-    strip.ax.barh(y, max(2.0, end - start), 0.28 if strip.lower else 0.5, start, color=colour)
-    font: dict[str, Any] = {"va": "center_baseline", "fontsize": max(6.0, strip.size - 1), "alpha": 0.75}
+    axes.ax.barh(y, max(2.0, end - start), 0.28 if axes.lower else 0.5, start, color=colour)
+    font: dict[str, Any] = {"va": "center_baseline", "fontsize": max(6.0, axes.size - 1), "alpha": 0.75}
     if life.state == "unseen":
-        strip.ax.plot([last + 2, edge], [y, y], ":", color=colour, linewidth=1.2)
+        axes.ax.plot([last + 2, edge], [y, y], ":", color=colour, linewidth=1.2)
     elif life.state == "gone":
         gone, words = places[life.end], f"gone by {days[life.end]}"
-        strip.ax.plot([last, gone], [y, y], color=colour, linewidth=1)
-        strip.ax.plot(gone, y, "x", color=layout.ink(strip.ax), markersize=4)
+        axes.ax.plot([last, gone], [y, y], color=colour, linewidth=1)
+        axes.ax.plot(gone, y, "x", color=layout.ink(axes.ax), markersize=4)
         if gone + GAP + layout.measure(words, font["fontsize"]) <= edge:
-            layout.put(strip.ax, gone + GAP, y, words, **font)
+            layout.put(axes.ax, gone + GAP, y, words, **font)
     words = f"since {days[life.first]}"
-    if life.came and start - GAP / 2 - layout.measure(words, font["fontsize"]) >= strip.left - GAP:
-        layout.put(strip.ax, start - GAP / 2, y, words, ha="right", **font)
+    if life.came and start - GAP / 2 - layout.measure(words, font["fontsize"]) >= axes.left - GAP:
+        layout.put(axes.ax, start - GAP / 2, y, words, ha="right", **font)

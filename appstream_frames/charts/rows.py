@@ -1,6 +1,6 @@
 """What charts of rows along a line share: rows with an axis below them, which rows are kept, and a frame's columns checked.
 
-It draws what it is told; it knows nothing of AWS.
+It knows nothing of AWS.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LABELS = 0.42  # of the width, at most
 
 
 @dataclass(frozen=True)
-class Strip:
+class RowAxes:
     """An Axes in rows whose x is in points: where marks may be, how far below the middle of a row, the row of the axis."""
 
     ax: Axes
@@ -38,7 +38,7 @@ class Strip:
         return self.left + (value - first) / ((last - first) or 1.0) * (self.right - self.left)
 
     def axis(self, ticks: Sequence[tuple[float, str]]) -> None:
-        """Write below the rows the first tick, the last, and those between them for which there is room, left to right."""
+        """Write below the rows the first tick, the last, and those between them that fit, left to right."""
         free, last = -GAP, ticks[-1]
         for tick in ticks:
             start, end = self._extent(*tick)
@@ -54,22 +54,22 @@ class Strip:
         return start, start + wide
 
 
-def strip_of(ax: Axes | None, labels: Sequence[tuple[str, str]], title: str, note: str) -> Strip:
+def row_axes(ax: Axes | None, labels: Sequence[tuple[str, str]], title: str, note: str) -> RowAxes:
     """Set an Axes out in rows and one more for the axis; a label's first part is cut where both are too long."""
     ax, space, size = layout.ruled(ax, len(labels) + 1, title, note)
     ax.set_xlim(0, space.width)
     most = space.width * (_LABELS if space.beside else 1)
-    texts = [layout.fit(name, most - layout.measure(tail, size), size) + tail for name, tail in labels]
+    texts = [layout.shorten(name, most - layout.measure(tail, size), size) + tail for name, tail in labels]
     upper, lower = (0.0, 0.0) if space.beside else (-0.25, 0.25)
     for row, text in enumerate(texts):
         layout.write(ax, row + upper, text, fontsize=size)
     left = max(layout.measure(text, size) for text in texts) if space.beside else 0.0
-    return Strip(ax, left + 2 * GAP, space.width - 2 * GAP, lower, size, len(labels), space.width)
+    return RowAxes(ax, left + 2 * GAP, space.width - 2 * GAP, lower, size, len(labels), space.width)
 
 
 def cut(ranked: list[Any], ax: Axes | None, top: int, extra: int) -> tuple[list[Any], list[Any]]:
-    """Return what has a row of its own and what shares one, when so many rows are needed for other things."""
-    rows = len(ranked) if ax is None else layout.room(ax).rows - extra
+    """Return what has a row of its own and what shares one, when so many more rows are needed."""
+    rows = len(ranked) if ax is None else layout.available(ax).rows - extra
     kept = len(ranked) if len(ranked) <= min(top, rows) else min(top, rows - 1)
     return ranked[:kept], ranked[kept:]
 

@@ -222,7 +222,7 @@ def _draw(chart: _Chart, ax: Axes | None) -> Axes:
     above, below = ([bar for bar in bars if bar.count] for bars in (chart.above, chart.below))
     if not any(bar.count for bar in _all_bars(chart)):
         return layout.draw_nothing(ax, "No images")
-    dated = _fitted(chart, layout.room(ax).rows - len(above) - len(below))
+    dated = _fitted(chart, layout.available(ax).rows - len(above) - len(below))
     return draw_bars(ax, [*above, *dated, *below], _title(chart), _note(chart))
 
 
@@ -231,7 +231,7 @@ def _all_bars(chart: _Chart) -> list[Bar]:
 
 
 def _fitted(chart: _Chart, rows: int) -> list[Bar]:
-    """Return bars in so many rows if possible: releases that find no room share a bar by year or, failing that, by age."""
+    """Return bars in so many rows if possible: releases that do not fit share a bar by year or, failing that, by age."""
     for by_year, fewest in ((True, 4), (False, 1)):
         for kept in range(max(fewest, rows), fewest - 1, -1):
             bars = _split(chart, kept, by_year)
