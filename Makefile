@@ -36,6 +36,7 @@ bench: .venv/ready  ## Measure speed and memory as ratios, with an A/A control
 	$(BIN)/python tests/benchmarks/bench_memory.py
 	$(BIN)/python tests/benchmarks/bench_storage.py
 	$(BIN)/python tests/benchmarks/bench_history.py
+	$(BIN)/python tests/benchmarks/bench_nights.py
 	$(BIN)/python tests/benchmarks/bench_fanout.py
 	$(BIN)/python tests/benchmarks/bench_usage.py
 	$(BIN)/python tests/benchmarks/bench_import.py

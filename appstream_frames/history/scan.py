@@ -25,7 +25,7 @@ from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import Store
 from appstream_frames.errors import RequestError
 from appstream_frames.history.identity import list_columns, suggest
-from appstream_frames.history.reads import TARGET, UNFILTERED, select_reads
+from appstream_frames.history.reads import TARGET, select_reads
 from appstream_frames.tables.coverage import FIRST_OPERATION
 from appstream_frames.tables.frames import to_pandas
 from appstream_frames.tables.schema import UNMODELED, UTC_US, Table
@@ -76,13 +76,10 @@ class SnapshotRange:
         schema, parts = self._read_parts(table, columns)
         return pa.concat_tables([schema.empty_table(), *parts])
 
-    def read_observations(self, table: Table, columns: Iterable[str]) -> pa.Table:
-        """Return a table's rows, each at its snapshot's moment; a target that two snapshots of one moment hold counts once."""
+    def read_observations(self, table: Table, columns: Iterable[str], reads: pd.DataFrame) -> pa.Table:
+        """Return a table's rows, each at its snapshot's moment; of `find_reads` only those of the snapshot that counts."""
         schema, parts = self._read_parts(table, columns)
-        targets = {
-            name: (rows["account"] + "/" + rows["region"]).to_list()
-            for name, rows in self.find_reads(table).groupby("id")
-        }
+        targets = (reads["account"] + "/" + reads["region"]).groupby(reads["id"]).agg(list)
         dated = [
             _date(select_targets(part, targets.get(name, ())), name)
             for name, part in zip(self.manifests, parts, strict=True)
@@ -103,59 +100,6 @@ class SnapshotRange:
         reads = select_reads(coverage, table.operation, ["id", *_KEYS])
         reads = reads.assign(whole=reads["status"] == "complete").sort_values(["snapshot", "whole"], kind="stable")
         return reads.drop_duplicates(_KEYS, keep="last").drop(columns="whole").reset_index(drop=True)
-
-    def find_gone(self, table: Table, last_seen: pd.DataFrame) -> pd.Series:
-        """Return the first later moment at which a row was known to be gone, or null.
-
-        Parameters
-        ----------
-        table : Table
-            The table of the rows.
-        last_seen : pandas.DataFrame
-            ``account``, ``region`` and ``last_seen`` of each row.
-
-        Returns
-        -------
-        pandas.Series
-            For each row, the moment after `last_seen` at which its target was next read whole, without a filter or with
-            that of the last sighting.
-        """
-        reads = self.find_reads(table)
-        keys = [*TARGET, "last_seen"]
-        seen = last_seen[keys].drop_duplicates().merge(reads.rename(columns={"snapshot": "last_seen"}), on=keys)
-        seen = seen[[*keys, "request"]].sort_values("last_seen")
-        whole = reads[reads["status"] == "complete"].assign(gone_by=reads["snapshot"])
-        for name, evidence, by in (
-            ("unfiltered", whole[whole["request"] == UNFILTERED], TARGET),
-            ("as_before", whole, [*TARGET, "request"]),
-        ):
-            later = evidence[[*by, "snapshot", "gone_by"]]
-            seen = pd.merge_asof(
-                seen,
-                later,
-                left_on="last_seen",
-                right_on="snapshot",
-                by=by,
-                direction="forward",
-                allow_exact_matches=False,
-            )
-            seen = seen.drop(columns="snapshot").rename(columns={"gone_by": name})
-        seen["gone_by"] = seen[["unfiltered", "as_before"]].min(axis=1)
-        return last_seen[keys].merge(seen[[*keys, "gone_by"]], on=keys, how="left")["gone_by"]
-
-    def find_complete(self, table: Table) -> pd.DataFrame:
-        """Return at which moments each target was read whole, and asked what it was asked the last time that it was.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A row per moment, a column per target that was ever read whole (account, region); bool.
-        """
-        whole = self.find_reads(table).query("status == 'complete'")
-        last = whole.drop_duplicates(TARGET, keep="last")[[*TARGET, "request"]]
-        same = whole.merge(last, on=[*TARGET, "request"]).assign(whole=True)
-        grid = same.pivot(index="snapshot", columns=TARGET, values="whole")
-        return grid.reindex(self.moments).notna()
 
     def find_lacking(self, table: Table, columns: Iterable[str]) -> pd.DatetimeIndex:
         """Return the moments whose snapshots do not hold some columns: not known then, or left out on purpose."""

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from appstream_frames.errors import RequestError
 from appstream_frames.history.identity import RESOURCE, find_resource_table, label_columns, list_columns
-from appstream_frames.history.reads import TARGET
+from appstream_frames.history.reads import TARGET, find_complete, find_gone
 from appstream_frames.history.scan import Moment, SnapshotRange, select_targets
 from appstream_frames.history.text_values import to_text
 from appstream_frames.tables.frames import to_pandas
@@ -117,7 +117,8 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
     labels = list(dict.fromkeys(labels))
     created = [name for name in ("created_time",) if name in kind.schema.names]
     snapshots = SnapshotRange.open(root)
-    seen = snapshots.read_observations(kind, [*labels, *created])
+    reads = snapshots.find_reads(kind)
+    seen = snapshots.read_observations(kind, [*labels, *created], reads)
     named = pc.coalesce(*(seen.column(name) for name in kind.resource if name in seen.schema.names))
     keys = [*TARGET, RESOURCE, *kind.identity]
     last = [(name, "last", pc.ScalarAggregateOptions(skip_nulls=False)) for name in labels if name not in keys]
@@ -128,7 +129,7 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
     found = found.rename(columns={"snapshot_min": "first_seen", "snapshot_max": "last_seen"})
     generations = found["created_time_count_distinct"].clip(lower=1) if created else 1
     found = found.assign(
-        gone_by=snapshots.find_gone(kind, found),
+        gone_by=find_gone(reads, found),
         generations=pd.Series(generations, found.index, dtype="Int64"),
         snapshots=found["snapshot_count_distinct"],
     )
@@ -188,8 +189,9 @@ def trend(
             f"over={printable(repr(over))}: pass 'all', or 'complete' for targets read whole throughout."
         )
     snapshots = SnapshotRange.open(root)
-    seen = snapshots.read_observations(kind, columns)
-    complete, lacking = snapshots.find_complete(kind), snapshots.find_lacking(kind, columns)
+    reads = snapshots.find_reads(kind)
+    seen = snapshots.read_observations(kind, columns, reads)
+    complete, lacking = find_complete(reads, snapshots.moments), snapshots.find_lacking(kind, columns)
     seen = seen.filter(pc.invert(pc.is_in(seen.column("snapshot"), pa.array(lacking, UTC_US))))
     if over == "complete":
         complete = complete.loc[:, complete.drop(index=lacking).all()]
