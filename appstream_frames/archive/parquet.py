@@ -51,7 +51,7 @@ def write(
     table: pa.Table,
     sink: HashingFile,
     keys: Iterable[str],
-    describe: Callable[[str], dict[bytes, bytes]] = lambda _: {},
+    describe: Callable[[str], dict[bytes, bytes]],
 ) -> None:
     """Write a table, and metadata that `describe` returns when it is given the SHA-256 of the rows' bytes."""
     with pq.ParquetWriter(sink, table.schema, **writer_options(table.schema, keys)) as writer:

@@ -22,7 +22,7 @@ from appstream_frames.archive.manifest import FOLDER, list_ids, make_id, parse_m
 from appstream_frames.archive.reader import complete, read_tables
 from appstream_frames.archive.redaction import Redaction
 from appstream_frames.archive.roots import open_store
-from appstream_frames.archive.row_groups import Stream
+from appstream_frames.archive.row_groups import RowGroups, stage_tables
 from appstream_frames.archive.store import StagedFile, Store
 from appstream_frames.errors import DrainError, RequestError, SnapshotCorruptError
 from appstream_frames.fetch.drains import Drain
@@ -79,7 +79,10 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     if (written := _find_equal(store, frames.snapshot, tables)) is not None:
         return written
     with _committed(store) as staged:
-        files = {name: _stage(store, name, tables[name], staged) for name in _in_order(tables)}
+        schemas = {name: tables[name].schema for name in _in_order(tables)}
+        with stage_tables(store, schemas, staged) as files:
+            for name in schemas:
+                files[name].add(tables[name])
         return _commit(store, frames.snapshot, tables["coverage"], files, staged)
 
 
@@ -137,21 +140,19 @@ def take_snapshot(
     [4]
     """
     request = Request.of(names=names, arns=arns, type=type)
-    redaction = Redaction.of(redact)
+    redaction, store = Redaction.of(redact), open_store(root)
     drained = Drain(targets, request, operations_for(include), timeout, executor=executor)
     read = {operation.name for operation in drained.operations}
     schemas = {
         name: all_tables()[name].schema for name in _in_order(all_tables()) if all_tables()[name].operation in read
     }
-    store = open_store(root)
     with _committed(store) as staged, Bar(drained.names, progress) as bar:
-        with Stream(store, schemas, staged) as stream:
+        with stage_tables(store, schemas, staged) as files:
             for batch in drained.batches(bar):
-                stream.add({name: redaction.apply(table, name) for name, table in batch.tables.items()})
-            stream.finish()
+                for name, rows in batch.tables.items():
+                    files[name].add(redaction.apply(rows, name))
         table = coverage(drained.outcomes)
         _refuse_nothing([outcome.failure for outcome in drained.outcomes], table)
-        files = {file.folder: _recorded(file, stream.rows[file.folder]) for file in staged}
         return _commit(store, drained.moment, redaction.apply_to_coverage(table), files, staged)
 
 
@@ -174,14 +175,11 @@ def _committed(store: Store) -> Iterator[list[StagedFile]]:
 
 
 def _commit(
-    store: Store,
-    moment: dt.datetime,
-    coverage: pa.Table,
-    files: dict[str, Any],
-    staged: list[StagedFile],
+    store: Store, moment: dt.datetime, coverage: pa.Table, files: Mapping[str, RowGroups], staged: list[StagedFile]
 ) -> str:
+    record = {file.folder: _record(file, files[file.folder].rows) for file in staged}
     with store.stage(FOLDER, staged) as sink:
-        write_manifest(coverage, files, sink, [key.name for key in COVERAGE.keys])
+        write_manifest(coverage, record, sink, [key.name for key in COVERAGE.keys])
     name = make_id(moment, staged[-1].sha256)
     store.publish(name, staged)
     return name
@@ -192,13 +190,7 @@ def _in_order(tables: Iterable[str]) -> list[str]:
     return sorted(set(tables) - {"coverage"}, key=lambda table: (table == "images", table))
 
 
-def _stage(store: Store, folder: str, table: pa.Table, staged: list[StagedFile]) -> dict[str, Any]:
-    with store.stage(folder, staged) as sink:
-        parquet.write(table, sink, [key.name for key in all_tables()[folder].keys])
-    return _recorded(staged[-1], table.num_rows)
-
-
-def _recorded(file: StagedFile, rows: int) -> dict[str, Any]:
+def _record(file: StagedFile, rows: int) -> dict[str, Any]:
     with open(file.path, "rb") as written, mmap.mmap(written.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return {"rows": rows, "bytes": file.bytes, "sha256": file.sha256, **parquet.fingerprints(content)}
 

@@ -159,11 +159,7 @@ def _stored_columns(manifest: Manifest, table: Table) -> list[str]:
 
 def _held_columns(manifest: Manifest, table: Table) -> set[str]:
     """Return the columns whose values a snapshot holds."""
-    coverage = manifest.coverage
-    redacted = set(manifest.redacted)
-    if "redacted" in coverage.schema.names:
-        redacted.update(*(names for names in coverage.column("redacted").to_pylist() if names))
-    return set(_stored_columns(manifest, table)) - redacted
+    return set(_stored_columns(manifest, table)).difference(manifest.redacted)
 
 
 def _read_coverage(manifest: Manifest) -> pa.Table:

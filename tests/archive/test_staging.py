@@ -19,7 +19,7 @@ from support.faultserver import UNCLOSED, FaultServer, chain
 import appstream_frames as asf
 from appstream_frames.archive import row_groups, store
 from appstream_frames.archive.roots import open_store
-from appstream_frames.archive.row_groups import Stream
+from appstream_frames.archive.row_groups import RowGroups, stage_tables
 from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.schema import all_tables
 
@@ -38,15 +38,15 @@ BATCHES = st.lists(
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_an_interrupted_drain_leaves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """Ctrl-C at any batch removes what was staged."""
-    add, calls = Stream.add, []
+    add, calls = RowGroups.add, []
 
-    def interrupted(self: Stream, batch: dict[str, pa.Table]) -> None:
+    def interrupted(self: RowGroups, batch: pa.Table) -> None:
         calls.append(batch)
         if len(calls) > at:
             raise KeyboardInterrupt
         add(self, batch)
 
-    monkeypatch.setattr(Stream, "add", interrupted)
+    monkeypatch.setattr(RowGroups, "add", interrupted)
     with FaultServer(chain(3, 130)) as server, pytest.raises(KeyboardInterrupt):
         asf.take_snapshot(root, server.client())
     assert [path for path in root.rglob("*") if path.is_file()] == []
@@ -64,7 +64,7 @@ def test_a_file_that_cannot_be_begun_leaves_nothing(root: Path, monkeypatch: pyt
 
     monkeypatch.setattr(store, "open", refused, raising=False)
     schemas = {name: all_tables()[name].schema for name in ORDER}
-    with pytest.raises(OSError, match="Too many"), Stream(open_store(root), schemas, []):
+    with pytest.raises(OSError, match="Too many"), stage_tables(open_store(root), schemas, []):
         pass
     assert [path for path in root.rglob("*") if path.is_file()] == []
 
@@ -73,10 +73,11 @@ def test_tables_without_rows_take_no_memory(root: Path) -> None:
     """A million images without an error make thousands of empty tables of errors; none of them is held."""
     schemas = {name: all_tables()[name].schema for name in ORDER}
     staged: list[Any] = []
-    with Stream(open_store(root), schemas, staged) as streamed:
+    with stage_tables(open_store(root), schemas, staged) as files:
         for batch in range(3):
-            streamed.add(tables_of(batch, 0, [(batch, 1, 0)]))
-        assert [len(streamed._groups[name]._held) for name in ORDER] == [3, 0, 3]
+            for name, table in tables_of(batch, 0, [(batch, 1, 0)]).items():
+                files[name].add(table)
+        assert [len(files[name]._held) for name in ORDER] == [3, 0, 3]
 
 
 def tables_of(batch: int, target: int, images: list[tuple[int | None, int, int]]) -> dict[str, pa.Table]:
@@ -106,15 +107,13 @@ def test_any_batches_are_written_whole_and_counted(batches: list[Any], group: in
         patch.setattr(row_groups, "_GROUP", group)
         patch.setattr(os, "fsync", lambda _: None)
         opened = open_store(root)
-        with Stream(opened, schemas, staged) as streamed:
+        with stage_tables(opened, schemas, staged) as files:
             for batch in made:
-                streamed.add(batch)
-            streamed.finish()
+                for name, table in batch.items():
+                    files[name].add(table)
         seen = {file.folder: pq.read_table(file.path).to_pylist() for file in staged}
         assert seen == {name: [row for rows in each for row in rows] for name, each in expected.items()}
         assert list(seen) == list(ORDER)
-        for name in ORDER:
-            counts = [streamed.rows(name, place, place + 1) for place in range(len(made))]
-            assert counts == [len(rows) for rows in expected[name]]
+        assert {name: files[name].rows for name in ORDER} == {name: len(rows) for name, rows in seen.items()}
         assert sorted(file.path for file in staged) == sorted(Path(root).rglob("*.tmp"))
         opened.discard(staged)

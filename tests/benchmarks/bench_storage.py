@@ -24,7 +24,7 @@ import pyarrow as pa
 
 import appstream_frames as asf
 from appstream_frames.archive.roots import open_store
-from appstream_frames.archive.row_groups import Stream
+from appstream_frames.archive.row_groups import stage_tables
 from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.frames import Frames, to_pandas
 from appstream_frames.tables.schema import all_tables
@@ -53,12 +53,13 @@ def streamed(images: int, applications: int) -> dict[str, float]:
     schemas = {name: all_tables()[name].schema for name in ("applications", "errors", "images")}
     with tempfile.TemporaryDirectory() as root:
         store, staged = open_store(root), []
-        with Stream(store, schemas, staged) as stream:
+        with stage_tables(store, schemas, staged) as files:
             for start in range(0, images, BATCH):
                 numbers = range(start, min(start + BATCH, images))
-                stream.add(decode([page.replace(NUMBER, b"%010d" % number) for number in numbers], key()))
-            stream.finish()
-        assert (stream.rows("images"), stream.rows("applications")) == (images, images * applications)
+                sent = [page.replace(NUMBER, b"%010d" % number) for number in numbers]
+                for name, table in decode(sent, key()).items():
+                    files[name].add(table)
+        assert (files["images"].rows, files["applications"].rows) == (images, images * applications)
         store.discard(staged)
     return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "seconds": time.monotonic() - began}
 

@@ -20,7 +20,7 @@ from support.outcomes import Nobody, statuses
 from torture.drains import interrupt
 
 import appstream_frames as asf
-from appstream_frames.archive.row_groups import Stream
+from appstream_frames.archive.row_groups import RowGroups
 from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.schema import operations_for
@@ -85,10 +85,10 @@ def test_a_sign_in_that_is_given_up_leaves_no_thread(monkeypatch: pytest.MonkeyP
 def test_an_interrupted_drain_leaves_no_thread(box: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while somebody keeps the error, as a notebook does."""
 
-    def interrupted(self: Stream, batch: object) -> None:
+    def interrupted(self: RowGroups, batch: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Stream, "add", interrupted)
+    monkeypatch.setattr(RowGroups, "add", interrupted)
     with pytest.raises(KeyboardInterrupt) as kept:
         asf.take_snapshot(root, everywhere(box), progress=False)
     assert ours() == []

@@ -17,8 +17,6 @@ from typing import Any
 from support.marks import TABLES, Tally, in_child, leftovers, marked, mixed
 
 import appstream_frames as asf
-from appstream_frames.tables.frames import Frames, to_arrow
-from appstream_frames.tables.schema import all_tables
 
 
 def after_full(root: str | Path, before: int, error: OSError | None) -> list[str]:
@@ -29,7 +27,7 @@ def after_full(root: str | Path, before: int, error: OSError | None) -> list[str
     return wrong + leftovers(root) + [breach for name in made if (breach := mixed(asf.read_snapshot(root, name)))]
 
 
-def fill_files(root: str, step: int, how: str) -> dict[str, Any]:
+def fill_files(root: str, step: int) -> dict[str, Any]:
     """Write with a limit on the size of a file, raised by `step` until the write succeeds."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     asf.write_snapshot(marked("before"), root)
@@ -39,7 +37,7 @@ def fill_files(root: str, step: int, how: str) -> dict[str, Any]:
         error = None
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         try:
-            HOW[how](frames, root)
+            asf.write_snapshot(frames, root)
         except OSError as caught:
             error = caught
         finally:
@@ -49,27 +47,6 @@ def fill_files(root: str, step: int, how: str) -> dict[str, Any]:
             break
         refused.append(os.strerror(error.errno or 0) if error.errno else repr(error))
     return {"refused": len(refused), "errors": sorted(set(refused)), "wrong": wrong}
-
-
-def stream(frames: Frames, root: str | Path) -> str:
-    """Write frames the way `take_snapshot` does, in several batches."""
-    from appstream_frames.archive import writer
-    from appstream_frames.archive.roots import open_store
-    from appstream_frames.archive.row_groups import Stream
-
-    tables = {name: to_arrow(table, name) for name, table in frames.tables.items()}
-    schemas = {name: all_tables()[name].schema for name in ("applications", "errors", "images")}
-    store = open_store(root)
-    with writer._committed(store) as staged:
-        with Stream(store, schemas, staged) as made:
-            for _ in range(3):
-                made.add({name: tables[name] for name in schemas})
-            made.finish()
-        files = {file.folder: writer._recorded(file, made.rows(file.folder)) for file in staged}
-        return writer._commit(store, frames.snapshot, tables["coverage"], files, [], staged)
-
-
-HOW: dict[str, Callable[[Frames, str], str]] = {"write": asf.write_snapshot, "stream": stream}
 
 
 @contextmanager
@@ -87,7 +64,7 @@ def small_disk(kilobytes: int) -> Iterator[Path]:
             subprocess.run([shutil.which("umount"), folder], check=True)
 
 
-def fill_disk(disk: Path, step: int, how: str) -> dict[str, Any]:
+def fill_disk(disk: Path, step: int) -> dict[str, Any]:
     """Write on a disk with less room than needed, `step` more each time until the write succeeds."""
     root, filler, page = disk / "archive", disk / "filler", 4096
     asf.write_snapshot(marked("before"), root)
@@ -98,7 +75,7 @@ def fill_disk(disk: Path, step: int, how: str) -> dict[str, Any]:
         filler.write_bytes(b"\0" * max(0, (status.f_bavail * status.f_frsize - room) // page * page))
         error = None
         try:
-            HOW[how](frames, root)
+            asf.write_snapshot(frames, root)
         except OSError as caught:
             error = caught
         wrong += after_full(root, 1, error)
@@ -112,14 +89,13 @@ def full(scale: float) -> Tally:
     """Fill the disk, by limits on a file's size and by a small disk."""
     tally = Tally()
     step = max(512, int(4096 * min(1, 0.25 / scale)) // 512 * 512) if scale else 4096
-    for how in HOW:
-        with tempfile.TemporaryDirectory() as root:
-            report(tally, f"limits ({how})", in_child("fill_files", root, step, how))
-        try:
-            with small_disk(4096) as disk:
-                report(tally, f"disks ({how})", fill_disk(disk, max(step, 4096), how))
-        except PermissionError:
-            tally.count("disks skipped")
+    with tempfile.TemporaryDirectory() as root:
+        report(tally, "limits", in_child("fill_files", root, step))
+    try:
+        with small_disk(4096) as disk:
+            report(tally, "disks", fill_disk(disk, max(step, 4096)))
+    except PermissionError:
+        tally.count("disks skipped")
     return tally
 
 
