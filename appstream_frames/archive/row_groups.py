@@ -51,8 +51,8 @@ def stage_tables(
 ) -> Iterator[dict[str, RowGroups]]:
     """Stage a file for each of some tables; when the block ends well they are in `staged`, in the order of the tables."""
     with ExitStack() as stack:
-        files = {name: stack.enter_context(_stage(store, name, schemas[name], staged)) for name in reversed(list(schemas))}
-        yield files
+        last_first = reversed(list(schemas.items()))  # the file that is begun last is finished first
+        yield {name: stack.enter_context(_stage(store, name, schema, staged)) for name, schema in last_first}
 
 
 @contextmanager
