@@ -75,7 +75,7 @@ class S3Store(Store):
                     deadline.restart(_TIMEOUT)
             return b"".join(parts)
         except Exception as error:
-            if failures.code_of(error) in _MISSING:
+            if failures.get_code(error) in _MISSING:
                 raise FileNotFoundError(self.locate(folder, name)) from error
             raise self._explain(error, f"reading {self.locate(folder, name)}") from error
 
@@ -98,7 +98,7 @@ class S3Store(Store):
                 reply = self._client.head_object(Bucket=self._bucket, Key=self._key(file.folder, name))
             return bool(reply["ContentLength"] == file.bytes)
         except Exception as error:
-            if failures.code_of(error) in _MISSING:
+            if failures.get_code(error) in _MISSING:
                 return False
             if failures.is_refusal(error):  # who may write need not be allowed to look
                 return True
@@ -163,7 +163,7 @@ class S3Store(Store):
 
     def _explain(self, error: Exception, doing: str) -> Exception:
         advice = "Try again; nothing was committed."
-        if failures.code_of(error) == "NoSuchBucket":
+        if failures.get_code(error) == "NoSuchBucket":
             advice = f"There is no bucket {self._bucket!r}: create it, or correct the root."
         elif failures.is_refusal(error):
             advice = (
@@ -186,11 +186,11 @@ class S3Store(Store):
 def _redact(error: Exception) -> str:
     """Return an error's words without secrets, and leave it no others: it is shown as the cause."""
     scrub(error, known_secrets())
-    return failures.seen(error)
+    return failures.describe(error)
 
 
 def _is_settled(error: Exception) -> bool:
     """Tell whether S3 refused the one and only attempt, so that nothing of it can be stored."""
     reply = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
-    refused = 400 <= reply.get("HTTPStatusCode", 0) < 500 and failures.code_of(error) not in _TAKEN
+    refused = 400 <= reply.get("HTTPStatusCode", 0) < 500 and failures.get_code(error) not in _TAKEN
     return refused and not reply.get("RetryAttempts")

@@ -62,7 +62,7 @@ def with_credentials(session: Session, credentials: Credentials) -> Session:
 
 
 def credentials_of(client: BaseClient) -> Credentials | None:
-    """Return the credentials that a client signs with: its account is asked of STS with them."""
+    """Return the credentials that a client signs with: STS is called with them."""
     signer = getattr(client, "_request_signer", None)
     return getattr(signer, "_credentials", None)
 

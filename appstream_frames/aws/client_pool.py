@@ -1,6 +1,6 @@
-"""From targets to places: credentials found once for each source, the account asked of STS, a client for each target.
+"""From targets to locations: credentials found once for each source, the account from STS, a client for each target.
 
-Clients stay in the process that made them. Nothing is asked of AWS before a place is wanted.
+Clients stay in the process that made them. No request is sent before a location is wanted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from botocore.client import BaseClient
 from botocore.session import Session
 
 from appstream_frames.aws import credentials, failures
-from appstream_frames.aws.clients import Place, account_in, checked
+from appstream_frames.aws.clients import Location, check_client, read_account
 from appstream_frames.aws.connections import own_connections
 from appstream_frames.aws.credentials import Source
 from appstream_frames.aws.deadlines import Cancelled
@@ -37,16 +37,16 @@ _TRUST: Final = (
 _AGAIN: Final = "STS did not say whose the credentials are. Try again."
 
 
-class Clients:
-    """Makes a client for each target of one fan-out; may be asked by many threads at once.
+class ClientPool:
+    """Makes a client for each target of one drain; may be used by many threads at once.
 
-    The credentials of a profile, role or session are found once, and the account asked of STS once, however many regions
-    there are. What fails fails for all its targets, and is not asked again.
+    The credentials of a profile, role or session are found once, and STS is called once, however many regions there are.
+    What fails fails for all its targets, and is not tried again.
 
     Parameters
     ----------
     targets : iterable of Target
-        Each of which will be placed once, when that is known: a session is then let go after its last target.
+        Those that will be located, each once: a session is then released after its last target.
     """
 
     def __init__(self, targets: Iterable[Target] = ()) -> None:
@@ -56,18 +56,18 @@ class Clients:
             self._left_of_base[source.base] += times
         self._counting = threading.Lock()
         self._one_by_one = threading.Lock()  # botocore's sessions make no two clients at once
-        self._bases: dict[Source, _Once[_Base]] = {}
-        self._logins: dict[Source, _Once[_Login]] = {}
+        self._bases: dict[Source, _SharedResult[_Base]] = {}
+        self._logins: dict[Source, _SharedResult[_Login]] = {}
 
-    def place(self, target: Target, timeout: float) -> Place:
-        """Return where a target's calls go; whoever asks first for its credentials finds them, and that may take a while.
+    def locate(self, target: Target, timeout: float) -> Location:
+        """Return where a target's calls go; the first caller finds its credentials, which may take a while.
 
         Parameters
         ----------
         target : Target
             One of `targets`.
         timeout : float
-            Wall-clock seconds that another thread, which finds them already, may be waited for.
+            Wall-clock seconds to wait for another thread that finds them already.
 
         Raises
         ------
@@ -84,54 +84,54 @@ class Clients:
         try:
             login = self._login(source).get(timeout)
             if target.account not in (None, login.account):
-                raise _stranger(target, login.account)
-            return Place(self._client(login.session, target.region), login.account, target.region)
+                raise _wrong_account(target, login.account)
+            return Location(self._open_client(login.session, target.region), login.account, target.region)
         except RequestError as error:
             raise RequestError(*error.args) from None
         except AppStreamFramesError:
             raise
         except Exception as error:  # whatever a provider of credentials raises
-            raise _explained(error, target) from error
+            raise _explain(error, target) from error
         finally:
-            self._let_go(source)
+            self._release(source)
 
-    def _let_go(self, source: Source) -> None:
-        """Count a target as placed, and forget the sessions that no other one needs: thousands would fill the memory."""
+    def _release(self, source: Source) -> None:
+        """Count a target as located, and release the sessions that no other one needs: thousands would fill the memory."""
         with self._counting:
             _count_down(self._left, source, self._logins)
             _count_down(self._left_of_base, source.base, self._bases)
 
-    def _login(self, source: Source) -> _Once[_Login]:
+    def _login(self, source: Source) -> _SharedResult[_Login]:
         with self._one_by_one:
-            return self._logins.setdefault(source, _Once(lambda timeout: self._signed_in(source, timeout)))
+            return self._logins.setdefault(source, _SharedResult(lambda timeout: self._sign_in(source, timeout)))
 
-    def _base(self, source: Source) -> _Once[_Base]:
+    def _base(self, source: Source) -> _SharedResult[_Base]:
         with self._one_by_one:
-            return self._bases.setdefault(source, _Once(lambda _: self._opened(source)))
+            return self._bases.setdefault(source, _SharedResult(lambda _: self._open_base(source)))
 
-    def _opened(self, source: Source) -> _Base:
+    def _open_base(self, source: Source) -> _Base:
         with self._one_by_one:
-            session = credentials.session_of(source)
+            session = credentials.open_session(source)
         with redacting(session):
-            until_answered(partial(credentials.signed_in, session))
+            until_answered(partial(credentials.load_credentials, session))
             with self._one_by_one:
-                return _Base(session, credentials.sts(session, source.partition))
+                return _Base(session, credentials.open_sts(session, source.partition))
 
-    def _signed_in(self, source: Source, timeout: float) -> _Login:
+    def _sign_in(self, source: Source, timeout: float) -> _Login:
         base = self._base(source.base).get(timeout)
         session, sts = base.session, base.sts
         if source.role is not None:
-            session = credentials.assumed(base.session, base.sts, source)
+            session = credentials.assume_role(base.session, base.sts, source)
             with redacting(base.session, source.external_id):
-                until_answered(partial(credentials.signed_in, session))
+                until_answered(partial(credentials.load_credentials, session))
                 with self._one_by_one:
-                    sts = credentials.sts(session, source.partition)
+                    sts = credentials.open_sts(session, source.partition)
         with redacting(session), own_connections(sts):
-            return _Login(session, account_in(until_answered(sts.get_caller_identity)))
+            return _Login(session, read_account(until_answered(sts.get_caller_identity)))
 
-    def _client(self, session: Session, region: str) -> AppStreamClient:
+    def _open_client(self, session: Session, region: str) -> AppStreamClient:
         with self._one_by_one, redacting(session):
-            return checked(session.create_client("appstream", region_name=region))
+            return check_client(session.create_client("appstream", region_name=region))
 
 
 @dataclass(frozen=True)
@@ -150,11 +150,8 @@ class _Login:
     account: str
 
 
-class _Once(Generic[T]):
-    """Something that whoever asks first finds out, while the others wait; its failure is everybody's.
-
-    Whoever finds it out is given up by the drain when that takes too long, and the others wait no longer than they may.
-    """
+class _SharedResult(Generic[T]):
+    """A result that the first caller computes while the others wait; its failure is raised for all of them."""
 
     def __init__(self, find: Callable[[float], T]) -> None:
         self._find = find
@@ -165,8 +162,8 @@ class _Once(Generic[T]):
         if self._claim.acquire(blocking=False):
             try:
                 self._found.set_result(self._find(timeout))
-            except BaseException as error:  # noqa: BLE001  it is raised where it is asked for, see below
-                self._found.set_exception(_late(timeout) if isinstance(error, Cancelled) else error)
+            except BaseException as error:  # noqa: BLE001  it is raised below, for every caller
+                self._found.set_exception(_timeout(timeout) if isinstance(error, Cancelled) else error)
         failure = self._failure(timeout)
         if failure is not None:
             raise failure.with_traceback(None)  # many raise it, and each would add to its traceback
@@ -176,20 +173,20 @@ class _Once(Generic[T]):
         try:
             return self._found.exception(min(timeout, threading.TIMEOUT_MAX))
         except TimeoutError:
-            return _late(timeout)
+            return _timeout(timeout)
 
 
-def _late(timeout: float) -> TimeoutError:
+def _timeout(timeout: float) -> TimeoutError:
     return TimeoutError(f"no answer within {timeout:g} s")
 
 
-def _count_down(left: Counter[Source], source: Source, held: dict[Source, Any]) -> None:
+def _count_down(left: Counter[Source], source: Source, sessions: dict[Source, Any]) -> None:
     left[source] -= 1
     if left[source] == 0:
-        held.pop(source, None)
+        sessions.pop(source, None)
 
 
-def _stranger(target: Target, account: str) -> AccessError:
+def _wrong_account(target: Target, account: str) -> AccessError:
     return AccessError(
         f"{target}: the credentials are of account {account}; expected {target.account}. Correct the role's ARN or the "
         "profile; nothing was read.",
@@ -199,10 +196,10 @@ def _stranger(target: Target, account: str) -> AccessError:
     )
 
 
-def _explained(error: BaseException, target: Target) -> DrainError:
+def _explain(error: BaseException, target: Target) -> DrainError:
     doing = getattr(error, "operation_name", "sign-in")
     advice = _TRUST if doing == "AssumeRole" else _AGAIN
-    found = failures.explain(error, failures.Where(str(target), 0, None, doing, advice))
+    found = failures.explain(error, failures.Position(str(target), 0, None, doing, advice))
     if isinstance(found, RequestError):
-        return DrainError(str(found), target=str(target), page=0, code=failures.code_of(error))
+        return DrainError(str(found), target=str(target), page=0, code=failures.get_code(error))
     return found

@@ -1,7 +1,7 @@
-"""A client, the account its credentials belong to, and its region: the place where a drain happens.
+"""A client, the account its credentials belong to, and its region: the location of a drain.
 
-The account is what STS answers to GetCallerIdentity, asked with the client's own credentials and settings and, when the client
-was given an endpoint that is not Amazon's (a sandbox, a test server), at that same endpoint.
+The account comes from STS GetCallerIdentity, called with the client's own credentials and settings and, when the client was given
+an endpoint that is not Amazon's (a sandbox, a test server), at that same endpoint.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _sessions: WeakKeyDictionary[BaseClient, Session] = WeakKeyDictionary()  # of th
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """One account in one region, with a client that speaks to it."""
 
     client: AppStreamClient
@@ -51,15 +51,15 @@ class Place:
         return f"{self.account}/{self.region}"
 
 
-def place(client: AppStreamClient, account: object = None) -> Place:
-    """Return where a client's calls go; this may ask STS, and so take a while.
+def locate(client: AppStreamClient, account: object = None) -> Location:
+    """Return where a client's calls go; this may call STS, and so take a while.
 
     Parameters
     ----------
     client : boto3 AppStream client
-        A `checked` one.
+        One that `check_client` has passed.
     account : str, optional
-        Twelve digits; asked of STS when not given.
+        Twelve digits; default: from STS.
 
     Raises
     ------
@@ -72,11 +72,11 @@ def place(client: AppStreamClient, account: object = None) -> Place:
     """
     if account is not None and not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
         raise RequestError(f"account={account!r} is not a string of twelve digits, such as '012345678901'.")
-    return Place(client, str(account or _account(client)), client.meta.region_name)
+    return Location(client, str(account or _account(client)), client.meta.region_name)
 
 
-def in_time(find: Callable[[], Place], target: str, timeout: float) -> Place:
-    """Return the place that `find` returns.
+def locate_within(find: Callable[[], Location], target: str, timeout: float) -> Location:
+    """Return the location that `find` returns.
 
     Raises
     ------
@@ -86,10 +86,10 @@ def in_time(find: Callable[[], Place], target: str, timeout: float) -> Place:
     try:
         return call_within(timeout, find)
     except TimeoutError as late:
-        raise failures.explain(late, failures.Where(target, 0, None)) from late
+        raise failures.explain(late, failures.Position(target, 0, None)) from late
 
 
-def client_of(profile: str | None = None, region: str | None = None) -> AppStreamClient:
+def open_client(profile: str | None = None, region: str | None = None) -> AppStreamClient:
     """Return an AppStream client of a profile and region; default: those of your environment.
 
     Raises
@@ -100,7 +100,7 @@ def client_of(profile: str | None = None, region: str | None = None) -> AppStrea
         When the credentials cannot be found out.
     """
     if region is not None:
-        regions.checked([region])
+        regions.check_regions([region])
     try:
         session = sessions.open_session(profile)
     except ProfileNotFound as error:
@@ -111,7 +111,7 @@ def client_of(profile: str | None = None, region: str | None = None) -> AppStrea
     try:
         session.get_credentials()
     except Exception as error:  # whatever a provider of credentials raises
-        where = failures.Where(
+        where = failures.Position(
             f"profile {profile}" if profile else "default credentials", 0, None, "sign-in", holder=session
         )
         raise failures.explain(error, where) from error
@@ -130,7 +130,7 @@ def client_of(profile: str | None = None, region: str | None = None) -> AppStrea
     return client
 
 
-def checked(client: Any) -> AppStreamClient:
+def check_client(client: Any) -> AppStreamClient:
     """Return the client when it is one of AppStream that speaks JSON; else raise RequestError."""
     service = getattr(getattr(client, "meta", None), "service_model", None)
     if service is None:
@@ -147,11 +147,11 @@ def checked(client: Any) -> AppStreamClient:
 
 def _account(client: AppStreamClient) -> str:
     if client not in _accounts:
-        where = failures.Where(f"?/{client.meta.region_name}", 0, None, holder=client)
+        where = failures.Position(f"?/{client.meta.region_name}", 0, None, holder=client)
         try:
-            sts = sts_client(client)
+            sts = open_sts_of(client)
             with own_connections(sts):
-                _accounts[client] = account_in(until_answered(sts.get_caller_identity))
+                _accounts[client] = read_account(until_answered(sts.get_caller_identity))
         except DrainError:
             raise
         except UnknownAccountError as error:
@@ -165,7 +165,7 @@ class UnknownAccountError(ValueError):
     """STS answered, and named no account."""
 
 
-def account_in(identity: Mapping[str, object]) -> str:
+def read_account(identity: Mapping[str, object]) -> str:
     """Return the account of an answer to GetCallerIdentity.
 
     Raises
@@ -175,7 +175,7 @@ def account_in(identity: Mapping[str, object]) -> str:
 
     Examples
     --------
-    >>> account_in({"Account": "012345678901"})
+    >>> read_account({"Account": "012345678901"})
     '012345678901'
     """
     account = identity.get("Account")
@@ -184,7 +184,7 @@ def account_in(identity: Mapping[str, object]) -> str:
     return account
 
 
-def sts_client(client: AppStreamClient) -> BaseClient:
+def open_sts_of(client: AppStreamClient) -> BaseClient:
     """Return an STS client with the credentials and the settings of another client."""
     credentials = botocore_private.credentials_of(client)
     if credentials is None:

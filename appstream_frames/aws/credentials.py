@@ -1,4 +1,4 @@
-"""Where credentials come from: the default chain, a profile, a role to assume, or a session that was handed in.
+"""Where credentials come from: the default credentials, a profile, a role to assume, or a session that was handed in.
 
 A source is named by text, so that it can travel; credentials cannot. A session is kept in this process, and only a number
 that means nothing elsewhere is pickled. Sessions for roles speak wherever the session that they are assumed from speaks.
@@ -26,21 +26,21 @@ from appstream_frames.text import printable
 
 SESSION_NAME: Final = "appstream-frames"  # of an assumed role, when none is given; CloudTrail shows it
 
-_held: WeakValueDictionary[str, Held] = WeakValueDictionary()
+_references: WeakValueDictionary[str, SessionReference] = WeakValueDictionary()
 
 
-class Held:
+class SessionReference:
     """A session that was handed in: pickled, it is a number, and only this process knows the session behind it."""
 
-    def __init__(self, session: Any, number: str | None = None) -> None:
+    def __init__(self, session: boto3.Session | None, number: str | None = None) -> None:
         self._session, self._process = session, os.getpid()
         self.number = number or secrets.token_hex(8)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _find, (self.number,)
+        return _restore, (self.number,)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Held) and self.number == other.number
+        return isinstance(other, SessionReference) and self.number == other.number
 
     def __hash__(self) -> int:
         return hash(self.number)
@@ -49,7 +49,7 @@ class Held:
         return f"<session {self.number}>"
 
     @property
-    def session(self) -> Any:
+    def session(self) -> boto3.Session:
         """The session.
 
         Raises
@@ -69,11 +69,11 @@ class Held:
         return self._session is session
 
 
-def _find(number: str) -> Held:
-    return _held.get(number) or Held(None, number)
+def _restore(number: str) -> SessionReference:
+    return _references.get(number) or SessionReference(None, number)
 
 
-def held(session: object) -> Held:
+def refer_to(session: object) -> SessionReference:
     """Return what stands for a session, the same for the same session.
 
     Raises
@@ -83,11 +83,11 @@ def held(session: object) -> Held:
     """
     if not isinstance(session, boto3.Session):
         raise RequestError(f"session is {printable(type(session).__name__)}; pass a boto3.Session, or nothing.")
-    for known in list(_held.values()):
+    for known in list(_references.values()):
         if known.is_of(session):
             return known
-    new = Held(session)
-    _held[new.number] = new
+    new = SessionReference(session)
+    _references[new.number] = new
     return new
 
 
@@ -100,28 +100,28 @@ class Source:
     role: str | None = None
     external_id: str | None = field(default=None, repr=False)
     role_session_name: str | None = None
-    held: Held | None = None
+    reference: SessionReference | None = None
 
     @property
     def base(self) -> Source:
         """What the role is assumed with."""
-        return Source(self.partition, self.profile, held=self.held)
+        return Source(self.partition, self.profile, reference=self.reference)
 
 
-def session_of(source: Source) -> Session:
-    """Return a botocore session of a source without a role; nothing is asked of AWS.
+def open_session(source: Source) -> Session:
+    """Return a botocore session of a source without a role; no request is sent.
 
     Raises
     ------
     RequestError
         When the source is a session of another process.
     """
-    if source.held is not None:
-        return botocore_private.botocore_session(source.held.session)
+    if source.reference is not None:
+        return botocore_private.botocore_session(source.reference.session)
     return sessions.open_session(source.profile)
 
 
-def signed_in(session: Session) -> Session:
+def load_credentials(session: Session) -> Session:
     """Return the session once its credentials are there; this may ask AWS, or whoever else gives them.
 
     Raises
@@ -136,20 +136,20 @@ def signed_in(session: Session) -> Session:
     return session
 
 
-def region_of(session: Session) -> str | None:
+def get_region(session: Session) -> str | None:
     """Return the region that is configured for a session."""
     region = session.get_config_variable("region")
     return None if region is None else str(region)
 
 
-def sts(session: Session, partition: str) -> BaseClient:
+def open_sts(session: Session, partition: str) -> BaseClient:
     """Return a client of the STS of the session's own region, or of one that every account of the partition has.
 
     Tokens of the global endpoint are worth nothing in regions that are opted in to, so it is not used.
     """
-    region = region_of(session)
-    if region is None or regions.partition_of(region) != partition:
-        region = regions.home_of(partition)
+    region = get_region(session)
+    if region is None or regions.find_partition(region) != partition:
+        region = regions.find_home_region(partition)
     client = session.create_client("sts", region_name=region, config=sessions.SIGN_IN)
     if urlsplit(client.meta.endpoint_url).hostname == "sts.amazonaws.com":
         url = f"https://sts.{region}.amazonaws.com"
@@ -157,7 +157,7 @@ def sts(session: Session, partition: str) -> BaseClient:
     return client
 
 
-def assumed(base: Session, client: BaseClient, source: Source) -> Session:
+def assume_role(base: Session, client: BaseClient, source: Source) -> Session:
     """Return a session like another one that signs as a role; the role is assumed when it first signs, and again in time.
 
     Parameters

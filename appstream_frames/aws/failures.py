@@ -106,7 +106,7 @@ _PROVIDER: Final = (
 
 
 @dataclass(frozen=True)
-class Where:
+class Position:
     """Where a drain stood when it failed.
 
     Attributes
@@ -141,17 +141,17 @@ class Where:
         return f"page {self.page} of {self.operation}" if self.page else self.before
 
 
-def code_of(error: BaseException) -> str:
+def get_code(error: BaseException) -> str:
     """Return AWS's code of a botocore ClientError, made printable, or the kind of failure."""
-    if not _answer(error):
+    if not _get_reply(error):
         return type(error).__name__
-    code = str(_answer(error).get("Error", {}).get("Code") or f"HTTP {_http_status(error)}")
+    code = str(_get_reply(error).get("Error", {}).get("Code") or f"HTTP {_http_status(error)}")
     return printable(redact(code[:1000]))
 
 
 def is_throttle(error: BaseException) -> bool:
     """Tell whether AWS asked us to slow down."""
-    return bool(_answer(error)) and (code_of(error) in THROTTLES or _http_status(error) == 429)
+    return bool(_get_reply(error)) and (get_code(error) in THROTTLES or _http_status(error) == 429)
 
 
 def is_passing(error: BaseException) -> bool:
@@ -174,17 +174,17 @@ def is_out_of_files(error: BaseException) -> bool:
 
 def is_refusal(error: BaseException) -> bool:
     """Tell whether the credentials were missing, not accepted, or not enough."""
-    refused = code_of(error) in _CREDENTIALS | _DENIED or _http_status(error) == 403
+    refused = get_code(error) in _CREDENTIALS | _DENIED or _http_status(error) == 403
     return refused or isinstance(error, _NO_CREDENTIALS)
 
 
-def _answer(error: BaseException) -> dict[str, Any]:
+def _get_reply(error: BaseException) -> dict[str, Any]:
     """Return AWS's answer; empty when there was none."""
     return error.response if isinstance(error, ClientError) and isinstance(error.response, dict) else {}
 
 
 def _http_status(error: BaseException) -> int:
-    return int(_answer(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return int(_get_reply(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _is_untrusted(error: BaseException) -> bool:
@@ -202,8 +202,8 @@ def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def explain(
     error: BaseException,
-    where: Where,
-    asked: int = 1,
+    position: Position,
+    attempts: int = 1,
     late: BaseException | None = None,
     *,
     unreachable: bool = True,
@@ -216,34 +216,34 @@ def explain(
     ----------
     error : BaseException
         What botocore or the page reader raised.
-    where : Where
+    position : Position
         Target, page and resume token.
-    asked : int
-        How many times the page was asked for.
+    attempts : int
+        How many times the page was requested.
     late : BaseException, optional
         That the time was up, when it was.
     unreachable : bool
         Whether every attempt before this one found no server either.
     """
-    kind, status, advice = _classify(error, where.operation)
-    if kind is RequestError and where.page > 1:  # the parameters were right for the pages before
+    kind, status, advice = _classify(error, position.operation)
+    if kind is RequestError and position.page > 1:  # the parameters were right for the pages before
         kind, advice = DrainError, _MIDWAY
-    if kind is EndpointError and (where.page > 1 or not unreachable):  # it had been there
+    if kind is EndpointError and (position.page > 1 or not unreachable):  # it had been there
         kind, status, advice = DrainError, "failed", _NETWORK_FAILED
-    if not where.page and status in {"denied", "failed"} and advice not in (_CERTIFICATE, _PROVIDER):
-        advice = where.advice
-    scrub(error, known_secrets(where.holder))
-    words = seen(error, asked) + (f"; {late}" if late not in (None, error) else "")
-    message = f"{where.target}, {where.step}: {words}. {advice}"
+    if not position.page and status in {"denied", "failed"} and advice not in (_CERTIFICATE, _PROVIDER):
+        advice = position.advice
+    scrub(error, known_secrets(position.holder))
+    words = describe(error, attempts) + (f"; {late}" if late not in (None, error) else "")
+    message = f"{position.target}, {position.step}: {words}. {advice}"
     if not issubclass(kind, DrainError):
         return RequestError(message)
     return kind(
         message,
-        target=where.target,
-        page=where.page,
-        resume_token=where.resume_token,
+        target=position.target,
+        page=position.page,
+        resume_token=position.resume_token,
         status=status,
-        code=code_of(error),
+        code=get_code(error),
     )
 
 
@@ -258,7 +258,7 @@ def _classify(error: BaseException, operation: str) -> _Verdict:
 
 
 def _has_code(*codes: frozenset[str]) -> Callable[[BaseException], bool]:
-    return lambda error: any(code_of(error) in each for each in codes)
+    return lambda error: any(get_code(error) in each for each in codes)
 
 
 def _is_one_of(*kinds: type[BaseException]) -> Callable[[BaseException], bool]:
@@ -283,7 +283,7 @@ _VERDICTS: Final[tuple[tuple[Callable[[BaseException], bool], type[DrainError | 
 )
 
 
-def reconsidered(failures: Sequence[DrainError | None]) -> list[DrainError | None]:
+def reconsider(failures: Sequence[DrainError | None]) -> list[DrainError | None]:
     """Return the failures of many targets in the light of each other.
 
     Credentials that STS accepts and AppStream does not know are those of a region that is not enabled. An endpoint that does
@@ -293,15 +293,15 @@ def reconsidered(failures: Sequence[DrainError | None]) -> list[DrainError | Non
     found: list[DrainError | None] = []
     for failure in failures:
         if failure is not None and everywhere:
-            found.append(_restated(failure, "failed", _UNREACHABLE_ADVICE, _NETWORK))
+            found.append(_restate(failure, "failed", _UNREACHABLE_ADVICE, _NETWORK))
         elif failure is not None and failure.page > 0 and failure.code in _UNRECOGNIZED:
-            found.append(_restated(failure, "region_disabled", _REFRESH, _DISABLED))
+            found.append(_restate(failure, "region_disabled", _REFRESH, _DISABLED))
         else:
             found.append(failure)
     return found
 
 
-def summary(failed: Sequence[tuple[str, DrainError]], targets: int) -> str:
+def summarize(failed: Sequence[tuple[str, DrainError]], targets: int) -> str:
     """Return one line that says which targets failed, and why."""
     named = [
         f"{name} {error.status} ({printable(error.code or type(error).__name__, 60)})"
@@ -314,7 +314,7 @@ def summary(failed: Sequence[tuple[str, DrainError]], targets: int) -> str:
     )
 
 
-def _restated(failure: DrainError, status: str, old: str, new: str) -> DrainError:
+def _restate(failure: DrainError, status: str, old: str, new: str) -> DrainError:
     restated = type(failure)(
         str(failure).removesuffix(old) + new,
         target=failure.target,
@@ -327,14 +327,14 @@ def _restated(failure: DrainError, status: str, old: str, new: str) -> DrainErro
     return restated
 
 
-def seen(error: BaseException, asked: int = 1) -> str:
+def describe(error: BaseException, attempts: int = 1) -> str:
     """Return what was seen, in AWS's words or the exception's, safe to show."""
-    times = f"asked {asked} times, last " if asked > 1 else ""
-    if _answer(error):
-        words = str(_answer(error).get("Error", {}).get("Message", ""))
-        return f"{times}AWS answered {code_of(error)} ({_shown(words)})"
-    return f"{times}{type(error).__name__}: {_shown(str(error))}"
+    times = f"{attempts} attempts, the last: " if attempts > 1 else ""
+    if _get_reply(error):
+        words = str(_get_reply(error).get("Error", {}).get("Message", ""))
+        return f"{times}AWS answered {get_code(error)} ({_make_printable(words)})"
+    return f"{times}{type(error).__name__}: {_make_printable(str(error))}"
 
 
-def _shown(words: str) -> str:
+def _make_printable(words: str) -> str:
     return printable(redact(words[:1000]), 300)

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from botocore.client import BaseClient
 
 from appstream_frames.aws import credentials, failures, regions, sessions
-from appstream_frames.aws.clients import account_in
+from appstream_frames.aws.clients import read_account
 from appstream_frames.aws.credentials import Source
 from appstream_frames.aws.deadlines import call_within
 from appstream_frames.aws.redaction import redacting
@@ -23,7 +23,7 @@ _ADVICE: Final = (
 
 
 class Organization(NamedTuple):
-    """The accounts of an organization, each list sorted; `caller` is the account that asked."""
+    """The accounts of an organization, each list sorted; `caller` is the account whose credentials were used."""
 
     partition: str
     caller: str
@@ -31,7 +31,7 @@ class Organization(NamedTuple):
     others: dict[str, str]  # account: its state
 
 
-def organization(source: Source, timeout: float) -> Organization:
+def read_organization(source: Source, timeout: float) -> Organization:
     """Return the accounts of the organization that a source's account is in.
 
     Raises
@@ -42,26 +42,26 @@ def organization(source: Source, timeout: float) -> Organization:
         When the list could not be read to its end in time.
     """
     try:
-        return call_within(timeout, lambda: _asked(source))
+        return call_within(timeout, lambda: _list_accounts(source))
     except AppStreamFramesError:
         raise
     except Exception as error:  # whatever a provider of credentials raises
-        where = failures.Where(_TARGET, 0, None, getattr(error, "operation_name", "ListAccounts"), _ADVICE)
+        where = failures.Position(_TARGET, 0, None, getattr(error, "operation_name", "ListAccounts"), _ADVICE)
         found = failures.explain(error, where)
         raise (DrainError(str(found), target=_TARGET, page=0) if isinstance(found, RequestError) else found) from error
 
 
-def _asked(source: Source) -> Organization:
-    session = credentials.session_of(source)
+def _list_accounts(source: Source) -> Organization:
+    session = credentials.open_session(source)
     with redacting(session):
-        until_answered(partial(credentials.signed_in, session))
-        sts = credentials.sts(session, source.partition)
-        caller = account_in(until_answered(sts.get_caller_identity))
+        until_answered(partial(credentials.load_credentials, session))
+        sts = credentials.open_sts(session, source.partition)
+        caller = read_account(until_answered(sts.get_caller_identity))
         client = session.create_client(
-            "organizations", region_name=regions.home_of(source.partition), config=sessions.SIGN_IN
+            "organizations", region_name=regions.find_home_region(source.partition), config=sessions.SIGN_IN
         )
-        accounts = _listed(client)
-    states = {account_in({"Account": each.get("Id")}): each.get("State") or each.get("Status") for each in accounts}
+        accounts = _list_every_account(client)
+    states = {read_account({"Account": each.get("Id")}): each.get("State") or each.get("Status") for each in accounts}
     if caller not in states:
         raise ValueError(f"{len(states)} accounts were listed, and the caller's own, {caller}, is not one of them")
     return Organization(
@@ -72,17 +72,17 @@ def _asked(source: Source) -> Organization:
     )
 
 
-def _listed(client: BaseClient) -> list[dict[str, Any]]:
+def _list_every_account(client: BaseClient) -> list[dict[str, Any]]:
     """Return every account; botocore's paginator would take a reply without accounts for the end."""
     accounts: list[dict[str, Any]] = []
     token, seen = None, set()
     while True:
         page: dict[str, str] = {"NextToken": token} if token else {}
-        answer = until_answered(partial(client.list_accounts, **page))
-        if not isinstance(answer.get("Accounts"), list):
+        reply = until_answered(partial(client.list_accounts, **page))
+        if not isinstance(reply.get("Accounts"), list):
             raise ValueError("the reply has no accounts")
-        accounts += answer["Accounts"]
-        token = answer.get("NextToken")
+        accounts += reply["Accounts"]
+        token = reply.get("NextToken")
         if not token:
             return accounts
         if token in seen:

@@ -1,4 +1,4 @@
-"""What the AWS configuration files of this machine say of a profile; nothing is asked of AWS."""
+"""What the AWS configuration files of this machine say of a profile; no request is sent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Profile:
     account: str | None
 
 
-def profile(name: str | None, read: Session) -> Profile:
+def read_profile(name: str | None, read: Session) -> Profile:
     """Return what is known of a profile; None stands for the default credentials.
 
     Parameters
@@ -46,11 +46,11 @@ def profile(name: str | None, read: Session) -> Profile:
     try:
         known = read.full_config["profiles"]
         if name is not None and name not in known:
-            raise RequestError(f"No profile is called {printable(repr(name))}. {_hint(name, list(known))}")
+            raise RequestError(f"No profile is called {printable(repr(name))}. {_suggest(name, list(known))}")
         session = sessions.open_session(name)
         own = session.get_scoped_config()
         region = own.get("region") if name is not None else None
-        region = region or credentials.region_of(session)
+        region = region or credentials.get_region(session)
     except BotoCoreError as error:
         raise RequestError(f"{printable(error)}. Correct the AWS configuration of this machine.") from None
     if name is None and os.environ.get("AWS_ACCESS_KEY_ID"):
@@ -59,9 +59,9 @@ def profile(name: str | None, read: Session) -> Profile:
     return Profile(name, region, _partition(own, region), None if name is None else _account(own))
 
 
-def _hint(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    did = f"Did you mean {near[0]!r}? " if near else ""
+def _suggest(name: str, known: list[str]) -> str:
+    similar = difflib.get_close_matches(name, known, n=1)
+    did = f"Did you mean {similar[0]!r}? " if similar else ""
     return f"{did}Configured here: {', '.join(map(printable, known)) or 'none'}."
 
 
@@ -87,7 +87,7 @@ def _partition(own: dict[str, str], region: str | None) -> str:
     role = ROLE.fullmatch(str(own.get("role_arn")))
     if role is not None:
         return role[1]
-    return regions.partition_of(region or str(own.get("sso_region")))
+    return regions.find_partition(region or str(own.get("sso_region")))
 
 
 def _account(own: dict[str, str]) -> str | None:

@@ -128,7 +128,7 @@ def known_secrets(holder: object = None) -> list[str]:
     Parameters
     ----------
     holder : botocore client or session, optional
-        Its credentials are among them as they are now; AWS is not asked for new ones.
+        Its credentials are among them as they are now; they are not renewed.
     """
     found: list[str | None] = [os.environ.get(name) for name in _SECRET_VARIABLES]
     found += map(_content, map(os.environ.get, _TOKEN_FILES))

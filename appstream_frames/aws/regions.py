@@ -1,6 +1,6 @@
 """AWS's regions as the installed botocore knows them: partitions, spelling, and where AppStream is.
 
-Nothing is asked of AWS. The lists are as old as botocore: a region that it does not know is let through when its name
+No request is sent. The lists are as old as botocore: a region that it does not know is let through when its name
 looks like one, and whether there is anything is seen when it is drained.
 """
 
@@ -23,48 +23,48 @@ _HOME: Final = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn
 
 
 @cache
-def _atlas() -> Any:
-    """Return a session that is only asked for regions, whatever profile the environment names."""
+def _session() -> Any:
+    """Return a session for what botocore knows of regions, whatever profile the environment names."""
     return botocore.session.Session(session_vars={"profile": (None, None, None, None)})
 
 
 @cache
-def _of(partition: str) -> frozenset[str]:
+def _list_regions(partition: str) -> frozenset[str]:
     """Return every region of a partition: EC2 is in all of them."""
-    return frozenset(_atlas().get_available_regions("ec2", partition))
+    return frozenset(_session().get_available_regions("ec2", partition))
 
 
-def _known() -> list[str]:
-    return sorted(region for partition in _atlas().get_available_partitions() for region in _of(partition))
+def _list_known() -> list[str]:
+    return sorted(region for partition in _session().get_available_partitions() for region in _list_regions(partition))
 
 
 @cache
-def partition_of(region: str) -> str:
+def find_partition(region: str) -> str:
     """Return a region's partition; that of a region of an unknown kind is ``aws``.
 
     Examples
     --------
-    >>> partition_of("us-gov-east-1"), partition_of("eu-west-99")
+    >>> find_partition("us-gov-east-1"), find_partition("eu-west-99")
     ('aws-us-gov', 'aws')
     """
     try:
-        return str(_atlas().get_partition_for_region(region))
+        return str(_session().get_partition_for_region(region))
     except BotoCoreError:
         return "aws"
 
 
-def home_of(partition: str) -> str:
+def find_home_region(partition: str) -> str:
     """Return a region of the partition whose STS every account can reach.
 
     Examples
     --------
-    >>> home_of("aws-cn")
+    >>> find_home_region("aws-cn")
     'cn-north-1'
     """
-    return _HOME.get(partition) or min(_of(partition), default=_HOME["aws"])
+    return _HOME.get(partition) or min(_list_regions(partition), default=_HOME["aws"])
 
 
-def with_appstream(partition: str) -> list[str]:
+def list_appstream_regions(partition: str) -> list[str]:
     """Return the regions of a partition that have AppStream, to the installed botocore's knowledge.
 
     Raises
@@ -74,10 +74,10 @@ def with_appstream(partition: str) -> list[str]:
 
     Examples
     --------
-    >>> with_appstream("aws-us-gov")
+    >>> list_appstream_regions("aws-us-gov")
     ['us-gov-east-1', 'us-gov-west-1']
     """
-    regions = _atlas().get_available_regions("appstream", partition)
+    regions = _session().get_available_regions("appstream", partition)
     if not regions:
         raise RequestError(
             f'regions="all": the installed botocore {botocore.__version__} knows no region of partition {partition} with '
@@ -86,7 +86,7 @@ def with_appstream(partition: str) -> list[str]:
     return sorted(regions)
 
 
-def checked(regions: Iterable[object]) -> list[str]:
+def check_regions(regions: Iterable[object]) -> list[str]:
     """Return regions as a list, each once, in the order given.
 
     Raises
@@ -96,9 +96,9 @@ def checked(regions: Iterable[object]) -> list[str]:
 
     Examples
     --------
-    >>> checked(["eu-west-1", "us-east-1"])
+    >>> check_regions(["eu-west-1", "us-east-1"])
     ['eu-west-1', 'us-east-1']
-    >>> checked(["eu-wset-1"])
+    >>> check_regions(["eu-wset-1"])
     Traceback (most recent call last):
     appstream_frames.errors.RequestError: 'eu-wset-1' is no region. Did you mean 'eu-west-1'?
     """
@@ -115,13 +115,13 @@ def checked(regions: Iterable[object]) -> list[str]:
 
 @cache  # thousands of targets are in a few regions
 def _check(region: str) -> None:
-    near = difflib.get_close_matches(region.strip().lower(), _known(), n=1, cutoff=0.75)
-    if not _FORM.fullmatch(region) or (near and _misspelt(region)):
-        hint = f"Did you mean {near[0]!r}?" if near else "Expected one such as 'eu-west-1'."
+    similar = difflib.get_close_matches(region.strip().lower(), _list_known(), n=1, cutoff=0.75)
+    if not _FORM.fullmatch(region) or (similar and _is_misspelt(region)):
+        hint = f"Did you mean {similar[0]!r}?" if similar else "Expected one such as 'eu-west-1'."
         raise RequestError(f"{printable(repr(region))} is no region. {hint}")
 
 
-def _misspelt(region: str) -> bool:
+def _is_misspelt(region: str) -> bool:
     """Tell whether a name has a word that no region has: a new region is a new number, or a new place."""
-    words = {word for known in _known() for word in known.split("-")[:-1]}
+    words = {word for known in _list_known() for word in known.split("-")[:-1]}
     return not set(region.split("-")[:-1]) <= words

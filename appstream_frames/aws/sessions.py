@@ -16,7 +16,7 @@ from botocore.loaders import Loader
 from botocore.session import Session
 
 APP_ID: Final = "appstream-frames"  # CloudTrail shows it at the end of the User-Agent: app/appstream-frames
-#: How STS and Organizations are asked; when they are asked again is decided in `retries`.
+#: The configuration of STS and Organizations clients; `retries` decides when a call is repeated.
 SIGN_IN: Final = Config(connect_timeout=10, read_timeout=20, max_pool_connections=50, retries={"total_max_attempts": 1})
 _READS: Final = ("Describe", "List")
 

@@ -13,17 +13,17 @@ import boto3
 from botocore.session import Session
 
 from appstream_frames.aws import credentials, profiles, sessions
-from appstream_frames.aws.credentials import Held, Source
-from appstream_frames.aws.organizations import organization
+from appstream_frames.aws.credentials import SessionReference, Source
+from appstream_frames.aws.organizations import read_organization
 from appstream_frames.aws.profiles import ROLE, Profile
-from appstream_frames.aws.regions import checked, partition_of, with_appstream
+from appstream_frames.aws.regions import check_regions, find_partition, list_appstream_regions
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
 _ROLE_NAME: Final = re.compile(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
 _SESSION_NAME: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
-_ASKING: Final = 300.0  # seconds for the list of an organization's accounts
+_TIMEOUT: Final = 300.0  # seconds for the list of an organization's accounts
 
 
 @total_ordering
@@ -36,7 +36,7 @@ class Target:
     Attributes
     ----------
     account : str or None
-        The account that is expected, where it is known before anything is asked.
+        The account that is expected, where it is known before anything is sent.
     region : str
         The region.
     profile : str or None
@@ -45,7 +45,7 @@ class Target:
         ARN of the role to assume.
     external_id : str or None
         What the role demands of those who assume it; not shown.
-    session : Held or None
+    session : SessionReference or None
         What stands for a session that was handed in; it is known in this process only.
     role_session_name : str or None
         What the assumed role's session is called; None: ``appstream-frames``.
@@ -58,7 +58,7 @@ class Target:
     profile: str | None = None
     role: str | None = None
     external_id: str | None = field(default=None, repr=False)
-    session: Held | None = field(default=None, repr=False)
+    session: SessionReference | None = field(default=None, repr=False)
     role_session_name: str | None = None
     optional: bool = field(default=False, repr=False, compare=False)
 
@@ -66,15 +66,15 @@ class Target:
         return self._key() < other._key() if isinstance(other, Target) else NotImplemented
 
     def __str__(self) -> str:
-        return f"{self.account or self._owner()}/{self.region}"
+        return f"{self.account or self._describe_owner()}/{self.region}"
 
     @property
     def source(self) -> Source:
         """Where the credentials come from."""
-        partition = partition_of(self.region)
+        partition = find_partition(self.region)
         return Source(partition, self.profile, self.role, self.external_id, self.role_session_name, self.session)
 
-    def _owner(self) -> str:
+    def _describe_owner(self) -> str:
         if self.profile is not None:
             return f"profile {printable(self.profile, 60)}"
         return "default credentials" if self.session is None else "session"
@@ -100,7 +100,7 @@ def targets(
 ) -> list[Target]:
     """Return which accounts to drain in which regions; without arguments your default credentials and region.
 
-    Nothing is asked of AWS, except for `organization_role`. Credentials are found when a target is drained, by the process
+    No request is sent, except for `organization_role`. Credentials are found when a target is drained, by the process
     that drains it; those of roles are renewed while a drain lasts.
 
     Parameters
@@ -151,20 +151,20 @@ def targets(
     >>> [str(target) for target in asf.targets(roles=roles, regions=["eu-west-1"])]
     ['012345678901/eu-west-1', '111122223333/eu-west-1']
     """
-    asked = _Asked(
-        _names("profiles", profiles),
-        _regions(regions),
-        _names("roles", roles),
+    parameters = _Parameters(
+        _check_names("profiles", profiles),
+        _check_region_list(regions),
+        _check_names("roles", roles),
         organization_role,
         external_id,
         role_session_name,
-        None if session is None else credentials.held(session),
+        None if session is None else credentials.refer_to(session),
     )
-    return list(asked.targets())
+    return list(parameters.targets())
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Parameters:
     """The parameters of `targets`."""
 
     profiles: list[str] | None
@@ -173,21 +173,21 @@ class _Asked:
     organization_role: str | None
     external_id: str | None
     role_session_name: str | None
-    held: Held | None
+    reference: SessionReference | None
 
     def targets(self) -> Iterator[Target]:
         self._check()
         if self.roles is None and self.organization_role is None:
             for name in self.profiles or (None,):
-                each = self._profile(name)
+                each = self._read_profile(name)
                 yield from self._in_regions(each.account, each.partition, each)
             return
-        base = self._profile(self.profiles[0] if self.profiles else None)
+        base = self._read_profile(self.profiles[0] if self.profiles else None)
         if self.roles is not None:
             for role in self.roles:
-                yield from self._of_role(role, base)
+                yield from self._targets_of_role(role, base)
         else:
-            yield from self._of_organization(str(self.organization_role), base)
+            yield from self._targets_of_organization(str(self.organization_role), base)
 
     def _check(self) -> None:
         assumed = self.roles is not None or self.organization_role is not None
@@ -198,18 +198,18 @@ class _Asked:
                 f"profiles= holds {len(self.profiles)}, and roles are assumed with one. Pass that one; the lists of two calls "
                 "can be added."
             )
-        if self.held is not None and self.profiles is not None:
+        if self.reference is not None and self.profiles is not None:
             raise RequestError("session= has a profile of its own; pass session= or profiles=, not both.")
         for parameter in ("external_id", "role_session_name"):
             if getattr(self, parameter) is not None and not assumed:
                 raise RequestError(f"{parameter}= is for roles; pass roles= or organization_role= with it.")
         if self.external_id is not None:
-            _matched("external_id", self.external_id, _EXTERNAL_ID, "2 to 1224 letters, digits and _+=,.@:/-")
+            _match("external_id", self.external_id, _EXTERNAL_ID, "2 to 1224 letters, digits and _+=,.@:/-")
         if self.role_session_name is not None:
             expected = "2 to 64 letters, digits and _+=,.@-"
-            _matched("role_session_name", self.role_session_name, _SESSION_NAME, expected)
+            _match("role_session_name", self.role_session_name, _SESSION_NAME, expected)
         if self.organization_role is not None:
-            _matched(
+            _match(
                 "organization_role", self.organization_role, _ROLE_NAME, "the role's name, such as 'AppStreamReader'"
             )
 
@@ -217,22 +217,22 @@ class _Asked:
     def _files(self) -> Session:
         return sessions.without_profile()
 
-    def _profile(self, name: str | None) -> Profile:
-        if self.held is None:
-            return profiles.profile(name, self._files)
-        region = self.held.session.region_name
-        return Profile(None, region, partition_of(str(region)), None)
+    def _read_profile(self, name: str | None) -> Profile:
+        if self.reference is None:
+            return profiles.read_profile(name, self._files)
+        region = self.reference.session.region_name
+        return Profile(None, region, find_partition(str(region)), None)
 
-    def _of_role(self, arn: str, base: Profile) -> Iterator[Target]:
-        found = _matched("roles", arn, ROLE, "a role's ARN, such as 'arn:aws:iam::012345678901:role/AppStreamReader'")
+    def _targets_of_role(self, arn: str, base: Profile) -> Iterator[Target]:
+        found = _match("roles", arn, ROLE, "a role's ARN, such as 'arn:aws:iam::012345678901:role/AppStreamReader'")
         yield from self._in_regions(found[2], found[1], base, arn)
 
-    def _of_organization(self, name: str, base: Profile) -> Iterator[Target]:
-        whole = organization(Source(base.partition, base.name, held=self.held), _ASKING)
-        if whole.others:
-            _warn(whole.others)
-        for account in whole.active:
-            role = None if account == whole.caller else f"arn:{base.partition}:iam::{account}:role/{name}"
+    def _targets_of_organization(self, name: str, base: Profile) -> Iterator[Target]:
+        organization = read_organization(Source(base.partition, base.name, reference=self.reference), _TIMEOUT)
+        if organization.others:
+            _warn_of_inactive(organization.others)
+        for account in organization.active:
+            role = None if account == organization.caller else f"arn:{base.partition}:iam::{account}:role/{name}"
             yield from self._in_regions(account, base.partition, base, role)
 
     def _in_regions(
@@ -240,17 +240,19 @@ class _Asked:
     ) -> Iterator[Target]:
         external_id, session_name = (None, None) if role is None else (self.external_id, self.role_session_name)
         optional = self.regions == "all"
-        for region in self._regions(partition, profile, role is not None):
-            yield Target(account, region, profile.name, role, external_id, self.held, session_name, optional)
+        for region in self._choose_regions(partition, profile, role is not None):
+            yield Target(account, region, profile.name, role, external_id, self.reference, session_name, optional)
 
-    def _regions(self, partition: str, profile: Profile, assumed: bool) -> list[str]:
+    def _choose_regions(self, partition: str, profile: Profile, assumed: bool) -> list[str]:
         if self.regions == "all":
-            return with_appstream(partition)
+            return list_appstream_regions(partition)
         if self.regions is None and profile.region is None:
-            whose = "the session" if self.held else f"profile {profile.name!r}" if profile.name else "this environment"
+            whose = (
+                "the session" if self.reference else f"profile {profile.name!r}" if profile.name else "this environment"
+            )
             raise RequestError(f"No region is configured for {whose}. Name one: regions=['eu-west-1'], or \"all\".")
-        chosen = checked([profile.region] if self.regions is None else self.regions)
-        foreign = [region for region in chosen if assumed and partition_of(region) != partition]
+        chosen = check_regions([profile.region] if self.regions is None else self.regions)
+        foreign = [region for region in chosen if assumed and find_partition(region) != partition]
         if foreign:
             raise RequestError(
                 f"Region {foreign[0]} is not in {partition}, the partition of the role. Name its regions."
@@ -258,7 +260,7 @@ class _Asked:
         return chosen
 
 
-def _names(parameter: str, values: Iterable[str] | None) -> list[str] | None:
+def _check_names(parameter: str, values: Iterable[str] | None) -> list[str] | None:
     """Return a list of different strings; None when there is none."""
     if values is None:
         return None
@@ -278,14 +280,14 @@ def _names(parameter: str, values: Iterable[str] | None) -> list[str] | None:
     return names
 
 
-def _regions(values: Iterable[str] | str | None) -> list[str] | str | None:
+def _check_region_list(values: Iterable[str] | str | None) -> list[str] | str | None:
     if values is None or values == "all":
         return values
-    names = _names("regions", values)
-    return None if names is None else checked(names)
+    names = _check_names("regions", values)
+    return None if names is None else check_regions(names)
 
 
-def _matched(parameter: str, value: object, pattern: re.Pattern[str], expected: str) -> re.Match[str]:
+def _match(parameter: str, value: object, pattern: re.Pattern[str], expected: str) -> re.Match[str]:
     found = pattern.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         seen = "a value" if parameter == "external_id" else printable(repr(value))
@@ -293,7 +295,7 @@ def _matched(parameter: str, value: object, pattern: re.Pattern[str], expected: 
     return found
 
 
-def _warn(others: dict[str, str]) -> None:
+def _warn_of_inactive(others: dict[str, str]) -> None:
     named = ", ".join(
         f"{printable(account, 20)} ({printable(state, 40)})" for account, state in list(others.items())[:20]
     )

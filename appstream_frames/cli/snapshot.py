@@ -11,8 +11,8 @@ import pandas as pd
 
 import appstream_frames as asf
 from appstream_frames.archive import reader
-from appstream_frames.aws.client_pool import Clients
-from appstream_frames.aws.clients import in_time
+from appstream_frames.aws.client_pool import ClientPool
+from appstream_frames.aws.clients import locate_within
 from appstream_frames.aws.targets import Target
 from appstream_frames.cli.output import (
     COMPLETE,
@@ -119,7 +119,7 @@ def _refuse(error: asf.DrainError) -> NoReturn:
 def _client(where: Sequence[Target], timeout: float) -> Any:
     if len(where) != 1:
         raise asf.RequestError(f"--max-items and --page-size are of one account and region; these are {len(where)}.")
-    return in_time(partial(Clients().place, where[0], timeout), str(where[0]), timeout).client
+    return locate_within(partial(ClientPool().locate, where[0], timeout), str(where[0]), timeout).client
 
 
 def summarize(coverage: pd.DataFrame, command: click.Command, *, disabled: bool) -> list[str]:

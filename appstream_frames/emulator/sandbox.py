@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 import boto3
 from botocore.config import Config
 
-from appstream_frames.aws.regions import checked, with_appstream
+from appstream_frames.aws.regions import check_regions, list_appstream_regions
 from appstream_frames.emulator.accounts import Accounts
 from appstream_frames.emulator.catalogue import catalogue, week_at
 from appstream_frames.emulator.clients import Loopback, configuration, key_of
@@ -237,8 +237,8 @@ def _regions(chosen: int | Iterable[str] | None) -> list[str]:
     if chosen is None:
         return usual
     if not isinstance(chosen, int):
-        return checked([chosen] if isinstance(chosen, str) else chosen)
-    known = list(dict.fromkeys([*usual, *with_appstream("aws"), *with_appstream("aws-us-gov")]))
+        return check_regions([chosen] if isinstance(chosen, str) else chosen)
+    known = list(dict.fromkeys([*usual, *list_appstream_regions("aws"), *list_appstream_regions("aws-us-gov")]))
     if not 0 < chosen <= len(known):
         raise RequestError(f"regions={chosen!r} must be from 1 to {len(known)}, or a list of regions.")
     return known[:chosen]

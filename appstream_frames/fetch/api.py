@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from appstream_frames.aws import failures
-from appstream_frames.aws.clients import checked, client_of
+from appstream_frames.aws.clients import check_client, open_client
 from appstream_frames.errors import RequestError, TargetsError
 from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.outcomes import coverage
@@ -107,14 +107,14 @@ def drain(
     )
     if client is not None and (profile, region) != (None, None):
         raise RequestError("A client has its own profile and region: pass client, or profile= and region=, not both.")
-    client = checked(client_of(profile, region) if client is None else client)
+    client = check_client(open_client(profile, region) if client is None else client)
     one = Drain(client, request, operations_for(include), timeout, account=account)
     with Bar(one.names, progress) as bar:
         tables = one.tables(bar)
     if one.error is not None:
         raise one.error
     if one.failed:
-        warnings.warn(failures.summary(one.failed, 1), stacklevel=2)
+        warnings.warn(failures.summarize(one.failed, 1), stacklevel=2)
     return _frames(one, tables, resume_token=one.outcomes[0].resume_token)
 
 
@@ -187,7 +187,7 @@ def drain_targets(
 
 def _report(drained: Drain, frames: Frames, loudly: bool) -> None:
     """Warn of failed targets, or raise their errors."""
-    message = failures.summary(drained.failed, len(drained.targets))
+    message = failures.summarize(drained.failed, len(drained.targets))
     if not loudly:
         warnings.warn(message, stacklevel=3)
         return

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from appstream_frames.aws.client_pool import Clients
-from appstream_frames.aws.clients import Place, checked, place
+from appstream_frames.aws.client_pool import ClientPool
+from appstream_frames.aws.clients import Location, check_client, locate
 from appstream_frames.aws.targets import Target, targets
 from appstream_frames.errors import DrainError, RequestError
 from appstream_frames.fetch.executors import ExecutorReads, read_of
@@ -79,7 +79,7 @@ class Drain:
         self._there: ExecutorReads | None = None
         arguments = (operations, request, timeout, self.moment)
         if executor is None:
-            clients = Clients(target for target in self.targets if isinstance(target, Target))
+            clients = ClientPool(target for target in self.targets if isinstance(target, Target))
             self._reads = [
                 read_of(target, clients, *arguments)
                 if isinstance(target, Target)
@@ -162,7 +162,7 @@ def _targets_in(given: Any) -> list[Any]:
         raise RequestError(f"targets is empty; {_EXPECTED}, or None for your default credentials.")
     for target in found:
         if not isinstance(target, Target):
-            checked(target)
+            check_client(target)
     duplicates = {printable(target, 80) for target, times in Counter(found).items() if times > 1}
     if duplicates:
         raise RequestError(f"targets holds {', '.join(sorted(duplicates))} more than once; pass each once.")
@@ -178,8 +178,8 @@ def _read_of_client(
     moment: dt.datetime,
 ) -> TargetRead:
     region = client.meta.region_name
-    locate: Callable[[], Place] = partial(place, client, account)
-    return TargetRead(f"client of {region}", locate, operations, request, timeout, moment, account, region)
+    find: Callable[[], Location] = partial(locate, client, account)
+    return TargetRead(f"client of {region}", find, operations, request, timeout, moment, account, region)
 
 
 def _checked(executor: Any, targets: list[Any]) -> Executor:

@@ -18,7 +18,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from appstream_frames.aws.client_pool import Clients
+from appstream_frames.aws.client_pool import ClientPool
 from appstream_frames.aws.targets import Target
 from appstream_frames.errors import DrainError
 from appstream_frames.fetch.outcomes import Outcome
@@ -36,14 +36,14 @@ _Read = tuple[list[Outcome], dict[str, pa.Buffer]]
 
 def read_of(
     target: Target,
-    clients: Clients,
+    clients: ClientPool,
     operations: Sequence[Operation],
     request: Request,
     timeout: float,
     snapshot: dt.datetime,
 ) -> TargetRead:
     """Return the reading of a target."""
-    locate = partial(clients.place, target, timeout)
+    locate = partial(clients.locate, target, timeout)
     return TargetRead(
         str(target), locate, operations, request, timeout, snapshot, target.account, target.region, owned=True
     )
@@ -62,9 +62,9 @@ def read_there(
 
 
 @lru_cache(maxsize=1)
-def _clients(_run: str) -> Clients:
+def _clients(_run: str) -> ClientPool:
     """Return the clients of one run in this process: its targets share what credentials they have in common."""
-    return Clients()
+    return ClientPool()
 
 
 class _Nobody:
@@ -109,7 +109,7 @@ class ExecutorReads:
         self._arguments = ([each.name for each in operations], request, timeout, snapshot, secrets.token_hex(8))
         # what coverage says of a target that is lost
         self.outcomes = [
-            read_of(target, Clients(), operations, request, timeout, snapshot).outcomes for target in targets
+            read_of(target, ClientPool(), operations, request, timeout, snapshot).outcomes for target in targets
         ]
         self._done: SimpleQueue[tuple[int, Future[_Read]]] = SimpleQueue()
         self._there: dict[int, Future[_Read]] = {}

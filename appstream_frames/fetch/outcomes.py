@@ -90,7 +90,7 @@ def coverage(outcomes: Iterable[Outcome]) -> pa.Table:
     return pa.Table.from_pylist([outcome.row() for outcome in outcomes], schema=all_tables()["coverage"].schema)
 
 
-def as_drain_error(error: Exception, where: failures.Where) -> DrainError:
+def as_drain_error(error: Exception, where: failures.Position) -> DrainError:
     """Return an error as one that coverage can tell of."""
     if isinstance(error, DrainError):
         return error
@@ -98,7 +98,7 @@ def as_drain_error(error: Exception, where: failures.Where) -> DrainError:
         found = failures.explain(error, where)
         if isinstance(found, DrainError):
             return found
-    code = failures.code_of(error.__cause__ or error)
+    code = failures.get_code(error.__cause__ or error)
     return DrainError(str(error), target=where.target, page=where.page, resume_token=where.resume_token, code=code)
 
 
@@ -106,7 +106,7 @@ def explain_together(outcomes: Sequence[Outcome]) -> None:
     """Explain the failures of many targets in the light of each other, operation by operation."""
     for operation in dict.fromkeys(outcome.operation for outcome in outcomes):
         alike = [outcome for outcome in outcomes if outcome.operation == operation]
-        found = failures.reconsidered([each.failure for each in alike])
+        found = failures.reconsider([each.failure for each in alike])
         for outcome, failure in zip(alike, found, strict=True):
             if failure is not None:
                 outcome.fail(failure)

@@ -160,7 +160,7 @@ class Pages:
         return self._explained(EndlessError(seen))
 
     def _explained(self, error: Exception, attempts: Attempts | None = None) -> AppStreamFramesError:
-        where = failures.Where(
+        where = failures.Position(
             self._target, self.read + 1, self.resume_token, operation=self._operation, holder=self._client
         )
         if attempts is None:

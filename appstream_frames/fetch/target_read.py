@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from appstream_frames.aws import failures
-from appstream_frames.aws.clients import Place
+from appstream_frames.aws.clients import Location
 from appstream_frames.aws.connections import own_connections
 from appstream_frames.aws.deadlines import Cancelled, Deadline
 from appstream_frames.errors import DrainError
@@ -55,7 +55,7 @@ class TargetRead:
     name : str
         What messages call the target until its account is known.
     locate : callable
-        Returns the `Place`; it may take a while, or fail.
+        Returns the `Location`; it may take a while, or fail.
     operations : sequence of Operation
         What to read, in order.
     request : Request
@@ -84,7 +84,7 @@ class TargetRead:
     def __init__(
         self,
         name: str,
-        locate: Callable[[], Place],
+        locate: Callable[[], Location],
         operations: Sequence[Operation],
         request: Request,
         timeout: float,
@@ -115,7 +115,7 @@ class TargetRead:
         """The account, once it is known."""
         return self.outcomes[0].account
 
-    def pages(self) -> Generator[Rows | Place, None, None]:
+    def pages(self) -> Generator[Rows | Location, None, None]:
         """Yield the location, then each page of each operation; the caller's thread waits for AWS here.
 
         What fails is noted in the outcomes, and the next operation goes on where it can.
@@ -125,7 +125,7 @@ class TargetRead:
         try:
             location = self._locate()
         except Exception as error:  # noqa: BLE001  whatever a provider of credentials raises
-            self._fail(self.outcomes, self._noted(error, failures.Where(self.name, 0, None)))
+            self._fail(self.outcomes, self._noted(error, failures.Position(self.name, 0, None)))
             return
         for outcome in self.outcomes:
             outcome.target, outcome.account, outcome.region = str(location), location.account, location.region
@@ -146,7 +146,7 @@ class TargetRead:
         outcome.started_at = dt.datetime.now(dt.UTC)
         self.deadline.restart(self.timeout)
 
-    def _read(self, location: Place, operation: Operation, outcome: Outcome) -> Iterator[Rows]:
+    def _read(self, location: Location, operation: Operation, outcome: Outcome) -> Iterator[Rows]:
         self._begin(outcome)
         if (above := self._parent_of(operation)) is not None and above.status != "complete":
             outcome.status, outcome.failure, outcome.ended_at = above.status, above.failure, outcome.started_at
@@ -171,7 +171,7 @@ class TargetRead:
                     if outcome.failure is not None:  # whoever takes the pages has seen enough
                         break
             except Exception as error:  # noqa: BLE001  every kind is explained
-                where = failures.Where(outcome.target, pages.read + 1, pages.resume_token, operation=operation.name)
+                where = failures.Position(outcome.target, pages.read + 1, pages.resume_token, operation=operation.name)
                 self._fail([outcome], self._noted(error, where))
             outcome.retries, outcome.resume_token = retries + pages.retries, pages.resume_token
             if outcome.failure is not None:
@@ -202,7 +202,7 @@ class TargetRead:
                 named = json.dumps(parameters)  # a row that AWS sent twice is asked about once
                 self._questions[each.name].setdefault(named, (Request(parameters), replace(key, parent=parent)))
 
-    def _noted(self, error: Exception, where: failures.Where) -> DrainError:
+    def _noted(self, error: Exception, where: failures.Position) -> DrainError:
         """Return the failure that an error is, and keep the error when the first operation met it."""
         if self.deadline.cancelled:  # the reading was given up meanwhile, and its end is told already
             raise Cancelled
@@ -224,7 +224,7 @@ class TargetRead:
         for outcome in self.outcomes:
             if outcome.ended_at is None:
                 page = outcome.pages + 1 if outcome.account else 0
-                where = failures.Where(outcome.target, page, outcome.resume_token, operation=outcome.operation)
+                where = failures.Position(outcome.target, page, outcome.resume_token, operation=outcome.operation)
                 outcome.fail(as_drain_error(late, where))
                 outcome.ended_at = dt.datetime.now(dt.UTC)
         self.error = self.outcomes[0].failure

@@ -21,7 +21,7 @@ from typing import Final, Protocol
 import pyarrow as pa
 
 from appstream_frames.aws import failures
-from appstream_frames.aws.clients import Place
+from appstream_frames.aws.clients import Location
 from appstream_frames.aws.deadlines import Cancelled
 from appstream_frames.errors import DrainError, RequestError
 from appstream_frames.fetch.target_read import Rows, TargetRead
@@ -188,11 +188,11 @@ class _Threads:
         with self._lock:
             return self._accounts[account]
 
-    def _add(self, read: TargetRead, page: Rows | Place) -> None:
+    def _add(self, read: TargetRead, page: Rows | Location) -> None:
         with self._lock:
             if read.ended:
                 return
-            if isinstance(page, Place):
+            if isinstance(page, Location):
                 self._locate(read, str(page))
             else:
                 read.waiting.append(page)

@@ -21,8 +21,8 @@ from support.faultserver import CANARIES, UNCLOSED
 from support.sources_of import DEV, HOME, LAB, PROD, arn, configure, failure, sent
 
 import appstream_frames as asf
-from appstream_frames.aws.client_pool import Clients
-from appstream_frames.aws.credentials import sts
+from appstream_frames.aws.client_pool import ClientPool
+from appstream_frames.aws.credentials import open_sts
 from appstream_frames.aws.targets import Target
 
 pytestmark = UNCLOSED
@@ -35,13 +35,13 @@ def test_profiles_are_drained_as_themselves(configured: Any) -> None:
     """Each profile's place is its own account, keys and roles alike, and drains to what that account sees."""
     from appstream_frames.emulator.catalogue import images_of, week_at
 
-    clients = Clients()
+    clients = ClientPool()
     for account, target in zip(
         configured.accounts,
         asf.targets(profiles=[f"sandbox-{account}" for account in configured.accounts], regions=HOME),
         strict=True,
     ):
-        place = clients.place(target, 10)
+        place = clients.locate(target, 10)
         assert (place.account, place.region) == (account, "eu-west-1")
         frames = asf.drain(place.client, account=place.account, progress=False)
         assert set(frames.images["arn"]) == {image["Arn"] for image in images_of(account, "eu-west-1", week_at())}
@@ -51,9 +51,9 @@ def test_default_credentials_are_those_of_the_environment(box: Any, monkeypatch:
     """Without a profile the environment's keys and endpoint are used, for roles too."""
     for name, value in box.environment(DEV).items():
         monkeypatch.setenv(name, value)
-    clients = Clients()
-    assert clients.place(asf.targets()[0], 10).account == DEV
-    assert clients.place(asf.targets(roles=[arn(LAB)])[0], 10).account == LAB
+    clients = ClientPool()
+    assert clients.locate(asf.targets()[0], 10).account == DEV
+    assert clients.locate(asf.targets(roles=[arn(LAB)])[0], 10).account == LAB
     assert box.asked["AssumeRole"] == 1
 
 
@@ -61,16 +61,16 @@ def test_roles_are_assumed_from_one_profile(configured: Any) -> None:
     """With roles, the profile is what they are assumed with, and no target itself."""
     found = asf.targets(profiles=[f"sandbox-{DEV}"], roles=[arn(LAB)])
     assert [str(target) for target in found] == [f"{LAB}/eu-west-1"]
-    assert Clients().place(found[0], 10).account == LAB
+    assert ClientPool().locate(found[0], 10).account == LAB
 
 
 def test_a_session_is_a_base(box: Any) -> None:
     """A session's own credentials, and roles assumed with them, at the session's endpoint; the session stays as it was."""
     session = box.session(DEV)
     before = session.get_credentials()
-    clients = Clients()
-    assert clients.place(asf.targets(session=session)[0], 10).account == DEV
-    place = clients.place(asf.targets(session=session, roles=[arn(LAB)])[0], 10)
+    clients = ClientPool()
+    assert clients.locate(asf.targets(session=session)[0], 10).account == DEV
+    place = clients.locate(asf.targets(session=session, roles=[arn(LAB)])[0], 10)
     assert (place.account, place.client.meta.endpoint_url) == (LAB, box.url)
     assert session.get_credentials() is before
     assert session.client("sts").get_caller_identity()["Account"] == DEV
@@ -78,7 +78,7 @@ def test_a_session_is_a_base(box: Any) -> None:
 
 def test_cloudtrail_sees_our_name(box: Any) -> None:
     """An assumed role's session is named after this package."""
-    place = Clients().place(asf.targets(session=box.session(), roles=[arn(DEV)])[0], 10)
+    place = ClientPool().locate(asf.targets(session=box.session(), roles=[arn(DEV)])[0], 10)
     keys = place.client._request_signer._credentials.get_frozen_credentials()
     again = boto3.client("sts", "eu-west-1", None, True, None, box.url, keys.access_key, keys.secret_key, keys.token)
     assert again.get_caller_identity()["Arn"] == f"arn:aws:sts::{DEV}:assumed-role/AppStreamReader/appstream-frames"
@@ -88,9 +88,9 @@ def test_external_id_is_passed(box: Any) -> None:
     """A role that demands an external id is assumed with the right one, and denied without."""
     box.role("Careful", external_id="the-word")
     given = {"session": box.session(), "roles": [arn(DEV, "Careful")]}
-    assert Clients().place(asf.targets(**given, external_id="the-word")[0], 10).account == DEV
+    assert ClientPool().locate(asf.targets(**given, external_id="the-word")[0], 10).account == DEV
     for wrong in (None, "another-word"):
-        error_ = failure(Clients(), asf.targets(**given, external_id=wrong)[0])
+        error_ = failure(ClientPool(), asf.targets(**given, external_id=wrong)[0])
         assert (type(error_), error_.status, error_.code) == (asf.AccessError, "denied", "AccessDenied")
         assert re.search("AssumeRole.*not authorized to perform: sts:AssumeRole.*external_id", str(error_))
         assert "another-word" not in str(error_)
@@ -99,7 +99,7 @@ def test_external_id_is_passed(box: Any) -> None:
 def test_a_role_that_lands_elsewhere_is_an_error(box: Any) -> None:
     """The account that STS names counts, and another one than the role's is never drained."""
     box.role(arn(DEV), lands_in=LAB)
-    error_ = failure(Clients(), asf.targets(session=box.session(), roles=[arn(DEV)])[0])
+    error_ = failure(ClientPool(), asf.targets(session=box.session(), roles=[arn(DEV)])[0])
     assert (type(error_), error_.status) == (asf.AccessError, "bad_credentials")
     assert f"of account {LAB}; expected {DEV}" in str(error_)
 
@@ -107,14 +107,14 @@ def test_a_role_that_lands_elsewhere_is_an_error(box: Any) -> None:
 def test_a_profile_of_another_account_than_it_says(configured: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """A single sign-on's account is checked as a role's is."""
     target = Target(LAB, "eu-west-1", f"sandbox-{DEV}")
-    assert f"of account {DEV}; expected {LAB}" in str(failure(Clients(), target))
+    assert f"of account {DEV}; expected {LAB}" in str(failure(ClientPool(), target))
 
 
 def test_role_credentials_are_renewed_during_a_drain(box: Any) -> None:
     """Keys that expire between two pages are replaced; the drain ends whole."""
     box.expire_after(2.0)
     started = time.monotonic()
-    place = Clients().place(asf.targets(session=box.session(), roles=[arn(DEV)])[0], 10)
+    place = ClientPool().locate(asf.targets(session=box.session(), roles=[arn(DEV)])[0], 10)
     box.latency(0.25)
     frames = asf.drain(place.client, account=place.account, page_size=5, progress=False)
     assert frames.coverage["status"].item() == "complete"
@@ -137,7 +137,7 @@ def test_the_sandbox_refuses_expired_keys(box: Any) -> None:
 def test_no_credentials_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without credentials every target says so."""
     for target in asf.targets(regions=["eu-west-1", "us-east-1"]):
-        error_ = failure(Clients(), target)
+        error_ = failure(ClientPool(), target)
         assert (type(error_), error_.status) == (asf.AccessError, "bad_credentials")
         assert "NoCredentialsError" in str(error_)
 
@@ -146,13 +146,13 @@ def test_a_profile_that_is_gone(configured: Any, tmp_path: Path) -> None:
     """A profile that another machine does not have is bad credentials, not a crash."""
     target = asf.targets(profiles=[f"sandbox-{DEV}"])[0]
     (tmp_path / "config").write_text("")
-    assert failure(Clients(), target).status == "bad_credentials"
+    assert failure(ClientPool(), target).status == "bad_credentials"
 
 
 def test_a_broken_role_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A role profile whose source is not there is bad credentials."""
     configure(tmp_path, monkeypatch, f"[profile a]\nregion = eu-west-1\nrole_arn = {arn(DEV)}\nsource_profile = gone\n")
-    assert failure(Clients(), asf.targets(profiles=["a"])[0]).status == "bad_credentials"
+    assert failure(ClientPool(), asf.targets(profiles=["a"])[0]).status == "bad_credentials"
 
 
 # secrets
@@ -167,7 +167,7 @@ def test_no_secret_in_what_travels_or_is_shown(
     found = asf.targets(session=session, roles=[arn(DEV)], external_id="canary-external-id")
     shown = [repr(found), str(found[0]), repr(found[0].source), repr(found[0].session)]
     with caplog.at_level(logging.INFO), pytest.raises(asf.AccessError) as caught:
-        Clients().place(found[0], 10)
+        ClientPool().locate(found[0], 10)
     shown += [
         "".join(traceback.format_exception(caught.value)),
         caplog.text,
@@ -183,10 +183,10 @@ def test_a_session_does_not_travel(box: Any) -> None:
     """In another process a session's target says what to pass; in this one it is the same target."""
     found = asf.targets(session=box.session())
     assert sent(pickle.dumps(found)) == found
-    assert Clients().place(sent(pickle.dumps(found))[0], 10).account == PROD
+    assert ClientPool().locate(sent(pickle.dumps(found))[0], 10).account == PROD
     program = (
-        "import pickle, sys; from appstream_frames.aws.client_pool import Clients; "
-        "Clients().place(pickle.load(sys.stdin.buffer)[0], 5)"
+        "import pickle, sys; from appstream_frames.aws.client_pool import ClientPool; "
+        "ClientPool().locate(pickle.load(sys.stdin.buffer)[0], 5)"
     )
     done = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(found), capture_output=True)
     assert b"RequestError" in done.stderr
@@ -199,10 +199,10 @@ def test_each_target_of_a_lost_session_has_its_own_error(box: Any) -> None:
     pickled = pickle.dumps(found)
     del found
     gc.collect()
-    clients, errors = Clients(), []
+    clients, errors = ClientPool(), []
     for target in sent(pickled):
         with pytest.raises(asf.RequestError, match="credentials do not travel") as caught:
-            clients.place(target, 5)
+            clients.locate(target, 5)
         errors.append(caught.value)
     assert errors[0] is not errors[1]
 
@@ -211,8 +211,8 @@ def test_a_profile_s_target_travels(configured: Any) -> None:
     """Another process finds the credentials of a profile or role by itself."""
     found = asf.targets(profiles=[f"sandbox-{DEV}"], roles=[arn(LAB)])
     program = (
-        "import pickle, sys; from appstream_frames.aws.client_pool import Clients; "
-        "print(Clients().place(pickle.load(sys.stdin.buffer)[0], 20))"
+        "import pickle, sys; from appstream_frames.aws.client_pool import ClientPool; "
+        "print(ClientPool().locate(pickle.load(sys.stdin.buffer)[0], 20))"
     )
     done = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(found), capture_output=True, check=True)
     assert done.stdout.decode() == f"{LAB}/eu-west-1\n"
@@ -238,9 +238,9 @@ def test_sessions_are_let_go_with_their_last_target(configured: Any, monkeypatch
     roles = [arn(account) for account in configured.accounts[1:]]
     monkeypatch.setenv("AWS_PROFILE", profile)
     theirs = asf.targets(roles=roles, regions=HOME)
-    clients, before, held = Clients([*ours, *theirs]), sessions(), []
+    clients, before, held = ClientPool([*ours, *theirs]), sessions(), []
     for target in [*ours, *theirs]:
-        clients.place(target, 20)
+        clients.locate(target, 20)
         held.append(sessions() - before)
     assert held == [1, 0, 1, 0]
 
@@ -267,4 +267,4 @@ def test_sts_is_regional(region: str | None, partition: str, host: str, kind: st
     """The global endpoint, whose tokens opted-in regions refuse, is never used; nor that of another partition."""
     session = boto3.Session("a", "b", region_name=region)
     session._session.set_config_variable("sts_regional_endpoints", kind)
-    assert sts(session._session, partition).meta.endpoint_url == f"https://{host}"
+    assert open_sts(session._session, partition).meta.endpoint_url == f"https://{host}"

@@ -11,7 +11,7 @@ from support.faults import BAD, SLOW
 from support.faultserver import ACCOUNT, UNCLOSED, Connection, Fault, FaultServer, body, identity, session
 
 import appstream_frames as asf
-from appstream_frames.aws.clients import place
+from appstream_frames.aws.clients import locate
 
 pytestmark = UNCLOSED
 
@@ -48,7 +48,7 @@ def test_a_profile_that_does_not_exist_does_not_matter(monkeypatch: pytest.Monke
     with FaultServer() as server:
         client = server.client()
         monkeypatch.setenv("AWS_PROFILE", "there-is-no-such-profile")
-        assert place(client).account == ACCOUNT
+        assert locate(client).account == ACCOUNT
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_session_of_many_clients_asks_once_each() -> None:
     """Accounts are remembered by client, never by session: clients of other credentials share nothing."""
     with FaultServer() as server:
         clients = [session().client("appstream", endpoint_url=server.url) for _ in range(3)]
-        threads = [threading.Thread(target=place, args=(client,)) for client in clients]
+        threads = [threading.Thread(target=locate, args=(client,)) for client in clients]
         for thread in threads:
             thread.start()
         for thread in threads:

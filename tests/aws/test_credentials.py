@@ -14,7 +14,7 @@ from support.faultserver import UNCLOSED, Fault, FaultServer, body, identity
 from support.sources_of import DEV, LAB, arn, failure
 
 import appstream_frames as asf
-from appstream_frames.aws.client_pool import Clients
+from appstream_frames.aws.client_pool import ClientPool
 
 pytestmark = UNCLOSED
 
@@ -28,9 +28,9 @@ def test_a_source_is_asked_once(box: Any) -> None:
         many.latency(0.05)
         found = asf.targets(session=many.session(), roles=map(arn, many.accounts), regions=many.regions)
         random.Random(5).shuffle(found)
-        clients = Clients()
+        clients = ClientPool()
         with ThreadPoolExecutor(64) as pool:
-            places = list(pool.map(lambda target: clients.place(target, 30), found))
+            places = list(pool.map(lambda target: clients.locate(target, 30), found))
         assert [(place.account, place.region) for place in places] == [(each.account, each.region) for each in found]
         assert len({id(place.client) for place in places}) == 140
         assert many.asked == {"AssumeRole": 10, "GetCallerIdentity": 10}
@@ -41,7 +41,7 @@ def test_a_source_that_fails_is_asked_once(box: Any) -> None:
     """Every target of a role that is denied fails with an error of its own; the role is asked for once."""
     with asf.sandbox(regions=14) as many:
         found = asf.targets(session=many.session(), roles=[arn(DEV, "Nobody")], regions=many.regions)
-        clients = Clients()
+        clients = ClientPool()
         with ThreadPoolExecutor(20) as pool:
             errors = list(pool.map(lambda target: failure(clients, target), found))
         assert many.asked["AssumeRole"] == 1
@@ -53,7 +53,7 @@ def test_a_source_that_fails_is_asked_once(box: Any) -> None:
 def test_a_base_that_fails_fails_its_roles(configured: Any) -> None:
     """Roles of credentials that are refused are bad credentials each, and say so."""
     found = asf.targets(profiles=["sandbox-stranger"], roles=[arn(DEV), arn(LAB)])
-    clients = Clients()
+    clients = ClientPool()
     for target in found:
         error_ = failure(clients, target)
         assert (type(error_), error_.status, error_.code) == (
@@ -65,7 +65,7 @@ def test_a_base_that_fails_fails_its_roles(configured: Any) -> None:
 
 def test_nobody_listens(configured: Any) -> None:
     """Where AppStream has no endpoint there is a place, and the drain says what is the matter."""
-    place = Clients().place(asf.targets(profiles=["sandbox-nowhere"])[0], 10)
+    place = ClientPool().locate(asf.targets(profiles=["sandbox-nowhere"])[0], 10)
     with pytest.raises(asf.EndpointError):
         asf.drain(place.client, account=place.account, timeout=60, progress=False)
 
@@ -95,7 +95,7 @@ def test_an_account_that_sts_does_not_say(kind: str, monkeypatch: pytest.MonkeyP
     with FaultServer(sts=fault) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         core = boto3.Session("AKID", "SECRET", region_name="eu-west-1")
-        clients = Clients()
+        clients = ClientPool()
         started = time.monotonic()
         for target in asf.targets(session=core, regions=["eu-west-1", "us-east-1"]):
             error_ = failure(clients, target, timeout=3 if kind in WAITED_OUT else 20)

@@ -13,7 +13,7 @@ from support.faultserver import UNCLOSED, FaultServer, body
 from support.sources_of import DEV, HOME, PROD
 
 import appstream_frames as asf
-from appstream_frames.aws.client_pool import Clients
+from appstream_frames.aws.client_pool import ClientPool
 
 pytestmark = UNCLOSED
 
@@ -46,9 +46,9 @@ def test_an_organization_s_accounts_are_assumed(company: Any) -> None:
     """Members through their role, the caller's own account with its own credentials."""
     found = asf.targets(session=company.session(), organization_role="AppStreamReader", regions=HOME)
     before = company.asked.get("AssumeRole", 0)
-    clients = Clients()
+    clients = ClientPool()
     with ThreadPoolExecutor(16) as pool:
-        accounts = list(pool.map(lambda target: clients.place(target, 30).account, found))
+        accounts = list(pool.map(lambda target: clients.locate(target, 30).account, found))
     assert accounts == sorted(company.accounts)
     assert company.asked["AssumeRole"] - before == 44
     assert [target.role for target in found if target.account == PROD] == [None]

@@ -124,10 +124,10 @@ def _sts_request(monkeypatch: pytest.MonkeyPatch, **config: Any) -> Any:
     """Return the STS client that a client with this configuration leads to."""
     import boto3
 
-    from appstream_frames.aws.clients import sts_client
+    from appstream_frames.aws.clients import open_sts_of
 
     client = boto3.Session("AKIA111100000001", "secret").client("appstream", "us-west-2", config=Config(**config))
-    return sts_client(client)
+    return open_sts_of(client)
 
 
 @pytest.mark.parametrize(

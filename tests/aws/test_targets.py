@@ -187,7 +187,7 @@ def test_every_region_that_botocore_knows_is_right() -> None:
     known = [
         region for name in session.get_available_partitions() for region in session.get_available_regions("ec2", name)
     ]
-    assert regions.checked(known) == known
+    assert regions.check_regions(known) == known
 
 
 def test_targets_sort_and_hash() -> None:

@@ -121,7 +121,7 @@ def test_a_code_of_aws_is_no_danger_to_others(first: int) -> None:
 def test_a_warning_of_failed_targets_is_plain() -> None:
     """Whatever the codes are."""
     for payload in PAYLOADS:
-        said = failures.summary([("a/b", asf.DrainError("x", code=payload.text))], 2)
+        said = failures.summarize([("a/b", asf.DrainError("x", code=payload.text))], 2)
         assert (raw(said), unknown(said, 60, [payload])) == ([], [])
 
 

@@ -154,4 +154,4 @@ def test_retries_come_with_jitter(outcome: Any) -> None:
 def test_a_bad_page_is_asked_for_six_times(outcome: Any) -> None:
     """A page that is bad again and again is given up before its time is."""
     assert outcome("six").asked == 6
-    assert "asked 6 times" in str(outcome("six").error)
+    assert "6 attempts, the last: " in str(outcome("six").error)

@@ -14,7 +14,7 @@ from support.fleets import Watched, everywhere, session
 from support.outcomes import Nobody, statuses
 
 import appstream_frames as asf
-from appstream_frames.aws.client_pool import Clients
+from appstream_frames.aws.client_pool import ClientPool
 from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.executors import read_of
 from appstream_frames.fetch.request import Request
@@ -77,7 +77,7 @@ def test_what_waits_for_a_slow_target_is_bounded() -> None:
         waiting = threading.Thread(target=release)
         waiting.start()
         reads = [
-            read_of(target, Clients(), operations_for(), Request.of(), 60, dt.datetime.now(dt.UTC))
+            read_of(target, ClientPool(), operations_for(), Request.of(), 60, dt.datetime.now(dt.UTC))
             for target in everywhere(box)
         ]
         got = [(batch.target, batch.tables["images"].num_rows) for batch in read_side_by_side(reads, Nobody(), bound)]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import appstream_frames as asf
-from appstream_frames.aws.client_pool import Clients
-from appstream_frames.aws.clients import in_time
+from appstream_frames.aws.client_pool import ClientPool
+from appstream_frames.aws.clients import locate_within
 from appstream_frames.aws.targets import Target
 
 PROD, DEV, LAB = "012345678901", "111122223333", "444455556666"
@@ -30,10 +30,10 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Non
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
 
 
-def failure(clients: Clients, target: Target, timeout: float = 10) -> asf.DrainError:
+def failure(clients: ClientPool, target: Target, timeout: float = 10) -> asf.DrainError:
     """Return the error of a target that has no place."""
     with pytest.raises(asf.DrainError) as caught:
-        in_time(partial(clients.place, target, timeout), str(target), timeout)
+        locate_within(partial(clients.locate, target, timeout), str(target), timeout)
     assert (caught.value.target, caught.value.page) == (str(target), 0)
     assert str(caught.value).isprintable()
     return caught.value
