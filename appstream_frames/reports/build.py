@@ -17,6 +17,7 @@ import pandas as pd
 
 from appstream_frames.archive.reader import list_intact, read_snapshot
 from appstream_frames.history.changes import diff
+from appstream_frames.history.findings import findings
 from appstream_frames.history.timelines import trend
 from appstream_frames.insights import days
 from appstream_frames.insights.days import Day
@@ -88,7 +89,8 @@ def build_page(root: str | os.PathLike[str], *, today: Day = None) -> Page:
     listed = list_intact(root)
     newest = listed.iloc[-1]
     frames = read_snapshot(root, newest["id"])
-    known = find_facts(newest["id"], newest["snapshot"], given or newest["snapshot"].date(), frames)
+    day = given or newest["snapshot"].date()
+    known = find_facts(newest["id"], newest["snapshot"], day, frames, findings(frames, today=day, history=root))
     known = replace(known, since=_since(root, listed, frames), trend=_trend(root, listed))
     whole, total = count_whole(frames.coverage)
     return Page(*_render(known), whole == total)
@@ -113,6 +115,7 @@ def _render(known: Facts) -> tuple[str, str]:
         title=title,
         scope=sentences.scope(known),
         summary=sentences.summarize(known),
+        todo=sections.find_todo(known),
         sections=sections.list_sections(known),
         foot=sentences.foot(known),
         stylesheet=Markup(stylesheet),  # noqa: S704  it is ours

@@ -16,6 +16,7 @@ from appstream_frames.history.reads import normalize_request
 from appstream_frames.insights import base_names
 from appstream_frames.insights.distinct import distinct_images
 from appstream_frames.insights.findings import list_reasons, to_records
+from appstream_frames.insights.usage import judge_usage
 from appstream_frames.insights.verdicts import agents, base_images
 from appstream_frames.tables.coverage import number_targets
 from appstream_frames.tables.frames import Frames
@@ -47,6 +48,8 @@ class Facts:
     errors: pd.DataFrame
     agents: pd.DataFrame
     bases: pd.DataFrame
+    usage: pd.DataFrame | None
+    findings: pd.DataFrame
     since: Since | None = None
     trend: pd.DataFrame | None = None
 
@@ -67,8 +70,8 @@ class Facts:
         return rows.assign(reasons=[list_reasons(row, self.errors) for row in to_records(rows)])
 
 
-def find_facts(name: str, taken: pd.Timestamp, today: date, frames: Frames) -> Facts:
-    """Return the facts of one snapshot, by itself.
+def find_facts(name: str, taken: pd.Timestamp, today: date, frames: Frames, findings: pd.DataFrame) -> Facts:
+    """Return the facts of one snapshot, with what is to be done about it.
 
     Whole frames are judged, as AWS's public images say what is newest, but only the others are counted, an image that several
     accounts see once: nobody but AWS can make a public image newer.
@@ -79,9 +82,21 @@ def find_facts(name: str, taken: pd.Timestamp, today: date, frames: Frames) -> F
         [seen == "PUBLIC" or (isinstance(arn, str) and base_names.is_public(arn)) for seen, arn in pairs], bool
     )
     yours = distinct_images(images[~public])
-    judged = [answer(images, today=today).loc[yours.index] for answer in (agents, base_images)]
     count = len(distinct_images(images[public]))
-    return Facts(name, taken, today, frames.coverage, count, yours, frames.errors, *judged)
+    used = distinct_images(judge_usage(frames)) if {"fleets", "image_builders"} <= set(frames.tables) else None
+    return Facts(
+        name,
+        taken,
+        today,
+        frames.coverage,
+        count,
+        yours,
+        frames.errors,
+        agents=agents(images, today=today).loc[yours.index],
+        bases=base_images(images, today=today).loc[yours.index],
+        usage=used,
+        findings=findings,
+    )
 
 
 def _worst(answer: pd.DataFrame, late: tuple[str, ...], by: str) -> pd.DataFrame:

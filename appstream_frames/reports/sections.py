@@ -9,10 +9,10 @@ from typing import Any, Final
 import pandas as pd
 
 from appstream_frames import charts
-from appstream_frames.insights.findings import to_records
+from appstream_frames.insights.findings import RULES, Rule, to_records
 from appstream_frames.reports.facts import Changed, Facts, count_by_location, list_changed
 from appstream_frames.reports.figures import Picture, picture
-from appstream_frames.reports.wording import many, moment
+from appstream_frames.reports.wording import listing, many, moment
 from appstream_frames.tables.coverage import list_causes
 from appstream_frames.text import printable
 
@@ -20,6 +20,8 @@ _FIRST: Final = 10  # rows of a table that are shown at once
 _MOST: Final = 500  # rows on the page
 _BARS: Final = 10  # images in a chart
 _VALUES: Final = 3  # changed columns of one image
+_NAMED: Final = 5  # resources of one rule
+_LONGEST: Final = 60  # characters of their names
 _ADVICE: Final = ". Compare snapshots"  # what a warning of `diff` ends with, for those who call it
 _WHAT: Final = {"removed": "removed", "added": "added", "rebuilt": "built again under its name"}
 _LIMITED: Final = "the reading was told to stop after so many images"
@@ -75,12 +77,33 @@ class Section:
     parts: Sequence[Table | Picture | Words]
 
 
+def find_todo(known: Facts) -> Table | None:
+    """Return what is to be done, a row a rule, worst first; None when there is nothing."""
+    rows: list[list[Cell]] = []
+    for (rule, severity), found in known.findings.groupby(["rule", "severity"], sort=False):
+        names = [printable(row["name"] or row["region"], _LONGEST) for row in to_records(found.head(_NAMED))]
+        more = [many(len(found) - _NAMED, "other")] if len(found) > _NAMED else []
+        which = f"{names[0]}: {found['finding'].iloc[0]}" if len(found) == 1 else listing([*names, *more])
+        rows.append([_state(RULES[rule]), severity, len(found), which, found["remedy"].iloc[0]])
+    return (
+        Table("Worst first", ("What", "Severity", "Count", "Which", "What to do"), rows, ("Count",)) if rows else None
+    )
+
+
+def _state(rule: Rule) -> str:
+    """Return what a rule finds, with its number of days."""
+    words = rule.about.replace(", by more than so many days", "") if rule.threshold == 0 else rule.about
+    words = words.replace("so many", f"{rule.threshold or 0:,}")
+    return words[:1].upper() + words[1:]
+
+
 def list_sections(known: Facts) -> list[Section]:
     """Return the sections that have something in them, in their order."""
     sections = [
         Section("agents", "Agents", _agents(known)),
         Section("bases", "Base images", _bases(known)),
         Section("failed", "Failed images", _failed(known)),
+        Section("usage", "Who uses the images", _usage(known)),
         Section("places", "Where the images are", _locations(known)),
         Section("changes", "What changed", _changes(known)),
         Section("coverage", "Coverage", _coverage(known)),
@@ -126,6 +149,18 @@ def _in_days(column: pd.Series) -> list[str | None]:
 def _failed(known: Facts) -> list[Table | Picture | Words]:
     failed = known.failed.assign(reasons=[tuple(reasons) for reasons in known.failed["reasons"]])
     table = _table("Images that AWS could not make", failed, {"reasons": "AWS's reason"}, known)
+    return [table] if table.rows else []
+
+
+def _usage(known: Facts) -> list[Table | Picture | Words]:
+    used = known.usage
+    if used is None or used.empty:
+        return []
+    unused = used[used["verdict"] == "unused"].sort_values(
+        ["deletable", "name"], ascending=[False, True], kind="stable"
+    )
+    unused = unused.assign(deletable=["yes" if known else "no" for known in unused["deletable"].fillna(False)])
+    table = _table("Images that nobody uses", unused, {"deletable": "Deletable", "reason": "Why"}, known)
     return [table] if table.rows else []
 
 

@@ -57,6 +57,7 @@ def summarize(known: Facts) -> list[Line]:
         Line("Agents", _agents(known), not known.late_agents.empty),
         Line("Base images", _bases(known), not known.late_bases.empty),
         Line("State", _states(known), not known.failed.empty),
+        Line("Use", _use(known), bad=False),
         Line("Changes", _changes(known), bad=False),
         Line("Coverage", _coverage(known), whole < total),
     ]
@@ -108,6 +109,17 @@ def _states(known: Facts) -> str:
     named = [f"{printable(row['name'], _NAME)} ({printable(row['reasons'][0], 160)})" for row in failed[:_NAMED]]
     more = [many(len(failed) - _NAMED, "other")] if len(failed) > _NAMED else []
     return words + (f" Failed: {listing([*named, *more])}." if named else "")
+
+
+def _use(known: Facts) -> str:
+    if known.usage is None or known.usage.empty:
+        return ""
+    unused, total = known.usage["verdict"].eq("unused"), len(known.usage)
+    words = f"{share(int(unused.sum()), total, 'are')} used by nobody"
+    if deletable := int(known.usage["deletable"].fillna(False).sum()):
+        words += f"; {deletable:,} can be deleted"
+    unknown = int(known.usage["verdict"].eq("unknown").sum())
+    return f"{words}." + (f" Of {unknown:,} it is not known." if unknown else "")
 
 
 def _changes(known: Facts) -> str:

@@ -57,12 +57,13 @@ def test_nothing_reaches_beyond_the_window(opened: tuple[Any, list[str]]) -> Non
 
 
 def test_every_section_is_on_the_page(opened: tuple[Any, list[str]], either: Report) -> None:
-    """Findings first, then agents, base images, changes and coverage, each with a heading that can be seen."""
+    """What to do first, then agents, base images, changes and coverage, each with a heading that can be seen."""
     page, _ = opened
     heads = page.locator("h1, dl, h2")
     assert all(heads.nth(place).is_visible() for place in range(heads.count()))
-    names = [heads.nth(place).inner_text() for place in range(2, heads.count())]
+    names = page.locator("h2").all_inner_texts()
     assert [name for name in names if name != "Where the images are"] == [
+        "What to do",
         "Agents",
         "Base images",
         "Failed images",

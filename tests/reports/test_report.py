@@ -271,3 +271,27 @@ def test_a_region_that_is_not_enabled_is_nothing_missing(reported: Callable[...,
     report = reported(asf.Frames({**frames.tables, "coverage": coverage}))
     assert "1 target is in a region that is not enabled." in told(report)
     assert build_page(report.root).whole
+
+
+def test_the_report_begins_with_what_to_do(reported: Callable[..., Report]) -> None:
+    """A row a rule, worst first, with the number of findings, before anything else on the page."""
+    with asf.sandbox(at=LAST) as box:
+        frames = asf.drain(box.client(), include="all").relabel(LAST)
+    report = reported(frames)
+    first = re.findall(r'<section id="(\w+)">', report.html)[0]
+    counts = asf.findings(frames, history=report.root)["rule"].value_counts()
+    severities = re.findall(r'data-label="Severity"[^>]*><span>(\w+)', section(report, "findings"))
+    assert (first, len(severities)) == ("findings", len(counts))
+    assert severities == sorted(severities, key="high medium low info".split().index)
+    assert "kiosk-entrance" in section(report, "findings")
+
+
+def test_the_report_says_who_uses_the_images(reported: Callable[..., Report], weekly_report: Report) -> None:
+    """Where fleets and image builders were read; images that can be deleted are named."""
+    with asf.sandbox(at=LAST) as box:
+        frames = asf.drain(box.client(), include="all").relabel(LAST)
+    verdicts = asf.usage(frames)["verdict"].eq("unused")
+    report = reported(frames)
+    assert f"{verdicts.sum()} of {len(verdicts)} images are used by nobody" in told(report)
+    assert section(report, "usage").count("rowheader") == verdicts.sum()
+    assert 'id="usage"' not in weekly_report.html
