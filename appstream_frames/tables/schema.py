@@ -292,7 +292,17 @@ def _parent_keys(operation: Operation) -> Iterator[Column]:
 def _child(operation: Operation, own: Table, row: Shape, member: str) -> Table:
     declared = {child.member: child for child in operation.children}.get(member, Child(member, ("position",)))
     one = xform_name(row.name)
-    keys = (*_TARGET, *_row_keys(one))
+    resource = tuple(f"{one}_{column}" for column in own.resource)
+    words = one.replace("_", " ")
+    sentences = {"arn": f"ARN of the {words} this row belongs to.", "name": f"Name of the {words} this row belongs to."}
+    keys = (
+        *_TARGET,
+        *(
+            Column(f"{one}_{c}", "string", sentences.get(c, f"`{c}` of the {words} this row belongs to."))
+            for c in own.resource
+        ),
+        Column("position", "integer", f"Position in the {words}'s list as AWS sent it, counted from 0."),
+    )
     return Table(
         declared.table or f"{one}_{xform_name(member).removeprefix(f'{one}_')}",
         keys,
@@ -300,17 +310,8 @@ def _child(operation: Operation, own: Table, row: Shape, member: str) -> Table:
         own.operation,
         (*own.path, member),
         own.name,
-        (f"{one}_arn", f"{one}_name"),
+        resource,
         declared.identity,
-    )
-
-
-def _row_keys(one: str) -> tuple[Column, ...]:
-    words = one.replace("_", " ")
-    return (
-        Column(f"{one}_arn", "string", f"ARN of the {words} this row belongs to."),
-        Column(f"{one}_name", "string", f"Name of the {words} this row belongs to."),
-        Column("position", "integer", f"Position in the {words}'s list as AWS sent it, counted from 0."),
     )
 
 
