@@ -1,7 +1,7 @@
 """Maintenance of an archive: every file against its manifest, and removal of what a crash left behind.
 
-Only leftovers are ever removed, and only beside snapshots that are all there: files of a snapshot that was never committed, too
-old to belong to a writer at work.
+Only leftovers are ever removed, and only beside snapshots that are all there: files without a manifest, too old to belong to a
+writer at work, and not all of a snapshot's tables, which would rather have lost its manifest than be left by a crash.
 """
 
 from __future__ import annotations

@@ -145,13 +145,13 @@ class S3Store(Store):
                 raise self._explain(error, f"writing s3://{self._bucket}/{key}") from error
 
     def _is_there(self, file: StagedFile, key: str, error: Exception) -> bool:
-        """Tell whether the object is ours after all: an answer that was lost, and a retry that met its own object."""
+        """Tell whether the object is ours after all: a reply that was lost, and a retry that met its own object."""
         if _is_settled(error):
             return False
         try:
             with Deadline(_TIMEOUT):
                 head = self._client.head_object(Bucket=self._bucket, Key=key)
-        except Exception as unseen:  # noqa: BLE001  even that it is not there: what got no answer may yet arrive
+        except Exception as unseen:  # noqa: BLE001  even that it is not there: what got no reply may yet arrive
             if self._committing:
                 raise UnknownOutcomeError(
                     f"s3://{self._bucket}/{key}: it is not known whether the snapshot is committed: the upload failed "

@@ -1,8 +1,7 @@
-"""Frames to Parquet: a snapshot is under its root whole, or it is not there.
+"""Frames and drains to Parquet: a snapshot is under its root whole, or it is not there.
 
-One file a table, ``<root>/<table>/<id>.parquet``, with the keys inside as columns. The file of ``coverage`` is written last
-and is the commit record: its metadata holds rows, bytes and SHA-256 of the others and a digest of its own content. How
-files come to be whole is the store's business, and reading them is that of `archive`.
+One file a table, ``<root>/<table>/<id>.parquet``, with the keys inside as columns. The manifest, which is the file of
+``coverage``, is published last.
 """
 
 from __future__ import annotations
@@ -165,7 +164,7 @@ def _refuse_nothing(failures: list[DrainError | None], table: pa.Table) -> None:
 
 @contextmanager
 def _committed(store: Store) -> Iterator[list[StagedFile]]:
-    """Give a list for staged files; whatever is in it is removed when the block fails."""
+    """Yield a list for staged files; they are removed when the block fails."""
     staged: list[StagedFile] = []
     try:
         yield staged

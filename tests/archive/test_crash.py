@@ -140,14 +140,14 @@ def test_the_order_of_system_calls(tmp_path: Path) -> None:
     seen = re.findall(
         rf"(fsync|write|link)\w*\((?:\d+<|AT_FDCWD[^,]*, |)\"?{root}/?([^\">]*)", log.read_text(errors="replace")
     )
-    told = [(call, re.sub(r"\.staging/\w+\.(\w+)\.tmp", r"\1.tmp", path).split("/")[0]) for call, path in seen]
-    asked = [(call, path) for call, path in told if call != "write" and path]
+    calls_of = [(call, re.sub(r"\.staging/\w+\.(\w+)\.tmp", r"\1.tmp", path).split("/")[0]) for call, path in seen]
+    ordered = [(call, path) for call, path in calls_of if call != "write" and path]
     staged = [("fsync", f"{table}.tmp") for table in TABLES]
     linked = [step for table in TABLES for step in [("link", f"{table}.tmp"), ("fsync", table)]]
-    assert [step for step in asked if step[1] != "README.txt"] == staged + linked
+    assert [step for step in ordered if step[1] != "README.txt"] == staged + linked
     for table in TABLES:
-        assert told.index(("fsync", f"{table}.tmp")) > max(
-            place for place, step in enumerate(told) if step == ("write", f"{table}.tmp")
+        assert calls_of.index(("fsync", f"{table}.tmp")) > max(
+            number for number, step in enumerate(calls_of) if step == ("write", f"{table}.tmp")
         )
 
 
@@ -172,7 +172,7 @@ def test_an_interrupted_publication(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_flush_that_fails_after_the_commit_record_was_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commit record is taken back before the files it refers to; when that cannot be made safe they stay."""
+    """The manifest is taken back before the files it refers to; when that cannot be made safe they stay."""
     asf.write_snapshot(marked("old"), tmp_path)
     flush = local._flush_folder
 

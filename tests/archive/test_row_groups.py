@@ -149,7 +149,7 @@ def test_coverage_counts_the_rows_that_are_there(root: Path) -> None:
     assert frames.coverage["rows"].sum() == len(frames.images)
 
 
-def test_a_target_that_fails_midway_keeps_its_proven_pages(root: Path) -> None:
+def test_a_target_that_fails_midway_keeps_its_validated_pages(root: Path) -> None:
     """What the resume token has passed is in the tables, so that going on from it gives each image once."""
     bad = FaultServer(chain(4, 3), fault=error("AccessDeniedException"), at=3)
     with bad, FaultServer(sts=named("999999999999")) as good:

@@ -94,7 +94,7 @@ def test_a_commit_that_cannot_be_looked_at_is_unknown(
 def test_an_upload_that_arrives_after_the_writer_gave_up(
     s3_root: str, s3_proxy: bad_proxy.Proxy, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A commit record that is stored late makes a whole snapshot, and the writer was told that it may; others orphans."""
+    """A manifest that is stored late makes a whole snapshot, and the writer was told that it may; others orphans."""
     impatient = seaweed.client(s3_proxy.url, read_timeout=0.25, retries={"total_max_attempts": 2})
     monkeypatch.setattr(clients, "s3_client", lambda: impatient)
     s3_proxy.fault, s3_proxy.to = bad_proxy.late, f"/{table}/"

@@ -84,12 +84,12 @@ def tables_of(batch: int, target: int, images: list[tuple[int | None, int, int]]
     """Return the tables of a batch; names tell apart what was sent when."""
     made = [
         {
-            "Name": f"{batch}.{place}",
+            "Name": f"{batch}.{number}",
             **({} if arn is None else {"Arn": f"arn-{arn}"}),
-            "Applications": [{"Name": f"{batch}.{place}.{number}"} for number in range(applications)],
-            "ImageErrors": [{"ErrorCode": f"{batch}.{place}.{number}"} for number in range(errors)],
+            "Applications": [{"Name": f"{batch}.{number}.{inner}"} for inner in range(applications)],
+            "ImageErrors": [{"ErrorCode": f"{batch}.{number}.{inner}"} for inner in range(errors)],
         }
-        for place, (arn, applications, errors) in enumerate(images)
+        for number, (arn, applications, errors) in enumerate(images)
     ]
     key = Key(dt.datetime(2026, 11, 23, tzinfo=dt.UTC), "012345678901", f"region-{target}")
     return decode([json.dumps(each).encode() for each in made], key)

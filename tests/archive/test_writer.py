@@ -80,7 +80,7 @@ def test_the_commit_record_holds_the_hashes_of_the_others(frames: asf.Frames, ro
 
 
 def test_coverage_is_published_last(frames: asf.Frames, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Children come before images, and images before the commit record."""
+    """Children come before images, and images before the manifest."""
     order = []
     move = local._move
     monkeypatch.setattr(local, "_move", lambda source, target: (order.append(target.parent.name), move(source, target)))
@@ -162,7 +162,7 @@ def test_damage_is_refused_by_name(frames: asf.Frames, root: Path, table: str, d
     content[len(content) // 3] ^= 1
     made = {"flip": content, "truncate": content[:-9], "append": path.read_bytes() + b"x", "empty": b""}
     path.unlink() if damage == "delete" else path.write_bytes(made[damage])
-    if (table, damage) == ("coverage", "delete"):  # without its commit record the snapshot is not there
+    if (table, damage) == ("coverage", "delete"):  # without its manifest the snapshot is not there
         with pytest.raises(asf.SnapshotNotFoundError):
             asf.read_snapshot(root, name)
         return
@@ -186,7 +186,7 @@ def test_redacted_columns_are_null_in_the_file(frames: asf.Frames, root: Path) -
 
 
 def test_redaction_is_recorded(frames: asf.Frames, root: Path) -> None:
-    """The commit record names the redacted columns."""
+    """The manifest names the redacted columns."""
     assert record(root, asf.write_snapshot(frames, root, redact=["description"]))["redacted"] == ["description"]
 
 

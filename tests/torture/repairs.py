@@ -45,8 +45,10 @@ def paths(root: Path) -> dict[str, bytes]:
 
 
 def delete_some(root: Path, chance: random.Random) -> Path:
-    """Remove files at random: data, manifests, or both."""
-    for path in chance.sample(sorted(root.glob("*/*Z-*.parquet")), 2):
+    """Remove manifests, or data, at random; what has lost both a manifest and a table looks like a crash, and may go."""
+    manifests = chance.random() < 0.5
+    files = [path for path in sorted(root.glob("*/*Z-*.parquet")) if (path.parent.name == "coverage") == manifests]
+    for path in chance.sample(files, chance.randint(1, min(2, len(files)))):
         path.unlink()
     return root
 
