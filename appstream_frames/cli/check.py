@@ -10,7 +10,8 @@ import pandas as pd
 
 import appstream_frames as asf
 from appstream_frames.cli.output import COMPLETE, FOUND, as_records, echo, format_cell, print_json, show
-from appstream_frames.insights.findings import KEYS, SEVERITIES
+from appstream_frames.history.findings import drop_known
+from appstream_frames.insights.findings import SEVERITIES
 
 _COLUMNS: Final = ("severity", "account", "region", "resource", "name", "finding", "remedy")
 _PUNCTUATION: Final = re.compile(r"([!-+/:-@\[-`{-~])")
@@ -39,8 +40,7 @@ def check(root: str, new: bool, fail_on: str, form: str, today: str | None) -> N
     found = asf.findings(after, today=today, history=root)
     since = names[-2] if new and len(names) > 1 else None
     if since is not None:
-        before = asf.findings(asf.read_snapshot(root, since), history=root)
-        found = found[~_keys(found).isin(_keys(before))]
+        found = drop_known(found, after, root)
     if form == "json":
         print_json(as_records(found))
     else:
@@ -53,12 +53,6 @@ def check(root: str, new: bool, fail_on: str, form: str, today: str | None) -> N
             show(_shorten(found), as_json=False)
     worst = SEVERITIES[: SEVERITIES.index(fail_on) + 1] if fail_on != "never" else ()
     click.get_current_context().exit(FOUND if found["severity"].isin(worst).any() else COMPLETE)
-
-
-def _keys(found: pd.DataFrame) -> pd.Index:
-    """Return what tells findings apart: rule and resource, a resource being its ARN where it has one."""
-    keys = found[KEYS].astype(object).where(found[KEYS].notna(), "")
-    return pd.MultiIndex.from_frame(keys.assign(name=keys["name"].where(keys["arn"] == "", "")).astype(str))
 
 
 def _shorten(found: pd.DataFrame) -> pd.DataFrame:

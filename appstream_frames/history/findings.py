@@ -7,10 +7,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from appstream_frames.archive.reader import read_snapshot
+from appstream_frames.history.scan import SnapshotRange
 from appstream_frames.history.timelines import read_history
 from appstream_frames.insights.days import Day
-from appstream_frames.insights.findings import find
-from appstream_frames.tables.frames import Frames
+from appstream_frames.insights.findings import KEYS, find
+from appstream_frames.tables.coverage import current_coverage
+from appstream_frames.tables.frames import Frames, to_pandas
 
 
 def findings(
@@ -66,3 +69,58 @@ def _find_running_since(frames: Frames, root: str | os.PathLike[str]) -> dict[st
     stops = (~running).groupby(seen["arn"]).cumsum()  # of how many snapshots so far it was not running in
     last = (stops > 0) & (stops == stops.groupby(seen["arn"]).transform("last"))
     return dict(seen[running & last].groupby("arn")["snapshot"].first())
+
+
+def drop_known(found: pd.DataFrame, frames: Frames, root: str | os.PathLike[str]) -> pd.DataFrame:
+    """Return the findings that are new: those that the snapshot before did not have, by rule and resource.
+
+    Where that snapshot read less of a target than these frames did, the last one counts that read as much, so that a night on
+    which a target failed does not make its old findings new.
+
+    Parameters
+    ----------
+    found : pandas.DataFrame
+        The `findings` of `frames`.
+    frames : Frames
+        A snapshot of the archive.
+    root : str or path
+        The archive.
+    """
+    earlier = SnapshotRange.open(root, until=(frames.snapshot - pd.Timedelta(microseconds=1)).to_pydatetime())
+    if not earlier.manifests:
+        return found
+    before = _find_comparable(frames.coverage, earlier)
+    newest = list(earlier.manifests)[-1]
+    compared = [before.get(target, newest) for target in zip(found["account"], found["region"], strict=True)]
+    known = {name: _list_keys(findings(read_snapshot(root, name), history=root)) for name in {newest, *compared}}
+    return found[[key not in known[name] for key, name in zip(_list_keys(found), compared, strict=True)]]
+
+
+def _find_comparable(coverage: pd.DataFrame, earlier: SnapshotRange) -> dict[tuple[str, str], str]:
+    """Return for each target the id of the last snapshot that read as many of its operations whole as this coverage."""
+    wanted = _list_read(coverage)
+    found: dict[tuple[str, str], str] = {}
+    for name, manifest in reversed(list(earlier.manifests.items())):
+        read = _list_read(to_pandas(current_coverage(manifest.coverage)))
+        reached = [target for target, operations in wanted.items() if operations <= read.get(target, set())]
+        found |= dict.fromkeys(reached, name)
+        wanted = {target: operations for target, operations in wanted.items() if target not in found}
+        if not wanted:
+            break
+    return found
+
+
+def _list_read(coverage: pd.DataFrame) -> dict[tuple[str, str], set[str]]:
+    """Return which operations of each target were read whole."""
+    whole = coverage[coverage["status"].eq("complete")]
+    read: dict[tuple[str, str], set[str]] = {}
+    for account, region, operation in zip(whole["account"], whole["region"], whole["operation"], strict=True):
+        read.setdefault((account, region), set()).add(operation)
+    return read
+
+
+def _list_keys(found: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return what tells findings apart: rule and resource, a resource being its ARN where it has one."""
+    keys = found[KEYS].astype(object).where(found[KEYS].notna(), "")
+    keys["name"] = keys["name"].where(keys["arn"] == "", "")
+    return list(keys.itertuples(index=False, name=None))

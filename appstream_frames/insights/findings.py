@@ -239,7 +239,7 @@ class _Estate:
     def _support(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
         table = reference.vendor_support()
         ends = dict(zip(table["family_os"], table["vendor_support_ends"], strict=True))
-        system = verdicts["family"].str.rsplit(" ", n=1).str[-1]
+        system = verdicts["family"].str.extract(r"(\S+)\Z", expand=False)
         known = system.isin(list(ends))
         for row in to_records(verdicts[known].assign(system=system[known], end=system[known].map(ends))):
             days = (row["end"].date() - self.today).days
@@ -321,7 +321,7 @@ class _Estate:
         tables = self.frames.tables
         if "fleets" in tables and "image_builders" in tables:
             unused = judge_usage(self.frames)
-            owned = unused["arn"].str.split(":").str[4] == unused["account"]
+            owned = self.frames.images["owner"].reindex(unused.index) == unused["account"]
             for row in to_records(unused[owned & (unused["verdict"] == "unused")]):
                 remedy = "Delete it." if row["deletable"] else "Unshare it, then delete it."
                 yield self._row("image_unused", "image", row, row["reason"].capitalize(), remedy)
