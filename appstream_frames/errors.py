@@ -4,7 +4,7 @@
 
     AppStreamFramesError
     ├── RequestError (ValueError)             a parameter that cannot be right; nothing was sent
-    ├── DrainError (RuntimeError)             a target was not read to a proven end
+    ├── DrainError (RuntimeError)             a target was not read to a validated end
     │   ├── AccessError (PermissionError)     credentials missing, expired or refused; access denied
     │   └── EndpointError (ConnectionError)   no AppStream endpoint answered for the region
     ├── TargetsError (ExceptionGroup)         some of many targets failed; the others are in its `frames`
@@ -35,7 +35,7 @@ class RequestError(AppStreamFramesError, ValueError):
 
 
 class DrainError(AppStreamFramesError, RuntimeError):
-    """A target was not read to a proven end, so nothing of it is returned as if it were whole.
+    """A target was not read to a validated end, so nothing of it is returned as if it were whole.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class DrainError(AppStreamFramesError, RuntimeError):
     page : int
         Number of the page that could not be read, counted from 1.
     resume_token : str or None
-        Give it as ``starting_token=`` to go on from the last proven page; None means from the start.
+        Give it as ``starting_token=`` to go on from the last validated page; None means from the start.
     status : str
         The status that this failure has in a coverage table (``failed``, ``throttled``, ``denied`` …).
     code : str or None

@@ -32,24 +32,10 @@ PLAIN_ENGLISH = "place fit near exact room collected asked answer".split()
 #: Public names that are older than this rule.
 PUBLIC = {"emulator/controls.py": {"asked"}}
 
-# Files that do not keep these rules yet: take a file off when it does, put none on.
-OLD_NAMES_IN: list[str] = """
-    cli/output.py insights/base_names.py insights/days.py insights/findings.py
-    insights/verdicts.py reports/facts.py reports/sections.py
-""".split()
-OLD_DOCSTRINGS_IN: list[str] = """
-    errors.py insights/verdicts.py reports/build.py
-    reports/wording.py
-""".split()
-RENAMING_IN: list[str] = """
-    cli/main.py insights/findings.py
-""".split()
-REACHING_IN: list[str] = []
 
-
-def offences(found: Mapping[str, Collection[str]], known: list[str]) -> dict[str, list[str]]:
-    """Return what was found, by file, the files that are known apart."""
-    return {name: sorted(each) for name, each in found.items() if each and name not in known}
+def offences(found: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """Return what was found, by file."""
+    return {name: sorted(each) for name, each in found.items() if each}
 
 
 @cache
@@ -137,7 +123,7 @@ def test_names_use_standard_terms() -> None:
     for name, path in SOURCES.items():
         old = {given for given in {path.stem, *defined(tree(path))} if words(given) & set(OLD_WORDS)}
         found[name] = old - PUBLIC.get(name, set())
-    assert offences(found, OLD_NAMES_IN) == {}
+    assert offences(found) == {}
 
 
 def test_docstrings_use_standard_terms() -> None:
@@ -145,26 +131,26 @@ def test_docstrings_use_standard_terms() -> None:
     old = set(OLD_WORDS) - set(PLAIN_ENGLISH)
     texts = {name: docstrings(tree(path)).lower() for name, path in SOURCES.items()}
     found = {name: old & set(re.findall("[a-z]+", text)) for name, text in texts.items()}
-    assert offences(found, OLD_DOCSTRINGS_IN) == {}
+    assert offences(found) == {}
 
 
 def test_no_import_renames() -> None:
     """What is imported keeps its name."""
-    assert offences({name: renamed(tree(path)) for name, path in ALL.items()}, RENAMING_IN) == {}
+    assert offences({name: renamed(tree(path)) for name, path in ALL.items()}) == {}
 
 
 def test_private_names_of_others_stay_in_one_file() -> None:
     """Underscored names of other packages are used in one file only, where each has its reason and its test."""
     ours = {own for path in SOURCES.values() for own in defined(tree(path))}
     found = {name: private_to_others(tree(path), ours) for name, path in SOURCES.items() if name != PRIVATE}
-    assert offences(found, REACHING_IN) == {}
+    assert offences(found) == {}
 
 
 def test_the_interpreter_is_left_alone() -> None:
     """No code looks into other threads, switches the garbage collector off, or changes what a module is."""
     reach = r"sys\._\w+|gc\.(?:disable|freeze)|sys\.modules\[[^]]*\]\.__class__|ctypes"
     found = {name: re.findall(reach, path.read_text("utf-8")) for name, path in SOURCES.items()}
-    assert offences(found, REACHING_IN) == {}
+    assert offences(found) == {}
 
 
 def test_import_is_light() -> None:

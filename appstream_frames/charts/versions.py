@@ -93,7 +93,7 @@ def agent_versions(
     '1 of 3 images runs an agent over a year old'
     """
     days.column(images, "appstream_agent_version")  # refuses what is no frame of images
-    images, day = distinct_images(images), days.today(today, images)
+    images, day = distinct_images(images), days.choose_day(today, images)
     counts = Counter(_texts(images["appstream_agent_version"]))
     following = Bar("LATEST · follows AWS's newest", counts.pop("LATEST", 0), layout.FOLLOWS)
     unnamed = Bar("no version named", counts.pop(None, 0), layout.UNKNOWN)
@@ -148,7 +148,7 @@ def base_image_releases(
     """
     for name in ("public_base_image_released_date", "platform"):
         days.column(images, name)  # refuses what is no frame of images
-    images, day = distinct_images(images), days.today(today, images)
+    images, day = distinct_images(images), days.choose_day(today, images)
     released = days.days(images["public_base_image_released_date"])
     families = [_family(platform) for platform in _texts(images["platform"])]
     counts = Counter((known, family) for known, family in zip(released, families, strict=True) if known)

@@ -36,7 +36,7 @@ from appstream_frames.cli.output import (
 from appstream_frames.cli.snapshot import snapshot
 from appstream_frames.reports import save
 from appstream_frames.reports.build import build_page
-from appstream_frames.tables.ddl import ddl as make_statement
+from appstream_frames.tables.ddl import ddl
 from appstream_frames.text import printable
 
 
@@ -225,12 +225,12 @@ def columns(table: str, as_json: bool) -> None:
     show(asf.columns(table), as_json)
 
 
-@main.command(short_help="Print the SQL that makes TABLE a table of Athena and Glue.")
+@main.command("ddl", short_help="Print the SQL that makes TABLE a table of Athena and Glue.")
 @click.argument("table")
 @click.argument("location", metavar="S3_ROOT")
-def ddl(table: str, location: str) -> None:
+def print_ddl(table: str, location: str) -> None:
     """Print the SQL with which Athena and Glue read TABLE of the archive at S3_ROOT."""
-    echo(make_statement(table, location))
+    echo(ddl(table, location))
 
 
 @main.command(short_help="Serve a loopback AppStream for any boto3 program.")

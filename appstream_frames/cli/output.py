@@ -143,7 +143,7 @@ def format_table(frame: pd.DataFrame, width: int | None = None) -> str:
     rows = [[format_cell(name) for name in frame.columns]]
     rows += [[format_cell(value) for value in row] for row in frame.itertuples(index=False)]
     if width is not None:
-        limit = _fit([max(map(wcswidth, column)) for column in zip(*rows, strict=True)], width)
+        limit = _limit_width([max(map(wcswidth, column)) for column in zip(*rows, strict=True)], width)
         rows = [["\n".join(wrap(cell, limit)) for cell in row] for row in rows]
     align = ["right" if pd.api.types.is_numeric_dtype(dtype) else "left" for dtype in frame.dtypes]
     # the head is a row as any other: tabulate makes columns two wider than their heads
@@ -151,7 +151,7 @@ def format_table(frame: pd.DataFrame, width: int | None = None) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def _fit(widths: Sequence[int], width: int) -> int:
+def _limit_width(widths: Sequence[int], width: int) -> int:
     """Return the widest that a column may be for all of them to fit."""
     limit = max(widths)
     while limit > _NARROWEST and sum(min(one, limit) for one in widths) + 2 * (len(widths) - 1) > width:

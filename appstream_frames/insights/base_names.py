@@ -39,9 +39,9 @@ def named(arn: str | None) -> Base | None:
     name = (arn or "").rpartition("/")[2]
     if arn is None or not is_public(arn):
         return None
-    for pattern, kind, os, place in ((_SAMPLE_NAME, "Sample apps", "", 1), (_OLD_NAME, "Base", "WinServer2012R2", 1)):
+    for pattern, kind, os, group in ((_SAMPLE_NAME, "Sample apps", "", 1), (_OLD_NAME, "Base", "WinServer2012R2", 1)):
         if match := pattern.fullmatch(name):
-            return _dated(name, kind, os, match[place])
+            return _dated(name, kind, os, match[group])
     match = _BASE_NAME.fullmatch(name)
     return _dated(name, (match[1] or "Base").replace("-", " "), match[2], match[3]) if match else None
 

@@ -17,7 +17,7 @@ _VERSION = re.compile(r"[0-9]{2}-[0-9]{2}-[0-9]{4}")
 Day: TypeAlias = str | date | None  # a Timestamp is a date
 
 
-def today(given: object, images: pd.DataFrame) -> date:
+def choose_day(given: object, images: pd.DataFrame) -> date:
     """Return the day from which ages are counted: the one given, else that of the newest snapshot in the frame, else now.
 
     Raises
@@ -37,8 +37,8 @@ def today(given: object, images: pd.DataFrame) -> date:
 def days(column: pd.Series) -> list[date | None]:
     """Return the UTC day of each value; what a `date` cannot hold becomes the nearest that it can."""
     moments = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601").dt.as_unit("us")
-    near = moments.clip(pd.Timestamp(date.min, tz="UTC"), pd.Timestamp(date.max, tz="UTC"))
-    return [None if missing else day for day, missing in zip(near.dt.date, near.isna(), strict=True)]
+    clipped = moments.clip(pd.Timestamp(date.min, tz="UTC"), pd.Timestamp(date.max, tz="UTC"))
+    return [None if missing else day for day, missing in zip(clipped.dt.date, clipped.isna(), strict=True)]
 
 
 def version_day(text: str) -> date | None:

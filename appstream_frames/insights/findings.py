@@ -17,8 +17,7 @@ import pyarrow as pa
 
 from appstream_frames.errors import RequestError
 from appstream_frames.insights import reference
-from appstream_frames.insights.days import Day
-from appstream_frames.insights.days import today as day_of
+from appstream_frames.insights.days import Day, choose_day
 from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.insights.verdicts import agents, base_images
 from appstream_frames.tables.coverage import FIRST_OPERATION, is_whole
@@ -118,13 +117,13 @@ def find(
             f"frames is a {type(frames).__name__}, expected Frames: pass what drain or read_snapshot returned"
         )
     chosen = list_rules(rules)
-    estate = _Estate(frames, day_of(today, frames.images), chosen, running_since or {})
+    estate = _Estate(frames, choose_day(today, frames.images), chosen, running_since or {})
     rows = [row for row in estate.find() if row["rule"] in chosen]
     return _to_table(rows, chosen)
 
 
 def _to_table(rows: list[dict[str, Any]], rules: Mapping[str, Rule]) -> pd.DataFrame:
-    order = {name: place for place, name in enumerate(rules)}
+    order = {name: number for number, name in enumerate(rules)}
 
     def rank(row: dict[str, Any]) -> tuple[Any, ...]:
         return SEVERITIES.index(row["severity"]), order[row["rule"]], *(str(row[key] or "") for key in KEYS[1:])

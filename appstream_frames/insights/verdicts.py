@@ -88,11 +88,11 @@ def agents(images: pd.DataFrame, *, today: Day = None) -> pd.DataFrame:
     """
     versions = [_text(value) for value in days.column(images, "appstream_agent_version")]
     flags = [None if pd.isna(flag) else bool(flag) for flag in days.column(images, "latest_appstream_agent_version")]
-    day = days.today(today, images)
+    day = days.choose_day(today, images)
     newest = _newest_agent(versions, day)
     bad = reference.known_bad_agents()
     rows = [_agent(version, flag, newest, day, bad) for version, flag in zip(versions, flags, strict=True)]
-    return _answer(images, rows, _AGENTS)
+    return _verdicts_of(images, rows, _AGENTS)
 
 
 def _newest_agent(versions: Iterable[str | None], today: date) -> date:
@@ -182,7 +182,7 @@ def base_images(images: pd.DataFrame, *, today: Day = None) -> pd.DataFrame:
     >>> sorted(asf.base_images(images, today="2026-11-23")["verdict"].unique())
     ['behind', 'current', 'retired', 'unknown']
     """
-    day = days.today(today, images)
+    day = days.choose_day(today, images)
     arns, bases_named = _texts(images, "arn"), _texts(images, "base_image_arn")
     moments = images["snapshot"].tolist() if "snapshot" in images.columns else [None] * len(images)
     places = list(zip(_texts(images, "account"), _texts(images, "region"), strict=True))
@@ -193,13 +193,13 @@ def base_images(images: pd.DataFrame, *, today: Day = None) -> pd.DataFrame:
         _base_row(*_origin(moment, arn, base, named), where, own, newest, day)
         for moment, arn, base, where, own in zip(moments, arns, bases_named, places, released, strict=True)
     ]
-    return _answer(images, rows, _BASES)
+    return _verdicts_of(images, rows, _BASES)
 
 
 def _named_bases(moments: Iterable[Any], places: Iterable[Any], arns: _Texts, named: _Texts) -> dict[Any, str | None]:
     """Return the base of each image by snapshot and ARN, null where no row names one.
 
-    Accounts that share an image may see different things of it, and rows come in any order: the owner's row counts first,
+    Accounts that share an image may see it with different columns, and rows come in any order: the owner's row counts first,
     then the first base in the alphabet.
     """
     found: dict[Any, tuple[bool, bool, str]] = {}
@@ -234,7 +234,7 @@ def _base_row(
     if base is None:
         return _unknown_base(origin, generations, own, today)
     best = max(
-        (found for place in (where, None) if (found := newest.get((place, base.family)))),
+        (found for region in (where, None) if (found := newest.get((region, base.family)))),
         key=lambda found: found.released,
         default=base,
     )
@@ -294,7 +294,7 @@ def _texts(images: pd.DataFrame, name: str) -> list[str | None]:
     return [_text(value) for value in days.column(images, name)]
 
 
-def _answer(images: pd.DataFrame, rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
+def _verdicts_of(images: pd.DataFrame, rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
     keys = {name: _texts(images, name) for name, _ in _IMAGE}
     columns = {name: keys[name] if name in keys else [_moment(row.get(name)) for row in rows] for name in schema.names}
     return to_pandas(pa.table(columns, schema=schema)).set_index(images.index)

@@ -46,7 +46,7 @@ def report(root: str | os.PathLike[str], *, today: Day = None) -> str:
 
     It says how many images there are and where, which are furthest behind in agent and base image, what changed since last
     week, and what was not covered. AWS's own public images are left out of the counts: only AWS can make them newer. Changes are
-    told since the newest snapshot that is a week older, or else since the one before.
+    counted since the newest snapshot that is a week older, or else since the one before.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def report(root: str | os.PathLike[str], *, today: Day = None) -> str:
 
 def build_page(root: str | os.PathLike[str], *, today: Day = None) -> Page:
     """Return the report, and whether it is of a whole snapshot; for the rest see `report`."""
-    given = None if today is None else days.today(today, empty("images"))
+    given = None if today is None else days.choose_day(today, empty("images"))
     listed = list_intact(root)
     newest = listed.iloc[-1]
     frames = read_snapshot(root, newest["id"])

@@ -99,8 +99,8 @@ def find_facts(name: str, taken: pd.Timestamp, today: date, frames: Frames, find
     )
 
 
-def _worst(answer: pd.DataFrame, late: tuple[str, ...], by: str) -> pd.DataFrame:
-    rows = answer[answer["verdict"].isin(late)]
+def _worst(verdicts: pd.DataFrame, late: tuple[str, ...], by: str) -> pd.DataFrame:
+    rows = verdicts[verdicts["verdict"].isin(late)]
     first = (rows["verdict"] != late[0]).astype(int)
     order = {"first": first, "days": -rows[by].where(first == 0, rows["days_behind"]).fillna(0)}
     keys = ["first", "days", "name", "account", "region"]

@@ -171,10 +171,10 @@ def _table(
     where = [key for key in ("account", "region") if known.coverage[key].nunique(dropna=False) > 1]
     groups = images.groupby(["name", *names], dropna=False, sort=False)
     rows = [
-        [key[0], *(_locations_of(group[place], place) for place in where), *map(_cell, key[1:])]
+        [key[0], *(_locations_of(group[column], column) for column in where), *map(_cell, key[1:])]
         for key, group in groups
     ]
-    return Table(caption, ["Image", *(place.capitalize() for place in where), *names.values()], rows, numbers)
+    return Table(caption, ["Image", *(column.capitalize() for column in where), *names.values()], rows, numbers)
 
 
 def _locations_of(column: pd.Series, what: str) -> str | None:

@@ -32,7 +32,7 @@ def moment(when: datetime) -> str:
 
 
 def many(number: int, thing: str) -> str:
-    """Return how many things.
+    """Return a count and its noun.
 
     Examples
     --------
