@@ -89,3 +89,14 @@ def endpoint_variant_of(client: BaseClient) -> dict[str, bool]:
         "use_fips_endpoint": builtins[EndpointResolverBuiltins.AWS_USE_FIPS],
         "use_dualstack_endpoint": builtins[EndpointResolverBuiltins.AWS_USE_DUALSTACK],
     }
+
+
+def close_http_session(session: URLLib3Session) -> None:
+    """Close the connections of an HTTP session.
+
+    Its own `close` leaves that to the garbage collector, for which an error that went through a connection keeps it open.
+    """
+    for manager in (session._manager, *session._proxy_managers.values()):
+        for key in list(manager.pools.keys()):
+            manager.pools[key].close()
+    session.close()

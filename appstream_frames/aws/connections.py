@@ -126,7 +126,7 @@ class _Connections:
 
     def close(self) -> None:
         if self._process == os.getpid():
-            self._session.close()
+            botocore_private.close_http_session(self._session)
 
 
 def _leave_retries_to_caller(**_: object) -> bool | None:

@@ -13,7 +13,7 @@ import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -230,8 +230,8 @@ def _names(body: bytes, rows: list[bytes]) -> list[str]:
     for separator in (b",", b", ") if rows else ():
         first, whole = body.find(rows[0]), separator.join(rows)
         if body.startswith(whole, first):
-            body = body[:first] + body[first + len(whole) :]
-            break
+            with suppress(ValueError):  # more rows stand there than were read
+                return _names(body[:first] + body[first + len(whole) :], [])
     return [name for name, _ in json.loads(body, object_pairs_hook=list, parse_int=str)]
 
 

@@ -84,3 +84,15 @@ def test_the_endpoint_variant_of_a_client_is_found(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
     client = boto3.Session("KEY", "secret").client("appstream", "us-west-2")
     assert botocore_private.endpoint_variant_of(client) == {"use_fips_endpoint": True, "use_dualstack_endpoint": False}
+
+
+def test_closed_connections_are_closed_though_an_error_holds_them() -> None:
+    """Botocore's own way leaves them to the garbage collector."""
+    with FaultServer() as server:
+        session = botocore_private.http_session({}, {})
+        pool = session._manager.connection_from_url(server.url)
+        pool.urlopen("POST", "/", body=b"{}", preload_content=True)
+        connection = pool.pool.get()
+        pool.pool.put(connection)
+        botocore_private.close_http_session(session)
+        assert connection.sock is None

@@ -155,9 +155,12 @@ class FaultServer:
         self._answer, self._sts = answer or self._page, sts or body(identity(), kind="text/xml")
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, socket.socket] = {}
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._tls = tls
+        self._listen(("127.0.0.1", 0))
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def _listen(self, address: tuple[str, int]) -> None:
+        self._listener = socket.create_server(address, backlog=128)
         self._thread = threading.Thread(target=self._accept, name="faults.accept", daemon=True)
         self._thread.start()
 
@@ -177,6 +180,18 @@ class FaultServer:
             **dict(zip(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), keys, strict=False)),
             config=Config(**{"proxies": {}, **config}),
         )
+
+    def refuse(self, seconds: float) -> None:
+        """Break every connection off and accept none for a while, as a network does that is down."""
+        address = self._listener.getsockname()
+        hang_up(self._listener, self._thread, self._open)
+
+        def come_back() -> None:
+            if not self.stopped.wait(seconds):
+                self._listen(address)
+
+        self._thread = threading.Thread(target=come_back, name="faults.refuse", daemon=True)
+        self._thread.start()
 
     def heal(self) -> None:
         """Answer well from now on."""

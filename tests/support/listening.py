@@ -12,10 +12,12 @@ def hang_up(
     listener: socket.socket, accepting: threading.Thread, serving: Mapping[threading.Thread, socket.socket]
 ) -> None:
     """Close a listener and end the thread that accepts; then end each connection, and the thread that serves it."""
-    listener.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):  # it is closed already
+        listener.shutdown(socket.SHUT_RDWR)
     accepting.join(5)
     listener.close()
     for thread, sock in list(serving.items()):
         with suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+        if thread is not threading.current_thread():
+            thread.join(5)
