@@ -24,6 +24,7 @@ from appstream_frames.errors import (
 )
 from appstream_frames.fetch.api import drain, drain_targets
 from appstream_frames.history.changes import diff
+from appstream_frames.insights.reference import reference
 from appstream_frames.insights.usage import used_by
 from appstream_frames.insights.verdicts import agents, base_images
 from appstream_frames.tables.dictionary import columns
@@ -67,6 +68,7 @@ __all__ = [
     "list_snapshots",
     "read_history",
     "read_snapshot",
+    "reference",
     "report",
     "sandbox",
     "take_snapshot",

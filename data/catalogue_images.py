@@ -152,7 +152,12 @@ def lines() -> list[Line]:
     return found
 
 
-AGENTS = {row["agent_version"]: date.fromisoformat(row["iso_date"]) for row in table("agent_versions.csv")}
+# what was known when the accounts were invented: a later reading of AWS's pages does not change their images
+AGENTS = {
+    row["agent_version"]: date.fromisoformat(row["iso_date"])
+    for row in table("agent_versions.csv")
+    if row["read_on"] <= "2026-11-23"
+}
 NEWEST_AGENT = max(AGENTS, key=lambda version: AGENTS[version])
 RELEASES = table("base_image_releases.csv")
 
@@ -276,7 +281,7 @@ def record(
 
 def public_images() -> Iterator[Json]:
     """Yield AWS's images: the newest ones by name, the older ones that are still, or were, in a region's list."""
-    for row in table("latest_public_base_images.csv"):
+    for row in table("sample_public_images.csv"):
         name = row["image_name"]
         arrives = [1, 0, 0, 2] if name.endswith("08-31-2026") else [0, 0, 0, 0]
         if "-G7-" in name:

@@ -8,7 +8,8 @@ caller's choice.
 from appstream_frames.charts.counts import trend
 from appstream_frames.charts.coverage_grid import coverage
 from appstream_frames.charts.lifetimes import timeline
+from appstream_frames.charts.usage import usage
 from appstream_frames.charts.verdicts import agents, base_images
 from appstream_frames.charts.versions import agent_versions, base_image_releases
 
-__all__ = ["agent_versions", "agents", "base_image_releases", "base_images", "coverage", "timeline", "trend"]
+__all__ = ["agent_versions", "agents", "base_image_releases", "base_images", "coverage", "timeline", "trend", "usage"]

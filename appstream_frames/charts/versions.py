@@ -181,6 +181,9 @@ def _agents() -> list[_Release]:
 
 def _bases(families: Iterable[str]) -> list[_Release]:
     table = reference.base_image_releases()
+    table = table[
+        table["image_types"].str.split(";").map(lambda types: "Base" in types)
+    ]  # not of one graphics family only
     named = zip(table["release_date"].dt.date, table["platform"].replace(_REFERENCE_FAMILIES), strict=True)
     return [release for release in named if release[1] in families]
 

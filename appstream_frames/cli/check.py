@@ -29,7 +29,10 @@ _PUNCTUATION: Final = re.compile(r"([!-+/:-@\[-`{-~])")
 )
 @click.option("--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
 @click.option("--today", metavar="DATE", help="Count ages from this day; default: the newest snapshot's.")
-def check(root: str, new: bool, fail_on: str, form: str, today: str | None) -> None:
+@click.option(
+    "--reference", metavar="FOLDER", help="Reference tables of your own, as APPSTREAM_FRAMES_REFERENCE names them."
+)
+def check(root: str, new: bool, fail_on: str, form: str, today: str | None, reference: str | None) -> None:
     """Say what to do today about the newest snapshot under ROOT, worst first.
 
     Exit codes: 0 nothing as severe as --fail-on, 4 something is, 1 failed, 2 misuse.
@@ -37,10 +40,10 @@ def check(root: str, new: bool, fail_on: str, form: str, today: str | None) -> N
     listed = asf.list_snapshots(root)
     names = list(listed.loc[listed["problem"].isna(), "id"])
     after = asf.read_snapshot(root, names[-1] if names else None)  # says that there is none
-    found = asf.findings(after, today=today, history=root)
+    found = asf.findings(after, today=today, history=root, reference=reference)
     since = names[-2] if new and len(names) > 1 else None
     if since is not None:
-        found = drop_known(found, after, root)
+        found = drop_known(found, after, root, reference)
     if form == "json":
         print_json(as_records(found))
     else:

@@ -22,6 +22,7 @@ def findings(
     today: Day = None,
     rules: Mapping[str, int | str | None] | None = None,
     history: str | os.PathLike[str] | None = None,
+    reference: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
     """Say what to do today: a row per finding, worst first.
 
@@ -35,6 +36,8 @@ def findings(
         Rules to change, by id: another threshold (``{"builder_running": 14}``), another severity, or None to leave it out.
     history : str or path, optional
         The root of an archive, which says since when an image builder has been running.
+    reference : str or path, optional
+        A folder with reference tables of your own, see `reference`.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def findings(
     [['high', 'HR-Desktop-2026-11-hotfix']]
     """
     since = _find_running_since(frames, history) if history is not None and "image_builders" in frames.tables else None
-    return find(frames, today=today, rules=rules, running_since=since)
+    return find(frames, today=today, rules=rules, running_since=since, reference=reference)
 
 
 def _find_running_since(frames: Frames, root: str | os.PathLike[str]) -> dict[str, pd.Timestamp]:
@@ -71,7 +74,12 @@ def _find_running_since(frames: Frames, root: str | os.PathLike[str]) -> dict[st
     return dict(seen[running & last].groupby("arn")["snapshot"].first())
 
 
-def drop_known(found: pd.DataFrame, frames: Frames, root: str | os.PathLike[str]) -> pd.DataFrame:
+def drop_known(
+    found: pd.DataFrame,
+    frames: Frames,
+    root: str | os.PathLike[str],
+    reference: str | os.PathLike[str] | None = None,
+) -> pd.DataFrame:
     """Return the findings that are new: those that the snapshot before did not have, by rule and resource.
 
     Where that snapshot read less of a target than these frames did, the last one counts that read as much, so that a night on
@@ -85,6 +93,8 @@ def drop_known(found: pd.DataFrame, frames: Frames, root: str | os.PathLike[str]
         A snapshot of the archive.
     root : str or path
         The archive.
+    reference : str or path, optional
+        As in `findings`.
     """
     earlier = SnapshotRange.open(root, until=(frames.snapshot - pd.Timedelta(microseconds=1)).to_pydatetime())
     if not earlier.manifests:
@@ -92,7 +102,10 @@ def drop_known(found: pd.DataFrame, frames: Frames, root: str | os.PathLike[str]
     before = _find_comparable(frames.coverage, earlier)
     newest = list(earlier.manifests)[-1]
     compared = [before.get(target, newest) for target in zip(found["account"], found["region"], strict=True)]
-    known = {name: _list_keys(findings(read_snapshot(root, name), history=root)) for name in {newest, *compared}}
+    known = {
+        name: _list_keys(findings(read_snapshot(root, name), history=root, reference=reference))
+        for name in {newest, *compared}
+    }
     return found[[key not in known[name] for key, name in zip(_list_keys(found), compared, strict=True)]]
 
 

@@ -1,6 +1,7 @@
 """Public base images: what their names tell, which is the newest of a family, which families AWS has retired.
 
-The names follow ``AppStream-[Graphics-KIND-]OS-MM-DD-YYYY``. Nothing here asks AWS.
+The names follow ``AppStream-[Graphics-KIND-]OS-MM-DD-YYYY``; old ones ``Base-Image-Builder-MM-DD-YYYY`` and
+``Graphics-KIND-Image-Builder-MM-DD-YYYY``. Nothing here calls AWS.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final
 
-from appstream_frames.insights import days, reference
+import pandas as pd
+
+from appstream_frames.insights import days
+from appstream_frames.insights.reference import read_tables
 
 _BASE_NAME: Final = re.compile(r"AppStream-(?:(Graphics-[A-Za-z0-9]+)-)?([A-Za-z0-9]+)-(\d{2}-\d{2}-\d{4})")
 _SAMPLE_NAME: Final = re.compile(r"Amazon-AppStream2-Sample-Image-(\d{2}-\d{2}-\d{4})")
-_OLD_NAME: Final = re.compile(r"Base-Image-Builder-(\d{2}-\d{2}-\d{4})")
+_OLD_NAME: Final = re.compile(r"(?:Base|(Graphics-(?:Design|Desktop|Pro)))-Image-Builder-(\d{2}-\d{2}-\d{4})")
 
 
 @dataclass(frozen=True)
@@ -34,34 +38,52 @@ class Base:
         return f"{self.kind} {self.os}".strip()
 
 
+@lru_cache(maxsize=8192)
 def named(arn: str | None) -> Base | None:
-    """Return the base image that a public ARN names."""
-    name = (arn or "").rpartition("/")[2]
+    """Return the base image that a public ARN names.
+
+    Examples
+    --------
+    >>> named("arn:aws:appstream:eu-west-1::image/AppStream-Graphics-NV-RHEL8-09-22-2026").family
+    'Graphics NV RHEL8'
+    >>> named("arn:aws:appstream:eu-west-1::image/Graphics-Pro-Image-Builder-06-12-2018").family
+    'Graphics Pro WinServer2012R2'
+    """
     if arn is None or not is_public(arn):
         return None
-    for pattern, kind, os, group in ((_SAMPLE_NAME, "Sample apps", "", 1), (_OLD_NAME, "Base", "WinServer2012R2", 1)):
-        if match := pattern.fullmatch(name):
-            return _dated(name, kind, os, match[group])
+    name = arn.rpartition("/")[2]
+    if match := _SAMPLE_NAME.fullmatch(name):
+        return _dated(name, "Sample apps", "", match[1])
+    if match := _OLD_NAME.fullmatch(name):
+        return _dated(name, match[1] or "Base", "WinServer2012R2", match[2])
     match = _BASE_NAME.fullmatch(name)
-    return _dated(name, (match[1] or "Base").replace("-", " "), match[2], match[3]) if match else None
+    return _dated(name, match[1] or "Base", match[2], match[3]) if match else None
 
 
 def _dated(name: str, kind: str, os: str, version: str) -> Base | None:
     released = days.version_day(version)
-    return None if released is None else Base(name, kind, os, released)
+    return None if released is None else Base(name, kind.replace("-", " "), os, released)
 
 
-Newest = dict[tuple[Any, str], Base]
-
-
-def newest_bases(seen: Iterable[tuple[Any, str | None]], today: date) -> Newest:
-    """Return the newest base of a family by (account, region), and by None as the reference table has it."""
-    listed = ((None, f"arn:aws:appstream:::image/{name}") for name in reference.newest_bases())
-    newest: Newest = {}
-    for where, arn in [*listed, *seen]:
+def newest_drained(seen: Iterable[tuple[Any, str | None]], today: date) -> dict[tuple[Any, str], Base]:
+    """Return the newest base of each family by target, of the (target, ARN) pairs that were seen."""
+    newest: dict[tuple[Any, str], Base] = {}
+    for target, arn in seen:
         base = named(arn)
         if base and base.released <= today:
-            newest[where, base.family] = max(newest.get((where, base.family), base), base, key=_release)
+            newest[target, base.family] = max(newest.get((target, base.family), base), base, key=_release)
+    return newest
+
+
+def newest_listed(table: pd.DataFrame, today: date) -> dict[str, tuple[Base, str]]:
+    """Return the newest base of each family, and its origin, of a table of newest bases; a user's rows replace a family's."""
+    newest: dict[str, tuple[Base, str]] = {}
+    for name, origin in zip(table["image_name"], table["origin"], strict=True):
+        base = named(f"arn:aws:appstream:::image/{name}")
+        if base and base.released <= today:
+            known = newest.get(base.family, (base, origin))
+            if (origin == "yours", *_release(base)) >= (known[1] == "yours", *_release(known[0])):
+                newest[base.family] = base, origin
     return newest
 
 
@@ -69,27 +91,33 @@ def _release(base: Base) -> tuple[date, str]:
     return base.released, base.name
 
 
-def retired(base: Base, today: date) -> str | None:
-    """Return why AWS lists a base image no more, if so."""
-    return next((reason for reason, _ in _retirements_of(base, today)), None)
+class Retirements:
+    """Which families and releases AWS lists no more."""
+
+    def __init__(self, table: pd.DataFrame, today: date) -> None:
+        self._today = today
+        texts = (table[name].astype(object).where(table[name].notna(), None) for name in ("family_type", "family_os"))
+        moments = (days.days(table[name]) for name in ("retired_after", "released_before"))
+        self._rows = list(zip(*texts, *moments, table["reason"], strict=True))
+
+    def reason(self, base: Base) -> str | None:
+        """Return why AWS lists a base image no more, if so."""
+        return next((reason for reason, _ in self._of(base)), None)
+
+    def whole_family(self, base: Base) -> bool:
+        """Tell whether AWS has retired all releases of a base image's family."""
+        return any(before is None for _, before in self._of(base))
+
+    def _of(self, base: Base) -> Iterator[tuple[str, date | None]]:
+        for kind, os, after, before, reason in self._rows:
+            of_it = kind in (None, base.kind) and os in (None, base.os)
+            if of_it and (after is None or after < self._today) and (before is None or base.released < before):
+                yield reason, before
 
 
 def family_retired(base: Base, today: date) -> bool:
-    """Tell whether AWS has retired all releases of a base image's family."""
-    return any(before is None for _, before in _retirements_of(base, today))
-
-
-def _retirements_of(base: Base, today: date) -> Iterator[tuple[str, date | None]]:
-    for kind, os, on, before, reason in _retirements():
-        of_it = kind in (None, base.kind) and os in (None, base.os)
-        if of_it and (on is None or on <= today) and (before is None or base.released < before):
-            yield reason, before
-
-
-@cache
-def _retirements() -> list[tuple[str | None, str | None, date | None, date | None, str]]:
-    table = reference.retired_bases().astype(object)
-    return [tuple(row) for row in table.where(table.notna(), None).to_numpy().tolist()]
+    """Tell whether AWS had retired all releases of a base image's family on a day."""
+    return Retirements(read_tables(None)["retired_base_images"], today).whole_family(base)
 
 
 def owner(arn: str) -> str | None:

@@ -6,6 +6,7 @@ of its own target, so that a target that fails takes away its own findings and n
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,8 +17,8 @@ import pandas as pd
 import pyarrow as pa
 
 from appstream_frames.errors import RequestError
-from appstream_frames.insights import reference
 from appstream_frames.insights.days import Day, choose_day
+from appstream_frames.insights.reference import read_tables
 from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.insights.verdicts import agents, base_images
 from appstream_frames.tables.coverage import FIRST_OPERATION, is_whole
@@ -107,6 +108,7 @@ def find(
     today: Day = None,
     rules: Mapping[str, int | str | None] | None = None,
     running_since: Mapping[str, pd.Timestamp] | None = None,
+    reference: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
     """Return the findings of frames; see `history.findings.findings`.
 
@@ -117,7 +119,7 @@ def find(
             f"frames is a {type(frames).__name__}, expected Frames: pass what drain or read_snapshot returned"
         )
     chosen = list_rules(rules)
-    estate = _Estate(frames, choose_day(today, frames.images), chosen, running_since or {})
+    estate = _Estate(frames, choose_day(today, frames.images), chosen, running_since or {}, reference)
     rows = [row for row in estate.find() if row["rule"] in chosen]
     return _to_table(rows, chosen)
 
@@ -141,6 +143,7 @@ class _Estate:
     today: date
     rules: Mapping[str, Rule]
     running_since: Mapping[str, pd.Timestamp]
+    reference: str | os.PathLike[str] | None
 
     def find(self) -> Iterator[dict[str, Any]]:
         yield from self._coverage()
@@ -190,8 +193,8 @@ class _Estate:
         images = self.frames.images
         own = (images["owner"] == images["account"]).fillna(False).to_numpy(bool)
         yield from self._failed(images[own])
-        yield from self._agents(agents(images, today=self.today)[own])
-        yield from self._bases(base_images(images, today=self.today)[own])
+        yield from self._agents(agents(images, today=self.today, reference=self.reference)[own])
+        yield from self._bases(base_images(self.frames, today=self.today, reference=self.reference)[own])
 
     def _failed(self, images: pd.DataFrame) -> Iterator[dict[str, Any]]:
         for row in to_records(images[images["state"].eq("FAILED").fillna(False)]):
@@ -210,7 +213,7 @@ class _Estate:
             finding = f"Its agent {row['appstream_agent_version']} is {days:,} days behind {newest:%m-%d-%Y}."
             yield self._row("agent_behind", "image", row, finding, remedy, value=days, reference_date=newest)
         if verdicts["contradiction"].fillna("").str.contains("no newer one is known").any():
-            newest = reference.agent_releases()["iso_date"].max()
+            newest = read_tables(self.reference)["agent_versions"]["iso_date"].max()
             finding = f"AWS flags the newest agent known here, of {newest:%Y-%m-%d}, as not the latest."
             remedy = "Upgrade appstream-frames, or add the agent to your own reference folder."
             yield self._row(
@@ -236,7 +239,7 @@ class _Estate:
         return row | {"severity": SEVERITIES[min(SEVERITIES.index(row["severity"]) + 1, len(SEVERITIES) - 1)]}
 
     def _support(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
-        table = reference.vendor_support()
+        table = read_tables(self.reference)["vendor_support"]
         ends = dict(zip(table["family_os"], table["vendor_support_ends"], strict=True))
         system = verdicts["family"].str.extract(r"(\S+)\Z", expand=False)
         known = system.isin(list(ends))
@@ -277,7 +280,7 @@ class _Estate:
 
     def _old_fleets(self, fleets: pd.DataFrame) -> Iterator[dict[str, Any]]:
         images = self.frames.images.reset_index(drop=True)
-        bases = base_images(images, today=self.today)
+        bases = base_images(images, today=self.today, reference=self.reference)
         built = (pd.Timestamp(self.today, tz="UTC") - images["created_time"]).dt.days
         ages = (
             images[["account", "region", "arn"]]

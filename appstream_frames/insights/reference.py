@@ -1,34 +1,90 @@
-"""The tables that ship with the package in ``data/``: what AWS has published, as far as it was seen.
+"""The reference tables: what AWS and vendors have published, as far as it was read, and what a user's own folder adds.
 
-Each file names its origin. The lists are incomplete: a version that is not in a list may exist all the same.
-Nothing here asks AWS.
+The files in ``data/`` name the origin and the date of reading of each row. They are incomplete: a version that is not in a table
+may exist all the same. Nothing here calls AWS.
 """
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import pandas as pd
 
+from appstream_frames.errors import RequestError
 from appstream_frames.resources import data_path
+from appstream_frames.text import printable
+
+VARIABLE: Final = "APPSTREAM_FRAMES_REFERENCE"
+_ABOUT: Final = ["source", "read_on"]
 
 
-@cache
-def _table(name: str, date: str) -> pd.DataFrame:
-    frame = pd.read_csv(data_path(name), dtype="str")
-    frame[date] = pd.to_datetime(frame[date], utc=True).dt.as_unit("us")
-    return frame.sort_values(date, ignore_index=True)
+class _Layout(NamedTuple):
+    key: tuple[str, ...]
+    dates: tuple[str, ...]
+
+
+_LAYOUTS: Final = {
+    "agent_versions": _Layout(("agent_version",), ("iso_date",)),
+    "base_image_releases": _Layout(("release_date", "platform"), ("release_date",)),
+    "feature_requirements": _Layout(("feature",), ()),
+    "known_bad_agents": _Layout(("agent_version",), ()),
+    "latest_public_base_images": _Layout(("image_name",), ()),
+    "retired_base_images": _Layout(("family_type", "family_os"), ("retired_after", "released_before")),
+    "vendor_support": _Layout(("family_os",), ("vendor_support_ends",)),
+}
+
+
+def reference(folder: str | os.PathLike[str] | None = None) -> dict[str, pd.DataFrame]:
+    """Return the tables against which agents and base images are judged.
+
+    Parameters
+    ----------
+    folder : str or path, optional
+        A folder of your own with files such as ``agent_versions.csv``, with the columns of the table of that name; ``source`` and
+        ``read_on`` may be left out. A row with the key of a shipped one takes its place, others are added. Default: the folder
+        that the environment variable APPSTREAM_FRAMES_REFERENCE names, if any.
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        By name: ``agent_versions``, ``base_image_releases`` (informative; no verdict rests on it), ``feature_requirements``,
+        ``known_bad_agents``, ``latest_public_base_images`` (the newest of each family, now and before), ``retired_base_images``,
+        ``vendor_support``. Each row has a ``source``, the day it was ``read_on`` and its ``origin``: ``reference`` or ``yours``.
+        Dates are moments in UTC; columns are text otherwise.
+
+    Raises
+    ------
+    RequestError
+        The folder does not exist or holds a file that is none of these tables, lacks a column or has a date that is none.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> sorted(asf.reference())[:3]
+    ['agent_versions', 'base_image_releases', 'feature_requirements']
+    """
+    return read_tables(folder)
+
+
+def read_tables(folder: str | os.PathLike[str] | None) -> dict[str, pd.DataFrame]:
+    """Return the tables of `reference`."""
+    chosen = folder or os.environ.get(VARIABLE)
+    own = _own_files(Path(chosen).expanduser()) if chosen else {}
+    return {name: _merge(name, _shipped(name), own.get(name)) for name in _LAYOUTS}
 
 
 def agent_releases() -> pd.DataFrame:
-    """Return AppStream agent releases: ``agent_version`` (MM-DD-YYYY), ``iso_date`` (UTC), ``source``; oldest first.
+    """Return AppStream agent releases: ``agent_version`` (MM-DD-YYYY), ``iso_date`` (UTC) and their origin; oldest first.
 
     Examples
     --------
     >>> agent_releases()["agent_version"].iloc[-1]
     '06-29-2026'
     """
-    return _table("agent_versions.csv", "iso_date").copy()
+    return _shipped("agent_versions").sort_values("iso_date", ignore_index=True)
 
 
 def base_image_releases() -> pd.DataFrame:
@@ -36,55 +92,60 @@ def base_image_releases() -> pd.DataFrame:
 
     Examples
     --------
-    >>> base_image_releases().columns.to_list()
+    >>> base_image_releases().columns.to_list()[:3]
     ['release_date', 'platform', 'image_types']
     """
-    return _table("base_image_releases.csv", "release_date").copy()
+    table = _shipped("base_image_releases").assign(platform=lambda found: found["platform"].str.split(";"))
+    return table.explode("platform").sort_values("release_date", ignore_index=True)
 
 
-def known_bad_agents() -> dict[str, str]:
-    """Return why, by agent version, AWS advises against an agent.
-
-    Examples
-    --------
-    >>> list(known_bad_agents())
-    ['09-18-2024']
-    """
-    table = pd.read_csv(data_path("known_bad_agents.csv"), dtype="str")
-    return dict(zip(table["agent_version"], table["reason"], strict=True))
+@cache
+def _shipped(name: str) -> pd.DataFrame:
+    return _read(name, data_path(f"{name}.csv")).assign(origin="reference")
 
 
-def newest_bases() -> list[str]:
-    """Return the names of the newest public base images, one of each family, as AWS listed them in late 2026.
+def _own_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a user's folder by table."""
+    if not folder.is_dir():
+        raise RequestError(f"reference={printable(folder)!r} is no folder. Name one that holds {_expected()}.")
+    files = {path.stem: path for path in sorted(folder.glob("*.csv"))}
+    if unknown := sorted(set(files) - set(_LAYOUTS)):
+        raise RequestError(f"{printable(files[unknown[0]])} is none of the reference tables: {_expected()}.")
+    if not files:
+        raise RequestError(f"reference={printable(folder)!r} holds no table. Put some of these into it: {_expected()}.")
+    return files
 
-    Examples
-    --------
-    >>> newest_bases()[0]
-    'AppStream-WinServer2025-12-18-2025'
-    """
-    return list(pd.read_csv(data_path("latest_public_base_images.csv"), dtype="str")["image_name"])
+
+def _expected() -> str:
+    return ", ".join(f"{name}.csv" for name in _LAYOUTS)
 
 
-def retired_bases() -> pd.DataFrame:
-    """Return what AWS has retired: ``family_type``, ``family_os`` (null: any), ``retired_on``, ``released_before``, ``reason``.
-
-    Examples
-    --------
-    >>> retired_bases()["family_type"].dropna().to_list()
-    ['Graphics Pro', 'Graphics Desktop', 'Graphics Design']
-    """
-    table = pd.read_csv(data_path("retired_base_images.csv"), dtype="str")
-    for name in ("retired_on", "released_before"):
-        table[name] = pd.to_datetime(table[name]).dt.date
+def _read(name: str, path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype="str", encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # pandas' parser errors and UnicodeDecodeError are ValueErrors
+        raise RequestError(f"{printable(path)} cannot be read as a CSV table: {printable(error)}") from error
+    for column in [*_LAYOUTS[name].dates, "read_on"]:
+        if column in table.columns:
+            table[column] = _moments(table[column], path)
     return table
 
 
-def vendor_support() -> pd.DataFrame:
-    """Return until when vendors support operating systems: ``family_os``, ``vendor_support_ends`` (UTC), ``source``.
+def _moments(texts: pd.Series, path: Path) -> pd.Series:
+    moments = pd.to_datetime(texts, utc=True, errors="coerce", format="%Y-%m-%d").dt.as_unit("us")
+    if len(wrong := texts[moments.isna() & texts.notna()]):
+        raise RequestError(
+            f"{printable(path)} has {printable(wrong.iloc[0])!r} in {texts.name}, expected a day such as 2026-11-23"
+        )
+    return moments
 
-    Examples
-    --------
-    >>> vendor_support()["family_os"].to_list()
-    ['WinServer2016', 'WinServer2019', 'WinServer2022']
-    """
-    return _table("vendor_support.csv", "vendor_support_ends").copy()
+
+def _merge(name: str, shipped: pd.DataFrame, path: Path | None) -> pd.DataFrame:
+    """Return the shipped table with the rows of a user's file before its own."""
+    if path is None:
+        return shipped.copy()
+    own = _read(name, path)
+    if lacking := [column for column in shipped.columns if column not in (*own.columns, *_ABOUT, "origin")]:
+        raise RequestError(f"{printable(path)} has no column {lacking[0]}, expected {', '.join(shipped.columns[:-3])}")
+    own = own.reindex(columns=shipped.columns[:-1]).astype(dict(shipped.dtypes[:-1])).assign(origin="yours")
+    return pd.concat([own, shipped], ignore_index=True).drop_duplicates(list(_LAYOUTS[name].key), ignore_index=True)

@@ -5,16 +5,15 @@ Everything is joined on account, region and ARN. Nothing here calls AWS, and the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import pyarrow as pa
 
 from appstream_frames.errors import RequestError
 from appstream_frames.insights.base_names import is_public, owner
+from appstream_frames.insights.coverage import Coverage, rows_of
 from appstream_frames.tables.frames import Frames, to_pandas
 
 KINDS: Final = {"fleet": "fleets", "image_builder": "image_builders", "account": "accounts", "image": "images"}
@@ -78,13 +77,13 @@ def used_by(frames: Frames) -> pd.DataFrame:
     Examples
     --------
     >>> import appstream_frames as asf
-    >>> with asf.sandbox() as sandbox:  # doctest: +SKIP
-    ...     frames = asf.drain(sandbox.client(), include="all")  # doctest: +SKIP
-    >>> users = asf.used_by(frames)  # doctest: +SKIP
-    >>> users.loc[users["image_name"] == "HR-Desktop-2026-10", ["kind", "user_name"]].to_numpy().tolist()  # doctest: +SKIP
+    >>> with asf.sandbox() as sandbox:
+    ...     frames = asf.drain(sandbox.client(), include="all")
+    >>> users = asf.used_by(frames)
+    >>> users.loc[users["image_name"] == "HR-Desktop-2026-10", ["kind", "user_name"]].to_numpy().tolist()
     [['fleet', 'hr-desktop'], ['image_builder', 'ib-hr-hotfix']]
     """
-    return _typed(_join_users(frames, _images(frames), Coverage(frames)), _USED_BY)
+    return _typed(_join_users(frames, _images(frames), Coverage(frames.coverage)), _USED_BY)
 
 
 def _join_users(frames: Frames, images: pd.DataFrame, covered: Coverage) -> pd.DataFrame:
@@ -98,54 +97,17 @@ def _join_users(frames: Frames, images: pd.DataFrame, covered: Coverage) -> pd.D
 
 def judge_usage(frames: Frames) -> pd.DataFrame:
     """Return what `appstream_frames.usage` says of each image that is not AWS's, without its history."""
-    images, covered = _images(frames), Coverage(frames)
+    images, covered = _images(frames), Coverage(frames.coverage)
     users = _join_users(frames, images, covered)
     images = images[~images["public"]]
     counts = _counts(users, images)
     owned = _owned(images)
-    shared = {(region, arn): flag for region, arn, flag in _rows(owned, "region", "arn", "shared")}
-    rows = _rows(images.assign(users=counts.sum(axis=1)), "region", "arn", "owner", "users")
+    shared = {(region, arn): flag for region, arn, flag in rows_of(owned, "region", "arn", "shared")}
+    rows = rows_of(images.assign(users=counts.sum(axis=1)), "region", "arn", "owner", "users")
     verdicts = [_verdict(shared, covered, *row) for row in rows]
     judged = pd.DataFrame(verdicts, columns=["verdict", "deletable", "reason"], index=images.index)
     table = pd.concat([images[["account", "region", "name", "arn"]], counts, judged], axis=1)
     return _typed(table, _USAGE).set_index(images.index)
-
-
-class Coverage:
-    """What was read of each target, by operation."""
-
-    def __init__(self, frames: Frames) -> None:
-        rows = _rows(frames.coverage, "account", "region", "operation", "status", "request")
-        self._readings = {tuple(key): (status, request) for *key, status, request in rows}
-
-    def missing(self, account: str | None, region: str, operation: str) -> str | None:
-        """Return why an operation was not read whole in a target; None when it was, but for a filter."""
-        found = self._readings.get((account, region, operation))
-        if found is None:
-            return f"{operation} was not read in {account}/{region}"
-        status, _ = found
-        return None if status == "complete" else f"{operation} in {account}/{region} is {status}"
-
-    def excludes(self, account: str | None, region: str, arn: str | None, whose: str | None) -> bool:
-        """Tell whether the request for a target's images leaves out an image, or with no `arn` any of its own ones."""
-        _, text = self._readings.get((account, region, "DescribeImages"), (None, None))
-        request = _parse(text) if text else {}
-        kind = "PUBLIC" if whose is None else "PRIVATE" if whose == account else "SHARED"
-        if request.get("Type") not in (None, kind):
-            return True
-        return bool(request.get("Names")) or arn not in (request.get("Arns") or [arn])
-
-
-@cache
-def _parse(request: str) -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads(request)
-    return parsed
-
-
-def _rows(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the values of some columns row by row, with None for what is missing."""
-    found = (table[name].astype(object) for name in columns)
-    return zip(*(values.where(values.notna(), None).tolist() for values in found), strict=True)
 
 
 def _images(frames: Frames) -> pd.DataFrame:
@@ -183,7 +145,7 @@ def _fleets(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
     if table is None:
         return pd.DataFrame(columns=[*_USER, "target"])
     table = table[table["image_arn"].notna() | table["image_name"].notna()]
-    named = images.assign(own=images["account"] == images["owner"]).sort_values("own", ascending=False, kind="stable")
+    named = images.assign(own=images["account"] == images["owner"]).sort_values(["own", "arn"], ascending=[False, True])
     named = named.drop_duplicates(["account", "region", "name"])[["account", "region", "name", "arn"]]
     named = named.rename(columns={"name": "image_name", "arn": "found"})
     found = table[["account", "region", "image_name"]].merge(
@@ -226,7 +188,7 @@ def _attach(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage) -> pd.
     listed = pd.MultiIndex.from_frame(users[["target", "region", "image_arn"]]).isin(
         pd.MultiIndex.from_frame(seen[["account", "region", "arn"]])
     )
-    rows = zip(_rows(users, "target", "region", "image_arn"), listed, strict=True)
+    rows = zip(rows_of(users, "target", "region", "image_arn"), listed, strict=True)
     reasons = [None if is_listed else _why_unlisted(covered, *row) for row, is_listed in rows]
     return users.assign(
         account=users["account"].where(users["account"].notna(), users["target"]),
@@ -273,13 +235,13 @@ def _stacks(frames: Frames, users: pd.DataFrame, covered: Coverage) -> list[list
     table = frames.tables.get("associations")
     edges: dict[tuple[str, str, str], list[str]] = {}
     if table is not None:
-        for *key, stack in _rows(table, "account", "region", "fleet_name", "stack_name"):
+        for *key, stack in rows_of(table, "account", "region", "fleet_name", "stack_name"):
             edges.setdefault(tuple(key), []).append(stack)
     return [
         sorted(set(edges.get((account, region, name), [])))
         if kind == "fleet" and covered.missing(account, region, "ListAssociatedFleets") is None
         else None
-        for kind, account, region, name in _rows(users, "kind", "user_account", "user_region", "user_name")
+        for kind, account, region, name in rows_of(users, "kind", "user_account", "user_region", "user_name")
     ]
 
 

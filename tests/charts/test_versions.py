@@ -133,7 +133,13 @@ def test_orange_is_over_a_year():
 def test_releases_stand_in_order_of_time():
     """Newest release on top."""
     ax = charts.base_image_releases(bases("2019-09-18", "2025-11-10", "2022-03-03", "2026-04-16"), today="2026-11-23")
-    assert [label[:10] for label in labels(ax)] == ["2026-04-16", "2025-11-10", "2022-03-03", "2019-09-18"]
+    assert [label[:10] for label in labels(ax)] == [
+        "2026-08-31",
+        "2026-04-16",
+        "2025-11-10",
+        "2022-03-03",
+        "2019-09-18",
+    ]
 
 
 def test_newest_base_differs_by_family():
@@ -141,7 +147,7 @@ def test_newest_base_differs_by_family():
     frame = bases("2025-11-10", "2025-11-10", platform=["WINDOWS_SERVER_2019", "RHEL8"])
     marked = {row.label: row.count for row in rows(charts.base_image_releases(frame, today="2026-11-23"))}
     assert marked["2026-08-31 · RHEL · AWS's newest · 3 months"] == 0
-    assert marked["2026-04-16 · Windows · AWS's newest · 7 months"] == 0
+    assert marked["2026-08-31 · Windows · AWS's newest · 3 months"] == 0
 
 
 def test_newest_base_of_frame_beats_reference():
@@ -167,11 +173,8 @@ def test_missing_base_release_is_said():
 def test_newest_base_is_never_folded():
     """In little room other releases share bars, the newest of each family keeps its own."""
     ax = charts.base_image_releases(fleet(500), on((4, 3)))
-    assert [label.split(" · ")[1] for label in labels(ax) if "AWS's newest" in label] == [
-        "RHEL",
-        "Rocky Linux",
-        "Windows",
-    ]
+    newest = {label.split(" · ")[1] for label in labels(ax) if "AWS's newest" in label}
+    assert newest == {"RHEL", "Rocky Linux", "Windows"}
 
 
 @pytest.mark.parametrize("microseconds", [-(2**62), -62_135_596_800_000_000, 0, 253_402_300_799_999_999, 2**62])
@@ -186,7 +189,7 @@ def test_absurd_release_is_counted(microseconds):
     ("released", "finding"),
     [
         (["2026-04-16", "2024-06-17"], "1 of 2 images stands on a base release over a year old"),
-        (["2026-04-16", "2026-04-16"], "All 2 images stand on AWS's newest base release"),
+        (["2026-08-31", "2026-08-31"], "All 2 images stand on AWS's newest base release"),
         (["2025-12-18"], "No image stands on AWS's newest base release; no base release is over a year old"),
         ([None, None], "No image names a known base release"),
     ],
@@ -203,4 +206,4 @@ def test_newest_base_is_that_of_the_verdicts(frames):
     drawn = rows(charts.base_image_releases(frames.images, today="2026-11-26"))
     marked = {row.label[:10] for row in drawn if row.colour == colour(layout.NEWEST)}
     assert {f"{day:%Y-%m-%d}" for day in current[current > 0.9].index} <= marked
-    assert "2025-11-10" in marked
+    assert "2026-08-31" in marked

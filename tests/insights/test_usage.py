@@ -25,7 +25,7 @@ from support.usage_oracle import (
 
 import appstream_frames as asf
 
-ESTATES = settings(max_examples=40, deadline=None)
+ESTATES = settings(max_examples=25, deadline=None)
 RANDOM = st.randoms(use_true_random=False)
 
 
@@ -35,6 +35,7 @@ def of(frames: asf.Frames, name: str) -> pd.DataFrame:
     return users[users["image_name"] == name]
 
 
+@pytest.mark.slow
 @ESTATES
 @given(RANDOM)
 def test_answers_equal_the_oracle_s(rnd: Random) -> None:
@@ -44,6 +45,7 @@ def test_answers_equal_the_oracle_s(rnd: Random) -> None:
         assert differences(rows) == []
 
 
+@pytest.mark.slow
 @ESTATES
 @given(RANDOM)
 def test_nothing_is_unused_for_want_of_reading(rnd: Random) -> None:
@@ -59,7 +61,7 @@ def test_nothing_is_unused_for_want_of_reading(rnd: Random) -> None:
             )  # a share that was withdrawn, used by an account that was not read
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(RANDOM)
 def test_the_order_of_rows_makes_no_difference(rnd: Random) -> None:
     """Shuffled tables give the same answers."""
@@ -156,7 +158,9 @@ def test_images_alone_leave_everything_unknown() -> None:
         usage = asf.usage(asf.drain(box.client()))
     assert set(usage["verdict"]) == {"in_use", "unknown"}
     assert not usage["deletable"].any()
-    assert usage.loc[usage["verdict"] == "unknown", "reason"].str.contains("DescribeFleets was not read").all()
+    assert (
+        usage.loc[usage["verdict"] == "unknown", "reason"].str.contains("DescribeFleets was not read|its owner").all()
+    )
 
 
 @pytest.mark.parametrize("answer", [asf.used_by, asf.usage])

@@ -63,25 +63,31 @@ AGENTS = [
     ("06-29-2026 ", "unknown", None),  # not quite a version
 ]
 
-# On 2026-11-23, by the list of newest public bases of late 2026.
+# On 2026-11-23, by the list of newest public bases of autumn 2026. Windows: 2026-08-31, but 2016: 2025-11-10.
 BASES = [
-    ("AppStream-WinServer2022-11-10-2025", "Base WinServer2022", "current", 0),  # the newest listed
-    ("AppStream-WinServer2022-05-30-2025", "Base WinServer2022", "behind", 164),  # the oldest still listed
-    ("AppStream-WinServer2022-02-11-2025", "Base WinServer2022", "retired", 272),  # before 2025-05-30
-    ("AppStream-WinServer2019-11-10-2025", "Base WinServer2019", "current", 0),
-    ("AppStream-WinServer2019-07-12-2022", "Base WinServer2019", "retired", 1217),
+    ("AppStream-WinServer2022-08-31-2026", "Base WinServer2022", "current", 0),  # the newest listed
+    ("AppStream-WinServer2022-11-10-2025", "Base WinServer2022", "behind", 294),  # Nov 10 to Aug 31
+    ("AppStream-WinServer2022-05-30-2025", "Base WinServer2022", "behind", 458),  # the oldest still listed
+    ("AppStream-WinServer2022-02-11-2025", "Base WinServer2022", "retired", 566),  # before 2025-05-30
+    ("AppStream-WinServer2019-08-31-2026", "Base WinServer2019", "current", 0),
+    ("AppStream-WinServer2019-11-10-2025", "Base WinServer2019", "behind", 294),
+    ("AppStream-WinServer2019-07-12-2022", "Base WinServer2019", "retired", 1511),
     ("AppStream-WinServer2016-11-10-2025", "Base WinServer2016", "current", 0),
     ("AppStream-WinServer2016-10-08-2021", "Base WinServer2016", "retired", 1494),
-    ("AppStream-WinServer2025-12-18-2025", "Base WinServer2025", "current", 0),
+    ("AppStream-WinServer2025-08-31-2026", "Base WinServer2025", "current", 0),
+    ("AppStream-WinServer2025-12-18-2025", "Base WinServer2025", "behind", 256),
     ("AppStream-RHEL8-08-31-2026", "Base RHEL8", "current", 0),
     ("AppStream-RHEL8-04-16-2026", "Base RHEL8", "behind", 137),
     ("AppStream-RockyLinux8-08-31-2026", "Base RockyLinux8", "current", 0),
     ("AppStream-RockyLinux8-12-19-2024", "Base RockyLinux8", "behind", 620),
-    ("AppStream-AmazonLinux2-05-08-2024", "Base AmazonLinux2", "retired", None),  # retired 2026-04-15
-    ("AppStream-Graphics-G4dn-WinServer2022-11-10-2025", "Graphics G4dn WinServer2022", "current", 0),
+    ("AppStream-AmazonLinux2-05-08-2024", "Base AmazonLinux2", "retired", None),  # retired after 2026-04-15
+    ("AppStream-Graphics-G4dn-WinServer2022-11-10-2025", "Graphics G4dn WinServer2022", "behind", 294),
+    ("AppStream-Graphics-G4dn-WinServer2016-11-10-2025", "Graphics G4dn WinServer2016", "current", 0),
     ("AppStream-Graphics-G5-RHEL8-02-18-2026", "Graphics G5 RHEL8", "behind", 194),
-    ("AppStream-Graphics-G6-WinServer2025-12-18-2025", "Graphics G6 WinServer2025", "current", 0),
+    ("AppStream-Graphics-G6-WinServer2025-12-18-2025", "Graphics G6 WinServer2025", "behind", 256),
     ("AppStream-Graphics-G7-WinServer2022-08-31-2026", "Graphics G7 WinServer2022", "current", 0),
+    ("AppStream-Graphics-NV-WinServer2025-09-22-2026", "Graphics NV WinServer2025", "current", 0),  # the unified family
+    ("AppStream-Graphics-NV-RHEL8-09-01-2026", "Graphics NV RHEL8", "behind", 21),
     ("AppStream-Graphics-Pro-WinServer2019-10-22-2024", "Graphics Pro WinServer2019", "retired", None),  # 2025-10-31
     (
         "AppStream-Graphics-Design-WinServer2019-10-22-2024",
@@ -92,6 +98,10 @@ BASES = [
     ("AppStream-Graphics-Desktop-WinServer2012R2-06-12-2018", "Graphics Desktop WinServer2012R2", "retired", None),
     ("Amazon-AppStream2-Sample-Image-06-17-2024", "Sample apps", "current", 0),
     ("Base-Image-Builder-05-02-2018", "Base WinServer2012R2", "retired", None),  # the naming before 2018-06
+    ("Graphics-Design-Image-Builder-05-02-2018", "Graphics Design WinServer2012R2", "retired", None),
+    ("Graphics-Desktop-Image-Builder-11-13-2017", "Graphics Desktop WinServer2012R2", "retired", None),
+    ("Graphics-Pro-Image-Builder-02-30-2018", None, "unknown", None),  # no such day
+    ("Graphics-G5-Image-Builder-05-02-2018", None, "unknown", None),  # there was no such name
     ("AppStream-WinServer2022-12-01-2026", "Base WinServer2022", "unknown", None),  # released after today
 ]
 
@@ -108,7 +118,7 @@ def test_verdicts_on_base_images(name: str, family: str, verdict: str, days: int
     """Each public base has the family, verdict and distance a person gives it."""
     answer = base(name)
     seen = None if pd.isna(answer["days_behind"]) else answer["days_behind"]
-    assert (answer["family"], answer["verdict"], seen) == (family, verdict, days)
+    assert (None if pd.isna(answer["family"]) else answer["family"], answer["verdict"], seen) == (family, verdict, days)
 
 
 def test_a_newer_agent_in_the_frames_counts() -> None:
@@ -135,10 +145,41 @@ def test_agreement_is_no_contradiction(version: str, flag: bool) -> None:
     assert pd.isna(agent(version, flag)["contradiction"])
 
 
-def test_aws_may_know_a_newer_agent_than_we_do() -> None:
-    """The newest version known here, flagged as not the latest, is behind by an unknown number of days."""
-    answer = agent("06-29-2026", flag=False)
+def test_an_old_table_is_noticed_once() -> None:
+    """The table's newest version, flagged as not the latest, is behind by an unknown number of days; one warning says why."""
+    with pytest.warns(UserWarning, match=r"reference table of agents is old: AWS flags 06-29-2026") as caught:
+        answer = agent("06-29-2026", False, "06-29-2026", "03-05-2025")
     assert (answer["verdict"], pd.isna(answer["days_behind"])) == ("behind", True)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "flag", "others", "newest", "origin", "as_of"),
+    [
+        ("06-29-2026", None, [], "2026-06-29", "reference", "2026-11-26"),  # the table's newest, read in November
+        ("02-09-2026", None, [], "2026-06-29", "reference", "2026-11-26"),
+        ("02-09-2026", None, ["10-05-2026"], "2026-10-05", "drain", TODAY),  # another image has a newer one
+        ("10-05-2026", True, [], "2026-10-05", "drain", TODAY),  # AWS says that it is the latest
+        ("06-29-2026", True, [], "2026-06-29", "drain", TODAY),
+        ("02-09-2026", True, [], "2026-02-09", "drain", TODAY),  # so it says here, whatever the table has
+        ("LATEST", True, [], "2026-06-29", "reference", "2026-11-26"),
+        ("06-29-2026", True, ["10-05-2026"], "2026-06-29", "drain", TODAY),
+    ],
+)
+def test_agents_say_where_the_yardstick_is_from(
+    version: str, flag: bool | None, others: list[str], newest: str, origin: str, as_of: str
+) -> None:
+    """The newest agent comes from the drain or from a table, of a day."""
+    answer = agent(version, flag, *others)
+    seen = [f"{answer['newest_agent']:%Y-%m-%d}", answer["newest_from"], f"{answer['newest_as_of']:%Y-%m-%d}"]
+    assert seen == [newest, origin, as_of]
+
+
+def test_a_pinned_agent_that_aws_flags_as_the_latest_is_current() -> None:
+    """The drain corrects the table; that the table has a newer one is shown as a contradiction."""
+    answer = agent("02-09-2026", True)
+    assert (answer["verdict"], answer["days_behind"]) == ("current", 0)
+    assert "though 06-29-2026 is newer" in answer["contradiction"]
 
 
 def test_the_base_is_found_through_generations() -> None:
@@ -190,9 +231,123 @@ def test_the_public_base_itself_is_its_own_base() -> None:
     assert asf.base_images(frame, today=TODAY).iloc[0][["generations", "verdict"]].to_list() == [0, "behind"]
 
 
-def test_retirement_counts_from_its_day() -> None:
-    """Amazon Linux 2 was no retired family on the day before."""
-    assert base("AppStream-AmazonLinux2-05-08-2024", today="2026-04-14")["verdict"] == "current"
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [
+        ("AppStream-AmazonLinux2-05-08-2024", "2026-04-15"),
+        ("AppStream-Graphics-Pro-RHEL8-10-22-2024", "2025-10-31"),
+        ("AppStream-Graphics-Design-RHEL8-10-22-2024", "2025-12-31"),
+    ],
+)
+def test_what_is_retired_after_a_day_is_offered_on_it(name: str, last: str) -> None:
+    """The verdict changes on the day after."""
+    assert base(name, today=last)["verdict"] != "retired"
+    assert base(name, today=f"{dt.date.fromisoformat(last) + dt.timedelta(1)}")["verdict"] == "retired"
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "newest", "origin", "as_of"),
+    [
+        ("AppStream-WinServer2022-11-10-2025", [], "AppStream-WinServer2022-08-31-2026", "reference", "2026-11-26"),
+        (
+            "AppStream-WinServer2022-11-10-2025",
+            ["AppStream-WinServer2022-09-15-2026"],
+            "AppStream-WinServer2022-09-15-2026",
+            "drain",
+            TODAY,
+        ),
+        ("AppStream-RHEL8-04-16-2026", ["AppStream-RHEL8-08-31-2026"], "AppStream-RHEL8-08-31-2026", "drain", TODAY),
+        (
+            "AppStream-RHEL8-04-16-2026",
+            ["AppStream-RHEL8-02-18-2026"],
+            "AppStream-RHEL8-08-31-2026",
+            "reference",
+            "2026-11-26",
+        ),
+        (
+            "AppStream-Graphics-G7-RHEL8-08-31-2026",
+            [],
+            "AppStream-Graphics-G7-RHEL8-08-31-2026",
+            "reference",
+            "2026-11-26",
+        ),
+    ],
+)
+def test_bases_say_where_the_yardstick_is_from(
+    name: str, listed: list[str], newest: str, origin: str, as_of: str
+) -> None:
+    """The newest base comes from the target's own list or from a table, of a day."""
+    answer = base(name, *listed)
+    seen = [answer["newest_base"], answer["newest_from"], f"{answer['newest_as_of']:%Y-%m-%d}"]
+    assert seen == [newest, origin, as_of]
+
+
+def test_the_past_has_its_own_yardstick() -> None:
+    """In spring the newest base was that of the autumn before."""
+    answer = base("AppStream-WinServer2022-05-30-2025", today="2026-04-14")
+    assert (answer["newest_base"], answer["days_behind"]) == ("AppStream-WinServer2022-11-10-2025", 164)
+
+
+@pytest.mark.parametrize("kind", ["CUSTOM", "BYOL"])
+def test_an_imported_image_has_no_base(kind: str) -> None:
+    """Nothing of AppStream's applies to it."""
+    frame = images({"name": "a", "arn": OWN + "a", "image_type": kind})
+    assert asf.base_images(frame, today=TODAY).iloc[0][["verdict", "maybe_updated"]].to_list() == [
+        "not_applicable",
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "builder", "maybe"),
+    [
+        ("AppStream-WinServer2022-11-10-2025", None, True),
+        ("AppStream-WinServer2022-02-11-2025", None, True),  # retired
+        ("AppStream-WinServer2022-11-10-2025", "ib", False),
+        ("AppStream-WinServer2022-08-31-2026", None, False),  # not late
+    ],
+)
+def test_a_late_image_without_a_builder_may_have_been_updated(name: str, builder: str | None, maybe: bool) -> None:
+    """The verdict stays, and the reason says so."""
+    own = {"name": "own", "arn": OWN + "own", "base_image_arn": PUBLIC + name, "image_builder_name": builder}
+    answer = asf.base_images(images(own), today=TODAY).iloc[0]
+    assert answer["maybe_updated"] == maybe
+    assert ("may have moved it on" in answer["reason"]) == maybe
+    assert answer["verdict"] in ("behind", "retired", "current")
+
+
+@pytest.mark.parametrize(
+    ("status", "request_", "listed", "verdict"),
+    [
+        ("complete", "{}", False, "retired"),  # AWS's images were read whole, and it is not among them
+        ("complete", '{"Type": "PUBLIC"}', False, "retired"),
+        ("complete", "{}", True, "behind"),
+        ("complete", '{"Type": "PRIVATE"}', False, "behind"),  # AWS's images were not asked for
+        ("complete", '{"Arns": ["x"]}', False, "behind"),
+        ("limited", "{}", False, "behind"),
+        ("denied", "{}", False, "behind"),
+    ],
+)
+def test_a_base_that_a_whole_drain_does_not_list_is_retired(
+    status: str, request_: str, listed: bool, verdict: str, frames: asf.Frames
+) -> None:
+    """The drain knows better than the table, if it read all of AWS's images."""
+    old = "AppStream-WinServer2022-11-10-2025"
+    own = {"name": "own", "arn": OWN + "own", "base_image_arn": PUBLIC + old}
+    other = {"name": "x", "arn": PUBLIC + "AppStream-RHEL8-08-31-2026", "visibility": "PUBLIC"}
+    rows = images(own, other, *([{"name": old, "arn": PUBLIC + old, "visibility": "PUBLIC"}] if listed else []))
+    coverage = frames.coverage.iloc[:1].assign(
+        account="012345678901", region="eu-west-1", operation="DescribeImages", status=status, request=request_
+    )
+    answer = asf.base_images(asf.Frames({"images": rows, "coverage": coverage}), today=TODAY)
+    assert answer["verdict"].iloc[0] == verdict
+
+
+def test_what_a_drain_lists_is_not_retired() -> None:
+    """AWS may bring a release back that the table calls retired."""
+    name = "AppStream-WinServer2022-02-11-2025"
+    assert base(name)["verdict"] == "retired"
+    assert base(name, name)["verdict"] == "behind"
 
 
 @pytest.mark.parametrize("answer", [asf.agents, asf.base_images])
@@ -263,14 +418,14 @@ def test_a_base_that_one_account_does_not_see_is_another_ones(step: int) -> None
 
 def test_a_row_stands_on_its_own_base() -> None:
     """What a row says of its base counts before what any other row says."""
-    bases = [PUBLIC + f"AppStream-WinServer2022-{day}" for day in ("05-30-2025", "11-10-2025")]
+    bases = [PUBLIC + f"AppStream-WinServer2022-{day}" for day in ("05-30-2025", "08-31-2026")]
     rows = [shared(account, base_image_arn=base) for account, base in zip(("111122223333", "2"), bases, strict=True)]
     assert asf.base_images(images(*rows), today=TODAY)["verdict"].to_list() == ["behind", "current"]
 
 
 def test_a_rebuild_leaves_the_old_build_its_base() -> None:
     """Over a history an image, and what was built on it, stand on the base of their own snapshot."""
-    bases = [PUBLIC + f"AppStream-WinServer2022-{day}" for day in ("05-30-2025", "11-10-2025")]
+    bases = [PUBLIC + f"AppStream-WinServer2022-{day}" for day in ("05-30-2025", "08-31-2026")]
     rows = [
         row
         for moment, base in zip(("2026-11-16", "2026-11-23"), bases, strict=True)

@@ -176,7 +176,8 @@ def expected_users(rows: Estate) -> list[tuple[Any, ...]]:
     for image in rows["images"]:
         seen = [each for each in rows["images"] if each["arn"] == image["arn"] and each["base_image_arn"]]
         own = [each for each in seen if each["account"] == owner_of(each["arn"])]
-        if image["visibility"] != "PUBLIC" and image["base_image_arn"] and image is (own or seen)[0]:
+        first = min(own or seen or [image], key=lambda each: each["account"])
+        if image["visibility"] != "PUBLIC" and image["base_image_arn"] and image is first:
             user = (owner_of(image["arn"]), image["name"], image["arn"], None, None)
             found.add(_use(rows, image, image["base_image_arn"], "image", *user))
     return sorted(found | _shares(rows), key=repr)
@@ -186,8 +187,8 @@ def _fleet(rows: Estate, fleet: Row) -> tuple[Any, ...]:
     arn = fleet["image_arn"]
     if arn is None:
         named = [each for each in rows["images"] if _same(each, fleet) and each["name"] == fleet["image_name"]]
-        own = [each for each in named if each["visibility"] == "PRIVATE"]
-        arn = (own or named or [{"arn": None}])[0]["arn"]
+        own = [each["arn"] for each in named if each["visibility"] == "PRIVATE"]
+        arn = min(own or [each["arn"] for each in named], default=None)
     edges = [each for each in rows["associations"] if _same(each, fleet) and each["fleet_name"] == fleet["name"]]
     stacks = tuple(sorted({each["stack_name"] for each in edges}))
     read = _status(rows, fleet, "ListAssociatedFleets") == "complete"

@@ -1,0 +1,47 @@
+"""What the rows of coverage say about a target: what was read whole there, and what a request left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+
+class Coverage:
+    """What was read of each target, by operation."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        rows = rows_of(table, "account", "region", "operation", "status", "request")
+        self._readings = {tuple(key): (status, request) for *key, status, request in rows}
+
+    def missing(self, account: str | None, region: str | None, operation: str) -> str | None:
+        """Return why an operation was not read whole in a target; None when it was, but for a filter."""
+        found = self._readings.get((account, region, operation))
+        if found is None:
+            return f"{operation} was not read in {account}/{region}"
+        status, _ = found
+        return None if status == "complete" else f"{operation} in {account}/{region} is {status}"
+
+    def excludes(self, account: str | None, region: str | None, arn: str | None, whose: str | None) -> bool:
+        """Tell whether the request for a target's images leaves out an image, or with no `arn` any of its owner's."""
+        _, text = self._readings.get((account, region, "DescribeImages"), (None, None))
+        request = _parse(text) if text else {}
+        kind = "PUBLIC" if whose is None else "PRIVATE" if whose == account else "SHARED"
+        if request.get("Type") not in (None, kind):
+            return True
+        return bool(request.get("Names")) or arn not in (request.get("Arns") or [arn])
+
+
+@cache
+def _parse(request: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(request)
+    return parsed
+
+
+def rows_of(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the values of some columns row by row, with None for what is missing."""
+    found = (table[name].astype(object) for name in columns)
+    return zip(*(values.where(values.notna(), None).tolist() for values in found), strict=True)
