@@ -18,7 +18,7 @@ _SOURCE = "what asf.trend(root, by=…) gives"
 _DAY = 86_400.0
 
 
-def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout.SERIES)) -> Axes:
+def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout.SERIES), of: str = "images") -> Axes:
     """Draw counts stacked over time, each from its snapshot to the next; where counts are missing, hatching is above.
 
     The values with the highest counts have a colour each, all others share one; each is named at the right end, with its
@@ -32,6 +32,8 @@ def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout
         Where to draw; without it a new figure is made.
     top : int
         How many values have a colour of their own, at most; never more than there are colours, fewer in a small Axes.
+    of : str
+        What is counted, for the title: the table that `appstream_frames.trend` was asked for.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout
     >>> from matplotlib.figure import Figure
     >>> counts = pd.DataFrame({"snapshot": ["2026-10-05", "2026-10-12"], "platform": "RHEL8", "count": [12, 14]})
     >>> trend(counts, Figure().subplots()).get_title()
-    '12 on 2026-10-05, 14 on 2026-10-12: RHEL8 +2'
+    '12 images on 2026-10-05, 14 on 2026-10-12: RHEL8 +2'
     """
     check(counts, ("snapshot", "count"), _SOURCE, top)
     table = _by_value(counts)
@@ -56,7 +58,10 @@ def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout
         return layout.draw_nothing(ax, NOTHING)
     rows, gaps = layout.available(ax).rows, table.isna().any(axis=1)
     note = "Days in UTC" + (" · hatched: not read whole" if gaps.any() else "")
-    title, (table, colours) = _change(table), _layers(table, min(top, len(layout.SERIES), rows - 3))
+    title, (table, colours) = (
+        _change(table, layout.drawable(of, 30)),
+        _layers(table, min(top, len(layout.SERIES), rows - 3)),
+    )
     ax, space, _ = layout.ruled(ax, rows, title, note)
     ax.set_xlim(0, space.width)
     size = 9.0 if space.beside else 7.5
@@ -150,14 +155,15 @@ def _known(count: float) -> str:
     return "?" if np.isnan(count) else f"{count:,.0f}"
 
 
-def _change(table: pd.DataFrame) -> str:
+def _change(table: pd.DataFrame, of: str) -> str:
     whole = table.dropna()
     missing = f"{len(table) - len(whole):,} of {len(table):,} snapshots not read whole"
     if not len(whole):
         return f"No count is whole: {missing}"
     ends = whole.iloc[[0, -1]] if len(whole) > 1 else whole
     days = days_of([*ends.index])
-    found = ", ".join(f"{total:,.0f} on {day}" for total, day in zip(ends.sum(axis=1), days, strict=True))
+    first, *later = [f"{total:,.0f}" for total in ends.sum(axis=1)]
+    found = ", ".join(f"{count} on {day}" for count, day in zip([f"{first} {of}", *later], days, strict=True))
     moved = ends.iloc[-1] - ends.iloc[0]
     moved = moved.iloc[np.argsort(-moved.abs().to_numpy(), kind="stable")]
     words = [

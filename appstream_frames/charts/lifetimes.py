@@ -75,7 +75,7 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     >>> lifetimes = pd.DataFrame({"name": ["a", "b"], "first_seen": "2026-10-05", "last_seen": ["2026-10-05", "2026-10-12"]})
     >>> lifetimes = lifetimes.assign(gone_by=["2026-10-12", None], generations=1)
     >>> timeline(lifetimes, Figure().subplots()).get_title()
-    '1 of 2 images is gone since 2026-10-05'
+    '1 of 2 images is gone between 2026-10-05 and 2026-10-12'
     """
     check(lifetimes, ("name", "first_seen", "last_seen", "gone_by", "generations"), _SOURCE, top)
     if not len(lifetimes):
@@ -85,7 +85,7 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     seen = sorted({moment for life in images for moment in (life.first, life.last, life.end) if np.isfinite(moment)})
     days = dict(zip(seen, days_of(seen), strict=True))
     labels = [(life.name, life.rebuilt) for life in sorted(kept)] + [("", "")] * bool(rest)
-    axes = row_axes(ax, labels, _found(images, days[seen[0]]), _key(images, days[seen[-1]]))
+    axes = row_axes(ax, labels, _found(images, days), _key(images, days[seen[-1]]))
     axes = replace(axes, right=axes.right - GAP)
     places = {moment: axes.x(moment, seen[0], seen[-1]) for moment in seen}
     for row, life in enumerate(sorted(kept)):
@@ -119,10 +119,19 @@ def _telling(images: list[_Life]) -> list[_Life]:
     return [life for *_, life in ranked]
 
 
-def _found(images: list[_Life], start: str) -> str:
+def _found(images: list[_Life], days: dict[float, str]) -> str:
+    first, *_, last = [*days.values()] * 2
+    gone = [days[life.end] for life in images if life.state == "gone"]
+    when = (
+        f"by {gone[0]}"
+        if len(images) == len(gone) == 1
+        else f"between {first} and {last}"
+        if gone
+        else f"from {first} to {last}"
+    )
     counts = Counter(life.state for life in images)
     came, rebuilt = sum(life.came for life in images), sum(life.generations > 1 for life in images)
-    title = f"{layout.share(counts['gone'], len(images), 'are')} gone since {start}"
+    title = f"{layout.share(counts['gone'], len(images), 'are')} gone {when}"
     named = ((came, "came"), (rebuilt, "rebuilt"), (counts["unseen"], "not seen lately"))
     return title + "".join(f"; {count:,} {words}" for count, words in named if count)
 

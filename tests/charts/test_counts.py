@@ -49,7 +49,7 @@ def test_timeline_title_agrees_with_the_sandbox(thirteen_weeks):
     """The count in the title is that of the frame."""
     lives = asf.timeline(thirteen_weeks)
     gone = lives["gone_by"].notna().sum()
-    assert title(charts.timeline(lives)).startswith(f"{gone} of {len(lives)} images are gone since 2026-08-31")
+    assert title(charts.timeline(lives)).startswith(f"{gone} of {len(lives)} images are gone between 2026-08-31 and ")
 
 
 # --- both

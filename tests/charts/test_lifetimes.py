@@ -27,7 +27,7 @@ def test_timeline_unseen_is_dotted_and_not_gone():
     ax = charts.timeline(lived(("a", 0, 12, None), ("lost", 0, 5, None)))
     assert [line.get_linestyle() for line in ax.lines if line.get_linestyle() == ":"] == [":"]
     assert [line for line in ax.lines if line.get_marker() == "x"] == []
-    assert title(ax) == "No image is gone since 2026-08-31; 1 not seen lately"
+    assert title(ax) == "No image is gone from 2026-08-31 to 2026-11-23; 1 not seen lately"
 
 
 def test_timeline_of_targets_read_at_different_hours_is_not_unseen():
@@ -40,7 +40,7 @@ def test_timeline_of_targets_read_at_different_hours_is_not_unseen():
 def test_timeline_of_a_target_added_later_did_not_come():
     """The first images of a target are no newcomers, though the archive is older."""
     table = lived(("a", 0, 12, None), ("b", 5, 12, None)).assign(account="1", region=["r", "s"])
-    assert title(charts.timeline(table)) == "No image is gone since 2026-08-31"
+    assert title(charts.timeline(table)) == "No image is gone from 2026-08-31 to 2026-11-23"
 
 
 def test_timeline_says_since_when_and_by_when():
@@ -80,9 +80,10 @@ def test_timeline_of_one_moment():
 @pytest.mark.parametrize(
     ("lives", "finding"),
     [
-        ([("a", 0, 3, 4), ("b", 0, 9, None)], "1 of 2 images is gone since 2026-08-31"),
-        ([("a", 0, 3, 4), ("b", 2, 3, 4)], "All 2 images are gone since 2026-08-31; 1 came"),
-        ([("a", 0, 9, None), ("b", 4, 9, None)], "No image is gone since 2026-08-31; 1 came"),
+        ([("a", 0, 3, 4), ("b", 0, 9, None)], "1 of 2 images is gone between 2026-08-31 and 2026-11-02"),
+        ([("a", 0, 3, 4), ("b", 2, 3, 4)], "All 2 images are gone between 2026-08-31 and 2026-09-28; 1 came"),
+        ([("a", 0, 3, 4)], "The only image is gone by 2026-09-28"),
+        ([("a", 0, 9, None), ("b", 4, 9, None)], "No image is gone from 2026-08-31 to 2026-11-02; 1 came"),
     ],
 )
 def test_timeline_title_is_the_finding(lives, finding):

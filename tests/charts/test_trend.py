@@ -77,7 +77,7 @@ def test_trend_without_gaps_has_no_hatching():
 def test_trend_part_of_a_count_is_no_count():
     """Where rows of one value are added up and one of them is not known, the sum is not known."""
     table = pd.concat([counted(("a", [5, None])), counted(("a", [5, 5]))])
-    assert title(charts.trend(table)) == "10 on 2026-08-31; 1 of 2 snapshots not read whole"
+    assert title(charts.trend(table)) == "10 images on 2026-08-31; 1 of 2 snapshots not read whole"
 
 
 def test_trend_known_parts_are_drawn_below_hatching():
@@ -108,14 +108,14 @@ def test_trend_value_called_others_is_a_value():
 @pytest.mark.parametrize(
     ("values", "finding"),
     [
-        ([("a", [10, 12])], "10 on 2026-08-31, 12 on 2026-09-07: a +2"),
-        ([("a", [10, 10])], "10 on 2026-08-31, 10 on 2026-09-07"),
-        ([("a", [10, 2]), ("b", [1, 5]), ("c", [1, 2])], "12 on 2026-08-31, 9 on 2026-09-07: a −8, b +4"),
-        ([("a", [1200])], "1,200 on 2026-08-31"),
+        ([("a", [10, 12])], "10 images on 2026-08-31, 12 on 2026-09-07: a +2"),
+        ([("a", [10, 10])], "10 images on 2026-08-31, 10 on 2026-09-07"),
+        ([("a", [10, 2]), ("b", [1, 5]), ("c", [1, 2])], "12 images on 2026-08-31, 9 on 2026-09-07: a −8, b +4"),
+        ([("a", [1200])], "1,200 images on 2026-08-31"),
         ([("a", [None, None])], "No count is whole: 2 of 2 snapshots not read whole"),
         (
             [("a", [None, 3, 4])],
-            "3 on 2026-09-07, 4 on 2026-09-14: a +1; 1 of 3 snapshots not read whole",
+            "3 images on 2026-09-07, 4 on 2026-09-14: a +1; 1 of 3 snapshots not read whole",
         ),
     ],
 )
@@ -127,7 +127,7 @@ def test_trend_title_is_the_finding(values, finding):
 def test_trend_days_of_one_day_have_times():
     """Two snapshots of one day are told apart by the time."""
     table = counted(("a", [1, 2])).assign(snapshot=["2026-11-23T06:00Z", "2026-11-23T18:30Z"])
-    assert title(charts.trend(table)) == "1 on 2026-11-23 06:00, 2 on 2026-11-23 18:30: a +1"
+    assert title(charts.trend(table)) == "1 images on 2026-11-23 06:00, 2 on 2026-11-23 18:30: a +1"
 
 
 @pytest.mark.parametrize(
