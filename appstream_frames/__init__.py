@@ -24,6 +24,7 @@ from appstream_frames.errors import (
 )
 from appstream_frames.fetch.api import drain, drain_targets
 from appstream_frames.history.changes import diff
+from appstream_frames.insights.applications import application_versions
 from appstream_frames.insights.reference import reference
 from appstream_frames.insights.usage import used_by
 from appstream_frames.insights.verdicts import agents, base_images
@@ -57,6 +58,7 @@ __all__ = [
     "TargetsError",
     "UnknownOutcomeError",
     "agents",
+    "application_versions",
     "base_images",
     "charts",
     "columns",

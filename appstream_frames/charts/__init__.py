@@ -5,6 +5,7 @@ window opened. A chart counts every image that it is given, one that several acc
 caller's choice.
 """
 
+from appstream_frames.charts.applications import application_versions
 from appstream_frames.charts.counts import trend
 from appstream_frames.charts.coverage_grid import coverage
 from appstream_frames.charts.lifetimes import timeline
@@ -12,4 +13,14 @@ from appstream_frames.charts.usage import usage
 from appstream_frames.charts.verdicts import agents, base_images
 from appstream_frames.charts.versions import agent_versions, base_image_releases
 
-__all__ = ["agent_versions", "agents", "base_image_releases", "base_images", "coverage", "timeline", "trend", "usage"]
+__all__ = [
+    "agent_versions",
+    "agents",
+    "application_versions",
+    "base_image_releases",
+    "base_images",
+    "coverage",
+    "timeline",
+    "trend",
+    "usage",
+]

@@ -41,6 +41,7 @@ DRAWS: dict[str, Callable[[asf.Frames, Axes], Axes]] = {
     "base_image_releases": lambda frames, ax: charts.base_image_releases(frames.images, ax),
     "agents": lambda frames, ax: charts.agents(asf.agents(frames.images), ax),
     "base_images": lambda frames, ax: charts.base_images(asf.base_images(frames.images), ax),
+    "application_versions": lambda frames, ax: charts.application_versions(asf.application_versions(frames), ax),
     "timeline": lambda _, ax: charts.timeline(example(charts.timeline, 12), ax),
     "trend": lambda _, ax: charts.trend(example(charts.trend, 100), ax),
     "coverage": lambda frames, ax: charts.coverage(coverage_of(frames), ax),

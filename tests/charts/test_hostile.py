@@ -60,6 +60,11 @@ def base_images(texts: list[str], ax: Axes) -> Axes:
     return charts.base_images(frame.assign(age_days=range(100, 100 + len(texts))), ax)
 
 
+def application_versions(texts: list[str], ax: Axes) -> Axes:
+    """Draw names of applications."""
+    return charts.application_versions(pd.DataFrame({"name": _objects(texts), "images": 3}), ax)
+
+
 def timeline(texts: list[str], ax: Axes) -> Axes:
     """Draw names and accounts of images that are gone."""
     first, last, gone = DAYS
@@ -84,6 +89,7 @@ def trend(texts: list[str], ax: Axes) -> Axes:
 CHARTS: list[tuple[Chart, int, int]] = [
     (agents, 20, 4),
     (base_images, 20, 4),
+    (application_versions, 20, 4),
     (timeline, 20, 4),
     (coverage, 12, 4),
     (trend, 7, 4),

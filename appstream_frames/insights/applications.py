@@ -1,0 +1,67 @@
+"""The application catalogue: which application is in which images, and where one name means different things."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from appstream_frames.errors import RequestError
+from appstream_frames.tables.frames import Frames
+from appstream_frames.text import printable
+
+#: What makes an application of one name another one.
+_VARIANT = ["name", "launch_path", "launch_parameters", "working_directory"]
+
+
+def application_versions(frames: Frames) -> pd.DataFrame:
+    """List each application with the images that hold it: a row per name, path, parameters and working directory.
+
+    Parameters
+    ----------
+    frames : Frames
+        Of one snapshot; ``frames.own`` leaves out what AWS's public images hold. An image that several accounts see counts once.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``name``, ``launch_path``, ``launch_parameters``, ``working_directory`` (as AWS sent them), ``display_name`` (of
+        the first image by name), ``images`` (how many hold it), ``image_names`` (a tuple, in order), ``variants`` (rows of
+        this name) and ``differs`` (whether there are several). Ordered by name, the variant in most images first.
+
+    Raises
+    ------
+    RequestError
+        When `frames` is no Frames.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> with asf.sandbox() as sandbox:
+    ...     versions = application_versions(asf.drain(sandbox.client()).own)
+    >>> versions.loc[versions["name"] == "Firefox", ["images", "variants", "differs"]].values.tolist()
+    [[45, 1, False]]
+    """
+    if not isinstance(frames, Frames):
+        raise RequestError(
+            f"frames is {printable(type(frames).__name__)}; pass Frames, as drain or read_snapshot gave them."
+        )
+    rows = frames.applications[[*_VARIANT, "display_name", "image_name"]].assign(image=_images(frames.applications))
+    rows = rows.sort_values(["image_name", "image", "display_name"]).drop_duplicates([*_VARIANT, "image"])
+    grouped = rows.groupby(_VARIANT, dropna=False, as_index=False)
+    found = grouped.agg(
+        display_name=("display_name", "first"),
+        images=("image", "size"),
+        image_names=("image_name", lambda names: tuple(names.dropna())),
+    )
+    found["variants"] = found.groupby("name", dropna=False)["images"].transform("size").astype("Int64")
+    found["differs"] = (found["variants"] > 1).astype("boolean")
+    found = found.astype({"images": "Int64", "image_names": object})
+    return found.sort_values(
+        ["name", "images", *_VARIANT[1:]], ascending=[True, False, True, True, True], ignore_index=True
+    )
+
+
+def _images(applications: pd.DataFrame) -> pd.Series:
+    """Return what tells one image from another: its ARN, or else its account, region and name."""
+    where = [applications[key].fillna("").astype(object) for key in ("account", "region", "image_name")]
+    arn = applications["image_arn"].astype(object)
+    return arn.where(arn.notna(), where[0] + "/" + where[1] + "/" + where[2])
