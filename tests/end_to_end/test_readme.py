@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import appstream_frames as asf
+from appstream_frames.insights.findings import RULES
 from appstream_frames.tables.operations import OPERATIONS
 
 TOP = Path(__file__).parents[2]
@@ -33,6 +34,9 @@ ENGINES = (
     "committed",
 )  # these run in test_readers.py
 TESTED = {
+    "cron",
+    "dockerfile",
+    "sh container",
     "python",
     "python accounts",
     "python cluster",
@@ -92,6 +96,42 @@ def test_many_accounts_and_a_cluster_run(tmp_path: Path) -> None:
         )
     assert done.returncode == 0, done.stderr
     assert asf.list_snapshots(tmp_path / "archive")["complete"].ge(4).to_list() == [True, True]
+
+
+def run_at_night(tmp_path: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a program of the README in the sandbox's organization, with an archive on this machine."""
+    moved = [word.replace("s3://bucket/appstream", str(tmp_path / "archive")) for word in words]
+    with asf.sandbox() as box:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **box.environment()}
+        return subprocess.run(moved, env=environment, cwd=tmp_path, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_the_cron_line_runs(tmp_path: Path) -> None:
+    """A snapshot of the whole organization is written, and its findings are printed."""
+    line = BLOCKS["cron"][0].split(maxsplit=5)[5]
+    here = line.replace("/opt/appstream/.venv/bin/appstream-frames", f"{sys.executable} -m appstream_frames")
+    done = run_at_night(tmp_path, ["/bin/sh", "-c", here])
+    assert (done.returncode, len(asf.list_snapshots(tmp_path / "archive"))) == (4, 1), done.stderr
+    assert "AWS could not make the image" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_container_s_commands_run(tmp_path: Path) -> None:
+    """What the container runs works, and its entry point is our command."""
+    assert 'ENTRYPOINT ["appstream-frames"]' in BLOCKS["dockerfile"][0]
+    runs = [line.partition("--rm appstream-frames ")[2].split() for line in BLOCKS["sh container"][0].splitlines()[1:]]
+    snapshot, check = (run_at_night(tmp_path, [sys.executable, "-m", "appstream_frames", *words]) for words in runs)
+    assert (snapshot.returncode, check.returncode) == (0, 4), snapshot.stderr + check.stderr
+    assert "AWS could not make the image" in check.stdout
+
+
+def test_every_rule_is_explained() -> None:
+    """The table has each rule with its severity, threshold and words."""
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (\d*) \| (.*) \|$", README, re.MULTILINE)
+    thresholds = ["" if rule.threshold is None else str(rule.threshold) for rule in RULES.values()]
+    expected = zip(RULES, thresholds, RULES.values(), strict=True)
+    assert rows == [(name, rule.severity, threshold, rule.about) for name, threshold, rule in expected]
 
 
 @pytest.mark.slow
