@@ -9,7 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from appstream_frames.archive.store import README, README_TEXT, STAGING, SUFFIX, StagedFile, Store, StoredFile, explain
+from appstream_frames.archive.store import (
+    README,
+    README_TEXT,
+    STAGING,
+    SUFFIX,
+    StagedFile,
+    Store,
+    StoredFile,
+    explained,
+)
 
 _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _NO_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
@@ -28,13 +37,13 @@ class LocalStore(Store):
 
     def list_files(self, folder: str) -> list[StoredFile]:
         """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
-        try:
-            with os.scandir(self._root / folder) as entries:
-                found = [_describe_entry(folder, entry) for entry in entries]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise explain(error, f"listing {self._root / folder}") from error
+        found: list[StoredFile | None] = []
+        with (
+            suppress(FileNotFoundError),
+            explained(f"listing {self._root / folder}", but=(FileNotFoundError,)),
+            os.scandir(self._root / folder) as entries,
+        ):
+            found = [_describe_entry(folder, entry) for entry in entries]
         return sorted((file for file in found if file is not None), key=lambda file: file.filename)
 
     def locate(self, folder: str, name: str) -> str:
@@ -43,33 +52,25 @@ class LocalStore(Store):
 
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Return a file's bytes, all or a range; FileNotFoundError when it is not there."""
-        try:
-            with open(self._path(folder, name), "rb") as file:
-                file.seek(start)
-                return file.read(-1 if length is None else length)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise explain(error, f"reading {self.locate(folder, name)}") from error
+        path = self._path(folder, name)
+        with explained(f"reading {path}", but=(FileNotFoundError,)), open(path, "rb") as file:
+            file.seek(start)
+            return file.read(-1 if length is None else length)
 
     def remove(self, file: StoredFile) -> None:
         """Remove one file."""
-        try:
+        with explained(f"removing {file.location}"):
             Path(file.location).unlink(missing_ok=True)
-        except OSError as error:
-            raise explain(error, f"removing {file.location}") from error
         self._tidy()
 
     def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
         target = self._path(file.folder, name)
-        try:
+        with explained(f"writing {target}"):
             self._make(target.parent)
             if last:
                 _flush_folder(self._root)  # the folders of the other files are there to stay
             _move(file.path, target)
             _flush_folder(target.parent)
-        except OSError as error:
-            raise explain(error, f"writing {target}") from error
 
     def _is_whole(self, file: StagedFile, name: str) -> bool:
         try:

@@ -59,12 +59,13 @@ class HashingFile:
 
     closed = False
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self._hash, self.bytes = file, hashlib.sha256(), 0
+    def __init__(self, file: BinaryIO, root: str) -> None:
+        self._file, self._root, self._hash, self.bytes = file, root, hashlib.sha256(), 0
 
     def write(self, data: Any) -> int:
         """Write all of some bytes."""
-        self._file.write(data)
+        with explained(f"writing into {self._root}"):
+            self._file.write(data)
         self._hash.update(data)
         self.bytes += len(data)
         return len(data)
@@ -181,40 +182,36 @@ class Store(ABC):
         path = Path(opened.name)
         try:
             with opened as file:
-                hashing = HashingFile(file)
+                hashing = HashingFile(file, self.root)
                 yield hashing
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException as error:
+                with explained(f"writing into {self.root}"):
+                    file.flush()
+                    os.fsync(file.fileno())
+        except BaseException:
             path.unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise explain(error, f"writing the files of {self.root}") from error
             raise
         staged.append(StagedFile(folder, path, hashing.bytes, hashing.sha256))
 
     def _open_staged(self, folder: str) -> BinaryIO:
         name = f"{secrets.token_hex(8)}.{folder}.tmp"
-        for _ in range(_TRIES):
-            with suppress(FileNotFoundError):  # another writer tidied the folder away before we were in it
-                return self._open(name)
-        return self._open(name)
-
-    def _open(self, name: str) -> BinaryIO:
-        try:
+        with explained(f"writing into {self.root}"):
+            for _ in range(_TRIES):
+                with suppress(FileNotFoundError):  # another writer tidied the folder away before we were in it
+                    return open(self._staging() / name, "xb")
             return open(self._staging() / name, "xb")
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise explain(error, f"writing into {self.root}") from error
 
 
-def explain(error: OSError, doing: str) -> StorageError:
-    """Return an error of the operating system as one that says where, and what to do."""
-    if isinstance(error, StorageError):
-        return error
-    explained = StorageError(f"{doing}: {error.strerror or error}. {_advise(error)}")
-    explained.errno = error.errno
-    return explained
+@contextmanager
+def explained(doing: str, *, but: tuple[type[OSError], ...] = ()) -> Iterator[None]:
+    """Raise an error of the operating system as one that says where, and what to do; those of some types as they are."""
+    try:
+        yield
+    except but:
+        raise
+    except OSError as error:
+        problem = StorageError(f"{doing}: {error.strerror or error}. {_advise(error)}")
+        problem.errno = error.errno
+        raise problem from error
 
 
 def _advise(error: OSError) -> str:

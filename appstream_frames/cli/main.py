@@ -197,7 +197,7 @@ def verify(root: str, repair: bool, yes: bool, as_json: bool) -> None:
         raise
     problems = problems[~problems["file"].isin(removed)]
     snapshots, files = len(inventory.manifests), sum(1 + len(one.files) for one in inventory.manifests)
-    show(problems, as_json, empty=f"{snapshots:,} snapshots, {files:,} files, all as written.")
+    show(problems, as_json, empty=f"{snapshots:,} snapshot{'s' * (snapshots != 1)}, {files:,} files, all as written.")
     damaged = not problems["problem"].isin(["orphan", "foreign"]).all()
     click.get_current_context().exit(FAILED if damaged else PARTIAL if len(problems) else COMPLETE)
 
@@ -207,7 +207,7 @@ def _repair(inventory: maintenance.Inventory, yes: bool) -> list[str]:
     planned = maintenance.plan_repair(inventory)
     for file in planned:
         note(f"Left behind: {printable(file.location, 300)} ({file.bytes:,} bytes)")
-    if planned and not yes and not sys.stdin.isatty():
+    if planned and not yes and not (sys.stdin and sys.stdin.isatty()):
         note(f"Nothing was removed. To remove these {len(planned)} files, run this again with --yes.")
         return []
     if planned and not yes and not click.confirm(f"Remove these {len(planned)} files?", err=True):

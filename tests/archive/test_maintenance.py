@@ -277,7 +277,7 @@ def test_a_root_without_snapshots_is_an_error(looks: Callable[[Path], object], r
 
 def test_success_says_what_was_checked(name: str, root: Path) -> None:
     """The number of snapshots and files is in the one line."""
-    assert run("verify", str(root)).stdout == "1 snapshots, 4 files, all as written.\n"
+    assert run("verify", str(root)).stdout == "1 snapshot, 4 files, all as written.\n"
 
 
 def test_a_readme_says_what_the_folder_is(name: str, root: Path) -> None:

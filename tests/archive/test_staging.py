@@ -117,3 +117,15 @@ def test_any_batches_are_written_whole_and_counted(batches: list[Any], group: in
         assert {name: files[name].rows for name in ORDER} == {name: len(rows) for name, rows in seen.items()}
         assert sorted(file.path for file in staged) == sorted(Path(root).rglob("*.tmp"))
         opened.discard(staged)
+
+
+def test_an_error_of_the_drain_is_no_error_of_storage(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What interrupts a drain comes out as it is, though the files are open meanwhile, and nothing is left."""
+
+    def broken(self: RowGroups, table: pa.Table) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(RowGroups, "add", broken)
+    with FaultServer() as server, pytest.raises(BrokenPipeError):
+        asf.take_snapshot(root, server.client())
+    assert not root.exists()
