@@ -6,6 +6,7 @@ It only calls the public functions and prints what they give. Exit codes: 0 comp
 from __future__ import annotations
 
 import io
+import re
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ import pandas as pd
 
 import appstream_frames as asf
 from appstream_frames.archive import maintenance
+from appstream_frames.aws.regions import check_regions
 from appstream_frames.cli.changes import diff
 from appstream_frames.cli.check import check
 from appstream_frames.cli.output import (
@@ -257,6 +259,9 @@ def sandbox(
     minutes: float,
 ) -> None:
     """Serve a loopback AppStream, and print the environment that points any boto3 program at it."""
+    if account is not None and not re.fullmatch(r"[0-9]{12}", account):
+        raise asf.RequestError(f"--account {printable(account)!r} is no account; expected twelve digits: 012345678901.")
+    check_regions([region] if region is not None else [])
     with asf.sandbox(at=at, port=port, accounts=accounts, regions=regions) as served:
         for name, value in served.environment(account, region).items():
             echo(f"export {name}={value}")

@@ -47,10 +47,20 @@ _LONGEST: Final = 1_000  # characters of one of them
 @click.option("--name", "names", multiple=True, help="Only the image of this name (repeatable).")
 @click.option("--arn", "arns", multiple=True, help="Only the image of this ARN (repeatable).")
 @click.option("--type", "type_", help="PUBLIC, PRIVATE or SHARED; default: everything.")
-@click.option("--max-items", type=int, help="Read at most so many images of one target; the snapshot is then partial.")
-@click.option("--page-size", type=int, help="Images per request of one target, 0 to 25.")
+@click.option(
+    "--max-items",
+    type=click.IntRange(1),
+    help="Images to read of one target, at most; the snapshot is then partial.",
+)
+@click.option("--page-size", type=click.IntRange(0, 25), help="Images per request of one target, 0 to 25.")
 @click.option("--redact", multiple=True, metavar="COLUMN", help="Leave this column null in the files (repeatable).")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds that one page may take, retries included.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds that one page may take, retries included.",
+)
 @as_json_option
 def snapshot(
     root: str,

@@ -13,7 +13,7 @@ from appstream_frames.insights.findings import RULES, Rule, to_records
 from appstream_frames.reports.facts import Changed, Facts, count_by_location, list_changed
 from appstream_frames.reports.figures import Picture, picture
 from appstream_frames.reports.wording import listing, many, moment
-from appstream_frames.tables.coverage import list_causes
+from appstream_frames.tables.coverage import count_whole, list_causes
 from appstream_frames.text import printable
 
 _FIRST: Final = 10  # rows of a table that are shown at once
@@ -242,7 +242,9 @@ def _coverage(known: Facts) -> list[Table | Picture | Words]:
         [row["status"].replace("_", " "), row["targets"], row["operation"], row["where"], _why(row)] for row in causes
     ]
     table = Table("What was not read to the end, and why, worst first", names, rows, ("Targets",))
-    picture_of_all = [picture(lambda ax: charts.coverage(known.coverage, ax))] if len(known.coverage) > 1 else []
+    picture_of_all = (
+        [picture(lambda ax: charts.coverage(known.coverage, ax))] if count_whole(known.coverage)[1] > 1 else []
+    )
     return [*picture_of_all, *([table] if rows else [])]
 
 
