@@ -146,6 +146,21 @@ def test_a_reply_that_drips_is_left_in_time(
     assert time.monotonic() - began < 3
 
 
+@pytest.mark.parametrize(("status", "done"), [("403 Forbidden", True), ("404 Not Found", False)])
+def test_a_writer_looks_at_its_objects_once_more(
+    s3_root: str, s3_proxy: bad_proxy.Proxy, status: str, done: bool
+) -> None:
+    """One that is gone stops the commit; who may write and not look goes on."""
+
+    def reply(exchange: bad_proxy.Exchange) -> None:
+        exchange.near.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    s3_proxy.fault, s3_proxy.to, s3_proxy.verbs = reply, "/images/", ("HEAD",)
+    assert (outcome(marked("looked"), s3_root) != "refused") == done
+    s3_proxy.heal()
+    assert len(committed(s3_root)) == done
+
+
 def text_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
