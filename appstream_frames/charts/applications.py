@@ -66,7 +66,7 @@ def _bar(name: object, images: int, variants: int) -> Bar:
 
 
 def _title(differing: int, total: int) -> str:
-    things = f"{total:,} application{'' if total == 1 else 's'}"
+    counted = f"{total:,} application{'' if total == 1 else 's'}"
     if not differing:
-        return f"None of {things} differs between images"
-    return f"{differing:,} of {things} differ{'s' if differing == 1 else ''} between images"
+        return f"None of {counted} differs between images"
+    return f"{differing:,} of {counted} differ{'s' if differing == 1 else ''} between images"

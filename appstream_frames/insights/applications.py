@@ -1,4 +1,4 @@
-"""The application catalogue: which application is in which images, and where one name means different things."""
+"""The application catalogue: which application is in which images, and where one name has several variants."""
 
 from __future__ import annotations
 

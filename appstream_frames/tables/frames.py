@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from appstream_frames.errors import RequestError, TableNotReadError
-from appstream_frames.tables.coverage import count_whole
+from appstream_frames.tables.coverage import count_whole, is_whole
 from appstream_frames.tables.merge import Part, merge_parts
 from appstream_frames.tables.plain import to_plain, write_workbook
 from appstream_frames.tables.schema import all_tables, find_table
@@ -103,8 +103,8 @@ class Frames:
 
     @property
     def incomplete(self) -> pd.DataFrame:
-        """The rows of `coverage` that are not ``complete``."""
-        return self.coverage[self.coverage["status"] != "complete"]
+        """The rows of `coverage` with something missing: neither ``complete`` nor ``not_offered``, where nothing is to be read."""
+        return self.coverage[~is_whole(self.coverage, disabled=False)]
 
     @property
     def failed_targets(self) -> list[Any]:
