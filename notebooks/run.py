@@ -19,6 +19,7 @@ GALLERY = {  # the README's charts: of which notebook, which figure
     "agent-versions": ("2-agent-versions", 0),
     "base-images": ("3-base-image-releases", 1),
     "what-changed": ("4-what-changed", 2),
+    "who-uses-what": ("6-who-uses-what", 0),
 }
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},

@@ -98,8 +98,8 @@ def _locked():
 
 
 def test_there_are_notebooks():
-    """There are five, numbered in the order of reading."""
-    assert [path.name[:2] for path in NOTEBOOKS] == ["1-", "2-", "3-", "4-", "5-"]
+    """There are six, numbered in the order of reading."""
+    assert [path.name[:2] for path in NOTEBOOKS] == ["1-", "2-", "3-", "4-", "5-", "6-"]
 
 
 @each
