@@ -11,6 +11,7 @@ import pandas as pd
 
 import appstream_frames as asf
 from appstream_frames.archive import reader
+from appstream_frames.archive.roots import open_store
 from appstream_frames.aws.client_pool import ClientPool
 from appstream_frames.aws.clients import locate_within
 from appstream_frames.aws.targets import Target
@@ -82,6 +83,7 @@ def snapshot(
     Without options: your default credentials and region. Exit codes: 0 every target was read whole, 3 some were, 1 none.
     With --region all, a region that is not enabled for an account is nothing missing.
     """
+    open_store(root)  # refused before anybody signs in
     everywhere = list(regions) == ["all"]
     with notes():
         where = asf.targets(

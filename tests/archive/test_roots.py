@@ -151,6 +151,12 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, monkeypatch: 
         asf.write_snapshot(marked("nowhere"), tmp_path / "archive")
 
 
+def test_a_snapshot_of_a_wrong_root_is_refused_before_signing_in(tmp_path: Path) -> None:
+    """Misuse, though no region and no credentials are configured."""
+    done = run("snapshot", "s3:/bucket/x", cwd=tmp_path)
+    assert (done.returncode, "for a bucket, pass 's3://bucket/x'" in done.stderr) == (2, True)
+
+
 def test_a_command_names_the_root(tmp_path: Path) -> None:
     """Every command that reads says which root holds no snapshot."""
     for command in ("ls", "diff", "verify", "report"):
