@@ -228,7 +228,7 @@ def _check_names(body: bytes, rows: list[bytes], member: str) -> None:
 def _names(body: bytes, rows: list[bytes]) -> list[str]:
     """Return the names of a body's members, each as often as it stands there; the rows, most of the body, are left out."""
     for separator in (b",", b", ") if rows else ():
-        first, whole = body.find(rows[0]), separator.join(rows)
+        first, whole = body.find(rows[0][:64]), separator.join(rows)
         if body.startswith(whole, first):
             with suppress(ValueError):  # more rows stand there than were read
                 return _names(body[:first] + body[first + len(whole) :], [])

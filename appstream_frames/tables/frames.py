@@ -306,16 +306,28 @@ def _tuples(array: pa.ListArray | pa.MapArray) -> Iterator[Hashable]:
     """Yield each list as a tuple, each map as a tuple of (key, value) pairs; null is None."""
     if not len(array):
         return
-    offsets = array.offsets.to_pylist()
+    offsets = _to_list(array.offsets)
     first, size = offsets[0], offsets[-1] - offsets[0]
     if pa.types.is_map(array.type):
-        keys, items = (part.slice(first, size).to_pylist() for part in (array.keys, array.items))
+        keys, items = (_to_list(part.slice(first, size)) for part in (array.keys, array.items))
         elements = list(zip(keys, items, strict=True))
     else:
-        elements = array.values.slice(first, size).to_pylist()
-    valid = array.is_valid().to_pylist()
+        elements = _to_list(array.values.slice(first, size))
+    length = size // len(array)
+    if length and not array.null_count and offsets == list(range(first, first + size + 1, length)):
+        yield from zip(
+            *[iter(elements)] * length, strict=True
+        )  # all are as long, as nearly always: several times as fast
+        return
+    valid = _to_list(array.is_valid())
     for start, end, there in zip(offsets, offsets[1:], valid, strict=False):
         yield tuple(elements[start - first : end - first]) if there else None
+
+
+def _to_list(array: pa.Array) -> list[Any]:
+    """Return the values of a flat array; several times as fast as `to_pylist`, which makes an object of Arrow's of each."""
+    values: list[Any] = array.to_numpy(zero_copy_only=False).tolist()
+    return values
 
 
 def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
