@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -25,6 +26,7 @@ from botocore.awsrequest import (
     AWSHTTPSConnection,
     AWSHTTPSConnectionPool,
 )
+from botocore.exceptions import ClientError
 
 from appstream_frames.aws import botocore_private
 from appstream_frames.aws.deadlines import Deadline, current_deadline
@@ -129,8 +131,14 @@ class _Connections:
             botocore_private.close_http_session(self._session)
 
 
-def _leave_retries_to_caller(**_: object) -> bool | None:
-    return None if current_deadline() is None else False
+def _leave_retries_to_caller(*, operation: Any, response: Any, caught_exception: Exception | None, **_: object) -> None:
+    """Raise what failed before botocore repeats it: botocore 1.39 takes an answer of False for a pause of no seconds."""
+    if current_deadline() is None:
+        return
+    if caught_exception is not None:
+        raise caught_exception
+    if response[0].status_code >= HTTPStatus.MULTIPLE_CHOICES:
+        raise ClientError(response[1], operation.name)
 
 
 Handlers = Mapping[str, Callable[..., Any]]

@@ -20,6 +20,7 @@ VARIES = {"authorization", "x-amz-date", "amz-sdk-invocation-id", "user-agent"}
 def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("ACCESS_KEY_ID", "A"), ("SECRET_ACCESS_KEY", "S"), ("DEFAULT_REGION", "eu-west-1")):
         monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "regional")  # which older versions are not by themselves
 
 
 def sent(session: Any, service: str, operation: str, **given: Any) -> Any:
