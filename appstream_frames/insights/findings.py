@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -167,6 +167,11 @@ class _Estate:
             return pd.Series(False, days.index)
         return days.gt(self.rules[rule].threshold).fillna(False).astype(bool)
 
+    @cached_property
+    def bases(self) -> pd.DataFrame:
+        """What `base_images` says of each image."""
+        return base_images(self.frames, today=self.today, reference=self.reference)
+
     # coverage
 
     def _coverage(self) -> Iterator[dict[str, Any]]:
@@ -194,11 +199,12 @@ class _Estate:
         own = (images["owner"] == images["account"]).fillna(False).to_numpy(bool)
         yield from self._failed(images[own])
         yield from self._agents(agents(images, today=self.today, reference=self.reference)[own])
-        yield from self._bases(base_images(self.frames, today=self.today, reference=self.reference)[own])
+        yield from self._bases(self.bases[own])
 
     def _failed(self, images: pd.DataFrame) -> Iterator[dict[str, Any]]:
-        for row in to_records(images[images["state"].eq("FAILED").fillna(False)]):
-            words = "; ".join(list_reasons(row, self.frames.errors))
+        failed = images[images["state"].eq("FAILED").fillna(False)]
+        for row, reasons in zip(to_records(failed), list_reasons(failed, self.frames.errors), strict=True):
+            words = "; ".join(reasons)
             remedy = "Mend what AWS names, build the image again, and delete this one."
             yield self._row("image_failed", "image", row, f"AWS could not make the image: {words}.", remedy)
 
@@ -240,17 +246,18 @@ class _Estate:
 
     def _support(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
         table = read_tables(self.reference)["vendor_support"]
-        ends = dict(zip(table["family_os"], table["vendor_support_ends"], strict=True))
         system = verdicts["family"].str.extract(r"(\S+)\Z", expand=False)
-        known = system.isin(list(ends))
-        for row in to_records(verdicts[known].assign(system=system[known], end=system[known].map(ends))):
-            days = (row["end"].date() - self.today).days
+        for name, end in zip(table["family_os"], table["vendor_support_ends"], strict=True):
+            days = (end.date() - self.today).days
             rule = "support_ended" if days < 0 else "support_ending"
             if rule not in self.rules or (days >= 0 and days > (self.rules[rule].threshold or 0)):
                 continue
-            finding = f"Vendor support of {row['system']} {'ended' if days < 0 else 'ends'} on {row['end']:%Y-%m-%d}."
-            more = {"value": abs(days), "reference_date": row["end"]}
-            yield self._row(rule, "image", row, finding, "Build the image again on a newer operating system.", **more)
+            finding = f"Vendor support of {name} {'ended' if days < 0 else 'ends'} on {end:%Y-%m-%d}."
+            more = {"value": abs(days), "reference_date": end}
+            for row in to_records(verdicts[(system == name).fillna(False)]):
+                yield self._row(
+                    rule, "image", row, finding, "Build the image again on a newer operating system.", **more
+                )
 
     # fleets and image builders
 
@@ -279,15 +286,10 @@ class _Estate:
         yield from self._old_fleets(fleets)
 
     def _old_fleets(self, fleets: pd.DataFrame) -> Iterator[dict[str, Any]]:
-        images = self.frames.images.reset_index(drop=True)
-        bases = base_images(images, today=self.today, reference=self.reference)
-        built = (pd.Timestamp(self.today, tz="UTC") - images["created_time"]).dt.days
-        ages = (
-            images[["account", "region", "arn"]]
-            .assign(built=built, base=bases["age_days"])
-            .drop_duplicates(["account", "region", "arn"])
-        )
-        ages = ages.rename(columns={"arn": "image_arn"})
+        images = self.frames.images
+        built = (pd.Timestamp(self.today, tz="UTC") - images["created_time"]).dt.days.to_numpy()
+        ages = self.bases[["account", "region", "arn"]].assign(built=built, base=self.bases["age_days"])
+        ages = ages.rename(columns={"arn": "image_arn"}).drop_duplicates(["account", "region", "image_arn"])
         joined = fleets.merge(ages, on=["account", "region", "image_arn"], how="inner")
         days = joined[["built", "base"]].astype("Float64").max(axis=1)
         for row in to_records(joined.assign(days=days)[self._over("fleet_image_old", days)]):
@@ -361,20 +363,24 @@ class _Estate:
                 )
 
 
-def list_reasons(image: Mapping[str, Any], errors: pd.DataFrame) -> list[str]:
-    """Return AWS's words for an image's failure: the reason of its state, then its errors, each once."""
-    keys = {"account": "account", "region": "region", "image_arn": "arn", "image_name": "name"}
-    same = [errors[column].eq(image[key]).fillna(False) for column, key in keys.items() if image[key] is not None]
-    found = errors[np.logical_and.reduce(same)] if len(errors) else errors
-    pairs = [(image["state_change_reason_code"], image["state_change_reason_message"])]
-    pairs += zip(found["error_code"], found["error_message"], strict=True)
-    return list(dict.fromkeys(filter(None, (_join(*pair) for pair in pairs)))) or ["AWS gives no reason"]
+def list_reasons(images: pd.DataFrame, errors: pd.DataFrame) -> list[list[str]]:
+    """Return AWS's words for the failure of each image: the reason of its state, then its errors, each once."""
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for row in to_records(errors):
+        key = (row["account"], row["region"], row["image_arn"], row["image_name"])
+        found.setdefault(key, []).append(_join(row["error_code"], row["error_message"]))
+    reasons = []
+    for row in to_records(images):
+        own = _join(row["state_change_reason_code"], row["state_change_reason_message"])
+        words = [own, *found.get((row["account"], row["region"], row["arn"], row["name"]), [])]
+        reasons.append(list(dict.fromkeys(filter(None, words))) or ["AWS gives no reason"])
+    return reasons
 
 
 def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rows as dicts, missing values as None."""
-    rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return rows
+    columns = [column.to_numpy(object, na_value=None) for _, column in frame.items()]
+    return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _join(*parts: object) -> str:

@@ -407,7 +407,8 @@ def _text(value: Any) -> str | None:
 
 
 def _texts(images: pd.DataFrame, name: str) -> list[str | None]:
-    return [_text(value) for value in days.column(images, name)]
+    values = days.column(images, name).to_numpy(object, na_value=None)
+    return [None if value is None else str(value) for value in values]
 
 
 def _optional_texts(images: pd.DataFrame, name: str) -> _Texts:

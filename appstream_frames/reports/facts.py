@@ -67,7 +67,7 @@ class Facts:
     def failed(self) -> pd.DataFrame:
         """The images that AWS could not make, with AWS's ``reasons``, a list of texts each."""
         rows = self.images[self.images["state"].eq("FAILED").fillna(False)]
-        return rows.assign(reasons=[list_reasons(row, self.errors) for row in to_records(rows)])
+        return rows.assign(reasons=list_reasons(rows, self.errors))
 
 
 def find_facts(name: str, taken: pd.Timestamp, today: date, frames: Frames, findings: pd.DataFrame) -> Facts:
