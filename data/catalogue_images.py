@@ -681,7 +681,7 @@ def contradictory() -> Iterator[Json]:
 
 
 def ancient() -> Iterator[Json]:
-    """Yield an image made before AWS told of agents, families and sharing: it lacks those members."""
+    """Yield an image made before AWS sent agents, families and sharing: it lacks those members."""
     base = based(ASIA, "WinServer2012R2", "", date(2019, 9, 18)) | {"Applications": keys("browser")}
     image = plain(LAB, ASIA, "phd-defense-2019", date(2019, 9, 30), **base, AppstreamAgentVersion="09-23-2019")
     for name in ("LatestAppstreamAgentVersion", "SupportedInstanceFamilies", "DynamicAppProvidersEnabled"):

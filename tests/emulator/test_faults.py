@@ -74,7 +74,7 @@ def test_a_fault_that_passes_is_retried(kind: str) -> None:
     with sandbox() as running:
         running.fault(region="us-east-1", kind=kind, times=2, after=1)
         frames = asf.drain(running.client(region="us-east-1"), account=PROD, progress=False)
-        assert frames.coverage[["status", "retries", "images"]].to_numpy().tolist() == [["complete", 2, 51]]
+        assert frames.coverage[["status", "retries", "rows"]].to_numpy().tolist() == [["complete", 2, 51]]
 
 
 def test_the_narrower_fault_counts() -> None:
