@@ -103,7 +103,7 @@ class Frames:
 
     @property
     def incomplete(self) -> pd.DataFrame:
-        """The rows of `coverage` with something missing: neither ``complete`` nor ``not_offered``, where nothing is to be read."""
+        """The rows of `coverage` with something missing: neither ``complete`` nor ``not_offered``."""
         return self.coverage[~is_whole(self.coverage, disabled=False)]
 
     @property
@@ -297,37 +297,51 @@ def _to_series(column: pa.ChunkedArray) -> pd.Series:
         if not column.num_chunks:  # pandas cannot merge on a column without any
             column = pa.chunked_array([pa.array([], column.type)])
         return column.to_pandas(types_mapper=_PANDAS.get, use_threads=False)
-    known: dict[Hashable, Hashable] = {}  # equal tuples are one object
-    values = [known.setdefault(value, value) for chunk in column.chunks for value in _tuples(chunk)]
-    return pd.Series(values, dtype=object)
+    parts = [np.empty(0, object), *(_tuples(chunk) for chunk in column.chunks if len(chunk))]
+    return pd.Series(np.concatenate(parts), dtype=object)
 
 
-def _tuples(array: pa.ListArray | pa.MapArray) -> Iterator[Hashable]:
-    """Yield each list as a tuple, each map as a tuple of (key, value) pairs; null is None."""
-    if not len(array):
-        return
-    offsets = _to_list(array.offsets)
-    first, size = offsets[0], offsets[-1] - offsets[0]
-    if pa.types.is_map(array.type):
-        keys, items = (_to_list(part.slice(first, size)) for part in (array.keys, array.items))
-        elements = list(zip(keys, items, strict=True))
-    else:
-        elements = _to_list(array.values.slice(first, size))
-    length = size // len(array)
-    if length and not array.null_count and offsets == list(range(first, first + size + 1, length)):
-        yield from zip(
-            *[iter(elements)] * length, strict=True
-        )  # all are as long, as nearly always: several times as fast
-        return
-    valid = _to_list(array.is_valid())
-    for start, end, there in zip(offsets, offsets[1:], valid, strict=False):
-        yield tuple(elements[start - first : end - first]) if there else None
+def _tuples(array: pa.ListArray | pa.MapArray) -> np.ndarray:
+    """Return each list as a tuple, each map as a tuple of (key, value) pairs; null is None.
+
+    A tuple is made once for all rows that are alike: a row's number has the numbers of its elements as digits.
+    """
+    offsets, valid = np.asarray(array.offsets, np.int64), np.asarray(array.is_valid(), bool)
+    elements, digits = _number_elements(array, int(offsets[0]), int(offsets[-1] - offsets[0]))
+    sizes, starts = np.where(valid, np.diff(offsets), 0), offsets[:-1] - offsets[0]
+    longest = int(sizes.max(initial=0))
+    if longest * (len(elements) + 1).bit_length() > 61:  # more digits than a number can hold
+        rows = [None if row is None else tuple(row) for row in array.to_pylist()]
+        return np.fromiter(rows, object, len(rows))
+    numbers = valid.astype(np.int64)
+    for step in range(longest):
+        there = sizes > step
+        numbers[there] = numbers[there] * (len(elements) + 1) + digits[starts[there] + step] + 1
+    _, first, alike = np.unique(numbers, return_index=True, return_inverse=True)
+    made = [
+        tuple(elements[digit] for digit in digits[starts[row] : starts[row] + sizes[row]]) if valid[row] else None
+        for row in first.tolist()
+    ]
+    return np.fromiter(made, object, len(made))[alike]
 
 
-def _to_list(array: pa.Array) -> list[Any]:
-    """Return the values of a flat array; several times as fast as `to_pylist`, which makes an object of Arrow's of each."""
-    values: list[Any] = array.to_numpy(zero_copy_only=False).tolist()
-    return values
+def _number_elements(array: pa.ListArray | pa.MapArray, first: int, size: int) -> tuple[list[Hashable], np.ndarray]:
+    """Return the different elements of lists or maps, and the number of each element among these."""
+    if not size:
+        return [], np.empty(0, np.int64)
+    if not pa.types.is_map(array.type):
+        found = array.values.slice(first, size).dictionary_encode(null_encoding="encode")
+        return found.dictionary.to_pylist(), found.indices.to_numpy().astype(np.int64)
+    keys, items = (
+        part.slice(first, size).dictionary_encode(null_encoding="encode") for part in (array.keys, array.items)
+    )
+    values = items.dictionary.to_pylist()
+    pairs = keys.indices.to_numpy().astype(np.int64) * len(values) + items.indices.to_numpy()
+    digits, different = pd.factorize(pairs)
+    names = keys.dictionary.to_pylist()
+    return [(names[pair // len(values)], values[pair % len(values)]) for pair in different.tolist()], digits.astype(
+        np.int64
+    )
 
 
 def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
