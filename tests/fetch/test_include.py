@@ -135,3 +135,28 @@ def test_few_calls_are_made(box: Any) -> None:
     assert frames.coverage["pages"].sum() <= 12 + len(frames.tables["stacks"]) + elastic + len(
         frames.tables["permissions"]
     )
+
+
+@pytest.mark.parametrize("kind", ["cut", "reset", "server_error", "throttled"])
+def test_a_bad_reply_to_any_operation_is_asked_for_again(box: Any, kind: str) -> None:
+    """The pages of every operation are validated as those of images are."""
+    whole = asf.drain(box.client(), include="all")
+    for each in operations():
+        box.fault(kind=kind, operation=each.name, times=1)
+    frames = asf.drain(box.client(), include="all")
+    assert set(statuses(frames)) == {"complete"}
+    was_asked = frames.coverage["pages"] > 0
+    assert (frames.coverage["retries"][was_asked] == 1).all()
+    assert by_operation(frames, "rows") == by_operation(whole, "rows")
+
+
+def test_an_operation_that_is_not_offered_is_said_to_be(box: Any) -> None:
+    """It has a status of its own, and leaves the others."""
+    box.fault(kind="not_offered", operation="DescribeAppBlocks")
+    with quiet():
+        frames = asf.drain(box.client(), include=["fleets", "app_blocks"])
+    assert by_operation(frames) == {
+        "DescribeImages": "complete",
+        "DescribeFleets": "complete",
+        "DescribeAppBlocks": "not_offered",
+    }
