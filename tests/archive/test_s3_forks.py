@@ -58,7 +58,7 @@ def in_rounds(root: str, rounds: int) -> None:
 
 def test_children_write_and_read_side_by_side(s3_root: str) -> None:
     """A parent that used S3 before, and four children at once: every one gets what it wrote."""
-    in_rounds(s3_root, 3)
+    in_rounds(s3_root, 2)
 
 
 @pytest.mark.slow
