@@ -161,7 +161,7 @@ def _usage(known: Facts) -> list[Table | Picture | Words]:
     )
     unused = unused.assign(deletable=["yes" if known else "no" for known in unused["deletable"].fillna(False)])
     table = _table("Images that nobody uses", unused, {"deletable": "Deletable", "reason": "Why"}, known)
-    return [table] if table.rows else []
+    return [picture(lambda ax: charts.usage(used, ax)), *([table] if table.rows else [])]
 
 
 def _table(
