@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 import pandas as pd
@@ -41,6 +42,7 @@ def days(column: pd.Series) -> list[date | None]:
     return [None if missing else day for day, missing in zip(clipped.dt.date, clipped.isna(), strict=True)]
 
 
+@lru_cache(maxsize=4096)
 def version_day(text: str) -> date | None:
     """Return the day in an agent's version, MM-DD-YYYY.
 

@@ -109,7 +109,7 @@ def agents(
     """
     images, _ = _images_of(images)
     day, found = days.choose_day(today, images), read_tables(reference)
-    versions = [_text(value) for value in days.column(images, "appstream_agent_version")]
+    versions = _texts(images, "appstream_agent_version")
     flags = [None if pd.isna(flag) else bool(flag) for flag in days.column(images, "latest_appstream_agent_version")]
     newest = _newest_agent(versions, found["agent_versions"], day)
     bad = dict(zip(found["known_bad_agents"]["agent_version"], found["known_bad_agents"]["reason"], strict=True))
@@ -402,10 +402,6 @@ def _moment(value: Any) -> Any:
     return datetime.combine(value, time(), UTC) if isinstance(value, date) else value
 
 
-def _text(value: Any) -> str | None:
-    return None if pd.isna(value) else str(value)
-
-
 def _texts(images: pd.DataFrame, name: str) -> list[str | None]:
     values = days.column(images, name).to_numpy(object, na_value=None)
     return [None if value is None else str(value) for value in values]
@@ -416,6 +412,9 @@ def _optional_texts(images: pd.DataFrame, name: str) -> _Texts:
 
 
 def _judged(images: pd.DataFrame, rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
-    keys = {name: _texts(images, name) for name, _ in _IMAGE}
-    columns = {name: keys[name] if name in keys else [_moment(row.get(name)) for row in rows] for name in schema.names}
+    columns: dict[str, list[Any]] = {name: _texts(images, name) for name, _ in _IMAGE}
+    for field in schema:
+        if field.name not in columns:
+            values = [row.get(field.name) for row in rows]
+            columns[field.name] = [_moment(value) for value in values] if field.type == UTC_US else values
     return to_pandas(pa.table(columns, schema=schema)).set_index(images.index)
