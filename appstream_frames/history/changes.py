@@ -33,14 +33,15 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
     the others. An image is known by its ARN (its name, if AWS sent none), an application by its image and its name, an
     error by its image, code and message. An image that was deleted and built again under its ARN, which its
     ``created_time`` tells, is one removed and one added. A new ``snapshot``, ``icon_url`` or ``position`` is no change,
-    and neither is a column that only one side has.
+    and neither is a column that only one side has, or that either side redacted. A fleet's image is what its new instances
+    get; running ones keep the image they started with.
 
     Parameters
     ----------
     before, after : Frames
         Two snapshots, as `drain` or `read_snapshot` gave them.
-    table : {"images", "applications", "errors"}
-        What to compare.
+    table : str
+        What to compare: each table that an operation fills, see `columns`.
 
     Returns
     -------

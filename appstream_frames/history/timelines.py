@@ -38,8 +38,8 @@ def read_history(
     ----------
     root : str or path
         The archive: a folder or ``s3://bucket/prefix``.
-    table : {"images", "applications", "errors", "coverage"}
-        Which table.
+    table : str
+        Which table: each that an operation fills, or ``coverage``.
     columns : iterable of str, optional
         Its columns to read, beside ``snapshot``, ``account`` and ``region``, which always come first; default: all.
     since, until : str, datetime.date or datetime.datetime, optional
@@ -81,8 +81,8 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
     ----------
     root : str or path
         The archive: a folder or ``s3://bucket/prefix``.
-    table : {"images", "applications", "errors"}
-        Of what.
+    table : str
+        Of what: each table that an operation fills, see `columns`.
 
     Returns
     -------
@@ -97,6 +97,8 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
     ------
     RequestError
         When there is no such table.
+    SnapshotNotFoundError
+        When there is no snapshot under the root.
     SnapshotCorruptError
         When a file is missing or is not what was written; it names the file.
 
@@ -152,8 +154,11 @@ def trend(
         The archive: a folder or ``s3://bucket/prefix``.
     by : str or list of str
         The column or columns of `table` to count by; null is a value like any other.
-    table : {"images", "applications", "errors"}
-        Of which table.
+    table : str
+        Of which table: each that an operation fills, see `columns`.
+    over : {"all", "complete"}
+        Which targets count: ``all`` that were ever read whole, or only those that were read whole in every snapshot (complete
+        cases), so that a target which failed once leaves no gap.
 
     Returns
     -------
@@ -162,12 +167,15 @@ def trend(
         complete when each target that was ever read whole was read whole in it, and was asked what it was asked last;
         elsewhere the count is null. If `by` has ``account`` or ``region``, only the targets of that account or region
         matter to a row, so a target that was added later leaves the others without gaps. A target that was never read
-        whole is not waited for.
+        whole is not waited for. A snapshot that does not hold a column of `by`, because the boto3 of that day did not know it or
+        it was redacted, is a gap.
 
     Raises
     ------
     RequestError
-        When there is no such table or column.
+        When there is no such table or column, or `over` is something else.
+    SnapshotNotFoundError
+        When there is no snapshot under the root.
     SnapshotCorruptError
         When a file is missing or is not what was written; it names the file.
 
