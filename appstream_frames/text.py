@@ -42,6 +42,17 @@ def printable(value: object, width: int = 120) -> str:
     return safe if len(safe) <= width else safe[: width - 1] + "…"
 
 
+def encodable(text: str) -> str:
+    """Return a text with its lone surrogates as escapes, which pandas' own strings cannot hold.
+
+    Examples
+    --------
+    >>> encodable("red \\ud800 alert")
+    'red \\\\ud800 alert'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _visible(text: str) -> Iterator[str]:
     marks = _MARKS  # one in front would sit on what is shown before the text
     for char in text:

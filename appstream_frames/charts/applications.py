@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
-from appstream_frames.charts.rows import check, cut, numbers
+from appstream_frames.charts.rows import check, cut, numbers, texts_of
 
 
 def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
@@ -42,9 +42,7 @@ def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top:
     check(versions, ("name", "images"), "what asf.application_versions(frames) gives", top)
     if not len(versions):
         return layout.draw_nothing(ax, "No applications")
-    table = pd.DataFrame(
-        {"name": list(versions["name"].astype(object)), "images": numbers(versions["images"]).fillna(0)}
-    )
+    table = pd.DataFrame({"name": texts_of(versions["name"]), "images": numbers(versions["images"]).fillna(0)})
     found = table.groupby("name", dropna=False, sort=True)["images"].agg(["size", "sum"]).reset_index()
     found["differs"] = found["size"] > 1
     ranked = found.sort_values(["differs", "size", "sum"], ascending=False, kind="stable")

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from appstream_frames.charts import layout
 from appstream_frames.charts.layout import GAP
 from appstream_frames.errors import RequestError
+from appstream_frames.text import encodable
 
 NOTHING = "Nothing to draw"
 _LABELS = 0.42  # of the width, at most
@@ -82,6 +83,11 @@ def check(frame: object, columns: Iterable[str], source: str, top: object) -> No
         raise RequestError(f"the frame has no column {missing[0]!r}, which is needed here: pass {source}")
     if not isinstance(top, int) or isinstance(top, bool) or top < 1:
         raise RequestError(f"top={layout.drawable(top)}: expected a whole number from 1 on")
+
+
+def texts_of(column: pd.Series) -> list[str | None]:
+    """Return a column as texts that pandas can group by, None where there is none."""
+    return [None if pd.isna(value) else encodable(str(value)) for value in column]
 
 
 def numbers(column: pd.Series) -> pd.Series:

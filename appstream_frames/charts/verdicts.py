@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
-from appstream_frames.charts.rows import NOTHING, RowAxes, check, cut, names, numbers, row_axes
+from appstream_frames.charts.rows import NOTHING, RowAxes, check, cut, names, numbers, row_axes, texts_of
 from appstream_frames.insights.distinct import distinct_images
 
 _COLOURS = {
@@ -115,7 +115,7 @@ class _Late:
 def _by_name(verdicts: pd.DataFrame, kinds: list[str]) -> list[_Late]:
     """Return the images that are behind by name, known bad ones first, then those furthest behind."""
     days = numbers(verdicts["days_behind"]).fillna(0)
-    table = pd.DataFrame({"name": list(verdicts["name"]), "label": names(verdicts), "verdict": kinds, "days": days})
+    table = pd.DataFrame({"name": texts_of(verdicts["name"]), "label": names(verdicts), "verdict": kinds, "days": days})
     late = table[table["verdict"].isin(["known_bad", "behind"])]
     groups = []
     for (name, verdict), rows in late.groupby(["name", "verdict"], dropna=False, sort=False):

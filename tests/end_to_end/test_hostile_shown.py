@@ -210,6 +210,6 @@ def test_snapshot_of_a_hostile_account(tmp_path: Path, more: list[str], refused:
     assert (done.returncode, raw(said), "Traceback" in said) == (1 if refused else 0, [], False)
     assert (PAYLOADS[20].word in said, said.count("\n")) == (True, 1) if refused else "300" in said
     names = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
-    pattern = r"(images|applications|errors|coverage)/\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{6}\.parquet"
+    pattern = r"README\.txt|(images|applications|errors|coverage)/\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{6}\.parquet"
     assert [name for name in names if not re.fullmatch(pattern, name)] == []
-    assert len(names) == (0 if refused else 4)
+    assert len(names) == (0 if refused else 5)

@@ -79,7 +79,7 @@ def test_no_image_at_all_is_a_complete_drain() -> None:
     """Empty is not failed."""
     with FaultServer({None: page([])}) as server:
         coverage = drain(server.client()).coverage
-    assert coverage[["status", "images", "pages"]].to_numpy().tolist() == [["complete", 0, 1]]
+    assert coverage[["status", "rows", "pages"]].to_numpy().tolist() == [["complete", 0, 1]]
 
 
 @pytest.mark.parametrize("timeout", [float("inf"), 1e10, 10**400])

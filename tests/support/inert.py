@@ -50,7 +50,7 @@ def taken(week: str, again: int) -> asf.Frames:
     moment = pd.Timestamp(week, tz="UTC").to_pydatetime()
     tables = decode(list(images(TEXTS, again)), Key(moment, ACCOUNT, "eu-west-1"))
     known = [text.encode("utf-8", "backslashreplace").decode() for text in TEXTS]  # Arrow holds no surrogates
-    failed = strange("coverage", known, len(known)).assign(snapshot=moment)
+    failed = strange("coverage", known, len(known)).assign(snapshot=moment, operation="DescribeImages")
     whole = failed.head(1).assign(account=ACCOUNT, region="eu-west-1", status="complete", request="{}")
     coverage = pd.concat([whole, failed], ignore_index=True)
     return asf.Frames({**{name: to_pandas(table) for name, table in tables.items()}, "coverage": coverage})
