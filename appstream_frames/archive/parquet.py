@@ -44,7 +44,7 @@ def read(content: bytes) -> pa.Table:
     """Return the rows in the bytes of a file."""
     # a process that ends right after a small file was read can be aborted by the threads that Arrow had started for it
     file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, pre_buffer=False)
-    return file.read(use_threads=len(content) > _LARGE)
+    return _read_groups(file, use_threads=len(content) > _LARGE)
 
 
 def write(
@@ -125,7 +125,13 @@ def read_columns(read: ReadRange, expected: dict[str, Any], names: list[str]) ->
         parts.update(contents)
     at_hand = RangeFile(partial(_join_parts, parts), expected["bytes"])
     file = pq.ParquetFile(at_hand, metadata=metadata, pre_buffer=False)
-    return file.read(needed, use_threads=False).select(wanted)
+    return _read_groups(file, needed, use_threads=False).select(wanted)
+
+
+def _read_groups(file: pq.ParquetFile, columns: list[str] | None = None, *, use_threads: bool) -> pa.Table:
+    if not file.num_row_groups:  # an error in pyarrow 18
+        return file.schema_arrow.empty_table()
+    return file.read(columns, use_threads=use_threads)
 
 
 def _metadata(footer: bytes) -> Any:

@@ -101,7 +101,7 @@ def _read_lifetimes(lifetimes: pd.DataFrame) -> list[_Life]:
     first, last = (moments(lifetimes, name, _SOURCE) for name in ("first_seen", "last_seen"))
     end = moments(lifetimes, "gone_by", _SOURCE, nulls=True)
     target = lifetimes[[key for key in ("account", "region") if key in lifetimes]].astype(object)
-    number, _ = pd.factorize(np.array([str(key) for key in target.itertuples(index=False, name=None)], object))
+    number, _ = pd.factorize(np.array([str([*key]) for key in target.to_numpy()], object))  # also of no column
     came = first > first.groupby(number).transform("min")
     newest = max(last.max(), end.fillna(0).max()) // _DAY
     there = np.where(last // _DAY >= newest, "there", "unseen")
