@@ -291,7 +291,7 @@ def test_the_past_has_its_own_yardstick() -> None:
 @pytest.mark.parametrize("kind", ["CUSTOM", "BYOL"])
 def test_an_imported_image_has_no_base(kind: str) -> None:
     """Nothing of AppStream's applies to it."""
-    frame = images({"name": "a", "arn": OWN + "a", "image_type": kind})
+    frame = images({"name": "a", "arn": OWN + "a"}).assign(image_type=kind)  # which older models lack
     assert asf.base_images(frame, today=TODAY).iloc[0][["verdict", "maybe_updated"]].to_list() == [
         "not_applicable",
         False,
