@@ -97,6 +97,7 @@ def as_drain_error(error: Exception, where: failures.Position) -> DrainError:
     if not isinstance(error, AppStreamFramesError):  # nothing we foresaw
         found = failures.explain(error, where)
         if isinstance(found, DrainError):
+            found.__cause__ = error
             return found
     code = failures.get_code(error.__cause__ or error)
     return DrainError(str(error), target=where.target, page=where.page, resume_token=where.resume_token, code=code)

@@ -106,6 +106,7 @@ class TargetRead:
         self.waiting: deque[Rows] = deque()
         self.ended = False
         self._progress = {each.name: _Progress() for each in operations}
+        self._asking: tuple[Outcome, Pages] | None = None  # what the thread waits for
         self._questions: dict[str, dict[str, tuple[Request, Key]]] = {
             each.name: {} for each in operations if each.parent
         }
@@ -160,6 +161,7 @@ class TargetRead:
                 deadline=self.deadline,
                 timeout=self.timeout,
             )
+            self._asking = outcome, pages
             retries, done = outcome.retries, outcome.pages
             try:
                 for page in pages:
@@ -223,6 +225,8 @@ class TargetRead:
         self.deadline.cancel()
         for outcome in self.outcomes:
             if outcome.ended_at is None:
+                if self._asking is not None and self._asking[0] is outcome:
+                    outcome.resume_token = self._asking[1].resume_token
                 page = outcome.pages + 1 if outcome.account else 0
                 where = failures.Position(outcome.target, page, outcome.resume_token, operation=outcome.operation)
                 outcome.fail(as_drain_error(late, where))

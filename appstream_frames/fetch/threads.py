@@ -32,7 +32,7 @@ _EACH_ACCOUNT: Final = 8  # calls under way: its regions must not fight for what
 _MOST_WAITING: Final = 64 * 2**20  # bytes of rows that wait to be decoded
 #: Rows decoded at once: enough for Arrow, and soon over, as whoever waits for the tables waits for it.
 _BATCH: Final = 125
-_GRACE: Final = 1.0  # seconds after its deadline in which a thread ends by itself
+_GRACE: Final = 2.0  # seconds after its deadline in which a thread ends by itself
 
 Tables = dict[str, pa.Table]
 

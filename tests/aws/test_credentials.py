@@ -67,7 +67,7 @@ def test_nobody_listens(configured: Any) -> None:
     """Where AppStream has no endpoint there is a place, and the drain says what is the matter."""
     place = ClientPool().locate(asf.targets(profiles=["sandbox-nowhere"])[0], 10)
     with pytest.raises(asf.EndpointError):
-        asf.drain(place.client, account=place.account, timeout=60, progress=False)
+        asf.drain(place.client, account=place.account, timeout=4, progress=False)
 
 
 STS_FAULTS: dict[str, tuple[Fault, str, str]] = {
