@@ -110,12 +110,15 @@ class ClientPool:
             return self._bases.setdefault(source, _SharedResult(lambda _: self._open_base(source)))
 
     def _open_base(self, source: Source) -> _Base:
-        with self._one_by_one:
-            session = credentials.open_session(source)
+        session = until_answered(partial(self._open_session, source))
         with redacting(session):
             until_answered(partial(credentials.load_credentials, session))
             with self._one_by_one:
                 return _Base(session, credentials.open_sts(session, source.partition))
+
+    def _open_session(self, source: Source) -> Session:
+        with self._one_by_one:
+            return credentials.open_session(source)
 
     def _sign_in(self, source: Source, timeout: float) -> _Login:
         base = self._base(source.base).get(timeout)

@@ -7,11 +7,14 @@ is built for each operation of each client (2.4 ms of CPU a client instead of 6.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import ProfileNotFound
 from botocore.loaders import Loader
 from botocore.session import Session
 
@@ -28,13 +31,28 @@ def open_session(profile: str | None = None) -> Session:
     ------
     botocore.exceptions.ProfileNotFound
         When there is no such profile, or the environment names one that is not there.
+    OSError
+        When the files of profiles cannot be opened, say as this process may open no more.
     """
     session = Session(profile=profile)
-    session.register_component("data_loader", shared_loader(session.get_config_variable("data_path")))
+    try:
+        data_path = session.get_config_variable("data_path")
+    except ProfileNotFound:
+        _check_files_open()
+        raise
+    session.register_component("data_loader", shared_loader(data_path))
     session.set_config_variable("sts_regional_endpoints", "regional")
     if session.get_config_variable("user_agent_appid") is None:
         session.set_default_client_config(Config(user_agent_appid=APP_ID))
     return session
+
+
+def _check_files_open() -> None:
+    """Open the files of profiles: `configparser` passes over one that it cannot open, and every profile in it is missing."""
+    session = without_profile()
+    for name in ("config_file", "credentials_file"):
+        with suppress(FileNotFoundError):
+            Path(session.get_config_variable(name)).expanduser().open("rb").close()
 
 
 def without_profile() -> Session:
