@@ -132,7 +132,7 @@ def _by_value(counts: pd.DataFrame) -> pd.DataFrame:
     by = [name for name in counts.columns if name not in ("snapshot", "count", "complete")]
     words = [[_word(name, value) for value in counts[name].astype(object)] for name in by]
     texts = [" · ".join(row) for row in zip(*words, strict=True)] if by else ["all"] * len(counts)
-    number, values = pd.factorize(np.array(texts, object), sort=True)
+    values, number = np.unique(np.array(texts, object), return_inverse=True)  # pandas 3.0 takes lone surrogates for one
     count = numbers(counts["count"]).where(lambda known: known >= 0)
     long = pd.DataFrame({"when": moments(counts, "snapshot", _SOURCE), "value": number, "count": count})
     parts = long.assign(gap=count.isna()).groupby(["when", "value"])

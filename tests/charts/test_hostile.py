@@ -141,7 +141,7 @@ def test_a_chart_shows_words_and_nothing_else(draw: Chart, each: int, shared: in
         canvas = FigureCanvasAgg(figure)
         canvas.print_png(BytesIO(), pil_kwargs={"compress_level": 1})
         for ax, group in drawn:
-            texts = [text for text in ax.findobj(Text) if text.get_text()]
+            texts = [text for text in ax.findobj(Text) if text.get_visible() and text.get_text()]
             boxes = [(text, text.get_window_extent(canvas.get_renderer())) for text in texts]
             room = ax.bbox.padded(2)
             assert [text.get_text() for text, box in boxes if box.x0 < room.x0 or box.x1 > room.x1] == []

@@ -87,7 +87,8 @@ def _covered(stamp: dt.datetime, account: str, made: dict[str, pa.Table], limite
 
 def older(frames: asf.Frames) -> asf.Frames:
     """Return the frames as an older boto3 would have made them: without the columns of `GROWN`."""
-    return asf.Frames({name: table.drop(columns=GROWN.get(name, [])) for name, table in frames.tables.items()})
+    grown = {name: table.drop(columns=GROWN.get(name, []), errors="ignore") for name, table in frames.tables.items()}
+    return asf.Frames(grown)
 
 
 def newer(frames: asf.Frames) -> asf.Frames:
