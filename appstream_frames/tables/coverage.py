@@ -92,7 +92,7 @@ def list_causes(coverage: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``status``, ``operation``, ``targets`` (how many), ``where`` (the first of them, ``account/region``),
+        Columns ``status``, ``operation`` (the first), ``targets`` (how many), ``where`` (the first of them, ``account/region``),
         ``error_code`` and ``reason`` (AWS's words and the advice, of the first).
 
     Examples
@@ -110,9 +110,10 @@ def list_causes(coverage: pd.DataFrame) -> pd.DataFrame:
     reason = pd.Series([text.removeprefix(f"{name}, ") for text, name in zip(message, where, strict=True)], rows.index)
     kind = pd.Series([_VARIABLE.sub("#", text) for text in reason], rows.index)
     rank = {status: number for number, status in enumerate(STATUSES)}
-    by = ["status", "operation", "error_code", "kind"]
+    by = ["status", "error_code", "kind"]  # of operations too, where one failure is that of all of them
     grouped = rows.assign(where=where, reason=reason, kind=kind).groupby(by, dropna=False, sort=False, as_index=False)
-    causes = grouped.agg(targets=("target", "nunique"), where=("where", "first"), reason=("reason", "first"))
+    firsts = {name: (name, "first") for name in ("operation", "where", "reason")}
+    causes = grouped.agg(targets=("target", "nunique"), **firsts)
     causes["rank"] = causes["status"].map(rank).fillna(-1)
     causes = causes.sort_values(["rank", "targets"], ascending=[True, False], kind="stable", ignore_index=True)
     return causes[["status", "operation", "targets", "where", "error_code", "reason"]]

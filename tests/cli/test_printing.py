@@ -87,6 +87,14 @@ def test_every_cause_has_a_line_worst_first(capsys: pytest.CaptureFixture[str], 
     assert all(line.endswith("raise --timeout.") for line in causes)
 
 
+def test_one_failure_of_all_operations_is_one_line(box: asf.sandbox, root: Path) -> None:
+    """A region that is not enabled is told once, whatever was to be read there."""
+    box.fault(None, box.regions[1], "disabled")
+    regions = [word for name in box.regions[:2] for word in ("--region", name)]
+    done = run("snapshot", str(root), "--include", "all", *regions, environment=box.environment())
+    assert [line.split()[0] for line in done.stdout.splitlines()[2:-1]] == ["region_disabled"]
+
+
 def test_nothing_read_is_said_by_cause(root: Path) -> None:
     """Every target failed: none of them is said to be read, with exit code 1, and nothing is written."""
     with asf.sandbox() as box:
