@@ -15,6 +15,6 @@ def estates(scale: float) -> Tally:
         rnd = Random(seed)
         whole = estate(rnd)
         for rows in (whole, read_in_part(rnd, whole)):
-            tally.counts["answers"] += 1
+            tally.count("answers")
             tally.breaches += [f"seed {seed}: {each}" for each in differences(rows)]
     return tally
