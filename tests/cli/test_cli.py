@@ -259,6 +259,7 @@ def test_report_writes_one_page(weeks: Path, tmp_path: Path) -> None:
     assert os.listdir(path.parent) == ["report.html"]
 
 
+@pytest.mark.slow
 def test_report_goes_to_standard_output(weeks: Path) -> None:
     """A dash prints the page and nothing else, whatever the terminal's encoding."""
     done = run_alone("report", str(weeks), "-o", "-", environment={"PYTHONIOENCODING": "ascii"})

@@ -112,6 +112,7 @@ def _throttled_sts(connection: Connection, _: bytes) -> None:
     connection.send(b"<ErrorResponse>%b</ErrorResponse>" % words, status="400 Bad Request", kind="text/xml")
 
 
+@pytest.mark.slow
 def test_throttles_are_no_attempts() -> None:
     """Eight throttles and five broken replies are waited out, where six broken ones end a drain."""
     faults = itertools.chain.from_iterable(zip([error("ThrottlingException")] * 5, [BAD["cut"]] * 5, strict=True))
@@ -203,6 +204,7 @@ print(*{str(each.message) for each in caught})
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "says"), [("files", "ulimit -n"), ("threads", "start no more threads")])
 def test_a_limit_of_the_process_slows_a_drain_down(limit: str, says: str, tmp_path: Path) -> None:
     """Fewer targets are read at once, every one of them whole, and a warning names the limit."""

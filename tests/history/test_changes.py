@@ -52,6 +52,7 @@ def as_counted(rows: list[dict[str, Any]]) -> Counter[tuple[Any, ...]]:
     return Counter(tuple(row.values()) for row in rows)
 
 
+@pytest.mark.slow
 @few
 @given(data=st.data())
 def test_a_diff_is_what_loops_find(data: st.DataObject) -> None:

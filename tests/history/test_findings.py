@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 from support.worlds import START, World, frames_of, moment, one
 
 import appstream_frames as asf
@@ -58,6 +59,7 @@ def test_a_target_that_is_new_has_new_findings(root: Path) -> None:
     assert [len(new) for new in told] == [1, 1]
 
 
+@pytest.mark.slow
 def test_every_week_of_the_sandbox_tells_what_the_week_before_had_not(tmp_path: Path) -> None:
     """Thirteen weeks, read whole each time: a finding is new exactly when the week before did not have it."""
     with asf.sandbox() as box:

@@ -25,6 +25,7 @@ def named(name: str, **members: Any) -> dict[str, Any]:
     return one()["images"][0] | {"name": name, "arn": arn} | members
 
 
+@pytest.mark.slow
 @few
 @given(
     worlds=series(),

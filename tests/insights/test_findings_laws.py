@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.usage_oracle import Estate, estate
@@ -98,6 +99,7 @@ def of_others(found: pd.DataFrame, target: tuple[str, str]) -> list[tuple[Any, .
     return list(others[KEYS].astype(object).where(others[KEYS].notna(), None).itertuples(index=False, name=None))
 
 
+@pytest.mark.slow
 @ESTATES
 @given(RANDOM)
 def test_a_failure_takes_no_other_target_s_finding(rnd: Random) -> None:
@@ -108,6 +110,7 @@ def test_a_failure_takes_no_other_target_s_finding(rnd: Random) -> None:
     assert of_others(find(failed(rows, target, operation)), target) == of_others(find(rows), target)
 
 
+@pytest.mark.slow
 @ESTATES
 @given(RANDOM)
 def test_the_order_of_rows_changes_no_finding(rnd: Random) -> None:
@@ -129,6 +132,7 @@ def test_what_was_not_drained_is_no_finding(rnd: Random, operation: str) -> None
     assert ((found["rule"] == "not_drained") & (found["name"] == operation)).sum() == 1
 
 
+@pytest.mark.slow
 @ESTATES
 @given(
     RANDOM, st.sampled_from([name for name, rule in RULES.items() if rule.threshold is not None]), st.integers(1, 400)

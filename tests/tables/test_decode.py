@@ -30,6 +30,7 @@ def value(column: str, *sent: dict[str, Any] | bytes, table: str = "images") -> 
     return made(*sent)[table].column(column).to_pylist()[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.integers(0, 2**63), st.sampled_from([name for name in OPERATIONS if name != "ListAssociatedFleets"]))
 def test_columns_and_unmodeled_give_the_reply_back(seed: int, operation: str) -> None:
