@@ -176,6 +176,7 @@ class TargetRead:
                 where = failures.Position(outcome.target, pages.read + 1, pages.resume_token, operation=operation.name)
                 self._fail([outcome], self._noted(error, where))
             outcome.retries, outcome.resume_token = retries + pages.retries, pages.resume_token
+            self._asking = None  # it holds the client
             if outcome.failure is not None:
                 break
         outcome.ended_at = dt.datetime.now(dt.UTC)
@@ -223,10 +224,11 @@ class TargetRead:
         """Give the reading up: its thread waits where no deadline is kept, say for a name server."""
         late = TimeoutError(f"no answer within {self.deadline.seconds:g} s")
         self.deadline.cancel()
+        asking = self._asking  # the thread may end meanwhile
         for outcome in self.outcomes:
             if outcome.ended_at is None:
-                if self._asking is not None and self._asking[0] is outcome:
-                    outcome.resume_token = self._asking[1].resume_token
+                if asking is not None and asking[0] is outcome:
+                    outcome.resume_token = asking[1].resume_token
                 page = outcome.pages + 1 if outcome.account else 0
                 where = failures.Position(outcome.target, page, outcome.resume_token, operation=outcome.operation)
                 outcome.fail(as_drain_error(late, where))
