@@ -17,7 +17,7 @@ from appstream_frames.archive.store import (
     StagedFile,
     Store,
     StoredFile,
-    explained,
+    explain_errors,
 )
 
 _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
@@ -40,7 +40,7 @@ class LocalStore(Store):
         found: list[StoredFile | None] = []
         with (
             suppress(FileNotFoundError),
-            explained(f"listing {self._root / folder}", but=(FileNotFoundError,)),
+            explain_errors(f"listing {self._root / folder}", but=(FileNotFoundError,)),
             os.scandir(self._root / folder) as entries,
         ):
             found = [_describe_entry(folder, entry) for entry in entries]
@@ -53,19 +53,19 @@ class LocalStore(Store):
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Return a file's bytes, all or a range; FileNotFoundError when it is not there."""
         path = self._path(folder, name)
-        with explained(f"reading {path}", but=(FileNotFoundError,)), open(path, "rb") as file:
+        with explain_errors(f"reading {path}", but=(FileNotFoundError,)), open(path, "rb") as file:
             file.seek(start)
             return file.read(-1 if length is None else length)
 
     def remove(self, file: StoredFile) -> None:
         """Remove one file."""
-        with explained(f"removing {file.location}"):
+        with explain_errors(f"removing {file.location}"):
             Path(file.location).unlink(missing_ok=True)
         self._tidy()
 
     def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
         target = self._path(file.folder, name)
-        with explained(f"writing {target}"):
+        with explain_errors(f"writing {target}"):
             self._make(target.parent)
             if last:
                 _flush_folder(self._root)  # the folders of the other files are there to stay

@@ -64,7 +64,7 @@ class HashingFile:
 
     def write(self, data: Any) -> int:
         """Write all of some bytes."""
-        with explained(f"writing into {self._root}"):
+        with explain_errors(f"writing into {self._root}"):
             self._file.write(data)
         self._hash.update(data)
         self.bytes += len(data)
@@ -184,7 +184,7 @@ class Store(ABC):
             with opened as file:
                 hashing = HashingFile(file, self.root)
                 yield hashing
-                with explained(f"writing into {self.root}"):
+                with explain_errors(f"writing into {self.root}"):
                     file.flush()
                     os.fsync(file.fileno())
         except BaseException:
@@ -194,7 +194,7 @@ class Store(ABC):
 
     def _open_staged(self, folder: str) -> BinaryIO:
         name = f"{secrets.token_hex(8)}.{folder}.tmp"
-        with explained(f"writing into {self.root}"):
+        with explain_errors(f"writing into {self.root}"):
             for _ in range(_TRIES):
                 with suppress(FileNotFoundError):  # another writer tidied the folder away before we were in it
                     return open(self._staging() / name, "xb")
@@ -202,7 +202,7 @@ class Store(ABC):
 
 
 @contextmanager
-def explained(doing: str, *, but: tuple[type[OSError], ...] = ()) -> Iterator[None]:
+def explain_errors(doing: str, *, but: tuple[type[OSError], ...] = ()) -> Iterator[None]:
     """Raise an error of the operating system as one that says where, and what to do; those of some types as they are."""
     try:
         yield

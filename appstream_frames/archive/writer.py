@@ -77,7 +77,7 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     tables["coverage"] = redaction.apply_to_coverage(complete(tables["coverage"], "coverage"))
     if (written := _find_equal(store, frames.snapshot, tables)) is not None:
         return written
-    with _committed(store) as staged:
+    with _stage_and_commit(store) as staged:
         schemas = {name: tables[name].schema for name in _in_order(tables)}
         with stage_tables(store, schemas, staged) as files:
             for name in schemas:
@@ -145,7 +145,7 @@ def take_snapshot(
     schemas = {
         name: all_tables()[name].schema for name in _in_order(all_tables()) if all_tables()[name].operation in read
     }
-    with _committed(store) as staged, Bar(drained.names, progress) as bar:
+    with _stage_and_commit(store) as staged, Bar(drained.names, progress) as bar:
         with stage_tables(store, schemas, staged) as files:
             for batch in drained.batches(bar):
                 for name, rows in batch.tables.items():
@@ -163,7 +163,7 @@ def _refuse_nothing(failures: list[DrainError | None], table: pa.Table) -> None:
 
 
 @contextmanager
-def _committed(store: Store) -> Iterator[list[StagedFile]]:
+def _stage_and_commit(store: Store) -> Iterator[list[StagedFile]]:
     """Yield a list for staged files; they are removed when the block fails."""
     staged: list[StagedFile] = []
     try:

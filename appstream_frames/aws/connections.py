@@ -177,7 +177,7 @@ def own_connections(client: Any, *, retries: bool = False) -> Iterator[None]:
     if not retries:
         handlers[f"needs-retry.{service}"] = _leave_retries_to_caller
     try:
-        with attached(client, handlers, first=True):
+        with attach(client, handlers, first=True):
             yield
     finally:
         with _registering:
@@ -196,7 +196,7 @@ def keep_own_connections(client: Any) -> None:
 
 
 @contextmanager
-def attached(client: Any, handlers: Handlers, *, first: bool = False) -> Iterator[None]:
+def attach(client: Any, handlers: Handlers, *, first: bool = False) -> Iterator[None]:
     """Attach handlers of botocore's events to a client, behind or before others of the same event, and take them off again.
 
     The same handlers may be attached several times at once: they are called once, and stay until the last one is taken off.
@@ -215,7 +215,7 @@ def attached(client: Any, handlers: Handlers, *, first: bool = False) -> Iterato
 
 
 def look_up_handlers_again(client: Any) -> None:
-    """Make botocore forget which handlers it found: a look-up that another thread began before `attached` may have been kept."""
+    """Make botocore forget which handlers it found: a look-up that another thread began before `attach` may have been kept."""
     with _registering:  # any change of any handler does
         client.meta.events.register(_ID, _leave_retries_to_caller)
         client.meta.events.unregister(_ID, _leave_retries_to_caller)

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from appstream_frames.aws.connections import attached
+from appstream_frames.aws.connections import attach
 from appstream_frames.aws.retries import BrokenReplyError
 from appstream_frames.tables import raw_json
 from appstream_frames.tables.schema import rows_member
@@ -63,7 +63,7 @@ def strict(client: Any) -> Iterator[None]:
         "provide-client-params.appstream": _on_parameters,
         "before-parse.appstream": _on_reply,
     }
-    with attached(client, handlers):
+    with attach(client, handlers):
         yield
 
 
