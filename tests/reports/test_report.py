@@ -164,9 +164,9 @@ def test_the_same_archive_gives_the_same_bytes(weekly_report: Report, tmp_path: 
 def test_matplotlib_is_left_as_it_was(weekly_report: Report) -> None:
     """No setting is changed and no figure is kept."""
     with mpl.rc_context({"font.size": 17.0}):
-        before = dict(mpl.rcParams)
+        settings, figures = dict(mpl.rcParams), mpl.pyplot.get_fignums()
         asf.report(weekly_report.root)
-        assert (dict(mpl.rcParams) == before, mpl.pyplot.get_fignums()) == (True, [])
+        assert (dict(mpl.rcParams) == settings, mpl.pyplot.get_fignums()) == (True, figures)
 
 
 def test_today_moves_the_ages(weekly_report: Report) -> None:
