@@ -22,11 +22,11 @@ from functools import partial
 from pathlib import Path
 
 import boto3
-from fleet_server import pages_of
+from estate_server import pages_of
 
 import appstream_frames as asf
 
-SERVER = Path(__file__).with_name("fleet_server.py")
+SERVER = Path(__file__).with_name("estate_server.py")
 REGIONS = (
     "us-east-1 us-east-2 us-west-2 ca-central-1 sa-east-1 eu-west-1 eu-west-2 eu-west-3 eu-central-1 eu-south-1 "
     "ap-south-1 ap-northeast-1 ap-northeast-2 ap-southeast-1 ap-southeast-2 ap-southeast-3 il-central-1 us-west-1"

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from support.releases import CHARTS, TODAY, agents, fleet, rows
+from support.releases import CHARTS, TODAY, agents, many_images, rows
 
 from appstream_frames import charts
 from appstream_frames.errors import RequestError
@@ -23,7 +23,7 @@ def test_draws_into_the_given_axes_only(chart):
     figure = Figure()
     mine, other = figure.subplots(1, 2)
     before = (other.get_xlim(), other.get_ylim(), len(other.get_children()), figure.get_size_inches().tolist())
-    assert chart(fleet(12), mine) is mine
+    assert chart(many_images(12), mine) is mine
     assert (other.get_xlim(), other.get_ylim(), len(other.get_children()), figure.get_size_inches().tolist()) == before
     assert plt.get_fignums() == []
 
@@ -32,14 +32,14 @@ def test_draws_into_the_given_axes_only(chart):
 def test_settings_are_left_alone(chart):
     """No rcParam changes."""
     before = mpl.rcParams.copy()
-    chart(fleet(12))
+    chart(many_images(12))
     assert mpl.rcParams == before
 
 
 @pytest.mark.parametrize("chart", CHARTS)
 def test_frame_is_not_mutated(chart):
     """The frame is the same after as before, its index of duplicates too."""
-    frame = fleet(12).set_index(pd.Index([7] * 12))
+    frame = many_images(12).set_index(pd.Index([7] * 12))
     before = frame.copy(deep=True)
     chart(frame)
     pd.testing.assert_frame_equal(frame, before)
@@ -48,7 +48,7 @@ def test_frame_is_not_mutated(chart):
 @pytest.mark.parametrize("chart", CHARTS)
 def test_filtered_frame(chart):
     """A part of a frame, whatever its index, is counted as it is."""
-    frame = pd.concat([fleet(30), fleet(30, seed=2)])
+    frame = pd.concat([many_images(30), many_images(30, seed=2)])
     part = frame[frame["platform"] == "WINDOWS_SERVER_2022"]
     assert sum(row.count for row in rows(chart(part))) == len(part)
 
@@ -64,7 +64,7 @@ def test_filtered_frame(chart):
 def test_missing_column_is_named(chart, column):
     """The error names the column and says what to pass."""
     with pytest.raises(RequestError, match=rf"'{column}'.*pass frames\.images"):
-        chart(fleet(3).drop(columns=column))
+        chart(many_images(3).drop(columns=column))
 
 
 @pytest.mark.parametrize("chart", CHARTS)
@@ -109,11 +109,11 @@ def test_today_is_now_without_a_snapshot(frame):
 @pytest.mark.parametrize("chart", CHARTS)
 def test_machines_zone_does_not_matter(chart, zone, monkeypatch):
     """Days are UTC days on every machine."""
-    expected = rows(chart(fleet(60)))
+    expected = rows(chart(many_images(60)))
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
-        assert rows(chart(fleet(60))) == expected
+        assert rows(chart(many_images(60))) == expected
     finally:
         monkeypatch.undo()
         time.tzset()

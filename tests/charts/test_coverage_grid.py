@@ -45,7 +45,7 @@ def read(*rows: tuple[object, object, object, int]) -> pd.DataFrame:
     return table.assign(snapshot=pd.Timestamp("2026-11-23", tz="UTC"), rows=table["rows"].astype("Int64"))
 
 
-def fleet(accounts: int, regions: int, troubled: int = 7) -> pd.DataFrame:
+def coverage_of(accounts: int, regions: int, troubled: int = 7) -> pd.DataFrame:
     """Return coverage of accounts × regions, where every so manieth account has targets that were not read whole."""
     rnd = random.Random(3)
     rows = []
@@ -115,7 +115,7 @@ def test_numbers_stand_beside_the_marks():
 
 def test_numbers_stay_when_words_have_no_room():
     """In narrower columns the words are left out and the numbers stay."""
-    ax = charts.coverage(fleet(12, 5), on((4, 3), layout="constrained"))
+    ax = charts.coverage(coverage_of(12, 5), on((4, 3), layout="constrained"))
     assert "denied" not in words(ax)
     assert sum(text.isdigit() for text in words(ax)) > 15
 
@@ -176,7 +176,7 @@ def test_regions_without_room_are_said():
 @pytest.mark.parametrize(("accounts", "regions"), [(1, 1), (12, 5), (200, 18)])
 def test_key_counts_every_target(size, accounts, regions):
     """The key's numbers add up to all targets, drawn or not."""
-    table = fleet(accounts, regions)
+    table = coverage_of(accounts, regions)
     key = [
         text
         for text in words(charts.coverage(table, on(size)))
@@ -222,14 +222,14 @@ def test_coverage_of_a_drain(frames):
 def test_nothing_overlaps(size, accounts, regions, layout):
     """All text lies within the figure, none over another, and account ids and regions are whole."""
     if not (size is None and layout):
-        ax = charts.coverage(fleet(accounts, regions), on(size, layout=layout))
+        ax = charts.coverage(coverage_of(accounts, regions), on(size, layout=layout))
         assert_legible(ax)
         assert "…" not in "".join(words(ax))
 
 
 def test_marks_lie_apart():
     """No two marks stand in one place, and none stands on a text."""
-    ax = charts.coverage(fleet(200, 18), on((4, 3)))
+    ax = charts.coverage(coverage_of(200, 18), on((4, 3)))
     ax.figure.draw_without_rendering()
     points = [
         ax.transData.transform(point) for line in ax.lines if line.get_marker() != "None" for point in line.get_xydata()
@@ -251,14 +251,14 @@ def test_hostile_text_stays_in_its_place(size, text):
 
 def test_nothing_to_draw_is_said():
     """An empty frame is a chart that says so."""
-    assert words(charts.coverage(fleet(1, 1).head(0))) == ["Nothing to draw"]
+    assert words(charts.coverage(coverage_of(1, 1).head(0))) == ["Nothing to draw"]
 
 
 @pytest.mark.parametrize("column", ["account", "region", "status", "rows"])
 def test_missing_column_is_named(column):
     """The error names the column and what to pass."""
     with pytest.raises(RequestError, match=rf"'{column}'.*pass frames\.coverage"):
-        charts.coverage(fleet(1, 1).drop(columns=column))
+        charts.coverage(coverage_of(1, 1).drop(columns=column))
 
 
 def test_other_than_a_frame_is_refused():
@@ -271,12 +271,12 @@ def test_other_than_a_frame_is_refused():
 def test_top_is_a_positive_number(top):
     """A top that is no whole number from 1 on is refused."""
     with pytest.raises(RequestError, match="expected a whole number"):
-        charts.coverage(fleet(1, 1), top=top)
+        charts.coverage(coverage_of(1, 1), top=top)
 
 
 def test_frame_is_not_mutated():
     """The frame is the same after as before, its index of duplicates too."""
-    table = fleet(12, 5).set_index(pd.Index([7] * 60))
+    table = coverage_of(12, 5).set_index(pd.Index([7] * 60))
     before = table.copy(deep=True)
     charts.coverage(table)
     pd.testing.assert_frame_equal(table, before)
@@ -285,18 +285,18 @@ def test_frame_is_not_mutated():
 def test_draws_into_the_given_axes_only():
     """With ax=, that Axes is returned and no figure is made."""
     ax = on((6, 4))
-    assert charts.coverage(fleet(12, 5), ax) is ax
+    assert charts.coverage(coverage_of(12, 5), ax) is ax
     assert plt.get_fignums() == []
 
 
 def test_order_of_rows_does_not_matter():
     """The same rows in another order are the same picture."""
-    table = fleet(40, 18)
+    table = coverage_of(40, 18)
     assert words(charts.coverage(table)) == words(charts.coverage(table.sample(frac=1, random_state=1)))
 
 
 def test_thousands_of_targets_are_quick():
     """A chart of 3,600 targets takes at most three seconds."""
-    table, start = fleet(200, 18), time.perf_counter()
+    table, start = coverage_of(200, 18), time.perf_counter()
     charts.coverage(table)
     assert time.perf_counter() - start < 3

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 from support.drawn import HOSTILE, assert_legible, on, saved, title
-from support.releases import CHARTS, SIZES, agents, bases, fleet, labels, rows
+from support.releases import CHARTS, SIZES, agents, bases, labels, many_images, rows
 
 from appstream_frames import charts
 
@@ -21,7 +21,7 @@ COUNTS = [1, 12, 60, 500, 2000]
 @pytest.mark.parametrize("size", [SIZES[0], SIZES[-1]])
 def test_counts_add_up_to_all_images(chart, count, size):
     """The numbers drawn are the bars' widths, and their sum is the number of rows."""
-    drawn = rows(chart(fleet(count), on(size)))
+    drawn = rows(chart(many_images(count), on(size)))
     assert [row.count for row in drawn] == [row.width for row in drawn]
     assert sum(row.count for row in drawn) == count
 
@@ -32,7 +32,7 @@ def test_counts_add_up_to_all_images(chart, count, size):
 @pytest.mark.parametrize("layout", [None, "constrained"])
 def test_no_text_is_clipped_or_covered(chart, count, size, layout):
     """Every text lies inside the figure, whole, and on no other text and no bar."""
-    ax = chart(fleet(count), on(size, layout=layout))
+    ax = chart(many_images(count), on(size, layout=layout))
     assert_legible(ax)
     assert "…" not in "".join(labels(ax))
 
@@ -54,7 +54,7 @@ def test_hostile_version_stays_in_its_place(text, size):
 @pytest.mark.parametrize("chart", CHARTS)
 def test_no_images_is_said(chart):
     """An empty frame is a chart that says so."""
-    ax = chart(fleet(0))
+    ax = chart(many_images(0))
     assert [text.get_text() for text in ax.texts] == ["No images"]
     assert saved(ax, "png")
 
@@ -62,7 +62,7 @@ def test_no_images_is_said(chart):
 @pytest.mark.parametrize("chart", CHARTS)
 def test_all_null_columns(chart):
     """Columns of nothing but nulls are a finding, not an error."""
-    frame = fleet(3).assign(appstream_agent_version=None, public_base_image_released_date=None, platform=None)
+    frame = many_images(3).assign(appstream_agent_version=None, public_base_image_released_date=None, platform=None)
     assert title(chart(frame)).startswith("No image names a known")
 
 

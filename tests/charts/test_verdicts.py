@@ -23,14 +23,14 @@ SIZES = [(4, 3), (6.4, 4.8), (14, 5), None]
 
 
 @pytest.fixture(scope="module")
-def fleet(frames: asf.Frames) -> pd.DataFrame:
+def many_images(frames: asf.Frames) -> pd.DataFrame:
     """Return 2,000 images, of which each is one of the sandbox's."""
     images = frames.images
     return pd.concat([images] * (2000 // len(images) + 1), ignore_index=True).head(2000)
 
 
 def answer_of(chart: object, images: pd.DataFrame) -> pd.DataFrame:
-    """Return the answer about the first images of the fleet; it is worked out once."""
+    """Return the answer about the first images; it is worked out once."""
     key = (chart, len(images))
     if key not in ANSWERS:
         ANSWERS[key] = (asf.agents if chart is charts.agents else asf.base_images)(images, today="2026-11-23")
@@ -92,9 +92,9 @@ def test_agents_known_bad_among_the_others_are_counted():
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_agents_add_up(fleet, size):
+def test_agents_add_up(many_images, size):
     """The bars of single images and the counts of the other rows make up all images."""
-    labels = [label for label, _, _ in bars(charts.agents(answer_of(charts.agents, fleet), on(size)))]
+    labels = [label for label, _, _ in bars(charts.agents(answer_of(charts.agents, many_images), on(size)))]
     counts = [
         re.search(r"([\d,]+) images$|^([\d,]+) (?:others? behind|pinned to|follow|unknown)", label) for label in labels
     ]
@@ -219,9 +219,9 @@ def test_bases_families_stand_by_number_of_images():
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_bases_add_up(fleet, size):
+def test_bases_add_up(many_images, size):
     """Rows count all images, boxes all whose base has an age."""
-    table = answer_of(charts.base_images, fleet)
+    table = answer_of(charts.base_images, many_images)
     ax = charts.base_images(table, on(size))
     labels = [text for text in words(ax) if " · " in text]
     assert sum(int(label.rsplit(" · ")[-1].replace(",", "")) for label in labels) == 2000
@@ -247,9 +247,9 @@ def test_bases_title_is_the_finding(verdicts, finding):
 @pytest.mark.parametrize("chart", CHARTS)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("count", [1, 60, 2000])
-def test_nothing_overlaps(chart, size, count, fleet):
+def test_nothing_overlaps(chart, size, count, many_images):
     """All text lies within the figure, and none over another or over a bar."""
-    ax = chart(answer_of(chart, fleet.head(count)), on(size))
+    ax = chart(answer_of(chart, many_images.head(count)), on(size))
     assert_legible(ax)
 
 
@@ -260,8 +260,8 @@ def test_nothing_to_draw_is_said(chart, frames):
 
 
 @pytest.mark.parametrize("chart", CHARTS)
-def test_two_thousand_images_are_quick(chart, fleet):
+def test_two_thousand_images_are_quick(chart, many_images):
     """A chart of 2,000 images takes at most three seconds."""
-    table, start = answer_of(chart, fleet), time.perf_counter()
+    table, start = answer_of(chart, many_images), time.perf_counter()
     chart(table)
     assert time.perf_counter() - start < 3

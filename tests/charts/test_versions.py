@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.drawn import HOSTILE, colour, on, title
-from support.releases import agents, bases, fleet, labels, rows
+from support.releases import agents, bases, labels, many_images, rows
 
 import appstream_frames as asf
 from appstream_frames import charts
@@ -122,9 +122,9 @@ def test_a_year_is_not_over_a_year():
 
 def test_orange_is_over_a_year():
     """Colour says what the title counts."""
-    drawn = rows(charts.agent_versions(fleet(60)))
+    drawn = rows(charts.agent_versions(many_images(60)))
     old = sum(row.count for row in drawn if row.colour == colour(layout.OLD))
-    assert title(charts.agent_versions(fleet(60))).startswith(f"{old} of 60 images run an agent over a year old")
+    assert title(charts.agent_versions(many_images(60))).startswith(f"{old} of 60 images run an agent over a year old")
 
 
 # --- base images
@@ -172,7 +172,7 @@ def test_missing_base_release_is_said():
 
 def test_newest_base_is_never_folded():
     """In little room other releases share bars, the newest of each family keeps its own."""
-    ax = charts.base_image_releases(fleet(500), on((4, 3)))
+    ax = charts.base_image_releases(many_images(500), on((4, 3)))
     newest = {label.split(" · ")[1] for label in labels(ax) if "AWS's newest" in label}
     assert newest == {"RHEL", "Rocky Linux", "Windows"}
 

@@ -6,9 +6,9 @@ import random
 from pathlib import Path
 
 import pytest
-from support import fleets
+from support import estates
+from support.estates import drained, estate, snapped
 from support.faultserver import UNCLOSED
-from support.fleets import drained, estate, snapped
 
 import appstream_frames as asf
 from appstream_frames.aws import retries
@@ -21,7 +21,7 @@ def test_every_target_is_whole_or_said_to_be_not(seed: int, root: Path, monkeypa
     """40 targets that fail in every way, at any page, for a while or for ever: status, code, rows and counts of each."""
     monkeypatch.setattr(retries, "_LONGEST_PAUSE", 0.05)
     lasting = seed == 0
-    with asf.sandbox(accounts=fleets.ACCOUNTS) as box:
+    with asf.sandbox(accounts=estates.ACCOUNTS) as box:
         given = estate(box, random.Random(seed), lasting=lasting)
         timeout = 6.0 if lasting else 60.0
         frames = drained(given, timeout) if seed % 2 else snapped(given, timeout, root)

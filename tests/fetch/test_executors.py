@@ -19,9 +19,9 @@ from typing import Any
 
 import cloudpickle
 import pytest
-from support import fleets
+from support import estates
+from support.estates import everywhere, quiet
 from support.faultserver import CANARIES, UNCLOSED, FaultServer, error
-from support.fleets import everywhere, quiet
 
 import appstream_frames as asf
 from appstream_frames.fetch.executors import read_there
@@ -83,10 +83,10 @@ def held_against(frames: asf.Frames, whole: asf.Frames) -> list[str]:
     lost = frames.coverage["status"] == "failed"
     kept = whole.coverage[~lost.to_numpy()]
     for name in ("images", "applications", "errors"):
-        table = fleets.timeless(whole.tables[name])
+        table = estates.timeless(whole.tables[name])
         places = set(zip(kept["account"], kept["region"], strict=True))
         there = [place in places for place in zip(table["account"], table["region"], strict=True)]
-        wrong += fleets.different(name, fleets.timeless(frames.tables[name]), table[there].reset_index(drop=True))
+        wrong += estates.different(name, estates.timeless(frames.tables[name]), table[there].reset_index(drop=True))
     return wrong
 
 
@@ -104,8 +104,8 @@ def test_an_executor_gives_what_threads_give(
             frames = asf.drain_targets(targets, executor=executor, progress=False)
             many.fault(many.accounts[1], many.regions[0], "denied", after=1)
             asf.take_snapshot(root, targets, executor=executor, progress=False)
-    assert fleets.same(frames, plain) == []
-    assert fleets.same(asf.read_snapshot(root), plain) == []
+    assert estates.same(frames, plain) == []
+    assert estates.same(asf.read_snapshot(root), plain) == []
     assert frames.failed_targets == plain.failed_targets
     assert [target.account or target.profile for target in frames.failed_targets] == [f"sandbox-{many.accounts[1]}"]
     assert asf.verify(root).empty
@@ -124,7 +124,7 @@ def test_a_process_that_dies_loses_its_targets_only(many: Any, targets: list[Any
     assert set(frames.coverage["error_code"].dropna()) == {"BrokenProcessPool"}
     many.latency(0)
     again = frames.merge(asf.drain_targets(frames.failed_targets, progress=False))
-    assert fleets.same(again, whole) == []
+    assert estates.same(again, whole) == []
 
 
 def test_an_executor_that_is_shut_down_fails_every_target(targets: list[Any], root: Path) -> None:
@@ -171,7 +171,7 @@ def test_two_empty_targets_of_one_place_are_refused(many: Any, targets: list[Any
     """As in threads: two rows of coverage for one place would be one too many."""
     account = many.accounts[1]
     own, other = (asf.targets(profiles=[f"sandbox-{account}"], regions=["eu-west-1"]), everywhere(many, [account])[:1])
-    fleets.Watched(many, answer=lambda *_: {"Images": []})
+    estates.Watched(many, answer=lambda *_: {"Images": []})
     with ThreadPoolExecutor(2) as threads:
         for executor in (None, threads):
             with pytest.raises(asf.RequestError, match="its images would count twice"):
@@ -246,7 +246,7 @@ def test_a_dask_cluster_drains(many: Any, targets: list[Any], root: Path) -> Non
     with dask() as client:
         executor = client.get_executor()
         first = asf.take_snapshot(root, targets, executor=executor, progress=False)
-        assert fleets.same(asf.read_snapshot(root, first), whole) == []
+        assert estates.same(asf.read_snapshot(root, first), whole) == []
         many.latency(0.1)
         workers = lambda: [info["pid"] for info in client.run(_pid).values()]  # noqa: E731
         pids = workers()

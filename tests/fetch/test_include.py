@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fleets import everywhere, quiet
+from support.estates import everywhere, quiet
 from support.outcomes import statuses
 
 import appstream_frames as asf

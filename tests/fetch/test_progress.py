@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.estates import everywhere, quiet
 from support.faultserver import CANARIES, UNCLOSED, Fault, FaultServer, error
-from support.fleets import everywhere, quiet
 
 import appstream_frames as asf
 

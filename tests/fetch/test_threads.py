@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from support import fleets
+from support import estates
+from support.estates import everywhere, quiet, session
 from support.faultserver import UNCLOSED, FaultServer, body, identity
-from support.fleets import everywhere, quiet, session
 from support.outcomes import statuses
 
 import appstream_frames as asf
@@ -47,10 +47,10 @@ def test_results_are_in_the_order_of_targets(box: Any, root: Path, drain: Drain)
         box.latency(0.03 * late, *place)
     again = drain(targets, root)
     assert [*zip(again.coverage["account"], again.coverage["region"], strict=True)] == places
-    each = [fleets.truth(*place) for place in places]
+    each = [estates.truth(*place) for place in places]
     for name in ("images", "applications", "errors"):
-        expected = pd.concat([fleets.timeless(whole.tables[name]) for whole in each], ignore_index=True)
-        assert fleets.different(name, fleets.timeless(again.tables[name]), expected) == []
+        expected = pd.concat([estates.timeless(whole.tables[name]) for whole in each], ignore_index=True)
+        assert estates.different(name, estates.timeless(again.tables[name]), expected) == []
     assert len({moment for table in again.tables.values() for moment in table["snapshot"]}) == 1
     assert again.coverage["ended_at"].is_monotonic_increasing is False
 
@@ -171,7 +171,7 @@ def test_nothing_read_is_frames_and_a_warning(box: Any) -> None:
     with pytest.warns(UserWarning, match="12 of 12 targets failed"):
         frames = asf.drain_targets(targets, progress=False)
     assert (len(frames.images), statuses(frames), frames.failed_targets) == (0, ["denied"] * 12, targets)
-    whole = fleets.truth(box.accounts[0], box.regions[0])
+    whole = estates.truth(box.accounts[0], box.regions[0])
     assert [*frames.images.dtypes] == [*whole.images.dtypes]
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.estates import everywhere, quiet
 from support.faults import stall
 from support.faultserver import UNCLOSED, FaultServer
-from support.fleets import everywhere, quiet
 from support.marks import Tally
 from support.outcomes import Nobody, statuses
 from torture.drains import interrupt

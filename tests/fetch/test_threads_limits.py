@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 import pytest
+from support.estates import Watched, everywhere, session
 from support.faultserver import UNCLOSED
-from support.fleets import Watched, everywhere, session
 from support.outcomes import Nobody, statuses
 
 import appstream_frames as asf

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 from support.chains import drain
+from support.estates import everywhere, quiet
 from support.faults import BAD
 from support.faultserver import UNCLOSED, Connection, FaultServer, arns, body, chain, error, page
-from support.fleets import everywhere, quiet
 from support.outcomes import statuses
 
 import appstream_frames as asf

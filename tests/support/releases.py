@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 @cache
-def fleet(count: int, seed: int = 1) -> pd.DataFrame:
+def many_images(count: int, seed: int = 1) -> pd.DataFrame:
     """Make images as an account sees them: AWS's public bases and private images on older ones, some of it unknown."""
     rnd = random.Random(seed)
     return typed([_image(rnd, number) for number in range(count)])

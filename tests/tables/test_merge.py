@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import fleets
-from support.fleets import everywhere, quiet
+from support import estates
+from support.estates import everywhere, quiet
 from support.worlds import FAILED, TARGETS, few, frames_of, sorted_world, worlds
 
 import appstream_frames as asf
@@ -144,7 +144,7 @@ def test_failed_targets_are_drained_alone(box: Any) -> None:
     calls = box.calls
     joined = first.merge(asf.drain_targets(failed, progress=False))
     assert box.calls - calls <= 3 * len(failed)
-    assert fleets.same(joined, whole) == []
+    assert estates.same(joined, whole) == []
     assert (joined.failed_targets, list(joined.targets)) == ([], targets)
 
 
@@ -188,7 +188,7 @@ def test_a_later_failure_does_not_count(box: Any) -> None:
     box.fault(kind="denied", after=2)
     with quiet():
         worse = asf.drain_targets(targets, progress=False)
-    assert fleets.same(whole.merge(worse), whole) == []
+    assert estates.same(whole.merge(worse), whole) == []
 
 
 def test_a_target_that_fails_twice_stays_failed(box: Any) -> None:

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import fleets
-from support.fleets import drained, everywhere, quiet
+from support import estates
+from support.estates import drained, everywhere, quiet
 from support.worlds import FAILED, World, few, frames_of, sorted_world, worlds
 
 import appstream_frames as asf
@@ -56,17 +56,19 @@ def test_runs_that_fail_differently_differ_in_nothing(seed: int, monkeypatch: py
     monkeypatch.setattr(retries, "_LONGEST_PAUSE", 0.05)
     seen = []
     for run in range(2):
-        with asf.sandbox(accounts=fleets.ACCOUNTS) as box:
+        with asf.sandbox(accounts=estates.ACCOUNTS) as box:
             places = [(account, region) for account in box.accounts[:5] for region in box.regions]
             chance = random.Random(f"{seed} {run}")
             fates = [
-                fleets.Fate(*place, chance.choice(("good", "good", "denied", "disabled", "cut")), chance.choice((0, 1)))
+                estates.Fate(
+                    *place, chance.choice(("good", "good", "denied", "disabled", "cut")), chance.choice((0, 1))
+                )
                 for place in places
             ]
             for fate in fates:
                 if fate.kind != "good":
-                    box.fault(fate.account, fate.region, fleets.KINDS[fate.kind][0], after=fate.after)
-            seen.append(drained(fleets.Estate(everywhere(box, box.accounts[:5]), fates), 3))
+                    box.fault(fate.account, fate.region, estates.KINDS[fate.kind][0], after=fate.after)
+            seen.append(drained(estates.Estate(everywhere(box, box.accounts[:5]), fates), 3))
     assert seen[0].failed_targets
     with quiet():
         assert asf.diff(*seen).empty

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from support.estates import ACCOUNTS, drained, estate, snapped
 from support.marks import Tally, in_child, leftovers
 
 import appstream_frames as asf
@@ -86,25 +87,23 @@ def signals(scale: float) -> Tally:
 
 def drain_estates(first: int, count: int) -> dict[str, Any]:
     """Drain estates of 40 targets that fail in every way, every other one into a snapshot; return what is wrong."""
-    from support import fleets
-
     from appstream_frames.aws import retries
 
     retries._LONGEST_PAUSE = 0.2
     wrong, counts = [], {}
     for seed in range(first, first + count):
         chance = random.Random(seed)
-        with asf.sandbox(accounts=fleets.ACCOUNTS) as box, tempfile.TemporaryDirectory() as root:
-            given = fleets.estate(box, chance, lasting=seed % 3 == 0)
+        with asf.sandbox(accounts=ACCOUNTS) as box, tempfile.TemporaryDirectory() as root:
+            given = estate(box, chance, lasting=seed % 3 == 0)
             timeout = 8.0 if seed % 3 == 0 else 60.0
-            frames = fleets.drained(given, timeout) if seed % 2 else fleets.snapped(given, timeout, root)
+            frames = drained(given, timeout) if seed % 2 else snapped(given, timeout, root)
         wrong += [f"seed {seed}: {breach}" for breach in given.breaches(frames)]
         for status, times in frames.coverage["status"].value_counts().items():
             counts[status] = counts.get(status, 0) + int(times)
     return {"wrong": wrong, "counts": counts}
 
 
-def fleet(scale: float) -> Tally:
+def estates(scale: float) -> Tally:
     """Drain 1,000 estates of 40 targets, in four processes."""
     tally, portion = Tally(), 25
     runs = max(1, round(1000 * scale))

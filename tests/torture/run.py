@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.marks import Tally
 
 from torture.disks import damaged, fill_files, full
-from torture.drains import drain_estates, fleet, signals
-from torture.estates import estates
+from torture.drains import drain_estates, estates, signals
 from torture.repairs import repairs
+from torture.usage import usage
 from torture.writers import kill_writers, killed, write_side_by_side, writers
 
 PARTS: dict[str, Callable[[float], Tally]] = {
@@ -32,9 +32,9 @@ PARTS: dict[str, Callable[[float], Tally]] = {
     "writers side by side": writers,
     "damage": damaged,
     "repairs": repairs,
-    "fleet": fleet,
+    "estates": estates,
     "signals": signals,
-    "usage": estates,
+    "usage": usage,
 }
 
 

@@ -1,4 +1,4 @@
-"""A server in a process of its own that is AppStream and STS of many accounts: `python fleet_server.py MS PAGES EMPTY`.
+"""A server in a process of its own that is AppStream and STS of many accounts: `python estate_server.py MS PAGES EMPTY`.
 
 It waits MS milliseconds before it answers a call, gives the targets 1 to PAGES pages of 25 images with 12 applications each,
 and none to every EMPTY-th one (0: to none of them). The account is the access key. It prints its port, listens on 127.0.0.1,

@@ -8,7 +8,7 @@ from support.marks import Tally
 from support.usage_oracle import differences, estate, read_in_part
 
 
-def estates(scale: float) -> Tally:
+def usage(scale: float) -> Tally:
     """Compare 2,000 estates, each read whole and in part, with the oracle."""
     tally = Tally()
     for seed in range(round(2_000 * scale)):
