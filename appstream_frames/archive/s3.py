@@ -72,7 +72,7 @@ class S3Store(Store):
                 parts = []
                 while read := body.read(_PORTION):
                     parts.append(read)
-                    deadline.restart(_TIMEOUT)
+                    deadline.restart()
             return b"".join(parts)
         except Exception as error:
             if failures.get_code(error) in _MISSING:
@@ -127,7 +127,7 @@ class S3Store(Store):
                 for page in paginator.paginate(Bucket=self._bucket, Prefix=under, Delimiter="/"):
                     yield from page.get("Contents", ())
                     yield from page.get("CommonPrefixes", ())
-                    deadline.restart(_TIMEOUT)
+                    deadline.restart()
         except Exception as error:
             raise self._explain(error, f"listing s3://{self._bucket}/{under}") from error
 

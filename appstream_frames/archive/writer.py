@@ -148,7 +148,7 @@ def take_snapshot(
     with _stage_and_commit(store) as staged, Bar(drained.names, progress) as bar:
         with stage_tables(store, schemas, staged) as files:
             for batch in drained.batches(bar):
-                for name, rows in batch.tables.items():
+                for name, rows in batch.items():
                     files[name].add(redaction.apply(rows, name))
         table = coverage(drained.outcomes)
         _refuse_nothing([outcome.failure for outcome in drained.outcomes], table)

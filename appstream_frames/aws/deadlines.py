@@ -7,6 +7,7 @@ another thread cancels it.
 from __future__ import annotations
 
 import contextvars
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -47,12 +48,16 @@ class Deadline:
         self._cancelled = threading.Event()
         self.requests = 0
         self.out_of_files: Callable[[], None] | None = None
-        self.restart(seconds)
-
-    def restart(self, seconds: float) -> None:
-        """Begin again, with so many seconds from now."""
         self.seconds = min(seconds, threading.TIMEOUT_MAX)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin again, with as many seconds from now."""
         self.ends = time.monotonic() + self.seconds
+
+    def pause(self) -> None:
+        """Let it not be over before it begins again."""
+        self.ends = math.inf
 
     def left(self) -> float:
         """Return the seconds that are left, more than 0.

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future
-from functools import lru_cache, partial
+from functools import lru_cache
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -22,43 +21,29 @@ from appstream_frames.aws.client_pool import ClientPool
 from appstream_frames.aws.targets import Target
 from appstream_frames.errors import DrainError
 from appstream_frames.fetch.outcomes import Outcome
+from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.fetch.target_read import TargetRead
-from appstream_frames.fetch.threads import Batch, ProgressObserver, Tables, check_duplicate, read_side_by_side
-from appstream_frames.tables.operations import OPERATIONS, Operation
+from appstream_frames.fetch.threads import Tables, check_duplicate, read_side_by_side
+from appstream_frames.tables.operations import OPERATIONS
 from appstream_frames.text import printable
 
-_WAITING: Final = 512  # targets handed to the executor and not yet handed on
+WINDOW: Final = 512  # targets handed to the executor and not yet handed on
 _PATIENCE: Final = 10  # times `timeout`: how long an executor may finish no target
 _LONGEST_WAIT: Final = 30 * 86_400.0
 _Read = tuple[list[Outcome], dict[str, pa.Buffer]]
-
-
-def read_of(
-    target: Target,
-    clients: ClientPool,
-    operations: Sequence[Operation],
-    request: Request,
-    timeout: float,
-    snapshot: dt.datetime,
-) -> TargetRead:
-    """Return the reading of a target."""
-    locate = partial(clients.locate, target, timeout)
-    return TargetRead(
-        str(target), locate, operations, request, timeout, snapshot, target.account, target.region, owned=True
-    )
 
 
 def read_there(
     target: Target, operations: Sequence[str], request: Request, timeout: float, snapshot: dt.datetime, run: str
 ) -> _Read:
     """Read one target in the process that an executor chose; return its outcomes, and its tables as Arrow streams."""
-    read = read_of(target, _clients(run), [OPERATIONS[name] for name in operations], request, timeout, snapshot)
+    read = TargetRead(target, _clients(run), [OPERATIONS[name] for name in operations], request, timeout, snapshot)
     parts: dict[str, list[pa.Table]] = {}
-    for batch in read_side_by_side([read], _Nobody()):
-        for name, table in batch.tables.items():
+    for tables in read_side_by_side([read], Bar([read.name], progress=False)):
+        for name, table in tables.items():
             parts.setdefault(name, []).append(table)
-    return read.outcomes, {name: _packed(pa.concat_tables(tables)) for name, tables in parts.items()}
+    return read.outcomes, {name: _pack(pa.concat_tables(tables)) for name, tables in parts.items()}
 
 
 @lru_cache(maxsize=1)
@@ -67,20 +52,7 @@ def _clients(_run: str) -> ClientPool:
     return ClientPool()
 
 
-class _Nobody:
-    """Observes nothing."""
-
-    def located(self, target: str) -> None:
-        """Do nothing."""
-
-    def read(self, rows: int) -> None:
-        """Do nothing."""
-
-    def ended(self, *, failed: bool) -> None:
-        """Do nothing."""
-
-
-def _packed(table: pa.Table) -> pa.Buffer:
+def _pack(table: pa.Table) -> pa.Buffer:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
@@ -88,121 +60,107 @@ def _packed(table: pa.Table) -> pa.Buffer:
 
 
 class ExecutorReads:
-    """Targets on an executor: iterate `batches` for each one's tables, in the order of targets; then see `outcomes`.
+    """Targets on an executor: iterate `tables` for those of each one, in order; then see the outcomes of `reads`."""
 
-    Attributes
-    ----------
-    outcomes : list of list of Outcome
-        Of each target, one for each operation.
-    """
-
-    def __init__(
-        self,
-        executor: Executor,
-        targets: Sequence[Target],
-        operations: Sequence[Operation],
-        request: Request,
-        timeout: float,
-        snapshot: dt.datetime,
-    ) -> None:
-        self._executor, self._targets, self._timeout = executor, targets, timeout
-        self._arguments = ([each.name for each in operations], request, timeout, snapshot, secrets.token_hex(8))
-        # what coverage says of a target that is lost
-        self.outcomes = [
-            read_of(target, ClientPool(), operations, request, timeout, snapshot).outcomes for target in targets
-        ]
+    def __init__(self, executor: Executor, reads: Sequence[TargetRead], timeout: float, bar: Bar) -> None:
+        self._executor, self._reads, self._timeout, self._bar = executor, reads, timeout, bar
+        self._run = secrets.token_hex(8)
         self._done: SimpleQueue[tuple[int, Future[_Read]]] = SimpleQueue()
         self._there: dict[int, Future[_Read]] = {}
         self._here: dict[int, Tables] = {}
         self._locations: dict[str, str] = {}
+        self._idle = 0  # times `timeout` in which it has finished no target
 
-    def batches(self, observer: ProgressObserver) -> Iterator[Batch]:
+    def tables(self) -> Iterator[Tables]:
         """Yield the tables of each target that has any."""
+        begun = 0
         try:
-            for number in range(len(self._targets)):
-                self._submit(number)
+            for number in range(len(self._reads)):
+                while begun < min(number + WINDOW, len(self._reads)):
+                    self._submit(begun)
+                    begun += 1
                 while number not in self._here:
-                    self._collect(observer)
-                    self._submit(number)
+                    self._collect()
                 if tables := self._here.pop(number):
-                    yield Batch(number, tables)
+                    yield tables
         finally:
             for future in list(self._there.values()):
                 future.cancel()
 
-    def _submit(self, first: int) -> None:
-        """Keep the executor busy, with no more than it may finish before `first`."""
-        begun = first + len(self._here) + len(self._there)
-        for number in range(begun, min(first + _WAITING, len(self._targets))):
-            try:
-                future = self._executor.submit(read_there, self._targets[number], *self._arguments)
-            except Exception as error:  # noqa: BLE001  whatever an executor raises that is broken or shut down
-                future = Future()
-                future.set_exception(error)
-            self._there[number] = future
-            # unlike `concurrent.futures.wait`, a callback is told of futures that are cancelled before they run
-            future.add_done_callback(partial(self._note_done, number))
-
-    def _note_done(self, number: int, future: Future[_Read]) -> None:
-        self._done.put((number, future))
-
-    def _collect(self, observer: ProgressObserver) -> None:
-        """Take a result, or give up those that are waited for when none came for too long."""
-        done = self._next_done()
-        if done is None:
-            late = TimeoutError(f"it has finished no target for {_PATIENCE * self._timeout:g} s")
-            for number, future in list(self._there.items()):
-                future.cancel()
-                self._lose(number, late)
-                self._note_end(number, observer)
-            return
-        number, future = done
-        if self._there.pop(number, None) is None:
-            return  # it was given up
+    def _submit(self, number: int) -> None:
+        read = self._reads[number]
+        operations = [outcome.operation for outcome in read.outcomes]
+        request, snapshot = read.outcomes[0].request, read.outcomes[0].snapshot
         try:
-            self.outcomes[number], packed = future.result()
-            tables = {name: pa.ipc.open_stream(buffer).read_all() for name, buffer in packed.items()}
-        except (Exception, CancelledError) as error:  # noqa: BLE001  whatever an executor raises whose worker died
-            self._lose(number, error)
-        else:
-            outcome = self.outcomes[number][0]
-            if outcome.pages:
-                check_duplicate(self._locations, f"{outcome.account}/{outcome.region}", str(self._targets[number]))
-            self._here[number] = tables
-        self._note_end(number, observer)
+            future = self._executor.submit(
+                read_there, read.target, operations, request, self._timeout, snapshot, self._run
+            )
+        except Exception as error:  # noqa: BLE001  whatever an executor raises that is broken or shut down
+            future = Future()
+            future.set_exception(error)
+        self._there[number] = future
+        # unlike `concurrent.futures.wait`, a callback is told of futures that are cancelled before they run
+        future.add_done_callback(lambda done: self._done.put((number, done)))
 
-    def _next_done(self) -> tuple[int, Future[_Read]] | None:
-        """Return a future that is done; say meanwhile what is waited for."""
-        ends = time.monotonic() + _PATIENCE * self._timeout
-        for wait in (self._timeout, max(0.0, ends - time.monotonic() - self._timeout)):
-            try:
-                return self._done.get(timeout=min(wait, _LONGEST_WAIT))
-            except Empty:
-                if wait == self._timeout:
-                    self._warn(ends)
-        return None
+    def _collect(self) -> None:
+        """Take a result. When none comes for `timeout` seconds, warn; after ten times that, give up what is waited for."""
+        try:
+            number, future = self._done.get(timeout=min(self._timeout, _LONGEST_WAIT))
+        except Empty:
+            self._idle += 1
+            if self._idle == 1:
+                self._warn()
+            elif self._idle == _PATIENCE:
+                self._give_up()
+            return
+        self._idle = 0
+        if number in self._there:  # else it was given up
+            self._take(number, future)
 
-    def _warn(self, ends: float) -> None:
+    def _give_up(self) -> None:
+        self._idle = 0
+        late = TimeoutError(f"it has finished no target for {_PATIENCE * self._timeout:g} s")
+        for number, future in list(self._there.items()):
+            future.cancel()
+            self._lose(number, late)
+
+    def _warn(self) -> None:
         running = [number for number, future in self._there.items() if future.running()]
-        named = ", ".join(str(self._targets[number]) for number in (running or list(self._there))[:3])
+        named = ", ".join(self._reads[number].name for number in (running or list(self._there))[:3])
         warnings.warn(
             f"The executor {type(self._executor).__name__} has finished no target for {self._timeout:g} s. It was given "
             f"{len(self._there)}, of which {len(running)} are running, such as {named}. Has it workers? What it does not finish "
-            f"within {max(0.0, ends - time.monotonic()):.0f} s is given up.",
+            f"within {(_PATIENCE - 1) * self._timeout:g} s is given up.",
             stacklevel=2,
         )
 
-    def _lose(self, number: int, error: BaseException) -> None:
-        self._there.pop(number, None)
-        self._here[number] = {}
-        words = f"{type(error).__name__}: {printable(error, 300)}"
-        name = str(self._targets[number])
-        message = f"{name}: the executor gave no result, but {words}. Drain this target again."
-        for outcome in self.outcomes[number]:
-            outcome.ended_at = dt.datetime.now(dt.UTC)
-            outcome.fail(DrainError(message, target=name, code=type(error).__name__))
+    def _take(self, number: int, future: Future[_Read]) -> None:
+        read = self._reads[number]
+        try:
+            outcomes, packed = future.result()
+            tables = {name: pa.ipc.open_stream(buffer).read_all() for name, buffer in packed.items()}
+        except (Exception, CancelledError) as error:  # noqa: BLE001  whatever an executor raises whose worker died
+            self._lose(number, error)
+            return
+        read.outcomes = outcomes
+        if outcomes[0].pages:
+            check_duplicate(self._locations, f"{outcomes[0].account}/{outcomes[0].region}", read.name)
+        self._end(number, tables)
 
-    def _note_end(self, number: int, observer: ProgressObserver) -> None:
-        outcomes = self.outcomes[number]
-        observer.read(outcomes[0].sent)
-        observer.ended(failed=any(outcome.failure for outcome in outcomes))
+    def _lose(self, number: int, error: BaseException) -> None:
+        name = self._reads[number].name
+        message = (
+            f"{name}: the executor gave no result, but {type(error).__name__}: {printable(error, 300)}. "
+            "Drain this target again."
+        )
+        for outcome in self._reads[number].outcomes:
+            outcome.fail(DrainError(message, target=name, code=type(error).__name__))
+            outcome.end()
+        self._end(number, {})
+
+    def _end(self, number: int, tables: Tables) -> None:
+        del self._there[number]
+        self._here[number] = tables
+        outcomes = self._reads[number].outcomes
+        self._bar.read(outcomes[0].sent)
+        self._bar.ended(failed=any(outcome.failure for outcome in outcomes))

@@ -18,21 +18,23 @@ from appstream_frames.tables.schema import all_tables, botocore_version
 from appstream_frames.text import printable
 
 _MESSAGE: Final = 1_000  # characters of an error that coverage keeps
+#: Of coverage, as they stand in an `Outcome`.
+_COLUMNS: Final = (
+    "snapshot",
+    "account",
+    "region",
+    "operation",
+    "status",
+    "started_at",
+    "pages",
+    "retries",
+    "resume_token",
+)
 
 
 @dataclass
 class Outcome:
-    """How the reading of one operation of one target went; it pickles, and holds no secret.
-
-    Attributes
-    ----------
-    sent : int
-        Rows that AWS sent, duplicates included.
-    rows : Counter of str
-        Rows in each table.
-    unmodeled : list of str
-        Other members of the replies, as JSON.
-    """
+    """How the reading of one operation of one target went; it pickles, and holds no secret."""
 
     operation: str
     table: str
@@ -42,47 +44,49 @@ class Outcome:
     snapshot: dt.datetime
     request: Request
     started_at: dt.datetime
+    located: bool = False  # whether the target's client is there
     ended_at: dt.datetime | None = None
     status: str = "complete"
     failure: DrainError | None = None
     pages: int = 0
-    sent: int = 0
-    rows: Counter[str] = field(default_factory=Counter)
+    sent: int = 0  # rows that AWS sent, duplicates included
+    rows: Counter[str] = field(default_factory=Counter)  # in each table
     retries: int = 0
     resume_token: str | None = None
-    unmodeled: list[str] = field(default_factory=list)
+    unmodeled: list[str] = field(default_factory=list)  # other members of the replies, as JSON
 
     def fail(self, failure: DrainError) -> None:
         """Note that the reading ended with an error, or that the error is better explained so."""
         self.status, self.failure = failure.status, failure
 
+    def end(self) -> None:
+        """Note that nothing more is read."""
+        self.ended_at = dt.datetime.now(dt.UTC)
+
+    def position(self, holder: object = None) -> failures.Position:
+        """Return where the reading stands, for the explanation of an error; `holder` is as there."""
+        page = self.pages + 1 if self.located else 0
+        return failures.Position(self.target, page, self.resume_token, operation=self.operation, holder=holder)
+
+    def note_page(self, unmodeled: dict[str, str]) -> None:
+        """Count a page, and keep the members of its reply that are neither rows nor token, each as JSON text."""
+        self.pages += 1
+        if unmodeled:
+            texts = ",".join(f"{raw_json.dumps(name)}:{value}" for name, value in unmodeled.items())
+            self.unmodeled.append("{" + texts + "}")
+
     def row(self) -> dict[str, Any]:
         """Return the row of coverage."""
-        return {
-            "snapshot": self.snapshot,
-            "account": self.account,
-            "region": self.region,
-            "operation": self.operation,
-            "status": self.status,
-            "started_at": self.started_at,
+        return {name: getattr(self, name) for name in _COLUMNS} | {
             "ended_at": self.ended_at or self.started_at,
-            "pages": self.pages,
             "rows": self.rows[self.table],
             "duplicates": self.sent - self.rows[self.table],
-            "retries": self.retries,
             "error_code": self.failure and self.failure.code,
             "error_message": self.failure and printable(self.failure, _MESSAGE),
-            "resume_token": self.resume_token,
             "request": self.request.as_json(),
             "botocore_version": botocore_version(),
             "unmodeled": "[" + ",".join(self.unmodeled) + "]" if self.unmodeled else None,
         }
-
-    def add_unmodeled(self, members: dict[str, str]) -> None:
-        """Keep members of a reply that are neither its rows nor its token, each as JSON text."""
-        if members:
-            texts = ",".join(f"{raw_json.dumps(name)}:{value}" for name, value in members.items())
-            self.unmodeled.append("{" + texts + "}")
 
 
 def coverage(outcomes: Iterable[Outcome]) -> pa.Table:
@@ -92,13 +96,12 @@ def coverage(outcomes: Iterable[Outcome]) -> pa.Table:
 
 def as_drain_error(error: Exception, where: failures.Position) -> DrainError:
     """Return an error as one that coverage can tell of."""
+    if not isinstance(error, AppStreamFramesError):  # nothing we foresaw
+        explained = failures.explain(error, where)
+        explained.__cause__ = error
+        error = explained
     if isinstance(error, DrainError):
         return error
-    if not isinstance(error, AppStreamFramesError):  # nothing we foresaw
-        found = failures.explain(error, where)
-        if isinstance(found, DrainError):
-            found.__cause__ = error
-            return found
     code = failures.get_code(error.__cause__ or error)
     return DrainError(str(error), target=where.target, page=where.page, resume_token=where.resume_token, code=code)
 

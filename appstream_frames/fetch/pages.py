@@ -1,16 +1,13 @@
-"""The pages of one operation, in order, each validated, to a validated end.
+"""The pages of one request, in order, each validated, to a validated end.
 
-boto3's own paginators sign, count `max_items` and make resume tokens where there is one, else a loop over tokens does; `response`
-validates each reply. A page that was not whole is asked for again with a *new* paginator that starts at the last validated token.
-Rows stay undecoded.
+`response` validates each reply; one that was not whole is asked for again. Rows stay undecoded. `max_items` and resume tokens
+mean what they mean to boto3's paginator, which is not used itself: it ends normally where rows are missing.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from botocore import xform_name
@@ -22,148 +19,80 @@ from appstream_frames.aws.deadlines import Deadline
 from appstream_frames.aws.retries import Attempts
 from appstream_frames.errors import AppStreamFramesError
 from appstream_frames.fetch import response
+from appstream_frames.fetch.outcomes import Outcome
 from appstream_frames.fetch.request import Request
 from appstream_frames.fetch.response import Page, PageError
-from appstream_frames.tables.schema import rows_member
 
 _EMPTY_PAGES: Final = 100
-# botocore looks for paginators once, in all its folders; so would each of many threads
-_looking = threading.Lock()
-
-
-def _renew_lock() -> None:
-    global _looking  # another thread of the parent may have held it
-    _looking = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class EndlessError(Exception):
     """Pages that would never end."""
 
 
-class Pages:
-    """The pages of one operation of one client: iterate once, in a thread whose deadline is `deadline`.
+def read_pages(client: Any, request: Request, outcome: Outcome, deadline: Deadline) -> Iterator[list[bytes]]:
+    """Yield the rows of each page of the outcome's operation; the caller's thread waits for AWS here.
 
-    Parameters
-    ----------
-    client : boto3 AppStream client
-        With the strict reader and connections of this process attached.
-    operation : str
-        The API's name.
-    request : Request
-        What to ask for.
-    target : str
-        What messages call the target.
-    deadline : Deadline
-        Begins again with every page.
-    timeout : float
-        Wall-clock seconds that one page may take.
-
-    Attributes
-    ----------
-    read : int
-        Pages validated so far.
-    retries : int
-        Requests made again so far.
-    resume_token : str or None
-        After the end: where to go on when `max_items` cut the drain. During it, or after a failure: the last validated
-        page boundary, None at the start.
+    The client has the strict reader and connections of this process attached, the deadline begins again with every page. The
+    outcome notes pages, retries, and where to go on: after each page the validated boundary behind it, at the end None, unless
+    `max_items` cut the rows.
     """
-
-    def __init__(
-        self, client: Any, operation: str, request: Request, *, target: str, deadline: Deadline, timeout: float
-    ) -> None:
-        self._client, self._operation, self._request = client, operation, request
-        self._target, self._deadline, self._timeout = target, deadline, timeout
-        self._left = request.max_items
-        self._pager: Any = None
-        self._replies: Iterator[Any] | None = None
-        self._seen: set[str] = set()
-        self._empty = 0
-        self._ended = False
-        self.read = 0
-        self.retries = 0
-        self.resume_token = request.starting_token
-        self._token = request.next_token  # AWS's own, inside the resume token
-
-    def __iter__(self) -> Iterator[Page]:
-        """Yield each page; what takes time happens here, in the caller's thread."""
-        while (page := self._page()) is not None:
-            self.read += 1
-            yield page
-            self._advance(page)
-        self.resume_token = self._pager.resume_token if self._pager else None
-
-    def _page(self) -> Page | None:
-        """Ask for the next page until it is validated, the failure is final, or the time is up."""
-        self._deadline.restart(self._timeout)
-        attempts = Attempts(self._deadline)
-        while True:
-            try:
-                return self._ask()
-            except Exception as error:  # noqa: BLE001  every kind is asked about again, or explained
-                self._replies = None
-                if not attempts.wait(error):
-                    last = attempts.last or error
-                    raise self._explained(last, attempts) from last
-                self.retries += 1
-
-    def _ask(self) -> Page | None:
-        self._replies = self._replies or self._open()
-        sent = self._deadline.requests
-        with response.reading(self._operation, self._token) as reply:
-            found = next(self._replies, None)
-        if found is None:
-            return None
-        if reply.page is None or self._deadline.requests == sent:
-            look_up_handlers_again(self._client)
-            raise PageError("the reply passed by the strict reader", cut=True)
-        return replace(reply.page, rows=found[rows_member(self._operation)[0]])  # the paginator may have cut them
-
-    def _open(self) -> Iterator[Any]:
-        """Begin at the last validated page boundary: a used paginator must not be iterated again."""
-        method = xform_name(self._operation)
-        with _looking:
-            paginator = self._client.get_paginator(method) if self._client.can_paginate(method) else None
-        if paginator is None:
-            return self._follow_tokens(getattr(self._client, method))
-        config = {"MaxItems": self._left, "PageSize": self._request.page_size, "StartingToken": self.resume_token}
-        self._pager = paginator.paginate(**self._request.parameters, PaginationConfig=config)
-        return iter(self._pager)
-
-    def _follow_tokens(self, call: Any) -> Iterator[Any]:
-        while True:
-            yield call(**self._request.parameters, **({"NextToken": self._token} if self._token else {}))
-            if self._ended:
-                return
-
-    def _advance(self, page: Page) -> None:
-        self._empty = 0 if page.rows else self._empty + 1
-        self._ended = page.token is None
-        if self._left is not None:
-            self._left -= len(page.rows)
-        if page.token is None:
+    token, skipped = request.start
+    left, empty, sent = request.max_items, 0, set[str]()
+    outcome.resume_token = request.starting_token
+    while True:
+        page = _read_page(client, request.page_parameters(token), outcome, deadline)
+        outcome.note_page(page.unmodeled)
+        rows = page.rows[skipped:]
+        if left is not None and len(rows) > left:
+            outcome.resume_token = _resume_token(token, boto_truncate_amount=skipped + left)
+            yield rows[:left]
             return
-        encoded = TokenEncoder().encode({"NextToken": page.token})
-        if encoded in self._seen:
-            raise self.endless("AWS sent a NextToken that it had sent before")
-        if self._empty >= _EMPTY_PAGES:
-            raise self.endless(f"AWS sent {_EMPTY_PAGES} pages in a row without a row, each with a new NextToken")
-        self._seen.add(encoded)
-        self._token, self.resume_token = page.token, encoded
+        outcome.resume_token = page.token and _resume_token(page.token)
+        yield rows
+        left = None if left is None else left - len(rows)
+        if page.token is None or left == 0:
+            return
+        empty = 0 if page.rows else empty + 1
+        if page.token in sent:
+            raise _explain_endless("AWS sent a NextToken that it had sent before", outcome, client)
+        if empty >= _EMPTY_PAGES:
+            words = f"AWS sent {_EMPTY_PAGES} pages in a row without a row, each with a new NextToken"
+            raise _explain_endless(words, outcome, client)
+        sent.add(page.token)
+        token, skipped = page.token, 0
 
-    def endless(self, seen: str) -> AppStreamFramesError:
-        """Return the error of pages that would never end."""
-        return self._explained(EndlessError(seen))
 
-    def _explained(self, error: Exception, attempts: Attempts | None = None) -> AppStreamFramesError:
-        where = failures.Position(
-            self._target, self.read + 1, self.resume_token, operation=self._operation, holder=self._client
-        )
-        if attempts is None:
-            return failures.explain(error, where)
-        late = TimeoutError(f"no whole page within {self._deadline.seconds:g} s") if attempts.is_late else None
-        return failures.explain(error, where, attempts.failed, late, unreachable=attempts.unreachable)
+def _resume_token(token: str | None, **more: int) -> str:
+    return str(TokenEncoder().encode({"NextToken": token, **more}))
+
+
+def _read_page(client: Any, parameters: dict[str, object], outcome: Outcome, deadline: Deadline) -> Page:
+    """Ask for a page until it is validated, the failure is final, or the time is up."""
+    deadline.restart()
+    attempts = Attempts(deadline)
+    while True:
+        try:
+            return _ask(client, outcome.operation, parameters, deadline)
+        except Exception as error:  # noqa: BLE001  every kind is asked about again, or explained
+            if not attempts.wait(error):
+                last = attempts.last or error
+                late = TimeoutError(f"no whole page within {deadline.seconds:g} s") if attempts.is_late else None
+                position = outcome.position(holder=client)
+                raise failures.explain(
+                    last, position, attempts.failed, late, unreachable=attempts.unreachable
+                ) from last
+            outcome.retries += 1
+
+
+def _ask(client: Any, operation: str, parameters: dict[str, object], deadline: Deadline) -> Page:
+    sent = deadline.requests
+    page = response.read_strictly(operation, partial(getattr(client, xform_name(operation)), **parameters))
+    if page is None or deadline.requests == sent:
+        look_up_handlers_again(client)
+        raise PageError("the reply passed by the strict reader", cut=True)
+    return page
+
+
+def _explain_endless(seen: str, outcome: Outcome, client: Any) -> AppStreamFramesError:
+    return failures.explain(EndlessError(seen), outcome.position(holder=client))

@@ -5,19 +5,15 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Self
+
+from tqdm import TqdmWarning, tqdm
 
 
 class Bar:
     """How far a drain has come: images of one target, or targets of many with images and failures so far.
 
-    Parameters
-    ----------
-    targets : sequence of str
-        What the targets are called.
-    progress : bool or None
-        Whether to show it; None: when standard error is a terminal, and in a notebook when there are several targets.
+    It is shown when `progress` says so; None: when standard error is a terminal, and in a notebook for several targets.
     """
 
     def __init__(self, targets: Sequence[str], progress: bool | None) -> None:
@@ -25,23 +21,20 @@ class Bar:
         if sys.stderr is None:  # a program without a console, say a service
             disable = True
         self._images = self._failures = 0
-        self._bar: Any
-        from tqdm import tqdm  # here, for it takes a fiftieth of the package's import
-
-        if len(targets) == 1:
+        self._single = len(targets) == 1
+        if self._single:
             self._bar = tqdm(desc=targets[0], unit=" images", disable=disable, leave=False)
         else:
-            self._bar = _create_many(total=len(targets), unit=" targets", disable=disable, leave=False)
-        self._single = len(targets) == 1
+            self._bar = _kind_of_bar()(total=len(targets), unit=" targets", disable=disable, leave=False)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.close()
 
     def located(self, target: str) -> None:
-        """Show what the target is called."""
+        """Show what the target is called, now that its account is known."""
         if self._single:
             self._bar.set_description(target)
 
@@ -54,18 +47,17 @@ class Bar:
     def ended(self, *, failed: bool) -> None:
         """Count a target whose reading has ended."""
         self._failures += failed
-        if self._single:
-            return
-        self._bar.set_postfix(images=f"{self._images:,}", failed=self._failures, refresh=False)
-        self._bar.update()
+        if not self._single:
+            self._bar.set_postfix(images=f"{self._images:,}", failed=self._failures, refresh=False)
+            self._bar.update()
 
 
-def _create_many(**options: Any) -> Any:
-    """Return the bar that fits: a widget in a notebook that can show one, else one of text."""
-    from tqdm import TqdmWarning
-
+def _kind_of_bar() -> Any:
+    """Return a widget in a notebook that can show one, else a bar of text."""
+    if "IPython" not in sys.modules:
+        return tqdm
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TqdmWarning)  # without ipywidgets it says so, and takes text
         from tqdm import auto
 
-        return auto.tqdm(**options)
+        return auto.tqdm

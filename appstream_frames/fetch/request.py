@@ -49,23 +49,30 @@ class Request:
             When a parameter cannot be right.
         """
         _, smallest, largest = request_limits()
-        given = {"Names": _texts("names", names), "Arns": _texts("arns", arns), "Type": _type(type)}
         return cls(
-            {name: value for name, value in given.items() if value is not None},
+            _given({"Names": _texts("names", names), "Arns": _texts("arns", arns), "Type": _type(type)}),
             _number("max_items", max_items, 1, None),
             _number("page_size", page_size, smallest, largest),
             _token(starting_token),
         )
 
     @property
-    def next_token(self) -> str | None:
-        """AWS's own token at which the drain starts, out of `starting_token`."""
-        return None if self.starting_token is None else _inside(self.starting_token)
+    def start(self) -> tuple[str | None, int]:
+        """AWS's own token of the first page, and how many of its rows to skip, out of `starting_token`."""
+        return (None, 0) if self.starting_token is None else _inside(self.starting_token)
+
+    def page_parameters(self, token: str | None) -> dict[str, object]:
+        """Return the parameters of a call for the page that a token of AWS's names, by the API's names."""
+        return _given({**self.parameters, "MaxResults": self.page_size, "NextToken": token})
 
     def as_json(self) -> str:
         """Return all that was asked for as JSON, by the paginator's names."""
         paging = {"MaxItems": self.max_items, "PageSize": self.page_size, "StartingToken": self.starting_token}
-        return json.dumps({**self.parameters, **{name: value for name, value in paging.items() if value is not None}})
+        return json.dumps(_given({**self.parameters, **paging}))
+
+
+def _given(parameters: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def _texts(name: str, values: Iterable[object] | None) -> list[str] | None:
@@ -112,15 +119,14 @@ def _token(value: object) -> str | None:
     raise RequestError(f"starting_token={value!r} must be a resume token: the text in frames.resume_token, or None.")
 
 
-def _inside(token: str) -> str | None:
-    """Return the NextToken inside a resume token of boto3, or the token itself when it is a bare one of AWS's."""
+def _inside(token: str) -> tuple[str | None, int]:
+    """Return the NextToken inside a resume token of boto3, or a bare one of AWS's as it is, and the rows to skip."""
     try:
         inside = json.loads(str(base64.b64decode(token), "utf-8"))
     except ValueError:
-        return token
-    match {"boto_truncate_amount": 0} | inside if isinstance(inside, dict) else None:
-        case {"NextToken": str() | None as found, "boto_truncate_amount": int(skipped), **rest} if (
-            skipped >= 0 and not rest
-        ):
-            return found
+        return token, 0
+    if isinstance(inside, dict) and "NextToken" in inside:
+        found, skipped = inside.pop("NextToken"), inside.pop("boto_truncate_amount", 0)
+        if isinstance(found, str | None) and isinstance(skipped, int) and skipped >= 0 and not inside:
+            return found, skipped
     raise ValueError("neither")

@@ -27,7 +27,6 @@ from appstream_frames.tables.schema import rows_member
 from appstream_frames.text import printable
 
 _TOKEN: Final = "NextToken"  # noqa: S105  a member's name
-_NONE: Final = "None"
 _GZIP: Final = b"\x1f\x8b"
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
@@ -47,57 +46,32 @@ class Page:
     unmodeled: dict[str, str]
 
 
-@dataclass
-class Reply:
-    """What a thread is about to ask for, and the page that came; None while none did."""
-
-    operation: str
-    token: str | None = None
-    page: Page | None = None
-
-
 @contextmanager
 def strict(client: Any) -> Iterator[None]:
     """Attach the strict reader to a client, and take it off again."""
-    handlers: dict[str, Callable[..., None]] = {
-        "provide-client-params.appstream": _on_parameters,
-        "before-parse.appstream": _on_reply,
-    }
-    with attach(client, handlers):
+    with attach(client, {"before-parse.appstream": _on_reply}):
         yield
 
 
-@contextmanager
-def reading(operation: str, token: str | None = None) -> Iterator[Reply]:
-    """Read the replies to this thread's calls of an operation strictly; `token` is the NextToken that they send."""
-    reply = _thread.reply = Reply(operation, token)
+def read_strictly(operation: str, call: Callable[[], object]) -> Page | None:
+    """Make a call of an operation, and return the page of its reply; None when the reply passed by the strict reader."""
+    _thread.operation, _thread.page = operation, None
     try:
-        yield reply
+        call()
+        return _thread.page  # type: ignore[no-any-return]
     finally:
-        _thread.reply = None
+        _thread.operation = _thread.page = None
 
 
-def _on_parameters(params: dict[str, Any], **_: object) -> None:
-    reply: Reply | None = getattr(_thread, "reply", None)
-    if (
-        reply is not None and reply.token == _NONE
-    ):  # botocore's paginator takes that text for no token, and begins again
-        params[_TOKEN] = _NONE
-
-
-def _on_reply(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    reply: Reply | None = getattr(_thread, "reply", None)
-    if reply is None:
+def _on_reply(response_dict: dict[str, Any], **_: object) -> None:
+    operation = getattr(_thread, "operation", None)
+    if operation is None:
         return
     if response_dict["status_code"] >= 300:
         response_dict["body"] = _readable_refusal(response_dict["body"])
         return
-    member, strings = rows_member(reply.operation)
-    page = validate(_whole(response_dict["body"], response_dict["headers"]), member, strings=strings)
-    reply.page = page
-    customized_response_dict[member] = page.rows
-    if page.token:
-        customized_response_dict[_TOKEN] = page.token
+    member, strings = rows_member(operation)
+    _thread.page = validate(_whole(response_dict["body"], response_dict["headers"]), member, strings=strings)
     response_dict["body"] = b"{}"  # nothing is left for botocore to parse a second time
 
 
@@ -119,16 +93,12 @@ def _whole(body: bytes, headers: MutableMapping[str, str]) -> bytes:
             return gzip.decompress(body)
         except (OSError, EOFError, zlib.error) as error:
             raise PageError(f"the reply is not whole gzip: {printable(error, 80)}") from None
-    declared = headers.get("content-length")
-    if headers.get("content-encoding", "identity") == "identity" and declared is not None:
-        _check_length(body, declared)
-    return body
-
-
-def _check_length(body: bytes, declared: str) -> None:
-    if not declared.isdecimal() or int(declared) != len(body):
+    declared = headers.get("content-length", str(len(body)))
+    encoded = headers.get("content-encoding", "identity") != "identity"
+    if not encoded and not (declared.isdecimal() and int(declared) == len(body)):
         words = f"the reply is {len(body)} bytes long where its Content-Length says {printable(declared, 20)}"
         raise PageError(words, cut=declared.isdecimal() and int(declared) > len(body))
+    return body
 
 
 def validate(body: bytes, member: str = "Images", *, strings: bool = False) -> Page:

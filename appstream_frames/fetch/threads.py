@@ -1,22 +1,22 @@
 """Many targets side by side: threads that wait for AWS, and one consumer that decodes what they read, in the order of targets.
 
-Up to 64 daemon threads take the next target each and read its pages into its queue, no more than eight calls of one account at a
-time. The consumer decodes some 125 to 250 rows at once. What waits in all queues together is bounded, and the target that is
-being handed on may always go on. Each thread keeps the deadline of what it waits for; where there is no socket to keep it on (a
-name server, a `credential_process`), the consumer gives the target up.
+Up to 64 daemon threads take the next target each and read its pages, no more than eight calls of one account at a time. Pages
+wait at their target until every target before it has ended. What waits together is bounded; the first target that has not ended
+may go on for as long as the consumer lacks rows. Each thread keeps the deadline of what it waits for; where there is no socket to
+keep it on (a name server, a `credential_process`), the consumer gives the target up.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 import warnings
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
-from typing import Final, Protocol
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
 
 import pyarrow as pa
 
@@ -24,55 +24,28 @@ from appstream_frames.aws import failures
 from appstream_frames.aws.clients import Location
 from appstream_frames.aws.deadlines import Cancelled
 from appstream_frames.errors import DrainError, RequestError
+from appstream_frames.fetch.outcomes import Outcome
+from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.target_read import Rows, TargetRead
 from appstream_frames.tables.decode import Group, decode_groups
 
+MOST_WAITING: Final = 64 * 2**20  # bytes of rows that wait to be decoded
 _AT_ONCE: Final = 64  # targets
 _EACH_ACCOUNT: Final = 8  # calls under way: its regions must not fight for what AWS grants the account
-_MOST_WAITING: Final = 64 * 2**20  # bytes of rows that wait to be decoded
-#: Rows decoded at once: enough for Arrow, and soon over, as whoever waits for the tables waits for it.
-_BATCH: Final = 125
+_BATCH: Final = (
+    125  # rows decoded at once: enough for Arrow, and soon over, as whoever waits for the tables waits for it
+)
+_STALE_PAGES: Final = 100
+_LOOK: Final = 0.5  # seconds between two looks at the deadlines
 _GRACE: Final = 2.0  # seconds after its deadline in which a thread ends by itself
 
 Tables = dict[str, pa.Table]
 
 
-class ProgressObserver(Protocol):
-    """Receives progress events of a drain."""
+def read_side_by_side(reads: Sequence[TargetRead], bar: Bar) -> Iterator[Tables]:
+    """Read targets side by side, and yield their tables in the order of the targets, some rows of one operation at a time.
 
-    def located(self, target: str) -> None:
-        """Note what a target is called, now that its account is known."""
-
-    def read(self, rows: int) -> None:
-        """Note that a page of the first operation was read."""
-
-    def ended(self, *, failed: bool) -> None:
-        """Note that a target's reading has ended."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some rows of one operation of one target, as tables by name."""
-
-    target: int  # its number
-    tables: Tables
-
-
-def read_side_by_side(
-    reads: Sequence[TargetRead], observer: ProgressObserver, most_waiting: float = _MOST_WAITING
-) -> Iterator[Batch]:
-    """Read targets side by side, and yield their tables in the order of the targets.
-
-    A target that fails ends there, and its outcomes say so; the others go on.
-
-    Parameters
-    ----------
-    reads : sequence of TargetRead
-        None of them begun.
-    observer : ProgressObserver
-        Receives pages and ends as they come, in the calling thread.
-    most_waiting : float
-        Bytes of rows that may wait for a target before them.
+    A target that fails ends there, and its outcomes say so; the others go on. The bar is updated in the calling thread.
 
     Raises
     ------
@@ -81,272 +54,246 @@ def read_side_by_side(
     DrainError
         When this process may start no thread.
     """
-    threads = _Threads(reads, observer, most_waiting)
+    threads = _Threads(reads, bar)
     try:
-        threads.start()
-        yield from threads.batches()
+        yield from threads.tables()
     finally:
         threads.stop()
 
 
+@dataclass
+class _Seen:
+    """What came of the rows of one operation of one target."""
+
+    outcome: Outcome
+    identities: set[int] = field(default_factory=set)
+    stale: int = 0  # pages in a row that held nothing new
+
+
 class _Threads:
-    def __init__(self, reads: Sequence[TargetRead], observer: ProgressObserver, most_waiting: float) -> None:
-        self._reads, self._observer, self._most_waiting = reads, observer, most_waiting
+    def __init__(self, reads: Sequence[TargetRead], bar: Bar) -> None:
+        self._reads, self._bar = reads, bar
+        self._events: deque[Callable[[], object]] = deque()  # what the consumer has to tell or to raise
+        self._seen: dict[str, _Seen] = {}  # by operation, of the target that is decoded
+        self._slots: dict[str, threading.Semaphore] = {}  # by account
+        self._locations: dict[str, str] = {}
         self._lock = threading.Lock()  # guards what follows
         self._news = threading.Condition(self._lock)  # for the consumer
         self._space = threading.Condition(self._lock)  # for the threads
-        self._begun = 0  # reads that a thread has taken
-        self._first = 0  # the read that is being handed on
-        self._running = 0  # the first read that has not ended
-        self._bytes = 0  # of rows that wait
-        self._under_way: dict[TargetRead, tuple[int, threading.Thread]] = {}  # its number, and who reads it
-        self._at_once = _AT_ONCE
-        self._workers: set[threading.Thread] = set()
-        self._accounts: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(_EACH_ACCOUNT))
-        self._locations: dict[str, str] = {}
+        self._at_once = min(_AT_ONCE, len(reads))
+        self._workers: dict[threading.Thread, TargetRead | None] = {}  # and what each of them reads
+        self._begun = 0  # reads that a worker has taken
+        self._first = 0  # the first read that has not ended
+        self._waiting = 0  # bytes of rows that wait
+        self._ready: deque[Rows] = deque()  # those with no unfinished target before them
+        self._ready_rows = 0
         self._stopped = False
-        self._error: BaseException | None = None  # that ends everything
-        self._shortage: str | None = None  # to be warned of
-        self._located: list[str] = []  # for the observer, like those below
-        self._pages: list[int] = []
-        self._ends: list[bool] = []
 
     # the threads
 
-    def start(self) -> None:
-        """Start as many threads as there may be targets at once."""
-        for _ in range(min(_AT_ONCE, len(self._reads))):
-            if not self._start_one():
-                break
-
-    def _start_one(self) -> bool:
-        worker = threading.Thread(target=self._work, name="appstream_frames.read", daemon=True)
-        with self._lock:
-            self._workers.add(worker)
-        try:
-            worker.start()
-        except RuntimeError as error:
-            with self._lock:
-                self._workers.discard(worker)
-                self._shortage = failures.OUT_OF_THREADS
-            if not self._workers:
-                raise DrainError(f"{failures.OUT_OF_THREADS} Not one more could be started ({error}).") from None
-            return False
-        return True
-
     def _work(self) -> None:
-        try:
-            while (read := self._take_read()) is not None:
-                with read.deadline:
-                    self._read(read)
-        finally:
-            with self._lock:
-                self._workers.discard(threading.current_thread())
+        while (read := self._take_read()) is not None:
+            self._read(read)
 
     def _take_read(self) -> TargetRead | None:
+        worker = threading.current_thread()
         with self._lock:
-            while not self._stopped and self._begun < len(self._reads) and len(self._workers) <= self._at_once:
-                if self._may_go_on(self._begun):
-                    read = self._reads[self._begun]
-                    self._under_way[read] = self._begun, threading.current_thread()
-                    self._begun += 1
-                    return read
-                self._space.wait()
-        return None
-
-    def _may_go_on(self, number: int) -> bool:
-        return number <= self._running or self._bytes < self._most_waiting
+            enough = self._stopped or self._begun == len(self._reads) or len(self._workers) > self._at_once
+            if enough or worker not in self._workers:  # or it was given up
+                self._workers.pop(worker, None)
+                return None
+            read = self._workers[worker] = self._reads[self._begun]
+            self._begun += 1
+            return read
 
     def _read(self, read: TargetRead) -> None:
-        read.deadline.out_of_files = self._read_fewer
+        read.deadline.out_of_files = partial(self._read_fewer, failures.OUT_OF_FILES)
         try:
-            with closing(read.pages()) as pages:
-                while self._wait_for_turn(read):
+            with read.deadline, closing(read.pages()) as pages:
+                while self._wait_for_space(read):
                     with self._slot(read.account):
-                        read.deadline.restart(read.timeout)
                         page = next(pages, None)
-                        read.deadline.restart(math.inf)
+                        read.deadline.pause()
                     if page is None:
                         break
                     self._add(read, page)
         except Cancelled:
             pass
         except BaseException as error:  # noqa: BLE001  it is raised where the tables are awaited
-            with self._lock:
-                self._error = self._error or error
+            self._events.append(partial(_raise, error))
+            self._stopped = True
         finally:
-            self._end(read)
+            with self._lock:
+                self._end(read)
 
-    def _wait_for_turn(self, read: TargetRead) -> bool:
+    def _wait_for_space(self, read: TargetRead) -> bool:
         with self._lock:
-            self._space.wait_for(lambda: self._stopped or read.ended or self._may_go_on(self._under_way[read][0]))
+            self._space.wait_for(lambda: self._stopped or read.ended or self._has_space(read))
             return not self._stopped and not read.ended
+
+    def _has_space(self, read: TargetRead) -> bool:
+        return self._waiting < MOST_WAITING or (read is self._reads[self._first] and not self._is_ready())
 
     def _slot(self, account: str | None) -> AbstractContextManager[object]:
         if account is None:
             return nullcontext()
-        with self._lock:
-            return self._accounts[account]
+        return self._slots.setdefault(account, threading.Semaphore(_EACH_ACCOUNT))
 
     def _add(self, read: TargetRead, page: Rows | Location) -> None:
+        if isinstance(page, Location):
+            with self._lock:
+                check_duplicate(self._locations, str(page), read.name)
+            self._events.append(partial(self._bar.located, str(page)))
+            return
         with self._lock:
             if read.ended:
                 return
-            if isinstance(page, Location):
-                self._locate(read, str(page))
-            else:
-                read.waiting.append(page)
-                self._bytes += page.size
-                if page.outcome is read.outcomes[0]:
-                    self._pages.append(len(page.rows))
-            self._news.notify()
-
-    def _locate(self, read: TargetRead, location: str) -> None:
-        try:
-            check_duplicate(self._locations, location, read.name)
-        except RequestError as error:
-            self._error = self._error or error
-        self._located.append(location)
+            if page.outcome is read.outcomes[0]:
+                self._events.append(partial(self._bar.read, len(page.rows)))
+            read.waiting.append(page)
+            self._waiting += page.size
+            self._hand_over()
 
     def _end(self, read: TargetRead) -> None:
-        with self._lock:
-            if self._under_way.pop(read, None) is not None:
-                self._note_end(read)
+        if not read.ended:
+            read.ended = True
+            self._events.append(partial(self._bar.ended, failed=any(outcome.failure for outcome in read.outcomes)))
+            self._hand_over()
+            self._space.notify_all()
+
+    def _hand_over(self) -> None:
+        """Make ready what has no unfinished target before it any more."""
+        while self._first < len(self._reads):
+            read = self._reads[self._first]
+            while read.waiting:
+                self._make_ready(read.waiting.popleft())
+            if not read.ended:
+                break
+            self._first += 1
+        if self._is_ready():
             self._news.notify()
 
-    def _note_end(self, read: TargetRead) -> None:
-        read.ended = True
-        self._ends.append(any(outcome.failure for outcome in read.outcomes))
-        while self._running < len(self._reads) and self._reads[self._running].ended:
-            self._running += 1
-        self._space.notify_all()
+    def _make_ready(self, page: Rows) -> None:
+        last = self._ready[-1] if self._ready else None
+        if last and last.outcome is page.outcome and last.key is page.key and len(last.rows) < _BATCH:
+            last.rows += page.rows
+            last.size += page.size
+            last.pages += 1
+        elif page.rows:
+            self._ready.append(page)
+        self._ready_rows += len(page.rows)
 
-    def _read_fewer(self) -> None:
-        """Read fewer targets at once from now on: this process may open no more files."""
+    def _is_ready(self) -> bool:
+        return self._stopped or self._ready_rows >= _BATCH or self._first == len(self._reads)
+
+    def _read_fewer(self, why: str) -> None:
+        """Read fewer targets at once from now on: this process may have no more of something."""
         with self._lock:
-            self._at_once = max(1, min(self._at_once, len(self._workers)) - 1)
-            self._shortage = failures.OUT_OF_FILES
+            self._at_once = max(1, min(self._at_once - 1, len(self._workers)))
+        self._events.append(partial(warnings.warn, f"{why} Fewer targets are read at once.", stacklevel=2))
 
     # the consumer
 
-    def batches(self) -> Iterator[Batch]:
+    def tables(self) -> Iterator[Tables]:
         """Yield the tables of each target, in order."""
-        while self._first < len(self._reads):
+        while self._first < len(self._reads) or self._ready:
+            self._start_workers()
             with self._lock:
-                if not self._is_ready() and not self._error:
-                    self._news.wait(self._until_next_deadline())
-                late = [read for read in self._under_way if read.deadline.ends + _GRACE < time.monotonic()]
-            for read in late:
-                self._give_up(read)
-            self._tell()
-            with self._lock:
+                if not self._news.wait_for(self._is_ready, _LOOK):
+                    self._give_up_late()
                 taken = self._take_rows() if self._is_ready() else []
+            self._tell()
             yield from self._decode(taken)
         self._tell()
 
-    def _is_ready(self) -> bool:
-        """Return whether enough rows wait in a row of targets, or nothing more is to come that could be handed on before them."""
+    def _start_workers(self) -> None:
+        while self._begun < len(self._reads) and len(self._workers) < self._at_once:
+            worker = threading.Thread(target=self._work, name="appstream_frames.read", daemon=True)
+            with self._lock:
+                self._workers[worker] = None
+            try:
+                worker.start()
+            except RuntimeError as error:
+                with self._lock:
+                    del self._workers[worker]
+                if not self._workers:
+                    raise DrainError(f"{failures.OUT_OF_THREADS} Not one more could be started ({error}).") from None
+                self._read_fewer(failures.OUT_OF_THREADS)
+
+    def _give_up_late(self) -> None:
+        """Fail the targets whose threads cannot keep their deadlines; other threads take over."""
+        late = time.monotonic() - _GRACE
+        for worker, read in list(self._workers.items()):
+            if read is not None and not read.ended and read.deadline.ends < late:
+                del self._workers[worker]
+                if read.account is not None:
+                    self._slots[read.account].release()  # for others; it may be held for ever
+                read.abandon()
+                self._end(read)
+
+    def _take_rows(self) -> list[Rows]:
+        taken: list[Rows] = []
         rows = 0
-        for read in self._reads[self._first :]:
-            rows += sum(len(page.rows) for page in read.waiting)
-            if rows >= _BATCH:
-                return True
-            if not read.ended:
-                return False
-        return True
-
-    def _until_next_deadline(self) -> float | None:
-        ends = min((read.deadline.ends for read in self._under_way), default=math.inf)
-        return (
-            None if math.isinf(ends) else min(max(0.0, ends + _GRACE - time.monotonic()) + 0.01, threading.TIMEOUT_MAX)
-        )
-
-    def _give_up(self, read: TargetRead) -> None:
-        """Fail a target whose thread cannot keep its deadline, and let another thread take over."""
-        with self._lock:
-            if read not in self._under_way:
-                return
-            _, worker = self._under_way.pop(read)
-            self._workers.discard(worker)
-            read.abandon()
-            self._note_end(read)
-        self._start_one()
-
-    def _tell(self) -> None:
-        with self._lock:
-            located, self._located = self._located, []
-            pages, self._pages = self._pages, []
-            ends, self._ends = self._ends, []
-            shortage, self._shortage = self._shortage, None
-            error = self._error
-        for target in located:
-            self._observer.located(target)
-        if pages:
-            self._observer.read(sum(pages))
-        for failed in ends:
-            self._observer.ended(failed=failed)
-        if shortage:
-            warnings.warn(f"{shortage} Fewer targets are read at once.", stacklevel=2)
-        if error is not None:
-            raise error
-
-    def _take_rows(self) -> list[tuple[int, Rows]]:
-        """Return pages of the first targets in order, and go on to the next target when one is handed on whole."""
-        taken: list[tuple[int, Rows]] = []
-        rows = 0
-        while self._first < len(self._reads):
-            read = self._reads[self._first]
-            while read.waiting and rows < _BATCH:
-                page = read.waiting.popleft()
-                taken.append((self._first, page))
-                rows += len(page.rows)
-                self._bytes -= page.size
-            if read.waiting or not read.ended:
-                break
-            self._first += 1
+        while self._ready and rows < _BATCH:
+            taken.append(self._ready.popleft())
+            rows += len(taken[-1].rows)
+            self._waiting -= taken[-1].size
+        self._ready_rows -= rows
         self._space.notify_all()
         return taken
 
-    def _decode(self, taken: Iterable[tuple[int, Rows]]) -> Iterator[Batch]:
-        by_operation: dict[str, list[tuple[int, Rows]]] = defaultdict(list)
-        for number, page in taken:
-            if page.rows:
-                by_operation[page.outcome.operation].append((number, page))
-        for operation, pages in by_operation.items():
-            yield from self._decode_operation(operation, pages)
+    def _tell(self) -> None:
+        while self._events:
+            self._events.popleft()()
 
-    def _decode_operation(self, operation: str, pages: Sequence[tuple[int, Rows]]) -> Iterator[Batch]:
-        """Decode the pages of some targets together, which costs less than one by one."""
-        merged: list[tuple[int, Rows, list[bytes]]] = []
-        counts: Counter[int] = Counter()
-        for number, page in pages:
-            if not merged or (merged[-1][0], merged[-1][1].key) != (number, page.key):
-                merged.append((number, page, []))
-            merged[-1][2].extend(page.rows)
-            counts[len(merged) - 1] += 1
-        groups = [Group(rows, page.key, self._reads[number].seen(page.outcome)) for number, page, rows in merged]
-        known = [len(group.seen) for group in groups]
-        for index, tables in enumerate(decode_groups(groups, operation)):
-            number, page, rows = merged[index]
-            outcome = page.outcome
-            outcome.sent += len(rows)
-            for name, table in tables.items():
-                outcome.rows[name] += table.num_rows
-            new = len(groups[index].seen) - known[index]
-            self._reads[number].check(outcome, counts[index], new, rows, tables[outcome.table].num_rows)
-            yield Batch(number, tables)
+    def _decode(self, taken: Sequence[Rows]) -> Iterator[Tables]:
+        by_operation: dict[str, list[Rows]] = defaultdict(list)
+        for rows in taken:
+            by_operation[rows.outcome.operation].append(rows)
+        for operation, parts in by_operation.items():
+            seen = [self._seen_of(part.outcome) for part in parts]
+            known = [len(each.identities) for each in seen]
+            groups = [Group(part.rows, part.key, each.identities) for part, each in zip(parts, seen, strict=True)]
+            for number, tables in enumerate(decode_groups(groups, operation)):
+                _note_decoded(parts[number], tables, seen[number], known[number])
+                yield tables
+
+    def _seen_of(self, outcome: Outcome) -> _Seen:
+        seen = self._seen.get(outcome.operation)
+        if seen is None or seen.outcome is not outcome:
+            seen = self._seen[outcome.operation] = _Seen(outcome)
+        return seen
 
     def stop(self) -> None:
         """Have every thread end, and wait a little until it has: it takes what it attached to a client off again."""
         with self._lock:
             self._stopped = True
-            for read in self._under_way:
+            for read in filter(None, self._workers.values()):
                 read.deadline.cancel()
             workers = list(self._workers)
             self._space.notify_all()
         ends = time.monotonic() + _GRACE
         for worker in workers:
             worker.join(max(0.0, ends - time.monotonic()))
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def _note_decoded(rows: Rows, tables: Tables, seen: _Seen, known: int) -> None:
+    """Count rows in their outcome, and end a reading whose pages only repeat themselves, under ever-new tokens."""
+    outcome = rows.outcome
+    outcome.sent += len(rows.rows)
+    for name, table in tables.items():
+        outcome.rows[name] += table.num_rows
+    seen.stale = 0 if len(seen.identities) > known else seen.stale + rows.pages
+    if seen.stale >= _STALE_PAGES and outcome.ended_at is None:
+        words = (
+            f"{outcome.target}, page {outcome.pages} of {outcome.operation}: {seen.stale} pages came again, each with a new "
+            "NextToken. Expected the pages to end. Nothing of this target is returned; try again."
+        )
+        outcome.fail(DrainError(words, target=outcome.target, page=outcome.pages, resume_token=outcome.resume_token))
 
 
 def check_duplicate(locations: dict[str, str], location: str, target: str) -> None:

@@ -77,7 +77,8 @@ def decode(rows: Sequence[bytes], key: Key, operation: str = "DescribeImages") -
 def decode_groups(groups: Sequence[Group], operation: str = "DescribeImages") -> list[dict[str, pa.Table]]:
     """Return the tables of each group: as many calls of `decode`, which would cost more each.
 
-    A row whose identity is in its group's `seen` is left out, with its children; the identities of the others are added.
+    A row whose identity is in its group's `seen` is left out, with its children; the identities of the others are added, and for
+    a row that has none, which is never left out, its whole text.
     """
     if not groups:
         return []
@@ -148,7 +149,10 @@ class _Batch:
         self._members = 0  # of the decoded rows
         self._groups = groups
         self._new: list[set[int]] = [set() for _ in groups]
-        rows = [[row for row in map(self._row, group.rows) if self._is_new(row, n)] for n, group in enumerate(groups)]
+        rows = [
+            [row for text in group.rows if self._is_new(row := self._row(text), text, number)]
+            for number, group in enumerate(groups)
+        ]
         self._rows = [row for group in rows for row in group]
         self._group = np.repeat(np.arange(len(groups)), [len(group) for group in rows])  # of each row
 
@@ -157,12 +161,14 @@ class _Batch:
         for group, new in zip(self._groups, self._new, strict=True):
             group.seen.update(new)
 
-    def _is_new(self, row: Any, group: int) -> bool:
+    def _is_new(self, row: Any, text: bytes, group: int) -> bool:
         known_by = [get(row) for get in self._layout.identity]
+        parent = self._groups[group].key.parent.values()
         if not known_by or known_by[0] is None:  # without an ARN, and a name alone may be that of another
+            self._new[group].add(hash((*parent, text)))
             return True
         # 64 bits: a drain of a million rows must not hold their names
-        identity = hash((*self._groups[group].key.parent.values(), *known_by))
+        identity = hash((*parent, *known_by))
         if identity in self._new[group] or identity in self._groups[group].seen:
             return False
         self._new[group].add(identity)

@@ -184,7 +184,7 @@ def test_no_more_is_handed_over_than_can_be_finished(
     """An executor is given a window of targets, and each of them once."""
     from appstream_frames.fetch import executors
 
-    monkeypatch.setattr(executors, "_WAITING", 5)
+    monkeypatch.setattr(executors, "WINDOW", 5)
     under_way, most, given = [0], [0], []
 
     class Counting(ThreadPoolExecutor):

@@ -10,10 +10,10 @@ import pytest
 from support.chains import drain
 from support.faults import SLOW
 from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, chain, self_signed
-from support.outcomes import Nobody
 
 import appstream_frames as asf
 from appstream_frames.fetch.drains import Drain
+from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.schema import operations_for
 
@@ -59,7 +59,7 @@ def test_a_drain_that_is_left_leaves_no_thread() -> None:
         client = server.client()
         for pause in (0, 0.001, 0.01, 0.05) * 10:
             left = Drain(client, Request(), operations_for(), 5.0, account=ACCOUNT)
-            batches = left.batches(Nobody())
+            batches = left.batches(Bar(left.names, progress=False))
             next(batches)
             time.sleep(pause)
             batches.close()

@@ -16,12 +16,13 @@ from support.estates import everywhere, quiet
 from support.faults import stall
 from support.faultserver import UNCLOSED, FaultServer
 from support.marks import Tally
-from support.outcomes import Nobody, statuses
+from support.outcomes import statuses
 from torture.drains import interrupt
 
 import appstream_frames as asf
 from appstream_frames.archive.row_groups import RowGroups
 from appstream_frames.fetch.drains import Drain
+from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.schema import operations_for
 
@@ -118,7 +119,7 @@ def test_failed_targets_hold_no_clients(box: Any) -> None:
     box.fault(kind="denied")
     before = clients()
     denied = Drain(everywhere(box), Request.of(), operations_for(), 60)
-    assert [*denied.batches(Nobody())] == []
+    assert [*denied.batches(Bar(denied.names, progress=False))] == []
     assert clients() - before <= 2 * len(box.accounts)  # those of STS
 
 

@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import os
 import threading
 import time
 from typing import Any
 
 import pytest
 from support.estates import Watched, everywhere, session
-from support.faultserver import UNCLOSED
-from support.outcomes import Nobody, statuses
+from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, chain
+from support.outcomes import statuses
 
 import appstream_frames as asf
-from appstream_frames.aws.client_pool import ClientPool
+from appstream_frames.fetch import threads
 from appstream_frames.fetch.drains import Drain
-from appstream_frames.fetch.executors import read_of
+from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
-from appstream_frames.fetch.threads import read_side_by_side
 from appstream_frames.tables.schema import operations_for
 
 pytestmark = UNCLOSED
 
 
 # limits
-
-
-def test_botocore_looks_for_paginators_once(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its search goes through hundreds of folders, and each of many threads that begin at once would do it again."""
-    from appstream_frames.emulator import service
-
-    listed, searched = os.listdir, []
-    monkeypatch.setattr(os, "listdir", lambda *path: (searched.append(path), listed(*path))[1])
-    counts = []
-    for targets in (1, 12):
-        service.loader.cache_clear()
-        searched.clear()
-        asf.drain_targets(everywhere(box)[:targets], progress=False, type="SHARED")
-        counts.append(len(searched))
-    assert counts[1] <= counts[0] + 100
-    assert counts[0] > 100
 
 
 def test_no_account_is_asked_more_than_it_can_bear() -> None:
@@ -53,7 +34,7 @@ def test_no_account_is_asked_more_than_it_can_bear() -> None:
     assert 16 < watched.most[None] <= 64
 
 
-def test_what_waits_for_a_slow_target_is_bounded() -> None:
+def test_what_waits_for_a_slow_target_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Later targets are read no further than a bound while the first is slow; then everything arrives, in order."""
     page, many, bound, released = 25 * 2_000, 30, 10 * 25 * 2_000, threading.Event()
 
@@ -76,16 +57,27 @@ def test_what_waits_for_a_slow_target_is_bounded() -> None:
 
         waiting = threading.Thread(target=release)
         waiting.start()
-        reads = [
-            read_of(target, ClientPool(), operations_for(), Request.of(), 60, dt.datetime.now(dt.UTC))
-            for target in everywhere(box)
-        ]
-        got = [(batch.target, batch.tables["images"].num_rows) for batch in read_side_by_side(reads, Nobody(), bound)]
+        monkeypatch.setattr(threads, "MOST_WAITING", bound)
+        frames = asf.drain_targets(everywhere(box), progress=False)
         waiting.join()
     unflattened = 11 * (125 // 25 + 1)  # pages of the others that wait for a batch, and those under way
     assert 0 < seen[-1] <= 2 * bound // page + unflattened < 11 * many
-    assert [number for number, _ in got] == sorted(number for number, _ in got)
-    assert sum(rows for _, rows in got) == 12 * many * 25
+    places = frames.images[["account", "region"]].drop_duplicates()
+    assert places.to_numpy().tolist() == frames.coverage[["account", "region"]].to_numpy().tolist()
+    assert len(frames.images) == 12 * many * 25
+
+
+def test_a_slow_consumer_holds_a_target_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the one that is handed on is read no further than a bound and a batch before its rows are taken; all arrive."""
+    monkeypatch.setattr(threads, "MOST_WAITING", 1_000)
+    with FaultServer(chain(pages=60, size=25)) as server:
+        drained = Drain(server.client(), Request(), operations_for(), 60, account=ACCOUNT)
+        batches = drained.batches(Bar(drained.names, progress=False))
+        rows = next(batches)["images"].num_rows
+        time.sleep(0.5)
+        assert len(server.requests) <= 15
+        rows += sum(tables["images"].num_rows for tables in batches)
+    assert rows == 60 * 25
 
 
 def test_four_thousand_targets_are_counted_at_once(box: Any) -> None:
