@@ -89,8 +89,8 @@ def locate_within(find: Callable[[], Location], target: str, timeout: float) -> 
         raise failures.explain(late, failures.Position(target, 0, None)) from late
 
 
-def open_client(profile: str | None = None, region: str | None = None) -> AppStreamClient:
-    """Return an AppStream client of a profile and region; default: those of your environment.
+def open_client(profile: str | None, region: str | None, timeout: float) -> AppStreamClient:
+    """Return an AppStream client of a profile and region; None: those of your environment.
 
     Raises
     ------
@@ -98,6 +98,8 @@ def open_client(profile: str | None = None, region: str | None = None) -> AppStr
         When there is no such profile, no region is configured, or the region's name cannot be right.
     AccessError
         When the credentials cannot be found out.
+    DrainError
+        When that takes more than `timeout` seconds.
     """
     if region is not None:
         regions.check_regions([region])
@@ -109,7 +111,7 @@ def open_client(profile: str | None = None, region: str | None = None) -> AppStr
     except BotoCoreError as error:
         raise RequestError(f"{printable(error)}. Correct the AWS configuration of this machine.") from None
     try:
-        session.get_credentials()
+        call_within(timeout, session.get_credentials)
     except Exception as error:  # whatever a provider of credentials raises
         where = failures.Position(
             f"profile {profile}" if profile else "default credentials", 0, None, "sign-in", holder=session

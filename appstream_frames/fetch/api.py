@@ -12,7 +12,7 @@ import pyarrow as pa
 from appstream_frames.aws import failures
 from appstream_frames.aws.clients import check_client, open_client
 from appstream_frames.errors import RequestError, TargetsError
-from appstream_frames.fetch.drains import Drain
+from appstream_frames.fetch.drains import Drain, check_timeout
 from appstream_frames.fetch.outcomes import coverage
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
@@ -62,7 +62,7 @@ def drain(
     starting_token : str, optional
         A ``resume_token`` of an earlier drain of the same request.
     timeout : float
-        Wall-clock seconds that one page may take, its retries included.
+        Wall-clock seconds that one page may take, its retries included, and finding the credentials.
     progress : bool, optional
         Show a progress bar; default: when standard error is a terminal.
 
@@ -98,16 +98,12 @@ def drain(
     (2, 'limited')
     """
     request = Request.of(
-        names=names,
-        arns=arns,
-        type=type,
-        max_items=max_items,
-        page_size=page_size,
-        starting_token=starting_token,
+        names=names, arns=arns, type=type, max_items=max_items, page_size=page_size, starting_token=starting_token
     )
     if client is not None and (profile, region) != (None, None):
         raise RequestError("A client has its own profile and region: pass client, or profile= and region=, not both.")
-    client = check_client(open_client(profile, region) if client is None else client)
+    check_timeout(timeout)
+    client = check_client(open_client(profile, region, timeout) if client is None else client)
     one = Drain(client, request, operations_for(include), timeout, account=account)
     with Bar(one.names, progress) as bar:
         tables = one.tables(bar)

@@ -91,6 +91,19 @@ def test_a_name_server_that_hangs_does_not_hold_up_a_drain(monkeypatch: pytest.M
         assert time.monotonic() - began < 4
 
 
+def test_a_provider_of_credentials_that_hangs_does_not_hold_up_a_drain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A credential_process that never ends is left when the time is up."""
+    config = tmp_path / "config"
+    config.write_text("[profile slow]\nregion = eu-west-1\ncredential_process = sleep 5\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    began = time.monotonic()
+    with pytest.raises(asf.DrainError, match=r"profile slow, sign-in: .*no answer within 0\.5 s"):
+        asf.drain(profile="slow", timeout=0.5, progress=False)
+    assert time.monotonic() - began < 4
+
+
 def test_a_bad_second_of_sts_fails_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
     """Closed connections, errors of the server and throttles at sign-in are asked about again, once for all targets."""
     faults = [BAD["closed"], body(b"", status="503 Service Unavailable"), BAD["reset"], _throttled_sts]
