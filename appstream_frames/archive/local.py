@@ -9,22 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from appstream_frames.archive.store import (
-    README,
-    README_TEXT,
-    STAGING,
-    SUFFIX,
-    StagedFile,
-    Store,
-    StoredFile,
-    explain_errors,
-)
+from appstream_frames.archive import store
+from appstream_frames.archive.store import STAGING, SUFFIX, StagedFile, StoredFile, explain_errors
 
 _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _NO_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
-class LocalStore(Store):
+class LocalStore(store.Store):
     """A folder of the local file system."""
 
     def __init__(self, root: Path) -> None:
@@ -37,14 +29,15 @@ class LocalStore(Store):
 
     def list_files(self, folder: str) -> list[StoredFile]:
         """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
-        found: list[StoredFile | None] = []
-        with (
-            suppress(FileNotFoundError),
-            explain_errors(f"listing {self._root / folder}", but=(FileNotFoundError,)),
-            os.scandir(self._root / folder) as entries,
-        ):
-            found = [_describe_entry(folder, entry) for entry in entries]
-        return sorted((file for file in found if file is not None), key=lambda file: file.filename)
+        path = self._root / folder
+        entries: list[os.DirEntry[str]] = []
+        with suppress(FileNotFoundError), explain_errors(f"listing {path}", but=FileNotFoundError):
+            entries = list(os.scandir(path))
+        found = []
+        for entry in entries:
+            with suppress(FileNotFoundError):  # published or removed meanwhile
+                found.append(_describe_entry(folder, entry))
+        return sorted(found, key=lambda file: file.filename)
 
     def locate(self, folder: str, name: str) -> str:
         """Return a file's path."""
@@ -53,7 +46,7 @@ class LocalStore(Store):
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Return a file's bytes, all or a range; FileNotFoundError when it is not there."""
         path = self._path(folder, name)
-        with explain_errors(f"reading {path}", but=(FileNotFoundError,)), open(path, "rb") as file:
+        with explain_errors(f"reading {path}", but=FileNotFoundError), open(path, "rb") as file:
             file.seek(start)
             return file.read(-1 if length is None else length)
 
@@ -90,8 +83,8 @@ class LocalStore(Store):
         return self._root / folder / f"{name}{SUFFIX}"
 
     def _describe(self) -> None:
-        with suppress(FileExistsError), open(self._root / README, "x", encoding="utf-8") as file:
-            file.write(README_TEXT)
+        with suppress(FileExistsError), open(self._root / store.README, "x", encoding="utf-8") as file:
+            file.write(store.README_TEXT)
 
     def _staging(self) -> Path:
         self._made += self._make(self._root)
@@ -114,11 +107,8 @@ class LocalStore(Store):
         return [*made, folder]
 
 
-def _describe_entry(folder: str, entry: os.DirEntry[str]) -> StoredFile | None:
-    try:
-        status = entry.stat()
-    except FileNotFoundError:  # published or removed meanwhile
-        return None
+def _describe_entry(folder: str, entry: os.DirEntry[str]) -> StoredFile:
+    status = entry.stat()
     # a copy or a move may keep the time of the content, and not that of the file's entry
     age = time.time() - max(status.st_mtime, status.st_ctime)
     return StoredFile(folder, entry.name + ("/" if entry.is_dir() else ""), entry.path, status.st_size, age)

@@ -17,15 +17,7 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 
-from appstream_frames.archive.manifest import (
-    FOLDER,
-    Manifest,
-    find_ids,
-    is_id,
-    list_ids,
-    read_manifests,
-    seal_of,
-)
+from appstream_frames.archive.manifest import FOLDER, Manifest, find_ids, is_id, list_ids, read_manifests, seal_of
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import STAGING, SUFFIX, Store, StoredFile
 from appstream_frames.errors import SnapshotCorruptError
@@ -41,34 +33,16 @@ _SCHEMA: Final = pa.schema([(name, pa.string()) for name in ("id", "file", "prob
 
 @dataclass(frozen=True)
 class Inventory:
-    """What lies in an archive.
-
-    Attributes
-    ----------
-    manifests : list of Manifest
-        Of the committed snapshots, those that can be read.
-    unreadable : dict of str to str
-        By id, what is wrong with the other manifests.
-    files : dict of tuple to StoredFile
-        Every file in a table's folder and in staging, by folder and name of the file.
-    """
+    """What lies in an archive."""
 
     store: Store
-    manifests: list[Manifest]
-    unreadable: dict[str, str]
-    files: dict[tuple[str, str], StoredFile]
+    manifests: list[Manifest]  # of the committed snapshots, those that can be read
+    unreadable: dict[str, str]  # by id, what is wrong with the others
+    files: dict[tuple[str, str], StoredFile]  # in the tables' folders and in staging, by folder and name of the file
 
     @classmethod
     def of(cls, root: str | os.PathLike[str]) -> Inventory:
-        """Look at an archive.
-
-        Raises
-        ------
-        SnapshotNotFoundError
-            When it holds no snapshot.
-        StorageError
-            When a folder cannot be listed.
-        """
+        """Look at an archive; SnapshotNotFoundError when it holds no snapshot, StorageError when it cannot be listed."""
         store = open_store(root)
         manifests, unreadable = read_manifests(store, find_ids(store))
         # after the manifests: what is committed in between is whole, and not looked at
@@ -76,14 +50,15 @@ class Inventory:
         files = [file for folder in tables for file in store.list_files(folder)]
         return cls(store, manifests, unreadable, {(file.folder, file.filename): file for file in files})
 
+    @property
+    def missing(self) -> list[str]:
+        """Where committed files ought to lie that are not there."""
+        committed = [(table, one.id) for one in self.manifests for table in one.files]
+        return [self.store.locate(*each) for each in committed if self.find(*each) is None]
+
     def find(self, table: str, name: str) -> StoredFile | None:
         """Return a snapshot's file."""
         return self.files.get((table, name + SUFFIX))
-
-    @property
-    def missing(self) -> list[tuple[str, str]]:
-        """The committed files that are not there: (table, id)."""
-        return [(table, one.id) for one in self.manifests for table in one.files if self.find(table, one.id) is None]
 
     @cached_property
     def orphans(self) -> list[StoredFile]:
@@ -95,11 +70,10 @@ class Inventory:
     @property
     def foreign(self) -> list[StoredFile]:
         """What lies among a table's files and is not ours; hidden files are left out, as readers leave them out."""
-        return [
-            file
-            for file in self.files.values()
-            if file.folder != STAGING and not _is_named(file) and not file.filename.startswith((".", "_"))
+        shown = [
+            file for file in self.files.values() if file.folder != STAGING and not file.filename.startswith((".", "_"))
         ]
+        return [file for file in shown if not _is_named(file)]
 
     @cached_property
     def leftovers(self) -> list[StoredFile]:
@@ -108,18 +82,18 @@ class Inventory:
         folders: dict[str, set[str]] = {}
         for file in orphans:
             folders.setdefault(file.name, set()).add(file.folder)
+        seals = tuple(self._staged_seals())
         whole = {name for name, held in folders.items() if any(set(one.files) <= held for one in self.manifests)}
-        kept = {name for name in whole if not any(name.endswith(seal) for seal in self._staged_seals())}
-        return [file for file in orphans if not _is_young(file) and file.name not in kept]
+        return [
+            file for file in orphans if not _is_young(file) and (file.name not in whole or file.name.endswith(seals))
+        ]
 
-    def _staged_seals(self) -> list[str]:
-        """Return the seals of the manifests that a crash left in staging: their snapshots were never committed."""
-        found = []
+    def _staged_seals(self) -> Iterator[str]:
+        """Yield the seals of the manifests that a crash left in staging: their snapshots were never committed."""
         for file in self.files.values():
             if file.folder == STAGING and file.filename.endswith(f".{FOLDER}.tmp") and not _is_young(file):
                 with suppress(FileNotFoundError), open(file.location, "rb") as content:
-                    found.append(seal_of(hashlib.file_digest(content, "sha256").hexdigest()))
-        return found
+                    yield seal_of(hashlib.file_digest(content, "sha256").hexdigest())
 
 
 def verify(root: str | os.PathLike[str]) -> pd.DataFrame:
@@ -171,15 +145,10 @@ def find_problems(inventory: Inventory) -> pd.DataFrame:
 def plan_repair(inventory: Inventory) -> list[StoredFile]:
     """Return what a repair would remove: leftovers of a crash, older than an hour, or a day in staging.
 
-    Raises
-    ------
-    SnapshotCorruptError
-        When a committed file is missing or a manifest cannot be read. A crash does not do that, so the archive is being
-        copied or is damaged, and what looks left behind may be needed.
+    SnapshotCorruptError says that a committed file is missing or a manifest cannot be read. A crash does not do that, so the
+    archive is being copied or is damaged, and what looks left behind may be needed.
     """
-    broken = [f"{inventory.store.locate(table, name)} is missing" for table, name in inventory.missing]
-    broken += list(inventory.unreadable.values())
-    if broken:
+    if broken := [*(f"{location} is missing" for location in inventory.missing), *inventory.unreadable.values()]:
         raise SnapshotCorruptError(
             f"Nothing is removed while the archive is not whole: {broken[0]} ({len(broken)} such files). Let a copy that "
             "is under way end, or restore them; then repair."
@@ -202,13 +171,16 @@ def _check_files(inventory: Inventory) -> Iterator[dict[str, Any]]:
         yield _problem(name, store.locate(FOLDER, name), "damaged", detail)
     for manifest in inventory.manifests:
         for table, expected in manifest.files.items():
-            name, location, file = manifest.id, store.locate(table, manifest.id), inventory.find(table, manifest.id)
+            name, file, problem = manifest.id, inventory.find(table, manifest.id), "damaged"
             if file is None:
-                yield _problem(name, location, "missing", f"expected {expected['bytes']} bytes")
+                problem, detail = "missing", f"expected {expected['bytes']} bytes"
             elif file.bytes != expected["bytes"]:
-                yield _problem(name, location, "damaged", f"{file.bytes} bytes, expected {expected['bytes']}")
+                detail = f"{file.bytes} bytes, expected {expected['bytes']}"
             elif (seen := _hash(store, file)) != expected["sha256"]:
-                yield _problem(name, location, "damaged", f"SHA-256 {seen[:12]}…, expected {expected['sha256'][:12]}…")
+                detail = f"SHA-256 {seen[:12]}…, expected {expected['sha256'][:12]}…"
+            else:
+                continue
+            yield _problem(name, store.locate(table, name), problem, detail)
 
 
 def _hash(store: Store, file: StoredFile) -> str:

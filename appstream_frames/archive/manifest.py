@@ -11,12 +11,13 @@ import json
 import re
 import secrets
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from appstream_frames.archive import parquet
 from appstream_frames.archive.store import SUFFIX, HashingFile, Store
@@ -34,24 +35,12 @@ _AT_ONCE: Final = 4  # manifests that are read side by side
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the manifest of one snapshot says.
-
-    Attributes
-    ----------
-    id : str
-        The snapshot's id.
-    coverage : pyarrow.Table
-        What was read.
-    files : dict of str to dict
-        By table: ``rows``, ``bytes``, ``sha256``, and the hashes of parts that `parquet.read_columns` needs.
-    redacted : list of str
-        Columns that were left out on purpose.
-    """
+    """What the manifest of one snapshot says."""
 
     id: str
     coverage: pa.Table
-    files: dict[str, dict[str, Any]]
-    redacted: list[str]
+    files: dict[str, dict[str, Any]]  # by table: `rows`, `bytes`, `sha256`, and what `parquet.read_columns` expects
+    redacted: list[str]  # columns that were left out on purpose
 
 
 def is_id(name: str) -> bool:
@@ -87,13 +76,7 @@ def list_ids(store: Store) -> list[str]:
 
 
 def find_ids(store: Store) -> list[str]:
-    """Return the ids of the committed snapshots, oldest first.
-
-    Raises
-    ------
-    SnapshotNotFoundError
-        When there is none; it says what the root looks like instead.
-    """
+    """Return the ids of the committed snapshots, oldest first; SnapshotNotFoundError says what the root looks like instead."""
     if found := list_ids(store):
         return found
     raise SnapshotNotFoundError(f"No snapshot under {store.root}: {_explain_absence(store)}.")
@@ -113,15 +96,7 @@ def _explain_absence(store: Store) -> str:
 
 
 def read_manifest(store: Store, name: str) -> Manifest:
-    """Return the manifest of a snapshot.
-
-    Raises
-    ------
-    SnapshotCorruptError
-        When the file is not what was written.
-    RequestError
-        When a newer version wrote it.
-    """
+    """Return the manifest of a snapshot; SnapshotCorruptError when it is damaged, RequestError when a newer version wrote it."""
     location = store.locate(FOLDER, name)
     try:
         content = store.read(FOLDER, name)
@@ -149,13 +124,7 @@ def read_manifest(store: Store, name: str) -> Manifest:
 
 
 def read_manifests(store: Store, names: Sequence[str]) -> tuple[list[Manifest], dict[str, str]]:
-    """Return the manifests of some snapshots, and by id what is wrong with those that cannot be read.
-
-    Raises
-    ------
-    StorageError
-        When the storage cannot be reached.
-    """
+    """Return the manifests of some snapshots, and by id what is wrong with those that cannot be read."""
 
     def read(name: str) -> Manifest | str:
         try:
@@ -170,13 +139,7 @@ def read_manifests(store: Store, names: Sequence[str]) -> tuple[list[Manifest], 
 
 
 def read_intact(store: Store, names: Sequence[str]) -> list[Manifest]:
-    """Return the manifests of some snapshots, those that can be read; a warning names the others.
-
-    Raises
-    ------
-    SnapshotCorruptError
-        When none of several can be read.
-    """
+    """Return the manifests that can be read; a warning names the others, and SnapshotCorruptError one if there is no other."""
     manifests, problems = read_manifests(store, names)
     if problems and not manifests:
         raise SnapshotCorruptError(next(iter(problems.values())))
@@ -185,9 +148,7 @@ def read_intact(store: Store, names: Sequence[str]) -> list[Manifest]:
     return manifests
 
 
-def write_manifest(
-    coverage: pa.Table, files: dict[str, dict[str, Any]], sink: HashingFile, keys: Iterable[str]
-) -> None:
+def write_manifest(coverage: pa.Table, files: dict[str, dict[str, Any]], sink: HashingFile) -> None:
     """Write the coverage and the record of the other files."""
     record: dict[str, Any] = {
         "format": FORMAT,
@@ -195,12 +156,10 @@ def write_manifest(
         "redacted": sorted({name for names in coverage.column("redacted").to_pylist() for name in names or ()}),
         "nonce": secrets.token_hex(8),  # no two snapshots are alike, so no two ids are
     }
-
-    def describe(rows: str) -> dict[bytes, bytes]:
-        record["digest"] = _hash([rows, coverage.schema.names, record])
-        return {_KEY: json.dumps(record).encode()}
-
-    parquet.write(coverage, sink, keys, describe)
+    with pq.ParquetWriter(sink, coverage.schema, **parquet.writer_options(FOLDER, coverage.schema)) as writer:
+        writer.write_table(coverage)
+        record["digest"] = _hash([sink.sha256, coverage.schema.names, record])
+        writer.add_key_value_metadata({_KEY: json.dumps(record).encode()})
 
 
 def _digest(record: dict[str, Any], coverage: pa.Table, content: bytes) -> str:

@@ -9,29 +9,36 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from appstream_frames.archive import parquet
 from appstream_frames.archive.manifest import (
+    FOLDER,
     RESTORE,
     Manifest,
     find_ids,
     parse_moment,
+    read_intact,
     read_manifest,
     read_manifests,
 )
 from appstream_frames.archive.roots import open_store
-from appstream_frames.archive.store import Store
+from appstream_frames.archive.store import RangeFile, Store
 from appstream_frames.errors import SnapshotCorruptError, SnapshotNotFoundError
 from appstream_frames.tables.coverage import count_whole
 from appstream_frames.tables.frames import Frames, to_pandas
 from appstream_frames.tables.schema import UTC_US, all_tables
 from appstream_frames.text import printable
 
-_COUNTS: Final = ("targets", "complete", "images", "applications", "errors", "bytes")
+_COUNTS: Final = [(name, pa.int64()) for name in ("targets", "complete", "images", "applications", "errors", "bytes")]
+_TEXTS: Final = [("redacted", pa.list_(pa.string())), ("problem", pa.string())]
+_LISTED: Final = pa.schema([("id", pa.string()), ("snapshot", UTC_US), *_COUNTS, *_TEXTS])
 
 
 def read_snapshot(root: str | os.PathLike[str], snapshot: str | None = None) -> Frames:
@@ -111,30 +118,13 @@ def list_snapshots(root: str | os.PathLike[str]) -> pd.DataFrame:
     names = find_ids(store)
     manifests, problems = read_manifests(store, names)
     counts = {manifest.id: _count(manifest) for manifest in manifests}
-    rows = [
-        {"id": name, "snapshot": parse_moment(name), "problem": problems.get(name), **counts.get(name, {})}
-        for name in names
-    ]
-    schema = pa.schema(
-        [
-            ("id", pa.string()),
-            ("snapshot", UTC_US),
-            *((name, pa.int64()) for name in _COUNTS),
-            ("redacted", pa.list_(pa.string())),
-            ("problem", pa.string()),
-        ]
-    )
-    return to_pandas(pa.Table.from_pylist(rows, schema=schema))
+    said = {name: {"id": name, "snapshot": parse_moment(name), "problem": problems.get(name)} for name in names}
+    rows = [{**row, **counts.get(name, {})} for name, row in said.items()]
+    return to_pandas(pa.Table.from_pylist(rows, schema=_LISTED))
 
 
 def list_intact(root: str | os.PathLike[str]) -> pd.DataFrame:
-    """Return the rows of `list_snapshots` whose manifests can be read; a warning names the others.
-
-    Raises
-    ------
-    SnapshotNotFoundError, SnapshotCorruptError
-        When there is no snapshot, or none whose manifest can be read.
-    """
+    """Return the rows of `list_snapshots` whose manifests can be read; a warning names the others."""
     listed = list_snapshots(root)
     problems = listed["problem"].dropna()
     if len(problems) == len(listed):
@@ -163,13 +153,7 @@ def read_tables(store: Store, manifest: Manifest) -> dict[str, pa.Table]:
 
 
 def read_table(store: Store, manifest: Manifest, table: str) -> pa.Table:
-    """Return a file's rows, if it is the file that was recorded.
-
-    Raises
-    ------
-    SnapshotCorruptError
-        When it is missing, or is another one.
-    """
+    """Return a file's rows; SnapshotCorruptError when it is missing, or is not the file that was recorded."""
     expected, location = manifest.files[table], store.locate(table, manifest.id)
     try:
         content = store.read(table, manifest.id)
@@ -185,20 +169,46 @@ def read_table(store: Store, manifest: Manifest, table: str) -> pa.Table:
 
 
 def read_columns(store: Store, manifest: Manifest, table: str, columns: list[str]) -> pa.Table:
-    """Return some columns of a file, read alone and checked alone; those the file does not hold are left out.
-
-    Raises
-    ------
-    SnapshotCorruptError
-        When the file is missing, or its footer or one of the columns is not what was written.
-    """
+    """Return some columns of a file, read and checked alone (see `read_table`); those that it does not hold are left out."""
     expected, location = manifest.files[table], store.locate(table, manifest.id)
     try:
-        return parquet.read_columns(lambda start, size: store.read(table, manifest.id, start, size), expected, columns)
+        return parquet.read_columns(partial(store.read, table, manifest.id), expected, columns)
     except FileNotFoundError as error:
         raise SnapshotCorruptError(f"{location} is missing, though the snapshot was committed. {RESTORE}") from error
     except (parquet.DamageError, pa.ArrowException) as error:
         raise SnapshotCorruptError(f"{location}: {printable(error)}. {RESTORE}") from error
+
+
+def read_whole(store: Store) -> list[Manifest]:
+    """Return the manifests of the snapshots whose files are there with all their bytes; a warning names the others."""
+    manifests, whole = read_intact(store, find_ids(store)), []
+    tables = {table for one in manifests for table in one.files}
+    sizes = {file.location: file.bytes for table in tables for file in store.list_files(table)}
+    for one in manifests:
+        files = {store.locate(table, one.id): file["bytes"] for table, file in one.files.items()}
+        if broken := [location for location, size in files.items() if sizes.get(location) != size]:
+            warnings.warn(f"One snapshot is left out: {broken[0]} is missing or damaged; see verify.", stacklevel=3)
+        else:
+            whole.append(one)
+    if not whole:
+        raise SnapshotCorruptError(f"No snapshot under {store.root} is whole; verify names what is missing or damaged.")
+    return whole
+
+
+def open_table(store: Store, name: str, manifests: Sequence[Manifest]) -> pa.Table | ds.Dataset:
+    """Return a table's rows of some snapshots, with the columns of all of them, to be read on demand, each page checked."""
+    if name == FOLDER:
+        return pa.concat_tables([complete(one.coverage, name) for one in manifests], promote_options="permissive")
+    options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    layout = ds.ParquetFileFormat(default_fragment_scan_options=options)
+    known = all_tables()[name].schema if name in all_tables() else pa.schema([])
+    files, schemas = [], [known]
+    for one in manifests:
+        file = RangeFile(partial(store.read, name, one.id), one.files[name]["bytes"])
+        files.append(layout.make_fragment(pa.PythonFile(file, "r")))
+        if not set(one.files[name]["columns"]) <= set(known.names):
+            schemas.append(files[-1].physical_schema.remove_metadata())
+    return ds.FileSystemDataset(files, pa.unify_schemas(schemas, promote_options="permissive"), layout)
 
 
 def complete(table: pa.Table, name: str) -> pa.Table:

@@ -24,31 +24,15 @@ _GONE: Final = object()
 
 @dataclass(frozen=True)
 class Redaction:
-    """Columns to leave out.
-
-    Attributes
-    ----------
-    columns : tuple of str
-        Their names, sorted; of whichever table has them.
-    """
+    """Columns to leave out, of whichever table has them."""
 
     columns: tuple[str, ...]
 
     @classmethod
     def of(cls, redact: Iterable[str], held: Iterable[str] = ()) -> Redaction:
-        """Return the redaction of some columns.
+        """Return the redaction of columns that the model knows or the frames hold.
 
-        Parameters
-        ----------
-        redact : iterable of str
-            The columns.
-        held : iterable of str
-            Columns that may be chosen though the model does not know them.
-
-        Raises
-        ------
-        RequestError
-            When there is no such column, or rows could not be distinguished without it.
+        RequestError says that there is no such column, or that rows could not be distinguished without it.
         """
         names = [redact] if isinstance(redact, str) else list(redact)
         tables = [table for table in all_tables().values() if table is not COVERAGE]
@@ -129,11 +113,8 @@ class Redaction:
         for table in all_tables().values():
             if name in (table.name, table.parent):
                 start = table.path[-1:] if table.parent == name else ()
-                found += [
-                    tuple(map(_normal, (*start, *column.path)))
-                    for column in table.modelled
-                    if column.name in self.columns
-                ]
+                columns = [column for column in table.modelled if column.name in self.columns]
+                found += [tuple(map(_normal, (*start, *column.path))) for column in columns]
         return found
 
 

@@ -30,27 +30,20 @@ _USERINFO: Final = re.compile(r"//[^/@]*@")
 _WINDOWS: Final = os.name == "nt"
 
 
-class _Creation:
-    """Holds the lock under which clients are created: boto3's default session makes no two at once."""
-
-    lock = threading.Lock()
+_creating = threading.Lock()  # boto3's default session makes no two clients at once
 
 
 def _renew_lock() -> None:
-    _Creation.lock = threading.Lock()
+    global _creating  # another thread of the parent may have held it
+    _creating = threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):  # a thread of the parent may hold it, and does not exist in the child
+if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_renew_lock)
 
 
 def open_store(root: str | os.PathLike[str]) -> Store:
-    """Return the store of a root.
-
-    Raises
-    ------
-    RequestError
-        When the root is neither a folder nor a location in S3, or may not be what was meant.
+    """Return the store of a root; RequestError when it is neither a folder nor a location in S3, or may not be what was meant.
 
     Examples
     --------
@@ -64,7 +57,7 @@ def open_store(root: str | os.PathLike[str]) -> Store:
     text = _text_of(root)
     if text.lower().startswith("s3://") and not _HOSTED.fullmatch(text):
         bucket, prefix = _split(text)
-        with _Creation.lock:
+        with _creating:
             return S3Store(bucket, prefix, clients.s3_client())
     return LocalStore(_folder(text))
 

@@ -11,22 +11,15 @@ import pyarrow.parquet as pq
 
 from appstream_frames.archive import parquet
 from appstream_frames.archive.store import StagedFile, Store
-from appstream_frames.tables.schema import all_tables
 
-_GROUP: Final = 8_192  # rows held before a row group is written
+GROUP: Final = 8_192  # rows held before a row group is written
 
 
 class RowGroups:
-    """Gathers a table's rows until there are enough for a row group.
+    """Gathers a table's rows until there are enough for a row group."""
 
-    Attributes
-    ----------
-    rows : int
-        Rows added so far.
-    """
-
-    def __init__(self, writer: pq.ParquetWriter) -> None:
-        self._writer = writer
+    def __init__(self, writer: pq.ParquetWriter, group: int) -> None:
+        self._writer, self._group = writer, group
         self._held: list[pa.Table] = []
         self._written = self.rows = 0
 
@@ -35,7 +28,7 @@ class RowGroups:
         if table.num_rows:  # or a drain of a million images without errors would hold thousands of empty tables
             self._held.append(table)
         self.rows += table.num_rows
-        if self.rows - self._written >= _GROUP:
+        if self.rows - self._written >= self._group:
             self.flush()
 
     def flush(self) -> None:
@@ -47,18 +40,18 @@ class RowGroups:
 
 @contextmanager
 def stage_tables(
-    store: Store, schemas: Mapping[str, pa.Schema], staged: list[StagedFile]
+    store: Store, schemas: Mapping[str, pa.Schema], staged: list[StagedFile], group: int = GROUP
 ) -> Iterator[dict[str, RowGroups]]:
-    """Stage a file for each of some tables; when the block ends well they are in `staged`, in the order of the tables."""
+    """Stage a file for each of some tables; when the block ends well they are in `staged`, in the order of the tables.
+
+    A row group of a file is written as soon as `group` rows are there.
+    """
     with ExitStack() as stack:
-        last_first = reversed(list(schemas.items()))  # the file that is begun last is finished first
-        yield {name: stack.enter_context(_stage(store, name, schema, staged)) for name, schema in last_first}
-
-
-@contextmanager
-def _stage(store: Store, name: str, schema: pa.Schema, staged: list[StagedFile]) -> Iterator[RowGroups]:
-    options = parquet.writer_options(schema, [key.name for key in all_tables()[name].keys])
-    with store.stage(name, staged) as sink, pq.ParquetWriter(sink, schema, **options) as writer:
-        groups = RowGroups(writer)
-        yield groups
-        groups.flush()
+        files = {}
+        for name, schema in reversed(list(schemas.items())):  # the file that is begun last is finished first
+            sink = stack.enter_context(store.stage(name, staged))
+            writer = pq.ParquetWriter(sink, schema, **parquet.writer_options(name, schema))
+            files[name] = RowGroups(stack.enter_context(writer), group)
+        yield files
+        for each in files.values():
+            each.flush()

@@ -40,10 +40,6 @@ class S3Store(Store):
         self._published: list[StagedFile] = []
         self._committing = False
 
-    def exists(self) -> bool:
-        """Tell whether the root can hold anything: a prefix always can, and a missing bucket is an error of every call."""
-        return True
-
     def list_files(self, folder: str) -> list[StoredFile]:
         """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
         under = self._prefix + (f"{folder}/" if folder else "")
@@ -63,9 +59,7 @@ class S3Store(Store):
 
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Return an object's bytes, all or a range; FileNotFoundError when it is not there."""
-        whole = start == 0 and length is None
-        last = "" if length is None else start + length - 1
-        part = {} if whole else {"Range": f"bytes={start}-{last}"}
+        part = {} if length is None else {"Range": f"bytes={start}-{start + length - 1}"}
         try:
             with Deadline(_TIMEOUT) as deadline:
                 body = self._client.get_object(Bucket=self._bucket, Key=self._key(folder, name), **part)["Body"]
@@ -89,7 +83,15 @@ class S3Store(Store):
 
     def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
         self._committing = last
-        self._upload(file, self._key(file.folder, name))
+        key = self._key(file.folder, name)
+        try:
+            with open(file.path, "rb") as body, Deadline(_TIMEOUT * (1 + file.bytes // _PORTION)):
+                self._client.put_object(
+                    Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*", Metadata={"sha256": file.sha256}
+                )
+        except Exception as error:
+            if not self._is_there(file, key, error):
+                raise self._explain(error, f"writing s3://{self._bucket}/{key}") from error
         self._published.append(file)
 
     def _is_whole(self, file: StagedFile, name: str) -> bool:
@@ -107,10 +109,7 @@ class S3Store(Store):
     def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
         if self._committing:  # the manifest was on its way, and may yet arrive
             return
-        with (
-            suppress(Exception),
-            Deadline(_TIMEOUT),
-        ):  # not everybody who may write may delete; what is left is an orphan
+        with suppress(Exception), Deadline(_TIMEOUT):  # who may write need not be allowed to delete: an orphan is left
             for file in [file for file in staged if file in self._published]:
                 self._client.delete_object(Bucket=self._bucket, Key=self._key(file.folder, name))
 
@@ -133,16 +132,6 @@ class S3Store(Store):
 
     def _key(self, folder: str, name: str) -> str:
         return f"{self._prefix}{folder}/{name}{SUFFIX}"
-
-    def _upload(self, file: StagedFile, key: str) -> None:
-        try:
-            with open(file.path, "rb") as body, Deadline(_TIMEOUT * (1 + file.bytes // _PORTION)):
-                self._client.put_object(
-                    Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*", Metadata={"sha256": file.sha256}
-                )
-        except Exception as error:
-            if not self._is_there(file, key, error):
-                raise self._explain(error, f"writing s3://{self._bucket}/{key}") from error
 
     def _is_there(self, file: StagedFile, key: str, error: Exception) -> bool:
         """Tell whether the object is ours after all: a reply that was lost, and a retry that met its own object."""

@@ -7,10 +7,11 @@ from store to store (`local`, `s3`).
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,24 +80,41 @@ class HashingFile:
         return self._hash.hexdigest()
 
 
+class RangeFile(io.RawIOBase):
+    """A file for reading, of which each part is fetched when it is read."""
+
+    def __init__(self, read: Callable[[int, int], bytes], size: int) -> None:
+        self._read, self._size, self._position = read, size, 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a position, and return it."""
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """Return so many bytes from the position on."""
+        left = self._size - self._position
+        content = self._read(self._position, left if size < 0 else min(size, left))
+        self._position += len(content)
+        return content
+
+
 class Store(ABC):
     """A location of snapshots: files appear under their name whole or not at all, and are never overwritten."""
 
     root: str
 
-    @abstractmethod
     def exists(self) -> bool:
-        """Tell whether the root can hold anything."""
+        """Tell whether the root can hold anything: a prefix of a bucket always can, a folder when it is there."""
+        return True
 
     @abstractmethod
     def list_files(self, folder: str) -> list[StoredFile]:
-        """Return what lies in a folder, sorted by name; nothing only when there is no such folder.
-
-        Raises
-        ------
-        StorageError
-            When the folder cannot be listed.
-        """
+        """Return what lies in a folder, sorted by name; StorageError unless it can be listed or is not there."""
 
     @abstractmethod
     def locate(self, folder: str, name: str) -> str:
@@ -104,7 +122,7 @@ class Store(ABC):
 
     @abstractmethod
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
-        """Return a file's bytes, all or a range; FileNotFoundError when it is not there."""
+        """Return a file's bytes, all or so many from a position on; FileNotFoundError when it is not there."""
 
     @abstractmethod
     def remove(self, file: StoredFile) -> None:
@@ -113,10 +131,7 @@ class Store(ABC):
     def publish(self, name: str, staged: list[StagedFile]) -> None:
         """Give staged files their name, in order, each safe before the next one; the last one is the manifest.
 
-        Raises
-        ------
-        StorageError
-            When the storage refuses, or when a file published before is not there any more. Nothing is committed then.
+        On StorageError nothing is committed: the storage refused, or a file published before is not there any more.
         """
         begun: list[StagedFile] = []
         try:
@@ -158,10 +173,7 @@ class Store(ABC):
 
     @abstractmethod
     def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
-        """Take back what was published under a name; it was the last of the files that failed.
-
-        Nothing is removed that a manifest may refer to, and the error that led here is not replaced by another.
-        """
+        """Take back what was published, and nothing that a manifest may refer to; raise nothing."""
 
     @abstractmethod
     def _describe(self) -> None:
@@ -202,8 +214,8 @@ class Store(ABC):
 
 
 @contextmanager
-def explain_errors(doing: str, *, but: tuple[type[OSError], ...] = ()) -> Iterator[None]:
-    """Raise an error of the operating system as one that says where, and what to do; those of some types as they are."""
+def explain_errors(doing: str, *, but: type[OSError] | tuple[()] = ()) -> Iterator[None]:
+    """Raise an error of the operating system as one that says where, and what to do; those of one type as they are."""
     try:
         yield
     except but:

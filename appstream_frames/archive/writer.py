@@ -29,7 +29,7 @@ from appstream_frames.fetch.outcomes import coverage
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.frames import Frames, to_arrow, to_pandas
-from appstream_frames.tables.schema import COVERAGE, all_tables, operations_for
+from appstream_frames.tables.schema import all_tables, operations_for
 from appstream_frames.text import printable
 
 
@@ -178,7 +178,7 @@ def _commit(
 ) -> str:
     record = {file.folder: _record(file, files[file.folder].rows) for file in staged}
     with store.stage(FOLDER, staged) as sink:
-        write_manifest(coverage, record, sink, [key.name for key in COVERAGE.keys])
+        write_manifest(coverage, record, sink)
     name = make_id(moment, staged[-1].sha256)
     store.publish(name, staged)
     return name

@@ -19,7 +19,6 @@ from torture.disks import damage, fill_disk, small_disk
 from torture.writers import inspect
 
 import appstream_frames as asf
-from appstream_frames.archive import local
 
 HERE = Path(__file__).parents[1]
 
@@ -174,14 +173,14 @@ def test_an_interrupted_publication(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_flush_that_fails_after_the_commit_record_was_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The manifest is taken back before the files it refers to; when that cannot be made safe they stay."""
     asf.write_snapshot(marked("old"), tmp_path)
-    flush = local._flush_folder
+    real = os.open
 
-    def fails(folder: Path) -> None:
-        if folder.name == "coverage":
+    def fails(path: os.PathLike[str], *arguments: int) -> int:
+        if Path(path).name == "coverage":
             raise OSError(5, "Input/output error")
-        flush(folder)
+        return real(path, *arguments)
 
-    monkeypatch.setattr(local, "_flush_folder", fails)
+    monkeypatch.setattr(os, "open", fails)
     with pytest.raises(OSError, match="Input/output"):
         asf.write_snapshot(marked("new"), tmp_path)
     assert (states(tmp_path), set(asf.verify(tmp_path)["problem"])) == (["old"], {"orphan"})
@@ -195,14 +194,14 @@ def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "link", refused)
     asf.write_snapshot(marked("old"), tmp_path)
-    move = local._move
+    rename = os.rename
 
     def interrupted(source: Path, target: Path) -> None:
-        move(source, target)
+        rename(source, target)
         if target.parent.name == "coverage":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(local, "_move", interrupted)
+    monkeypatch.setattr(os, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
         asf.write_snapshot(marked("new"), tmp_path)
     assert (states(tmp_path), leftovers(tmp_path)) == (["old"], [])
@@ -220,17 +219,16 @@ def test_sixteen_writers_of_one_root(tmp_path: Path) -> None:
 
 def test_a_staging_folder_that_another_writer_tidies_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between making the folder and opening a file in it, another writer may have removed it as empty."""
-    staging, removed = local.LocalStore._staging, []
+    mkdir, removed = os.mkdir, []
 
-    def tidied(store: local.LocalStore) -> Path:
-        folder = staging(store)
-        if len(removed) < 3:
-            removed.append(folder.rmdir())
-        return folder
+    def tidied(path: os.PathLike[str], *mode: int) -> None:
+        mkdir(path, *mode)
+        if Path(path).name == ".staging" and len(removed) < 3:
+            removed.append(os.rmdir(path))
 
-    monkeypatch.setattr(local.LocalStore, "_staging", tidied)
+    monkeypatch.setattr(os, "mkdir", tidied)
     asf.write_snapshot(marked("new"), tmp_path)
-    assert states(tmp_path) == ["new"]
+    assert (states(tmp_path), len(removed)) == (["new"], 3)
 
 
 def test_a_commit_while_verify_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ from support.faultserver import UNCLOSED, Fault, FaultServer, body, chain, error
 from support.marks import TABLES
 
 import appstream_frames as asf
-from appstream_frames.archive import row_groups
 
 pytestmark = UNCLOSED
 MOMENTS = ["snapshot", "started_at", "ended_at"]
@@ -54,14 +53,6 @@ def test_one_target_reads_back_as_its_drain(box: asf.sandbox, root: Path) -> Non
 def test_several_targets_read_back_as_their_drains(box: asf.sandbox, root: Path) -> None:
     """Accounts × regions come one after another."""
     where = [box.client(account, region) for account in box.accounts for region in box.regions]
-    asf.take_snapshot(root, where)
-    same(asf.read_snapshot(root), [asf.drain(client) for client in where])
-
-
-def test_small_row_groups_change_nothing(box: asf.sandbox, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is read back does not depend on how many rows a row group has."""
-    monkeypatch.setattr(row_groups, "_GROUP", 7)
-    where = [box.client(region=region) for region in box.regions]
     asf.take_snapshot(root, where)
     same(asf.read_snapshot(root), [asf.drain(client) for client in where])
 

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from support.faultserver import UNCLOSED, FaultServer, chain
 
 import appstream_frames as asf
-from appstream_frames.archive import row_groups, store
+from appstream_frames.archive import store
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.row_groups import RowGroups, stage_tables
 from appstream_frames.tables.decode import Key, decode
@@ -71,13 +72,12 @@ def test_a_file_that_cannot_be_begun_leaves_nothing(root: Path, monkeypatch: pyt
 
 def test_tables_without_rows_take_no_memory(root: Path) -> None:
     """A million images without an error make thousands of empty tables of errors; none of them is held."""
-    schemas = {name: all_tables()[name].schema for name in ORDER}
-    staged: list[Any] = []
-    with stage_tables(open_store(root), schemas, staged) as files:
-        for batch in range(3):
-            for name, table in tables_of(batch, 0, [(batch, 1, 0)]).items():
-                files[name].add(table)
-        assert [len(files[name]._held) for name in ORDER] == [3, 0, 3]
+    with stage_tables(open_store(root), {"errors": all_tables()["errors"].schema}, []) as files:
+        table = tables_of(0, 0, [(0, 1, 0)])["errors"]
+        held = weakref.ref(table)
+        files["errors"].add(table)
+        del table
+        assert held() is None
 
 
 def tables_of(batch: int, target: int, images: list[tuple[int | None, int, int]]) -> dict[str, pa.Table]:
@@ -104,10 +104,9 @@ def test_any_batches_are_written_whole_and_counted(batches: list[Any], group: in
     schemas = {name: all_tables()[name].schema for name in ORDER}
     staged: list[Any] = []
     with tempfile.TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(row_groups, "_GROUP", group)
         patch.setattr(os, "fsync", lambda _: None)
         opened = open_store(root)
-        with stage_tables(opened, schemas, staged) as files:
+        with stage_tables(opened, schemas, staged, group) as files:
             for batch in made:
                 for name, table in batch.items():
                     files[name].add(table)

@@ -17,7 +17,6 @@ import pytest
 from support.marks import equal
 
 import appstream_frames as asf
-from appstream_frames.archive import local
 from appstream_frames.tables.frames import Frames, empty, to_pandas
 from appstream_frames.tables.schema import all_tables
 
@@ -81,9 +80,8 @@ def test_the_commit_record_holds_the_hashes_of_the_others(frames: asf.Frames, ro
 
 def test_coverage_is_published_last(frames: asf.Frames, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Children come before images, and images before the manifest."""
-    order = []
-    move = local._move
-    monkeypatch.setattr(local, "_move", lambda source, target: (order.append(target.parent.name), move(source, target)))
+    order, link = [], os.link
+    monkeypatch.setattr(os, "link", lambda source, target: (order.append(target.parent.name), link(source, target)))
     asf.write_snapshot(frames, root)
     assert order == ["applications", "errors", "images", "coverage"]
 
@@ -95,25 +93,39 @@ def test_a_write_that_fails_leaves_nothing(
     """An error at any file of the second snapshot leaves the first one alone and no trace of its own."""
     asf.write_snapshot(frames, root)
     before = files(root)
-    move = local._move
+    link = os.link
 
     def full(source: Path, target: Path) -> None:
         if target.parent.name == fails:
             raise OSError(28, "No space left on device")
-        move(source, target)
+        link(source, target)
 
-    monkeypatch.setattr(local, "_move", full)
+    monkeypatch.setattr(os, "link", full)
     with pytest.raises(OSError, match="No space"):
         asf.write_snapshot(frames.relabel("2026-11-23"), root)
     assert files(root) == before
 
 
-def test_files_are_never_overwritten(tmp_path: Path) -> None:
-    """A name that is taken is an error."""
-    (tmp_path / "new").write_text("new")
-    (tmp_path / "old").write_text("old")
-    with pytest.raises(FileExistsError):
-        local._move(tmp_path / "new", tmp_path / "old")
+@pytest.mark.parametrize("links", [True, False])
+def test_files_are_never_overwritten(
+    frames: asf.Frames, root: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """A name that is taken is an error, with and without links, and the file that has it stays as it was."""
+    link, taken = os.link, []
+
+    def late(source: Path, target: Path) -> None:
+        if target.parent.name == "images":
+            target.write_text("another's")
+            taken.append(target)
+        if not links:
+            raise PermissionError(1, "Operation not permitted")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    with pytest.raises(asf.StorageError):
+        asf.write_snapshot(frames, root)
+    assert [path.read_text() for path in taken] == ["another's"]
+    assert files(root) == [str(path.relative_to(root)) for path in taken]
 
 
 def test_the_newest_is_read_by_default(frames: asf.Frames, root: Path) -> None:
