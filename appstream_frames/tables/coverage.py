@@ -55,7 +55,7 @@ def number_targets(coverage: pd.DataFrame) -> pd.Series:
     """
     # as ASCII: pandas would make an index of strangers' texts, and Arrow holds no lone surrogates
     operation, region, account = (
-        column.map(ascii) for column in (_operations(coverage), coverage["region"], coverage["account"])
+        column.map(ascii) for column in (name_operations(coverage), coverage["region"], coverage["account"])
     )
     unknown = operation.groupby([region, operation]).cumcount().astype(str)
     account = account.where(coverage["account"].notna(), "?" + unknown)
@@ -65,12 +65,7 @@ def number_targets(coverage: pd.DataFrame) -> pd.Series:
 def is_whole(coverage: pd.DataFrame, *, disabled: bool = True) -> pd.Series:
     """Tell of each row whether nothing is missing: read to the end, or nothing there that could be read.
 
-    Parameters
-    ----------
-    coverage : pandas.DataFrame
-        `Frames.coverage`, or some of its rows.
-    disabled : bool
-        Whether a region that is not enabled for the account counts as nothing to read.
+    With `disabled`, a region that is not enabled for the account counts as nothing to read.
     """
     return coverage["status"].isin(["complete", "not_offered", *(["region_disabled"] if disabled else [])])
 
@@ -84,16 +79,8 @@ def count_whole(coverage: pd.DataFrame, *, disabled: bool = True) -> tuple[int, 
 def list_causes(coverage: pd.DataFrame) -> pd.DataFrame:
     """Return why rows are not complete: a row per cause, worst first.
 
-    Parameters
-    ----------
-    coverage : pandas.DataFrame
-        `Frames.coverage`, or some of its rows.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``status``, ``operation`` (the first), ``targets`` (how many), ``where`` (the first of them, ``account/region``),
-        ``error_code`` and ``reason`` (AWS's words and the advice, of the first).
+    Its columns are ``status``, ``operation`` (the first), ``targets`` (how many), ``where`` (the first, ``account/region``),
+    ``error_code`` and ``reason`` (AWS's words and the advice, of the first).
 
     Examples
     --------
@@ -104,22 +91,21 @@ def list_causes(coverage: pd.DataFrame) -> pd.DataFrame:
     """
     number = number_targets(coverage)
     bad = coverage["status"] != "complete"
-    rows = coverage[bad].assign(target=number[bad], operation=_operations(coverage)[bad])
+    rows = coverage[bad].assign(target=number[bad], operation=name_operations(coverage)[bad])
     where = rows["account"].fillna("?").astype(str) + "/" + rows["region"].fillna("?").astype(str)
     message = rows["error_message"].fillna("").astype(str)
     reason = pd.Series([text.removeprefix(f"{name}, ") for text, name in zip(message, where, strict=True)], rows.index)
-    kind = pd.Series([_VARIABLE.sub("#", text) for text in reason], rows.index)
-    rank = {status: number for number, status in enumerate(STATUSES)}
+    kind = reason.map(lambda text: _VARIABLE.sub("#", text))
     by = ["status", "error_code", "kind"]  # of operations too, where one failure is that of all of them
     grouped = rows.assign(where=where, reason=reason, kind=kind).groupby(by, dropna=False, sort=False, as_index=False)
     firsts = {name: (name, "first") for name in ("operation", "where", "reason")}
     causes = grouped.agg(targets=("target", "nunique"), **firsts)
-    causes["rank"] = causes["status"].map(rank).fillna(-1)
+    causes["rank"] = causes["status"].map({status: number for number, status in enumerate(STATUSES)}).fillna(-1)
     causes = causes.sort_values(["rank", "targets"], ascending=[True, False], kind="stable", ignore_index=True)
     return causes[["status", "operation", "targets", "where", "error_code", "reason"]]
 
 
-def _operations(coverage: pd.DataFrame) -> pd.Series:
+def name_operations(coverage: pd.DataFrame) -> pd.Series:
     """Return the operation of each row; tables made before there were several have none."""
     given = coverage["operation"] if "operation" in coverage else pd.Series(None, coverage.index, dtype=object)
     return given.fillna(FIRST_OPERATION)

@@ -88,7 +88,8 @@ def _checked(location: str) -> str:
 
 
 def _column(column: Column, sentence: str) -> str:
-    return f"  `{column.name}` {HIVE[column.type]} COMMENT '{_quoted(comment(sentence))}'"
+    quoted = comment(sentence).replace("\\", r"\\").replace("'", r"\'")
+    return f"  `{column.name}` {HIVE[column.type]} COMMENT '{quoted}'"
 
 
 def comment(sentence: str) -> str:
@@ -101,7 +102,3 @@ def comment(sentence: str) -> str:
     """
     plain = "".join(char for char in sentence.translate(_ASCII) if " " <= char <= "~")
     return textwrap.shorten(plain, LONGEST, placeholder=" ...")
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", r"\\").replace("'", r"\'")

@@ -48,22 +48,10 @@ class Group:
 
 
 def decode(rows: Sequence[bytes], key: Key, operation: str = "DescribeImages") -> dict[str, pa.Table]:
-    """Return the Arrow tables of some rows of one target.
+    """Return the Arrow tables of some rows of one target, with the schemas of `schema.tables_of`.
 
-    Parameters
-    ----------
-    rows : sequence of bytes
-        Each one element of the reply's list, as the JSON text that AWS sent.
-    key : Key
-        The key columns of every row.
-    operation : str
-        The operation that was called.
-
-    Returns
-    -------
-    dict of str to pyarrow.Table
-        The operation's own table (a row per element, in order; of those with the same ARN and name only the first) and each
-        child table; schemas as in `schema.tables_of`.
+    Each row is an element of the reply's list, as the JSON text that AWS sent. Of those with the same ARN and name only the
+    first is in the operation's own table.
 
     Examples
     --------
@@ -190,16 +178,18 @@ class _Batch:
     def _odd(self, text: str) -> Any:
         self._split_by_hand = True
         try:
-            row, rest = self._split(raw_json.loads(text), self._layout, self._layout.tree)
-            self._keep(row, rest)
+            return self._fit(raw_json.loads(text), self._layout)
         except (ValueError, RecursionError):  # nested deeper than Python follows: keep it whole, as it came
             row = self._layout.struct()
             self._leftovers[id(row)] = clean_text(text)
-        return row
+            return row
 
-    def _keep(self, row: Any, rest: dict[str, Any]) -> None:
+    def _fit(self, members: dict[str, Any], layout: _Layout) -> Any:
+        """Return the struct of a row, with what fits its columns, and keep the rest."""
+        row, rest = self._split(members, layout, layout.tree)
         if rest:
             self._leftovers[id(row)] = raw_json.dumps(clean(rest))
+        return row
 
     def _split(self, members: dict[str, Any], layout: _Layout, tree: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Return a struct of what fits, and the rest in the API's names and nesting."""
@@ -224,20 +214,12 @@ class _Batch:
         if isinstance(node, Column):
             return convert(value, node)
         if isinstance(node, _Layout) and isinstance(value, list):
-            return self._elements(value, node)
+            rows = [self._fit(one, node) if isinstance(one, dict) else None for one in value]
+            return rows, value if None in rows else None  # one that is no object: the list as it came, beside the rows
         if isinstance(node, dict) and isinstance(value, dict):
             inner, rest = self._split(value, layout, node)
             return inner, rest or None
         return None, value
-
-    def _elements(self, values: list[Any], layout: _Layout) -> tuple[list[Any], Any]:
-        rows = [self._element(value, layout) if isinstance(value, dict) else None for value in values]
-        return rows, values if None in rows else None  # one that is no object: the list as it came, beside the rows
-
-    def _element(self, value: dict[str, Any], layout: _Layout) -> Any:
-        row, rest = self._split(value, layout, layout.tree)
-        self._keep(row, rest)
-        return row
 
     def tables(self) -> list[dict[str, pa.Table]]:
         """Return the tables of each group.
@@ -252,20 +234,15 @@ class _Batch:
         groups = {own.name: self._group}
         for member, layout in self._layout.children.items():
             rows, parents, positions = self._expand(member)
-            above = dict(zip(layout.table.resource, self._named(made[own.name], parents), strict=True))
-            groups[layout.table.name] = self._group[np.asarray(parents)]
-            made[layout.table.name] = self._table(
-                layout, rows, groups[layout.table.name], {**above, "position": positions}
-            )
+            names = zip(layout.table.resource, own.resource, strict=True)
+            above = {key: _take(made[own.name].column(name), parents) for key, name in names}
+            groups[layout.table.name] = group = self._group[np.asarray(parents)]
+            made[layout.table.name] = self._table(layout, rows, group, {**above, "position": positions})
         self._check_members()
         return [
             {name: _part(table, groups[name], number) for name, table in made.items()}
             for number in range(len(self._groups))
         ]
-
-    def _named(self, own: pa.Table, parents: pa.Array) -> Iterator[Any]:
-        for name in self._layout.table.resource:
-            yield _take(own.column(name), parents)
 
     def _check_members(self) -> None:
         """Look for a member that stands twice in an object, unless there are as many in the text as were decoded."""
@@ -293,16 +270,12 @@ class _Batch:
         made.update(self._arrays(layout.tree, rows))
         if "owner" in layout.table.schema.names:
             made.setdefault("owner", pa.array([_owner(arn) for arn in made["arn"].to_pylist()], pa.string()))
-        made["unmodeled"] = self._unmodeled(rows)
+        kept = self._leftovers
+        made["unmodeled"] = pa.array([kept.get(id(row)) for row in rows] if kept else pa.nulls(len(rows)), pa.string())
         return pa.table([made[name] for name in layout.table.schema.names], schema=layout.table.schema)
 
-    def _unmodeled(self, rows: list[Any]) -> pa.Array:
-        if not self._leftovers:
-            return pa.nulls(len(rows), pa.string())
-        return pa.array([self._leftovers.get(id(row)) for row in rows], pa.string())
-
     def _arrays(
-        self, tree: Mapping[str, Any], rows: Sequence[Any], *, dense: bool = True
+        self, tree: Mapping[str, Any], rows: list[Any], *, dense: bool = True
     ) -> Iterator[tuple[str, pa.Array]]:
         for member, node in tree.items():
             if isinstance(node, _Layout):

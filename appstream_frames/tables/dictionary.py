@@ -40,7 +40,7 @@ def columns(table: str) -> pd.DataFrame:
         "api_path": [_api_path(rows, column) for column in rows.columns],
         "sentence": [_described(column) for column in rows.columns],
     }
-    enums = pd.Series([_values(column) for column in rows.columns], dtype=object)
+    enums = pd.Series([None if column.kind == "flag" else column.enum or None for column in rows.columns], dtype=object)
     return pd.DataFrame(frame, dtype="str").assign(enum_values=enums)
 
 
@@ -54,7 +54,3 @@ def _described(column: Column) -> str:
         return column.sentence
     true, false = column.flag
     return f"{column.sentence} (AWS's {true} and {false} are true and false here.)"
-
-
-def _values(column: Column) -> tuple[str, ...] | None:
-    return None if column.kind == "flag" else column.enum or None

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from appstream_frames.errors import RequestError, TableNotReadError
 from appstream_frames.tables.coverage import count_whole, is_whole
-from appstream_frames.tables.merge import Part, merge_parts
+from appstream_frames.tables.merge import merge_tables
 from appstream_frames.tables.plain import to_plain, write_workbook
 from appstream_frames.tables.schema import all_tables, find_table
 from appstream_frames.text import printable
@@ -129,18 +129,14 @@ class Frames:
         >>> sorted(set(frames.images["visibility"]) - set(frames.own.images["visibility"]))
         ['PUBLIC']
         """
-        images = self.images
-        public = images[images["owner"].isna() & images["arn"].notna()]
+        public = self.images[self.images["owner"].isna() & self.images["arn"].notna()]
         of_aws = pd.MultiIndex.from_frame(public[["account", "region", "arn"]])
-
-        def keep(table: pd.DataFrame, arn: str) -> pd.DataFrame:
-            return table[~pd.MultiIndex.from_frame(table[["account", "region", arn]]).isin(of_aws)].reset_index(
-                drop=True
-            )
-
-        arns = {name: table.resource[0] for name, table in all_tables().items() if "images" in (name, table.parent)}
-        kept = {name: keep(self.tables[name], arn) for name, arn in arns.items() if name in self.tables}
-        return replace(self, tables={**self.tables, **kept})
+        tables = dict(self.tables)
+        for name, table in all_tables().items():
+            if name in tables and "images" in (name, table.parent):
+                image = pd.MultiIndex.from_frame(tables[name][["account", "region", table.resource[0]]])
+                tables[name] = tables[name][~image.isin(of_aws)].reset_index(drop=True)
+        return replace(self, tables=tables)
 
     def plain(self) -> dict[str, pd.DataFrame]:
         """Return the tables with cells that any spreadsheet or database takes: text, numbers, booleans and naive times.
@@ -207,9 +203,11 @@ class Frames:
         >>> len(first.merge(second).images) == len(first.images) + len(second.images)
         True
         """
-        parts = [Part(frames.tables, frames.targets) for frames in (self, *others)]
-        tables, targets = merge_parts(parts)
-        return Frames(tables, self.resume_token if len(tables["coverage"]) == 1 else None, targets)
+        parts = (self, *others)
+        known = [target for frames in parts for target in frames.targets or [None] * len(frames.coverage)]
+        tables, targets = merge_tables([frames.tables for frames in parts], known)
+        token = self.resume_token if len(tables["coverage"]) == 1 else None
+        return Frames(tables, token, targets).relabel(self.snapshot)
 
     def relabel(self, moment: str | dt.datetime) -> Frames:
         """Return the same frames as if taken at another moment, say to file what was drained earlier elsewhere.
@@ -253,18 +251,11 @@ class Frames:
     def _facts(self) -> Iterator[tuple[str, str]]:
         if len(self.coverage):
             yield "taken", f"{self.snapshot:%Y-%m-%d %H:%M:%S} UTC"
-        for label, column in (
-            ("visibility", "visibility"),
-            ("state", "state"),
-            ("platform", "platform"),
-            ("agent", "appstream_agent_version"),
-        ):
-            yield label, _counted(self.images[column])
+        for column in ("visibility", "state", "platform", "appstream_agent_version"):
+            yield "agent" if "agent" in column else column, _counted(self.images[column])
         dates = self.images["public_base_image_released_date"].dropna()
-        yield (
-            "base images",
-            f"{dates.min():%Y-%m-%d} (oldest) to {dates.max():%Y-%m-%d} (newest)" if len(dates) else "—",
-        )
+        range_ = f"{dates.min():%Y-%m-%d} (oldest) to {dates.max():%Y-%m-%d} (newest)" if len(dates) else "—"
+        yield "base images", range_
         whole, total = count_whole(self.coverage, disabled=False)
         yield "complete", f"{whole} of {total} targets"
         for row in self.incomplete.head(_TOP).itertuples():
@@ -332,25 +323,17 @@ def _number_elements(array: pa.ListArray | pa.MapArray, first: int, size: int) -
     if not pa.types.is_map(array.type):
         found = array.values.slice(first, size).dictionary_encode(null_encoding="encode")
         return found.dictionary.to_pylist(), found.indices.to_numpy().astype(np.int64)
-    keys, items = (
-        part.slice(first, size).dictionary_encode(null_encoding="encode") for part in (array.keys, array.items)
-    )
-    values = items.dictionary.to_pylist()
-    pairs = keys.indices.to_numpy().astype(np.int64) * len(values) + items.indices.to_numpy()
+    parts = [part.slice(first, size).dictionary_encode(null_encoding="encode") for part in (array.keys, array.items)]
+    names, values = (part.dictionary.to_pylist() for part in parts)
+    pairs = parts[0].indices.to_numpy().astype(np.int64) * len(values) + parts[1].indices.to_numpy()
     digits, different = pd.factorize(pairs)
-    names = keys.dictionary.to_pylist()
-    return [(names[pair // len(values)], values[pair % len(values)]) for pair in different.tolist()], digits.astype(
-        np.int64
-    )
+    return [(names[pair // len(values)], values[pair % len(values)]) for pair in different.tolist()], digits
 
 
 def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
     """Return the Arrow table of a frame: the model's types for its columns, pandas' own for any other.
 
-    Raises
-    ------
-    RequestError
-        When a column does not hold what its name promises.
+    RequestError says that a column does not hold what its name promises.
     """
     table = find_table(name)
     known = {column.name: column.type for column in table.columns}

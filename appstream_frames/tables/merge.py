@@ -3,138 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from appstream_frames.errors import RequestError
+from appstream_frames.tables.coverage import FIRST_OPERATION, name_operations
 from appstream_frames.tables.schema import all_tables
 from appstream_frames.text import printable
 
 _READ = ("complete", "limited")
-_IMAGES = "DescribeImages"  # what a table without an operation of its own goes with
 Tables = Mapping[str, pd.DataFrame]
 
 
-@dataclass(frozen=True)
-class Part:
-    """One set of tables, and the target of each row of coverage as far as they are known."""
-
-    tables: Tables
-    targets: Sequence[Hashable]
-
-    def readings(self) -> list[_Reading]:
-        """Return a reading per row of coverage."""
-        rows = self.tables["coverage"].reset_index(drop=True)
-        targets = self.targets or [None] * len(rows)
-        operations = rows["operation"] if "operation" in rows else pd.Series(None, rows.index, dtype=object)
-        return [
-            _Reading(
-                self,
-                row.Index,
-                target,
-                _IMAGES if pd.isna(operation) else operation,
-                None if pd.isna(row.account) else row.account,
-                row.region,
-                row.status,
-                row.request,
-            )
-            for row, target, operation in zip(rows.itertuples(), targets, operations, strict=True)
-        ]
-
-
-@dataclass(frozen=True, eq=False)
-class _Reading:
-    """One operation of one target, as one part read it."""
-
-    part: Part
-    row: int
-    target: Hashable
-    operation: str
-    account: str | None
-    region: str
-    status: str
-    request: str
-
-    @property
-    def location(self) -> str:
-        return f"{self.account}/{self.region}"
-
-    @property
-    def keys(self) -> list[Hashable]:
-        """What tells that two readings are of the same target: the target itself, or its account and region."""
-        known_by = (self.target, self.account and self.location)
-        return [(self.operation, key) for key in known_by if key is not None]
-
-
-def merge_parts(parts: Sequence[Part]) -> tuple[dict[str, pd.DataFrame], tuple[Hashable, ...]]:
+def merge_tables(
+    parts: Sequence[Tables], targets: Sequence[Hashable]
+) -> tuple[dict[str, pd.DataFrame], tuple[Hashable, ...]]:
     """Return the tables of all parts, and the targets when all are known; a later reading replaces the earlier one.
+
+    Parameters
+    ----------
+    parts : sequence of mapping
+        The tables of each drain.
+    targets : sequence
+        The target of each row of coverage of all parts, or None.
 
     Raises
     ------
     RequestError
         When a target was read twice with different parameters, so that neither reading stands for both.
     """
-    readings = _choose([reading for part in parts for reading in part.readings()])
-    moment = parts[0].tables["coverage"]["snapshot"].iloc[0]
-    coverage = pd.concat([each.part.tables["coverage"].iloc[[each.row]] for each in readings], ignore_index=True)
-    names = dict.fromkeys(name for part in parts for name in part.tables if name != "coverage")
-    tables = {name: _merge_table(name, parts, readings) for name in _in_order(names)} | {"coverage": coverage}
-    targets = tuple(each.target for each in readings)
-    stamped = {name: _stamp(table, moment) for name, table in tables.items()}
-    return stamped, () if None in targets else targets
+    coverage = pd.concat([tables["coverage"] for tables in parts], ignore_index=True)
+    readings = pd.DataFrame({"operation": name_operations(coverage), "location": _locate(coverage)}, dtype=object)
+    readings["part"] = np.repeat(range(len(parts)), [len(tables["coverage"]) for tables in parts])
+    chosen = _choose(coverage, readings, targets)
+    names = dict.fromkeys([*all_tables(), *(name for tables in parts for name in tables)])
+    merged = {
+        name: _merge_table(name, parts, readings.iloc[chosen])
+        for name in names
+        if name != "coverage" and any(name in tables for tables in parts)
+    }
+    known = tuple(targets[row] for row in chosen)
+    return {**merged, "coverage": coverage.iloc[chosen].reset_index(drop=True)}, () if None in known else known
 
 
-def _in_order(names: Mapping[str, None]) -> list[str]:
-    order = {name: number for number, name in enumerate(all_tables())}
-    return sorted(names, key=lambda name: order.get(name, len(order)))
+def _locate(table: pd.DataFrame) -> pd.Series:
+    return table["account"].astype(object) + "/" + table["region"].astype(object)
 
 
-def _choose(readings: Sequence[_Reading]) -> list[_Reading]:
-    found: dict[int, _Reading] = {}
-    by_key: dict[Hashable, int] = {}
-    for number, reading in enumerate(readings):
-        known = sorted({by_key[key] for key in reading.keys if key in by_key})
-        first, *others = known or [number]
-        for other in others:  # a target that had failed turns out to be an account and region that another one read
-            found[first] = _better(found[first], found.pop(other))
-            by_key |= {key: first for key, found_at in by_key.items() if found_at == other}
-        found[first] = _better(found[first], reading) if known else reading
-        by_key.update(dict.fromkeys(reading.keys, first))
-    return list(found.values())
+def _choose(coverage: pd.DataFrame, readings: pd.DataFrame, targets: Sequence[Hashable]) -> list[int]:
+    """Return the row of coverage that counts for each target and operation, in the order in which they first came."""
+    locations = [None if pd.isna(location) else location for location in readings["location"]]
+    # a target whose account was not known yet is the one whose account was found later
+    found = {
+        target: location for target, location in zip(targets, locations, strict=True) if None not in (target, location)
+    }
+    rows = list(coverage[["account", "region", "status", "request"]].itertuples(index=False))
+    chosen: dict[Hashable, int] = {}
+    for row, (operation, location, target) in enumerate(zip(readings["operation"], locations, targets, strict=True)):
+        known_by = location or found.get(target, target)
+        key = (operation, row if known_by is None else known_by)
+        if key not in chosen or _replaces(rows[row], rows[chosen[key]], operation):
+            chosen[key] = row
+    return list(chosen.values())
 
 
-def _better(first: _Reading, later: _Reading) -> _Reading:
-    if first.status not in _READ:
-        return later
-    if later.status not in _READ:
-        return first
+def _replaces(later: Any, first: Any, operation: str) -> bool:
+    if first.status not in _READ or later.status not in _READ:
+        return first.status not in _READ
     if first.request != later.request:
         raise RequestError(
-            f"{first.operation} of {printable(later.location)} was called with {printable(first.request, 200)} and then "
-            f"with {printable(later.request, 200)}; merge takes different targets, or the same request made again. "
-            "Join the tables with pandas.concat."
+            f"{operation} of {printable(f'{later.account}/{later.region}')} was called with "
+            f"{printable(first.request, 200)} and then with {printable(later.request, 200)}; merge takes different targets, "
+            "or the same request made again. Join the tables with pandas.concat."
         )
-    return later
+    return True
 
 
-def _merge_table(name: str, parts: Sequence[Part], readings: Sequence[_Reading]) -> pd.DataFrame:
+def _merge_table(name: str, parts: Sequence[Tables], readings: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of one table that belong to the readings, in their order."""
-    operation = (all_tables()[name].operation if name in all_tables() else None) or _IMAGES
-    taken, order = [], []
-    for part in (part for part in parts if name in part.tables):  # another part may not have read it
-        table = part.tables[name]
-        numbers = {
-            reading.location: number
-            for number, reading in enumerate(readings)
-            if reading.part is part and reading.operation == operation
-        }
-        number = (table["account"].astype(object) + "/" + table["region"].astype(object)).map(numbers)
-        taken.append(table[number.notna().to_numpy()])
-        order.append(number.dropna().astype("int64"))
-    positions = pd.concat(order, ignore_index=True).to_numpy().argsort(kind="stable")
-    return pd.concat(taken, ignore_index=True).take(positions).reset_index(drop=True)
-
-
-def _stamp(table: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
-    return table.assign(snapshot=pd.Series(moment, table.index, dtype=table["snapshot"].dtype))
+    operation = (all_tables()[name].operation if name in all_tables() else None) or FIRST_OPERATION
+    readings = readings.assign(order=range(len(readings)))[readings["operation"] == operation]
+    kept, orders = [], []
+    for number, tables in enumerate(parts):
+        if name in tables:  # another part may not have read it
+            order = readings[readings["part"] == number].dropna().set_index("location")["order"]
+            position = _locate(tables[name]).map(order)
+            kept.append(tables[name][position.notna().to_numpy()])
+            orders.append(position.dropna().to_numpy(int))
+    return pd.concat(kept, ignore_index=True).take(np.concatenate(orders).argsort(kind="stable")).reset_index(drop=True)

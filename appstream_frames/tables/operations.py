@@ -16,43 +16,21 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True)
 class Child:
-    """A list of structures in a row, whose elements are the rows of a table of their own.
+    """A list of structures in a row, whose elements are the rows of a table of their own."""
 
-    Attributes
-    ----------
-    member : str
-        The API's name of the list.
-    identity : tuple of str
-        Columns that tell apart the elements of one list.
-    table : str or None
-        The table's name; None: made by rule, see `schema.tables_of`.
-    """
-
-    member: str
-    identity: tuple[str, ...]
-    table: str | None = None
+    member: str  # the API's name of the list
+    identity: tuple[str, ...]  # columns that tell apart the elements of one list
+    table: str | None = None  # made by rule when it is not given, see `schema.tables_of`
 
 
 @dataclass(frozen=True)
 class Parent:
-    """The table whose rows an operation is asked about, one call a row.
-
-    Attributes
-    ----------
-    table : str
-        Its name.
-    parameters : mapping of str to str
-        The column of the row that fills each parameter of the request.
-    keys : mapping of str to str
-        The column of the row that fills each key column in front of the reply's columns.
-    where : pyarrow.compute.Expression or None
-        Which rows are asked about; None: all.
-    """
+    """The table whose rows an operation is asked about, one call a row."""
 
     table: str
-    parameters: Mapping[str, str]
-    keys: Mapping[str, str] = field(default_factory=dict)
-    where: pc.Expression | None = None
+    parameters: Mapping[str, str]  # the column of the row that fills each parameter of the request
+    keys: Mapping[str, str] = field(default_factory=dict)  # the same for key columns in front of the reply's columns
+    where: pc.Expression | None = None  # which rows are asked about; None: all
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +69,6 @@ class Operation:
     def requests(self, rows: pa.Table) -> list[tuple[dict[str, str], dict[str, str | None]]]:
         """Return the parameters of a request and the values of its key columns, for each row that is asked about.
 
-        Parameters
-        ----------
-        rows : pyarrow.Table
-            Rows of the parent's table.
-
         Examples
         --------
         >>> Operation("ListTags", "tags", parent=Parent("stacks", {"Stack": "name"}, {"stack_arn": "arn"})).requests(
@@ -107,15 +80,12 @@ class Operation:
             return []
         parent = self.parent
         chosen = rows if parent.where is None else rows.filter(parent.where)
-        columns = dict.fromkeys([*parent.parameters.values(), *parent.keys.values()])
-        return [
-            (
-                {name: row[column] for name, column in parent.parameters.items()},
-                {k: row[c] for k, c in parent.keys.items()},
-            )
-            for row in chosen.select(list(columns)).to_pylist()
-            if None not in [row[column] for column in parent.parameters.values()]
+        columns = list(dict.fromkeys([*parent.parameters.values(), *parent.keys.values()]))
+        made = [
+            [{name: row[column] for name, column in each.items()} for each in (parent.parameters, parent.keys)]
+            for row in chosen.select(columns).to_pylist()
         ]
+        return [(parameters, keys) for parameters, keys in made if None not in parameters.values()]
 
 
 _ERROR: Final = ("error_code", "error_message")

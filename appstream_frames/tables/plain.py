@@ -7,7 +7,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,10 +48,7 @@ def write_workbook(tables: Mapping[str, pd.DataFrame], path: str | os.PathLike[s
     try:
         from openpyxl import Workbook
     except ImportError:
-        message = (
-            "A workbook needs openpyxl, which is not installed. Install it: pip install 'appstream-frames[excel]'."
-        )
-        raise RequestError(message) from None
+        raise RequestError("A workbook needs openpyxl. Install it: pip install 'appstream-frames[excel]'.") from None
     for name, table in tables.items():
         if len(table) > _ROWS:
             raise RequestError(
@@ -78,18 +75,14 @@ def _sheet_name(name: str, taken: list[str]) -> str:
 def _write_sheet(sheet: Any, table: pd.DataFrame) -> None:
     from openpyxl.utils import get_column_letter
 
-    rows = [[_cell(value) for value in row] for row in _values(table)]
+    columns = [table[name].astype(object).where(table[name].notna(), None) for name in table.columns]
+    rows = [[_cell(value) for value in row] for row in zip(*columns, strict=True)]
     sheet.freeze_panes = "A2"
     for number, name in enumerate(table.columns):
         longest = max((len(str(row[number])) for row in rows if row[number] is not None), default=0)
         sheet.column_dimensions[get_column_letter(number + 1)].width = 2 + min(_WIDEST, max(len(name), longest))
     for row in ([*table.columns], *rows):
         sheet.append([_inert(sheet, value) if isinstance(value, str) else value for value in row])
-
-
-def _values(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
-    columns = [table[name].astype(object).where(table[name].notna(), None) for name in table.columns]
-    return zip(*columns, strict=True)
 
 
 def _cell(value: Any) -> Any:

@@ -82,15 +82,11 @@ def dumps(value: Any) -> str:
     '{"a":[1.10,"\\\\ud800",null],"b":true,"b":false}'
     """
     if isinstance(value, dict):
-        pairs = ((name, one) for name, inner in value.items() for one in _each(inner))
-        return "{" + ",".join(f"{json.dumps(name)}:{dumps(one)}" for name, one in pairs) + "}"
+        each = ((name, inner if isinstance(inner, Repeated) else [inner]) for name, inner in value.items())
+        return "{" + ",".join(f"{json.dumps(name)}:{dumps(one)}" for name, values in each for one in values) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(dumps, value)) + "]"
     return value.text if isinstance(value, Number) else json.dumps(value)
-
-
-def _each(value: Any) -> list[Any]:
-    return value if isinstance(value, Repeated) else [value]
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -7,11 +7,12 @@ text. When a newer boto3 knows more members, there are more columns. This module
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache, cached_property, lru_cache
-from html.parser import HTMLParser
 from typing import Any, Final
 
 import botocore
@@ -75,34 +76,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its name, its keys, the API's columns, and where its rows stand in a reply.
+    """One table: its name, its keys, the API's columns, and where its rows stand in a reply."""
 
-    Attributes
-    ----------
-    name : str
-        The name, in `Frames` and in an archive.
-    keys, modelled : tuple of Column
-        The columns in front, and the API's.
-    operation : str or None
-        The operation that fills it; None for ``coverage``.
-    path : tuple of str
-        The lists in the reply whose elements are the rows: ``("Images",)``, ``("Images", "Applications")``.
-    parent : str or None
-        The table of the rows that hold these; None when the rows stand in the reply itself.
-    resource : tuple of str
-        Columns that name the resource a row belongs to: its ARN, and the name that stands in when AWS sent no ARN.
-    identity : tuple of str
-        Columns that tell apart the rows of one resource.
-    """
-
-    name: str
-    keys: tuple[Column, ...]
+    name: str  # in `Frames` and in an archive
+    keys: tuple[Column, ...]  # the columns in front of the API's
     modelled: tuple[Column, ...]
-    operation: str | None = None
-    path: tuple[str, ...] = ()
-    parent: str | None = None
-    resource: tuple[str, ...] = ()
-    identity: tuple[str, ...] = ()
+    operation: str | None = None  # that fills it; None for `coverage`
+    path: tuple[str, ...] = ()  # the lists in the reply whose elements are the rows: `("Images", "Applications")`
+    parent: str | None = None  # the table of the rows that hold these; None when they stand in the reply itself
+    resource: tuple[str, ...] = ()  # columns that name the resource: its ARN, and the name when AWS sent no ARN
+    identity: tuple[str, ...] = ()  # columns that tell apart the rows of one resource
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -207,17 +190,12 @@ def _listed(reply: Shape) -> tuple[str, bool]:
 
 
 def find_table(name: str) -> Table:
-    """Return a table by name.
-
-    Raises
-    ------
-    RequestError
-        When there is no such table.
-    """
-    if name in all_tables():
-        return all_tables()[name]
+    """Return a table by name; RequestError when there is no such table."""
+    tables = all_tables()
+    if name in tables:
+        return tables[name]
     raise RequestError(
-        f"There is no table {printable(repr(name))}.{_suggest(name)} The tables are {', '.join(all_tables())}."
+        f"There is no table {printable(repr(name))}.{_suggest(name)} The tables are {', '.join(tables)}."
     )
 
 
@@ -227,19 +205,10 @@ def _suggest(name: object) -> str:
 
 
 def operations_for(include: str | Iterable[str] | None = None) -> list[Operation]:
-    """Return the operations that fill some tables, in the order in which they have to be read.
+    """Return the operations that fill some tables, or ``"all"``, in the order in which they have to be read.
 
-    DescribeImages is always among them, and so is the operation that lists what another one is asked about.
-
-    Parameters
-    ----------
-    include : str or iterable of str, optional
-        Names of tables, or ``"all"``; default: images only.
-
-    Raises
-    ------
-    RequestError
-        When there is no such table.
+    DescribeImages is always among them, and so is the operation that lists what another one is asked about. RequestError says
+    that there is no such table.
 
     Examples
     --------
@@ -254,9 +223,7 @@ def operations_for(include: str | Iterable[str] | None = None) -> list[Operation
             f"Choose from: all, {', '.join(tables)}."
         )
     wanted = set(OPERATIONS) if "all" in names else {"DescribeImages", *(tables[name] for name in names)}
-    for operation in reversed(
-        OPERATIONS.values()
-    ):  # an operation stands behind the one that lists what it is asked about
+    for operation in reversed(OPERATIONS.values()):  # each stands behind the one that lists what it is asked about
         if operation.name in wanted and operation.parent:
             wanted.add(tables[operation.parent.table])
     return [operation for name, operation in OPERATIONS.items() if name in wanted]
@@ -272,7 +239,10 @@ def tables_of(operation: Operation, service: ServiceModel | None = None) -> dict
     reply = (service or _service()).operation_model(operation.name).output_shape
     member, strings = _listed(reply)
     row = reply.members[member].member
-    keys = (*_TARGET, *_parent_keys(operation), *((_OWNER,) if operation.shared else ()))
+    parent = operation.parent.keys if operation.parent else {}
+    of = f" of the row of `{operation.parent.table}` that was asked about." if operation.parent else ""
+    above = [Column(key, "string", f"`{column}`{of}") for key, column in parent.items()]
+    keys = (*_TARGET, *above, *([_OWNER] if operation.shared else []))
     own = Table(operation.table, keys, (), operation.name, (member,), None, operation.resource, operation.identity)
     if strings:
         element = Column(operation.element or xform_name(member), "string", plain(row.documentation), (member,))
@@ -283,26 +253,17 @@ def tables_of(operation: Operation, service: ServiceModel | None = None) -> dict
     return {table.name: table for table in tables}
 
 
-def _parent_keys(operation: Operation) -> Iterator[Column]:
-    if parent := operation.parent:
-        for key, column in parent.keys.items():
-            yield Column(key, "string", f"`{column}` of the row of `{parent.table}` that was asked about.")
-
-
 def _child(operation: Operation, own: Table, row: Shape, member: str) -> Table:
     declared = {child.member: child for child in operation.children}.get(member, Child(member, ("position",)))
     one = xform_name(row.name)
-    resource = tuple(f"{one}_{column}" for column in own.resource)
     words = one.replace("_", " ")
-    sentences = {"arn": f"ARN of the {words} this row belongs to.", "name": f"Name of the {words} this row belongs to."}
-    keys = (
-        *_TARGET,
-        *(
-            Column(f"{one}_{c}", "string", sentences.get(c, f"`{c}` of the {words} this row belongs to."))
-            for c in own.resource
-        ),
-        Column("position", "integer", f"Position in the {words}'s list as AWS sent it, counted from 0."),
-    )
+    titles = {"arn": "ARN", "name": "Name"}
+    resource = [
+        Column(f"{one}_{column}", "string", f"{titles.get(column, f'`{column}`')} of the {words} this row belongs to.")
+        for column in own.resource
+    ]
+    position = Column("position", "integer", f"Position in the {words}'s list as AWS sent it, counted from 0.")
+    keys = (*_TARGET, *resource, position)
     return Table(
         declared.table or f"{one}_{xform_name(member).removeprefix(f'{one}_')}",
         keys,
@@ -310,7 +271,7 @@ def _child(operation: Operation, own: Table, row: Shape, member: str) -> Table:
         own.operation,
         (*own.path, member),
         own.name,
-        resource,
+        tuple(column.name for column in resource),
         declared.identity,
     )
 
@@ -355,15 +316,6 @@ def _is_child(shape: Any) -> bool:
     return bool(shape.type_name == "list" and shape.member.type_name == "structure")
 
 
-class _Text(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
-
-
 @cache
 def plain(documentation: str) -> str:
     """Return botocore's HTML documentation as one line of plain text.
@@ -373,7 +325,4 @@ def plain(documentation: str) -> str:
     >>> plain("<p>The <b>name</b> &amp; more.</p>")
     'The name & more.'
     """
-    parser = _Text()
-    parser.feed(documentation or "")
-    parser.close()
-    return " ".join("".join(parser.parts).split())
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", documentation or "")).split())

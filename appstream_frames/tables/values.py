@@ -34,8 +34,6 @@ _DECODED: Final[dict[str, Any]] = {
     "map": dict[str, str | None],
     "json": msgspec.Raw,
 }
-
-
 #: Where columns are built. Their builders grow and shrink all the time; Arrow's default pool keeps what they shed, and a
 #: large drain then peaks at nearly twice its tables.
 POOL: Final = pa.system_memory_pool()
@@ -66,27 +64,20 @@ def convert(value: Any, column: Column) -> tuple[Any, Any]:
 
 
 def _converted(value: Any, column: Column) -> Any:
-    kind = column.kind
-    if kind in ("string", "flag"):
-        text = _legible(value) if isinstance(value, str) else None
-        return text if kind == "string" or text in column.flag else None
-    if kind == "boolean":
-        return value if isinstance(value, bool) else None
-    if kind in ("integer", "float", "timestamp"):
-        return _number(value, kind) if isinstance(value, Number) else None
-    return _collection(value, kind)
-
-
-def _collection(value: Any, kind: str) -> Any:
-    if kind == "strings" and isinstance(value, list) and all(map(_is_text, value)):
-        return [text and _legible(text) for text in value]
-    # a map whose keys would have to change is no form of itself
-    if (
-        kind == "map"
-        and isinstance(value, dict)
-        and all(_is_text(text) and _legible(key) == key for key, text in value.items())
-    ):
-        return {name: text and _legible(text) for name, text in value.items()}
+    match column.kind, value:
+        case "string", str():
+            return _legible(value)
+        case "flag", str():
+            return value if value in column.flag else None
+        case "boolean", bool():
+            return value
+        case "integer" | "float" | "timestamp", Number():
+            return _number(value, column.kind)
+        case "strings", list() if all(map(_is_text, value)):
+            return [text and _legible(text) for text in value]
+        # a map whose keys would have to change is no form of itself
+        case "map", dict() if all(_is_text(text) and _legible(key) == key for key, text in value.items()):
+            return {name: text and _legible(text) for name, text in value.items()}
     return None
 
 
