@@ -25,6 +25,7 @@ _LIKE_S3: Final = re.compile(
     r"(?i)(?:s3[an]?:[/\\]*|arn:aws[\w-]*:s3:::|https?://s3[\w.-]*\.amazonaws\.com[\w.]*/)(.*)"
 )
 _HOSTED: Final = re.compile(r"(?i)(?:https?|s3)://([\w.-]+?)\.s3[\w.-]*\.amazonaws\.com[\w.]*(/.*|$)")
+_ARN: Final = re.compile(r"arn:aws.*")
 _VARIABLE: Final = re.compile(r"\$\w|\$\{|%[A-Za-z_]\w*%")
 _USERINFO: Final = re.compile(r"//[^/@]*@")
 _WINDOWS: Final = os.name == "nt"
@@ -89,12 +90,10 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _folder(text: str) -> Path:
-    if found := _HOSTED.fullmatch(text):
-        raise _refuse_bucket(text, found[1] + found[2])
-    if found := _LIKE_S3.fullmatch(text):
-        raise _refuse_bucket(text, found[1])
-    if text.startswith("arn:aws"):
-        raise _refuse_bucket(text, text)
+    for pattern, meant in ((_HOSTED, r"\1\2"), (_LIKE_S3, r"\1"), (_ARN, r"\g<0>")):
+        if found := pattern.fullmatch(text):
+            bucket = found.expand(meant).replace("\\", "/").strip("/")
+            raise _refuse(text, "is no folder", f"for a bucket, pass 's3://{bucket}'")
     if re.match(r"(?i)file:", text):
         plain = re.sub(r"(?i)^file:(//localhost)?/*", "/", text)
         raise _refuse(text, "is a URL", f"pass the folder itself, {printable(repr(plain))}")
@@ -110,7 +109,3 @@ def _folder(text: str) -> Path:
     if os.path.isfile(path):
         raise _refuse(text, "is a file", _EXPECTED)
     return path
-
-
-def _refuse_bucket(text: str, meant: str) -> RequestError:
-    return _refuse(text, "is no folder", f"for a bucket, pass 's3://{meant.replace(chr(92), '/').strip('/')}'")

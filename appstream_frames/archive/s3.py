@@ -24,7 +24,7 @@ from appstream_frames.errors import StorageError, UnknownOutcomeError
 
 _TAKEN: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _MISSING: Final = {"NoSuchKey", "404", "NotFound"}
-_TIMEOUT: Final = 60.0  # seconds for a request, and for each portion of what it brings or takes
+TIMEOUT: Final = 60.0  # seconds for a request, and for each portion of what it brings or takes
 _PORTION: Final = 8 * 2**20  # bytes
 
 
@@ -61,7 +61,7 @@ class S3Store(Store):
         """Return an object's bytes, all or a range; FileNotFoundError when it is not there."""
         part = {} if length is None else {"Range": f"bytes={start}-{start + length - 1}"}
         try:
-            with Deadline(_TIMEOUT) as deadline:
+            with Deadline(TIMEOUT) as deadline:
                 body = self._client.get_object(Bucket=self._bucket, Key=self._key(folder, name), **part)["Body"]
                 parts = []
                 while read := body.read(_PORTION):
@@ -76,7 +76,7 @@ class S3Store(Store):
     def remove(self, file: StoredFile) -> None:
         """Delete one object."""
         try:
-            with Deadline(_TIMEOUT):
+            with Deadline(TIMEOUT):
                 self._client.delete_object(Bucket=self._bucket, Key=file.location.removeprefix(f"s3://{self._bucket}/"))
         except Exception as error:
             raise self._explain(error, f"removing {file.location}") from error
@@ -85,7 +85,7 @@ class S3Store(Store):
         self._committing = last
         key = self._key(file.folder, name)
         try:
-            with open(file.path, "rb") as body, Deadline(_TIMEOUT * (1 + file.bytes // _PORTION)):
+            with open(file.path, "rb") as body, Deadline(TIMEOUT * (1 + file.bytes // _PORTION)):
                 self._client.put_object(
                     Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*", Metadata={"sha256": file.sha256}
                 )
@@ -96,7 +96,7 @@ class S3Store(Store):
 
     def _is_whole(self, file: StagedFile, name: str) -> bool:
         try:
-            with Deadline(_TIMEOUT):
+            with Deadline(TIMEOUT):
                 reply = self._client.head_object(Bucket=self._bucket, Key=self._key(file.folder, name))
             return bool(reply["ContentLength"] == file.bytes)
         except Exception as error:
@@ -109,12 +109,12 @@ class S3Store(Store):
     def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
         if self._committing:  # the manifest was on its way, and may yet arrive
             return
-        with suppress(Exception), Deadline(_TIMEOUT):  # who may write need not be allowed to delete: an orphan is left
+        with suppress(Exception), Deadline(TIMEOUT):  # who may write need not be allowed to delete: an orphan is left
             for file in [file for file in staged if file in self._published]:
                 self._client.delete_object(Bucket=self._bucket, Key=self._key(file.folder, name))
 
     def _describe(self) -> None:
-        with suppress(Exception), Deadline(_TIMEOUT):  # it is there, or may not be written
+        with suppress(Exception), Deadline(TIMEOUT):  # it is there, or may not be written
             self._client.put_object(
                 Bucket=self._bucket, Key=self._prefix + README, Body=README_TEXT.encode(), IfNoneMatch="*"
             )
@@ -122,7 +122,7 @@ class S3Store(Store):
     def _list_keys(self, under: str) -> Iterator[dict[str, Any]]:
         paginator = self._client.get_paginator("list_objects_v2")
         try:
-            with Deadline(_TIMEOUT) as deadline:
+            with Deadline(TIMEOUT) as deadline:
                 for page in paginator.paginate(Bucket=self._bucket, Prefix=under, Delimiter="/"):
                     yield from page.get("Contents", ())
                     yield from page.get("CommonPrefixes", ())
@@ -138,7 +138,7 @@ class S3Store(Store):
         if _is_settled(error):
             return False
         try:
-            with Deadline(_TIMEOUT):
+            with Deadline(TIMEOUT):
                 head = self._client.head_object(Bucket=self._bucket, Key=key)
         except Exception as unseen:  # noqa: BLE001  even that it is not there: what got no reply may yet arrive
             if self._committing:

@@ -138,7 +138,7 @@ def test_a_reply_that_drips_is_left_in_time(
     """A byte now and then keeps every timeout of boto3, and not the wall clock that each call has."""
     calls = {"GET": asf.read_snapshot, "HEAD": lambda root: asf.write_snapshot(marked("new"), root)}
     asf.write_snapshot(marked("whole"), s3_root)
-    monkeypatch.setattr(s3, "_TIMEOUT", 1.0)
+    monkeypatch.setattr(s3, "TIMEOUT", 1.0)
     s3_proxy.fault, s3_proxy.to, s3_proxy.verbs = bad_proxy.drip, "/images/", (verb,)
     began = time.monotonic()
     with pytest.raises(asf.StorageError, match=r"images/\S+: .*no answer within 1 s"):
