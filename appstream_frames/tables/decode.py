@@ -131,7 +131,7 @@ class _Batch:
 
     def __init__(self, groups: Sequence[Group], layout: _Layout, *, careful: bool) -> None:
         self._layout, self._careful = layout, careful
-        self._leftovers: dict[int, str] = {}  # by identity of the struct; the structs live as long as the batch
+        self._leftovers: dict[int, tuple[Any, str]] = {}  # by id of the struct, which lives as long as it is in here
         self._plain: list[bytes] = []  # the text of each row that was decoded in one go
         self._split_by_hand = False
         self._members = 0  # of the decoded rows
@@ -181,14 +181,14 @@ class _Batch:
             return self._fit(raw_json.loads(text), self._layout)
         except (ValueError, RecursionError):  # nested deeper than Python follows: keep it whole, as it came
             row = self._layout.struct()
-            self._leftovers[id(row)] = clean_text(text)
+            self._leftovers[id(row)] = row, clean_text(text)
             return row
 
     def _fit(self, members: dict[str, Any], layout: _Layout) -> Any:
         """Return the struct of a row, with what fits its columns, and keep the rest."""
         row, rest = self._split(members, layout, layout.tree)
         if rest:
-            self._leftovers[id(row)] = raw_json.dumps(clean(rest))
+            self._leftovers[id(row)] = row, raw_json.dumps(clean(rest))
         return row
 
     def _split(self, members: dict[str, Any], layout: _Layout, tree: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -270,8 +270,10 @@ class _Batch:
         made.update(self._arrays(layout.tree, rows))
         if "owner" in layout.table.schema.names:
             made.setdefault("owner", pa.array([_owner(arn) for arn in made["arn"].to_pylist()], pa.string()))
-        kept = self._leftovers
-        made["unmodeled"] = pa.array([kept.get(id(row)) for row in rows] if kept else pa.nulls(len(rows)), pa.string())
+        made["unmodeled"] = pa.nulls(len(rows), pa.string())
+        if self._leftovers:
+            kept = [self._leftovers.get(id(row), (row, None))[1] for row in rows]
+            made["unmodeled"] = pa.array(kept, pa.string())
         return pa.table([made[name] for name in layout.table.schema.names], schema=layout.table.schema)
 
     def _arrays(

@@ -191,6 +191,14 @@ def test_of_an_image_sent_twice_the_first_is_kept() -> None:
     assert (tables["images"].column("description").to_pylist(), tables["applications"].num_rows) == ([None], 1)
 
 
+@pytest.mark.parametrize("odd", [{"Color": "red"}, {"Applications": [{"Name": "x", "Color": "red"}]}])
+def test_what_a_second_copy_leaves_over_is_in_no_other_row(odd: dict[str, Any]) -> None:
+    """A copy that is left out takes with it what its columns could not hold."""
+    others = [{"Arn": f"{ARN}{n}", "Applications": [{"Name": "x"}]} for n in range(9)]
+    tables = made({"Arn": ARN, "Name": "a"}, {"Arn": ARN, "Name": "a", **odd}, *others)
+    assert {text for table in tables.values() for text in table.column("unmodeled").to_pylist()} == {None}
+
+
 @pytest.mark.parametrize("arn", [None, "", "x"])
 def test_two_names_under_a_broken_arn_are_two_images(arn: str | None) -> None:
     """An ARN that says nothing does not make one image of two."""
