@@ -80,7 +80,7 @@ class Redaction:
     def _cleanse_text(self, text: str, expected: list[Path]) -> str | None:
         try:
             left = self._without(raw_json.loads(text), (), expected)
-        except ValueError:  # what cannot be searched is left out whole
+        except (ValueError, RecursionError):  # what cannot be searched is left out whole
             return None
         return None if left is _GONE else raw_json.dumps(left)
 

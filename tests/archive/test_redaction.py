@@ -72,6 +72,18 @@ def test_what_is_not_redacted_stays(root: Path) -> None:
     assert table.column("unmodeled").to_pylist() == ['{"Color":[1.10,null],"New":{"Other":1e400}}']
 
 
+def test_what_nests_too_deep_to_be_searched_is_left_out(root: Path) -> None:
+    """Nobody can tell whether it holds the value, and the snapshot is written all the same."""
+    deep: dict[str, Any] = {"LaunchParameters": SECRET}
+    for _ in range(600):
+        deep = {"New": deep}
+    frames = rows_of({"Name": "i", "Arn": "arn:i", **deep})
+    assert SECRET in frames.images["unmodeled"].item()
+    asf.write_snapshot(frames, root, redact=["launch_parameters"])
+    assert asf.read_snapshot(root).images["name"].to_list() == ["i"]
+    assert SECRET not in said(root)
+
+
 NAMES = st.sampled_from(
     ["LaunchParameters", "launchParameters", "Applications", "StateChangeReason", "Message", "Other"]
 )
