@@ -80,7 +80,7 @@ def test_what_nests_too_deep_to_be_searched_is_left_out(root: Path) -> None:
     frames = rows_of({"Name": "i", "Arn": "arn:i", **deep})
     assert SECRET in frames.images["unmodeled"].item()
     asf.write_snapshot(frames, root, redact=["launch_parameters"])
-    assert asf.read_snapshot(root).images["name"].to_list() == ["i"]
+    assert len(asf.read_snapshot(root).images) == 1
     assert SECRET not in said(root)
 
 
