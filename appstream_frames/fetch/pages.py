@@ -1,12 +1,13 @@
 """The pages of one request, in order, each validated, to a validated end.
 
-`response` validates each reply; one that was not whole is asked for again. Rows stay undecoded. `max_items` and resume tokens
-mean what they mean to boto3's paginator, which is not used itself: it ends normally where rows are missing.
+Each page is the first one of a new paginator of boto3's, where there is one, that starts at the last validated token: a paginator
+that went on by itself would end normally where rows are missing. `response` validates each reply; one that was not whole is asked
+for again. Rows stay undecoded. `max_items` and resume tokens mean what they mean to boto3's paginator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -37,11 +38,12 @@ def read_pages(client: Any, request: Request, outcome: Outcome, deadline: Deadli
     outcome notes pages, retries, and where to go on: after each page the validated boundary behind it, at the end None, unless
     `max_items` cut the rows.
     """
+    ask = _paginate(client, outcome.operation)
     token, skipped = request.start
     left, empty, sent = request.max_items, 0, set[str]()
     outcome.resume_token = request.starting_token
     while True:
-        page = _read_page(client, request.page_parameters(token), outcome, deadline)
+        page = _read_page(partial(ask, **request.page_parameters(token)), client, outcome, deadline)
         outcome.note_page(page.unmodeled)
         rows = page.rows[skipped:]
         if left is not None and len(rows) > left:
@@ -67,13 +69,27 @@ def _resume_token(token: str | None, **more: int) -> str:
     return str(TokenEncoder().encode({"NextToken": token, **more}))
 
 
-def _read_page(client: Any, parameters: dict[str, object], outcome: Outcome, deadline: Deadline) -> Page:
+def _paginate(client: Any, operation: str) -> Callable[..., object]:
+    """Return what asks for one page: boto3's paginator, or the operation itself where there is none."""
+    method = xform_name(operation)
+    if not client.can_paginate(method):
+        return getattr(client, method)  # type: ignore[no-any-return]
+    paginator = client.get_paginator(method)
+    return lambda **parameters: next(iter(paginator.paginate(**parameters)))
+
+
+def _read_page(ask: Callable[[], object], client: Any, outcome: Outcome, deadline: Deadline) -> Page:
     """Ask for a page until it is validated, the failure is final, or the time is up."""
     deadline.restart()
     attempts = Attempts(deadline)
     while True:
         try:
-            return _ask(client, outcome.operation, parameters, deadline)
+            sent = deadline.requests
+            page = response.read_strictly(outcome.operation, ask)
+            if page is None or deadline.requests == sent:
+                look_up_handlers_again(client)
+                raise PageError("the reply passed by the strict reader", cut=True)
+            return page
         except Exception as error:  # noqa: BLE001  every kind is asked about again, or explained
             if not attempts.wait(error):
                 last = attempts.last or error
@@ -83,15 +99,6 @@ def _read_page(client: Any, parameters: dict[str, object], outcome: Outcome, dea
                     last, position, attempts.failed, late, unreachable=attempts.unreachable
                 ) from last
             outcome.retries += 1
-
-
-def _ask(client: Any, operation: str, parameters: dict[str, object], deadline: Deadline) -> Page:
-    sent = deadline.requests
-    page = response.read_strictly(operation, partial(getattr(client, xform_name(operation)), **parameters))
-    if page is None or deadline.requests == sent:
-        look_up_handlers_again(client)
-        raise PageError("the reply passed by the strict reader", cut=True)
-    return page
 
 
 def _explain_endless(seen: str, outcome: Outcome, client: Any) -> AppStreamFramesError:
