@@ -73,12 +73,17 @@ class DrainError(AppStreamFramesError, RuntimeError):
         self.code = code
 
 
-class AccessError(DrainError, PermissionError):
+# OSError's kinds come first: whoever makes an error anew without its arguments, as tblib does, must find its `__new__`
+class AccessError(PermissionError, DrainError):
     """AWS did not accept the credentials, or does not allow them to describe images."""
 
+    __init__ = DrainError.__init__
 
-class EndpointError(DrainError, ConnectionError):
+
+class EndpointError(ConnectionError, DrainError):
     """No AppStream endpoint could be reached for the region."""
+
+    __init__ = DrainError.__init__
 
 
 class TargetsError(AppStreamFramesError, ExceptionGroup[DrainError]):

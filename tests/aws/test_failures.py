@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copyreg
 import json
 import math
+import pickle
 import time
 import traceback
 from functools import partial
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 from support.faults import BAD, stall
 from support.faultserver import ACCOUNT, CANARIES, UNCLOSED, Connection, Fault, FaultServer, error, self_signed
+from support.sources_of import sent
 
 import appstream_frames as asf
 
@@ -61,6 +64,19 @@ def test_a_request_that_aws_refuses_is_a_request_error(code: str) -> None:
     assert isinstance(caught.value, ValueError)
     assert "said the service" in str(caught.value)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("kind", [asf.DrainError, asf.AccessError, asf.EndpointError])
+@pytest.mark.parametrize("by_dask", [False, True])
+def test_an_error_travels(kind: type[asf.DrainError], by_dask: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its attributes go with it, also as Dask pickles errors: by tblib, which makes them anew without their arguments."""
+    from tblib import pickling_support
+
+    if by_dask:
+        monkeypatch.setitem(copyreg.dispatch_table, kind, pickling_support.pickle_exception)
+    found = sent(pickle.dumps(kind("words", target="t", page=3, status="denied", code="AccessDenied")))
+    assert (type(found), str(found), found.args) == (kind, "words", ("words",))
+    assert (found.target, found.page, found.status, found.code) == ("t", 3, "denied", "AccessDenied")
 
 
 def _token(**inside: object) -> str:
