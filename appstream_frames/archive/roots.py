@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from pathlib import Path
 from typing import Final
 
@@ -31,18 +30,6 @@ _USERINFO: Final = re.compile(r"//[^/@]*@")
 _WINDOWS: Final = os.name == "nt"
 
 
-_creating = threading.Lock()  # boto3's default session makes no two clients at once
-
-
-def _renew_lock() -> None:
-    global _creating  # another thread of the parent may have held it
-    _creating = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew_lock)
-
-
 def open_store(root: str | os.PathLike[str]) -> Store:
     """Return the store of a root; RequestError when it is neither a folder nor a location in S3, or may not be what was meant.
 
@@ -58,8 +45,7 @@ def open_store(root: str | os.PathLike[str]) -> Store:
     text = _text_of(root)
     if text.lower().startswith("s3://") and not _HOSTED.fullmatch(text):
         bucket, prefix = _split(text)
-        with _creating:
-            return S3Store(bucket, prefix, clients.s3_client())
+        return S3Store(bucket, prefix, clients.s3_client())
     return LocalStore(_folder(text))
 
 

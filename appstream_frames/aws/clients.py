@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -17,15 +16,15 @@ from weakref import WeakKeyDictionary
 import boto3
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, InvalidRegionError, NoRegionError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, NoCredentialsError, NoRegionError, ProfileNotFound
 from botocore.session import Session
 
-from appstream_frames.aws import botocore_private, failures, regions, sessions
-from appstream_frames.aws.connections import own_connections
+from appstream_frames.aws import botocore_private, failures, profiles, regions, sessions
+from appstream_frames.aws.credentials import ask_account, is_account
 from appstream_frames.aws.deadlines import call_within
+from appstream_frames.aws.locks import process_lock
 from appstream_frames.aws.redaction import known_secrets, redact
-from appstream_frames.aws.retries import until_answered
-from appstream_frames.errors import AccessError, DrainError, RequestError
+from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 _AMAZON: Final = re.compile(
     r"\.(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws|api\.amazonwebservices\.com\.cn|ic\.gov)$"
 )
-_ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _accounts: WeakKeyDictionary[BaseClient, str] = WeakKeyDictionary()
 _sessions: WeakKeyDictionary[BaseClient, Session] = WeakKeyDictionary()  # of the clients that are made here
 
@@ -52,82 +50,43 @@ class Location:
 
 
 def locate(client: AppStreamClient, account: object = None) -> Location:
-    """Return where a client's calls go; this may call STS, and so take a while.
+    """Return where the calls of a checked client go.
 
-    Parameters
-    ----------
-    client : boto3 AppStream client
-        One that `check_client` has passed.
-    account : str, optional
-        Twelve digits; default: from STS.
-
-    Raises
-    ------
-    RequestError
-        When the account is not twelve digits.
-    AccessError
-        When the client has no credentials, or STS does not accept them.
-    DrainError
-        When STS does not say the account.
+    Without `account` STS is asked, which may take a while; raise DrainError when it does not say whose the credentials are.
     """
-    if account is not None and not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
+    if account is not None and not is_account(account):
         raise RequestError(f"account={account!r} is not a string of twelve digits, such as '012345678901'.")
-    return Location(client, str(account or _account(client)), client.meta.region_name)
-
-
-def locate_within(find: Callable[[], Location], target: str, timeout: float) -> Location:
-    """Return the location that `find` returns.
-
-    Raises
-    ------
-    DrainError
-        When it takes more than `timeout` seconds.
-    """
-    try:
-        return call_within(timeout, find)
-    except TimeoutError as late:
-        raise failures.explain(late, failures.Position(target, 0, None)) from late
+    if account is None and client not in _accounts:
+        try:
+            _accounts[client] = ask_account(open_sts_of(client))
+        except Exception as error:  # botocore's XML parser lets even a KeyError out
+            where = failures.Position(f"?/{client.meta.region_name}", 0, None, holder=client)
+            raise failures.explain(error, where) from error
+    return Location(client, str(account or _accounts[client]), client.meta.region_name)
 
 
 def open_client(profile: str | None, region: str | None, timeout: float) -> AppStreamClient:
     """Return an AppStream client of a profile and region; None: those of your environment.
 
-    Raises
-    ------
-    RequestError
-        When there is no such profile, no region is configured, or the region's name cannot be right.
-    AccessError
-        When the credentials cannot be found out.
-    DrainError
-        When that takes more than `timeout` seconds.
+    Raise RequestError when they cannot be right, and DrainError when no credentials are found within `timeout` seconds.
     """
     if region is not None:
         regions.check_regions([region])
-    try:
-        session = sessions.open_session(profile)
-    except ProfileNotFound as error:
-        known = ", ".join(map(printable, sessions.without_profile().available_profiles)) or "none"
-        raise RequestError(f"{printable(error)}. Profiles configured here: {known}.") from None
-    except BotoCoreError as error:
-        raise RequestError(f"{printable(error)}. Correct the AWS configuration of this machine.") from None
+    session = profiles.open_profile(profile)
     try:
         call_within(timeout, session.get_credentials)
     except Exception as error:  # whatever a provider of credentials raises
-        where = failures.Position(
-            f"profile {profile}" if profile else "default credentials", 0, None, "sign-in", holder=session
-        )
-        raise failures.explain(error, where) from error
+        name = f"profile {profile}" if profile else "default credentials"
+        raise failures.explain(error, failures.Position(name, 0, None, "sign-in", holder=session)) from error
     try:
         client: AppStreamClient = session.create_client("appstream", region_name=region)
     except NoRegionError:
         raise RequestError(
             "No region is configured. Pass region='eu-west-1', set AWS_DEFAULT_REGION, or pass a client."
         ) from None
-    except InvalidRegionError as error:
-        raise RequestError(f"{printable(error)}. Expected a region such as eu-west-1.") from None
     except ValueError as error:
         words = printable(redact(str(error), known_secrets(session)))
-        raise RequestError(f"{words}. Correct the endpoint that the AWS configuration names.") from None
+        raise RequestError(f"{words}. Correct the region or the endpoint that the AWS configuration names.") from None
     _sessions[client] = session
     return client
 
@@ -147,55 +106,15 @@ def check_client(client: Any) -> AppStreamClient:
     return client  # type: ignore[no-any-return]
 
 
-def _account(client: AppStreamClient) -> str:
-    if client not in _accounts:
-        where = failures.Position(f"?/{client.meta.region_name}", 0, None, holder=client)
-        try:
-            sts = open_sts_of(client)
-            with own_connections(sts):
-                _accounts[client] = read_account(until_answered(sts.get_caller_identity))
-        except DrainError:
-            raise
-        except UnknownAccountError as error:
-            raise _unknown_account(client, str(error), DrainError) from None
-        except Exception as error:  # botocore's XML parser lets even a KeyError out
-            raise failures.explain(error, where) from error
-    return _accounts[client]
-
-
-class UnknownAccountError(ValueError):
-    """STS answered, and named no account."""
-
-
-def read_account(identity: Mapping[str, object]) -> str:
-    """Return the account of an answer to GetCallerIdentity.
-
-    Raises
-    ------
-    ValueError
-        When it names none.
-
-    Examples
-    --------
-    >>> read_account({"Account": "012345678901"})
-    '012345678901'
-    """
-    account = identity.get("Account")
-    if not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
-        raise UnknownAccountError(f"AWS named the account {printable(account)}")
-    return account
-
-
 def open_sts_of(client: AppStreamClient) -> BaseClient:
     """Return an STS client with the credentials and the settings of another client."""
     credentials = botocore_private.credentials_of(client)
     if credentials is None:
-        raise _unknown_account(client, "the client has no credentials to ask STS with", AccessError)
+        raise NoCredentialsError
     session, endpoint = _session_of(client), str(client.meta.endpoint_url)
     configured = _configured_endpoint(session.get_scoped_config(), session.full_config)
     by_configuration = endpoint == configured or _is_amazon(endpoint)
     variant = botocore_private.endpoint_variant_of(client) if by_configuration else {}
-    config = client.meta.config.merge(sessions.SIGN_IN.merge(Config(user_agent=None, **variant)))
     settings = botocore_private.http_settings(client)
     frozen = credentials.get_frozen_credentials()
     return session.create_client(
@@ -206,7 +125,7 @@ def open_sts_of(client: AppStreamClient) -> BaseClient:
         aws_session_token=frozen.token,
         endpoint_url=None if by_configuration else endpoint,
         verify=settings and settings["verify"],
-        config=config,
+        config=client.meta.config.merge(sessions.SIGN_IN.merge(Config(user_agent=None, **variant))),
     )
 
 
@@ -220,10 +139,10 @@ def _session_of(client: AppStreamClient) -> Session:
     known = sessions.without_profile().full_config
     try:
         default = sessions.open_session()
-        profiles = {None: default.get_scoped_config(), **known["profiles"]}
+        settings = {None: default.get_scoped_config(), **known["profiles"]}
     except ProfileNotFound:  # the caller's client did without that profile, and so can we
-        default, profiles = sessions.without_profile(), known["profiles"]
-    found = next((name for name, profile in profiles.items() if _is_made_by(client, profile, known)), None)
+        default, settings = sessions.without_profile(), known["profiles"]
+    found = next((name for name, profile in settings.items() if _is_made_by(client, profile, known)), None)
     return default if found is None else sessions.open_session(found)
 
 
@@ -244,31 +163,19 @@ def _is_amazon(url: str) -> bool:
 def _configured_endpoint(profile: dict[str, Any], known: dict[str, Any]) -> str | None:
     """Return the URL that the environment or the configuration files name for AppStream, in botocore's order."""
     services = known.get("services", {}).get(profile.get("services"), {})
-    candidates = (
-        os.environ.get("AWS_ENDPOINT_URL_APPSTREAM"),
-        os.environ.get("AWS_ENDPOINT_URL"),
-        services.get("appstream", {}).get("endpoint_url"),
-        profile.get("endpoint_url"),
+    return (
+        os.environ.get("AWS_ENDPOINT_URL_APPSTREAM")
+        or os.environ.get("AWS_ENDPOINT_URL")
+        or services.get("appstream", {}).get("endpoint_url")
+        or profile.get("endpoint_url")
     )
-    return next(filter(None, candidates), None)
-
-
-def _unknown_account(client: AppStreamClient, seen: str, kind: type[DrainError]) -> DrainError:
-    target, status = f"?/{client.meta.region_name}", "bad_credentials" if kind is AccessError else "failed"
-    advice = "Sign in or configure a profile; or pass the account yourself: account='012345678901'."
-    return kind(f"{target}: {seen}. {advice}", target=target, page=0, status=status)
 
 
 def s3_client() -> Any:
-    """Return an S3 client of the default session; its credentials are refreshed when they expire.
-
-    Raises
-    ------
-    RequestError
-        When the environment names a profile that is not there, or an endpoint that is none.
-    """
+    """Return an S3 client of the default session; raise RequestError when the environment's settings allow none."""
     try:
-        return boto3.client("s3")
+        with process_lock("clients"):  # boto3's default session makes no two at once
+            return boto3.client("s3")
     except (BotoCoreError, ValueError) as error:
         raise RequestError(
             f"{printable(error)}. Configure credentials for the bucket, or correct the profile."

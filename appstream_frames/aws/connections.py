@@ -20,16 +20,12 @@ from http import HTTPStatus
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from botocore.awsrequest import (
-    AWSHTTPConnection,
-    AWSHTTPConnectionPool,
-    AWSHTTPSConnection,
-    AWSHTTPSConnectionPool,
-)
+from botocore.awsrequest import AWSHTTPConnection, AWSHTTPConnectionPool, AWSHTTPSConnection, AWSHTTPSConnectionPool
 from botocore.exceptions import ClientError
 
 from appstream_frames.aws import botocore_private
 from appstream_frames.aws.deadlines import Deadline, current_deadline
+from appstream_frames.aws.locks import process_lock
 
 _CANCEL_CHECK: Final = 0.2  # seconds between two looks at whether the deadline was cancelled
 _ID: Final = "appstream_frames.connections."
@@ -70,20 +66,24 @@ class _Response(http.client.HTTPResponse):
             self.fp = io.BufferedReader(_DeadlineStream(sock, deadline, self.fp), 2**16)
 
 
-class _Connection(AWSHTTPConnection):  # type: ignore[misc]  # botocore has no types
+class _Connecting:
+    """Connects for no longer than the deadline allows."""
+
+    timeout: float | None
     response_class = _Response
 
     def connect(self) -> None:
-        _limit_time_to_connect(self)
-        super().connect()
+        if (deadline := current_deadline()) is not None:
+            self.timeout = min(self.timeout or threading.TIMEOUT_MAX, deadline.left())
+        super().connect()  # type: ignore[misc]  # of botocore's class
 
 
-class _TLSConnection(AWSHTTPSConnection):  # type: ignore[misc]
-    response_class = _Response
+class _Connection(_Connecting, AWSHTTPConnection):  # type: ignore[misc]  # botocore has no types
+    pass
 
-    def connect(self) -> None:
-        _limit_time_to_connect(self)
-        super().connect()
+
+class _TLSConnection(_Connecting, AWSHTTPSConnection):  # type: ignore[misc]
+    pass
 
 
 class _Pool(AWSHTTPConnectionPool):  # type: ignore[misc]
@@ -94,16 +94,11 @@ class _TLSPool(AWSHTTPSConnectionPool):  # type: ignore[misc]
     ConnectionCls = _TLSConnection
 
 
-def _limit_time_to_connect(connection: _Connection | _TLSConnection) -> None:
-    if (deadline := current_deadline()) is not None:
-        connection.timeout = min(connection.timeout or threading.TIMEOUT_MAX, deadline.left())
-
-
 class _Connections:
     """The connections of one client, and how many use them."""
 
-    def __init__(self, settings: dict[str, Any] | None) -> None:
-        self._settings = settings
+    def __init__(self, client: Any) -> None:
+        self._settings = botocore_private.http_settings(client)
         self._process = 0
         self.users = 0
 
@@ -117,8 +112,7 @@ class _Connections:
         if self._settings is None:
             return None
         if self._process != os.getpid():
-            pools = {"http": _Pool, "https": _TLSPool}
-            self._session = botocore_private.http_session(self._settings, pools)
+            self._session = botocore_private.http_session(self._settings, {"http": _Pool, "https": _TLSPool})
             self._process = os.getpid()
         try:
             return self._session.send(request)
@@ -141,46 +135,29 @@ def _leave_retries_to_caller(*, operation: Any, response: Any, caught_exception:
         raise ClientError(response[1], operation.name)
 
 
-Handlers = Mapping[str, Callable[..., Any]]
 _in_use: WeakKeyDictionary[Any, _Connections] = WeakKeyDictionary()
-_registering = threading.Lock()  # botocore's lists of handlers are not made for threads
-
-
-def _renew_lock() -> None:
-    global _registering  # another thread of the parent may have held it
-    _registering = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew_lock)
+# botocore's lists of handlers are not made for threads: they are changed under this lock
+_HANDLERS: Final = "handlers"
 
 
 @contextmanager
-def own_connections(client: Any, *, retries: bool = False) -> Iterator[None]:
-    """Send a client's requests over connections of this process that keep the sending thread's `Deadline`.
+def own_connections(client: Any) -> Iterator[None]:
+    """Send a client's requests over connections of this process that keep the sending thread's `Deadline`, each once.
 
-    Threads without a deadline are not concerned: the client behaves for them as before. May be nested, and used by many threads.
-
-    Parameters
-    ----------
-    client : boto3 client
-        Its proxies, certificates and timeouts hold for these connections too.
-    retries : bool
-        Whether botocore asks again by itself as the client is configured to; by default the caller does that.
+    The client's proxies, certificates and timeouts hold for them too. Threads without a deadline are not concerned: the client
+    behaves for them as before. May be nested, and used by many threads.
     """
-    with _registering:
-        held = _in_use.get(client) or _Connections(botocore_private.http_settings(client))
+    with process_lock(_HANDLERS):
+        held = _in_use.get(client) or _Connections(client)
         held.users += 1
         _in_use[client] = held
-    service = client.meta.service_model.service_id.hyphenize()
-    handlers: dict[str, Callable[..., Any]] = {f"before-send.{service}": held.send}
-    if not retries:
-        handlers[f"needs-retry.{service}"] = _leave_retries_to_caller
+    service = _service_of(client)
+    before, after = f"before-send.{service}", f"needs-retry.{service}"
     try:
-        with attach(client, handlers, first=True):
+        with attach(client, {before: held.send, after: _leave_retries_to_caller}, first=True):
             yield
     finally:
-        with _registering:
+        with process_lock(_HANDLERS):
             held.users -= 1
             if not held.users:
                 _in_use.pop(client, None)
@@ -190,32 +167,34 @@ def own_connections(client: Any, *, retries: bool = False) -> Iterator[None]:
 
 def keep_own_connections(client: Any) -> None:
     """Send a client's requests as `own_connections` does, with botocore's retries, for as long as there is the client."""
-    connections = _Connections(botocore_private.http_settings(client))
-    service = client.meta.service_model.service_id.hyphenize()
-    client.meta.events.register_first(f"before-send.{service}", connections.send)
+    client.meta.events.register_first(f"before-send.{_service_of(client)}", _Connections(client).send)
+
+
+def _service_of(client: Any) -> str:
+    return str(client.meta.service_model.service_id.hyphenize())
 
 
 @contextmanager
-def attach(client: Any, handlers: Handlers, *, first: bool = False) -> Iterator[None]:
+def attach(client: Any, handlers: Mapping[str, Callable[..., Any]], *, first: bool = False) -> Iterator[None]:
     """Attach handlers of botocore's events to a client, behind or before others of the same event, and take them off again.
 
     The same handlers may be attached several times at once: they are called once, and stay until the last one is taken off.
     """
     events = client.meta.events
     register = events.register_first if first else events.register_last
-    with _registering:
+    with process_lock(_HANDLERS):
         for event, handler in handlers.items():
             register(event, handler, _ID + event, True)
     try:
         yield
     finally:
-        with _registering:
+        with process_lock(_HANDLERS):
             for event, handler in handlers.items():
                 events.unregister(event, handler, _ID + event, True)
 
 
 def look_up_handlers_again(client: Any) -> None:
     """Make botocore forget which handlers it found: a look-up that another thread began before `attach` may have been kept."""
-    with _registering:  # any change of any handler does
+    with process_lock(_HANDLERS):  # any change of any handler does
         client.meta.events.register(_ID, _leave_retries_to_caller)
         client.meta.events.unregister(_ID, _leave_retries_to_caller)

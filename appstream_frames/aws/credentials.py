@@ -7,8 +7,10 @@ that means nothing elsewhere is pickled. Sessions for roles speak wherever the s
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
@@ -21,42 +23,29 @@ from botocore.session import Session
 
 from appstream_frames.aws import botocore_private, regions, sessions
 from appstream_frames.aws.connections import own_connections
+from appstream_frames.aws.redaction import redacting
+from appstream_frames.aws.retries import until_answered
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
-SESSION_NAME: Final = "appstream-frames"  # of an assumed role, when none is given; CloudTrail shows it
-
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _references: WeakValueDictionary[str, SessionReference] = WeakValueDictionary()
 
 
+@dataclass(frozen=True)
 class SessionReference:
     """A session that was handed in: pickled, it is a number, and only this process knows the session behind it."""
 
-    def __init__(self, session: boto3.Session | None, number: str | None = None) -> None:
-        self._session, self._process = session, os.getpid()
-        self.number = number or secrets.token_hex(8)
+    number: str
+    _session: boto3.Session | None = field(default=None, repr=False, compare=False)
+    _process: int = field(default_factory=os.getpid, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.number,)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SessionReference) and self.number == other.number
-
-    def __hash__(self) -> int:
-        return hash(self.number)
-
-    def __repr__(self) -> str:
-        return f"<session {self.number}>"
-
     @property
     def session(self) -> boto3.Session:
-        """The session.
-
-        Raises
-        ------
-        RequestError
-            In another process than that which it was handed to.
-        """
+        """The session; RequestError in another process than that which it was handed to."""
         if self._session is None or self._process != os.getpid():
             raise RequestError(
                 "The target was made of session=, in another process, and credentials do not travel. "
@@ -64,29 +53,19 @@ class SessionReference:
             )
         return self._session
 
-    def is_of(self, session: object) -> bool:
-        """Tell whether this is the session."""
-        return self._session is session
-
 
 def _restore(number: str) -> SessionReference:
-    return _references.get(number) or SessionReference(None, number)
+    return _references.get(number) or SessionReference(number)
 
 
 def refer_to(session: object) -> SessionReference:
-    """Return what stands for a session, the same for the same session.
-
-    Raises
-    ------
-    RequestError
-        When it is no boto3 session.
-    """
+    """Return what stands for a boto3 session, the same for the same session; raise RequestError for anything else."""
     if not isinstance(session, boto3.Session):
         raise RequestError(f"session is {printable(type(session).__name__)}; pass a boto3.Session, or nothing.")
     for known in list(_references.values()):
-        if known.is_of(session):
+        if known._session is session:
             return known
-    new = SessionReference(session)
+    new = SessionReference(secrets.token_hex(8), session)
     _references[new.number] = new
     return new
 
@@ -108,38 +87,23 @@ class Source:
         return Source(self.partition, self.profile, reference=self.reference)
 
 
-def open_session(source: Source) -> Session:
-    """Return a botocore session of a source without a role; no request is sent.
-
-    Raises
-    ------
-    RequestError
-        When the source is a session of another process.
-    """
+def open_base(source: Source) -> tuple[Session, BaseClient]:
+    """Return the session of a source without a role, with its credentials, and a client of STS; this may take a while."""
     if source.reference is not None:
-        return botocore_private.botocore_session(source.reference.session)
-    return sessions.open_session(source.profile)
+        session = botocore_private.botocore_session(source.reference.session)
+    else:
+        session = until_answered(partial(sessions.open_session, source.profile))
+    with redacting(session):
+        until_answered(partial(load_credentials, session))
+        return session, open_sts(session, source.partition)
 
 
-def load_credentials(session: Session) -> Session:
-    """Return the session once its credentials are there; this may ask AWS, or whoever else gives them.
-
-    Raises
-    ------
-    NoCredentialsError
-        When it has none.
-    """
+def load_credentials(session: Session) -> None:
+    """Have a session find its credentials; this may ask AWS, or whoever else gives them."""
     credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
     credentials.get_frozen_credentials()
-    return session
-
-
-def get_region(session: Session) -> str | None:
-    """Return the region that is configured for a session."""
-    region = session.get_config_variable("region")
-    return None if region is None else str(region)
 
 
 def open_sts(session: Session, partition: str) -> BaseClient:
@@ -147,35 +111,46 @@ def open_sts(session: Session, partition: str) -> BaseClient:
 
     Tokens of the global endpoint are worth nothing in regions that are opted in to, so it is not used.
     """
-    region = get_region(session)
+    region = session.get_config_variable("region")
     if region is None or regions.find_partition(region) != partition:
         region = regions.find_home_region(partition)
-    client = session.create_client("sts", region_name=region, config=sessions.SIGN_IN)
+    client = sessions.create_client(session, "sts", region, config=sessions.SIGN_IN)
     if urlsplit(client.meta.endpoint_url).hostname == "sts.amazonaws.com":
         url = f"https://sts.{region}.amazonaws.com"
-        client = session.create_client("sts", region_name=region, config=sessions.SIGN_IN, endpoint_url=url)
+        client = sessions.create_client(session, "sts", region, config=sessions.SIGN_IN, endpoint_url=url)
     return client
 
 
-def assume_role(base: Session, client: BaseClient, source: Source) -> Session:
-    """Return a session like another one that signs as a role; the role is assumed when it first signs, and again in time.
+def ask_account(sts: BaseClient) -> str:
+    """Return the account of the credentials that a client of STS has."""
+    with own_connections(sts):
+        return check_account(until_answered(sts.get_caller_identity).get("Account"))
 
-    Parameters
-    ----------
-    base : botocore session
-        Its settings and its endpoints are kept, and it is not changed.
-    client : STS client
-        Of `base`.
-    source : Source
-        With a role.
+
+def check_account(account: object) -> str:
+    """Return an account that AWS named; raise ValueError when it is none."""
+    if not is_account(account):
+        raise ValueError(f"AWS named the account {printable(account)}")
+    return str(account)
+
+
+def is_account(value: object) -> bool:
+    """Tell whether a value is twelve digits."""
+    return isinstance(value, str) and _ACCOUNT.fullmatch(value) is not None
+
+
+def assume_role(base: Session, sts: BaseClient, source: Source) -> Session:
+    """Return a session that signs as a source's role and speaks wherever `base` does, of which `sts` is a client.
+
+    The role is assumed when the session first signs, and again in time.
     """
-    parameters = {"RoleArn": source.role, "RoleSessionName": source.role_session_name or SESSION_NAME}
+    parameters = {"RoleArn": source.role, "RoleSessionName": source.role_session_name or sessions.APP_ID}
     if source.external_id is not None:
         parameters["ExternalId"] = source.external_id
 
     def refresh() -> dict[str, str]:
-        with own_connections(client):
-            keys: dict[str, str] = create_assume_role_refresher(client, parameters)()
+        with own_connections(sts):
+            keys: dict[str, str] = create_assume_role_refresher(sts, parameters)()
         return keys
 
     return botocore_private.with_credentials(base, DeferredRefreshableCredentials(refresh, "assume-role"))

@@ -6,7 +6,6 @@ another thread cancels it.
 
 from __future__ import annotations
 
-import contextvars
 import math
 import threading
 import time
@@ -23,19 +22,9 @@ class Cancelled(BaseException):  # not an Exception, which botocore would retry
 
 
 class Deadline:
-    """The moment until which a thread waits; in force for the thread that enters it, and cancelled by any.
+    """The moment until which a thread waits, so many seconds from now; infinity will do.
 
-    Parameters
-    ----------
-    seconds : float
-        From now; any number, infinity too.
-
-    Attributes
-    ----------
-    requests : int
-        Requests sent under it so far.
-    out_of_files : callable or None
-        Called when a request could not be sent because this process may open no more files.
+    It is in force for the thread that enters it, and any other one may cancel it.
 
     Examples
     --------
@@ -46,8 +35,8 @@ class Deadline:
 
     def __init__(self, seconds: float = threading.TIMEOUT_MAX) -> None:
         self._cancelled = threading.Event()
-        self.requests = 0
-        self.out_of_files: Callable[[], None] | None = None
+        self.requests = 0  # sent under it so far
+        self.out_of_files: Callable[[], None] | None = None  # called when no more files could be opened for a request
         self.seconds = min(seconds, threading.TIMEOUT_MAX)
         self.restart()
 
@@ -60,20 +49,12 @@ class Deadline:
         self.ends = math.inf
 
     def left(self) -> float:
-        """Return the seconds that are left, more than 0.
-
-        Raises
-        ------
-        TimeoutError
-            When none is.
-        Cancelled
-            When the deadline was cancelled.
-        """
+        """Return the seconds that are left, more than 0; raise TimeoutError when none is, or Cancelled."""
         if self._cancelled.is_set():
             raise Cancelled
         left = self.ends - time.monotonic()
         if left <= 0:
-            raise TimeoutError(f"no answer within {self.seconds:g} s")
+            raise timeout_error(self.seconds)
         return left
 
     def sleep(self, seconds: float) -> None:
@@ -110,12 +91,8 @@ def current_deadline() -> Deadline | None:
 def call_within(seconds: float, call: Callable[[], T]) -> T:
     """Return what a call returns, made under a deadline in a thread of its own.
 
-    For what may wait where no deadline can be kept, say for a name server or a `credential_process`: the thread is then left.
-
-    Raises
-    ------
-    TimeoutError
-        When the time is up.
+    For what may wait where no deadline can be kept, say for a name server or a `credential_process`: when the time is up, the
+    thread is left, and TimeoutError raised.
     """
     deadline, result = Deadline(seconds), Future[T]()
 
@@ -126,15 +103,18 @@ def call_within(seconds: float, call: Callable[[], T]) -> T:
             except BaseException as error:  # noqa: BLE001  it is raised below
                 result.set_exception(error)
 
-    within = contextvars.copy_context().run
-    threading.Thread(target=within, args=(run,), name="appstream_frames.call", daemon=True).start()
+    threading.Thread(target=run, name="appstream_frames.call", daemon=True).start()
     try:
         error = result.exception(min(deadline.seconds + _GRACE, threading.TIMEOUT_MAX))
-    except BaseException as reason:
-        deadline.cancel()
-        if isinstance(reason, TimeoutError):
-            raise TimeoutError(f"no answer within {seconds:g} s") from None
-        raise
+    except TimeoutError:
+        raise timeout_error(seconds) from None
+    finally:
+        deadline.cancel()  # a thread that still waits is left
     if error is not None:
         raise error
     return result.result()
+
+
+def timeout_error(seconds: float) -> TimeoutError:
+    """Return the error that says how long was waited in vain."""
+    return TimeoutError(f"no answer within {seconds:g} s")

@@ -1,96 +1,73 @@
 """What went wrong, in words that help: botocore's exceptions and AWS's error codes to this package's errors.
 
-The sets of codes are what AWS's services answer in practice; a code in none of them is a failure with AWS's own words. Whether a
-failure is passing is said here; when a call is made again is decided in `retries`.
+The codes are those that AWS's services answer in practice; any other one is a failure with AWS's own words. Whether a failure is
+passing is said here; when a call is made again is decided in `retries`.
 """
 
 from __future__ import annotations
 
 import errno
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from botocore import exceptions
-from botocore.exceptions import (
-    ClientError,
-    ConnectionError,  # noqa: A004  botocore's own
-    ConnectTimeoutError,
-    CredentialRetrievalError,
-    EndpointConnectionError,
-    HTTPClientError,
-    IncompleteReadError,
-    InvalidConfigError,
-    NoAuthTokenError,
-    NoCredentialsError,
-    ParamValidationError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSLError,
-    SSOError,
-    TokenRetrievalError,
-    UnknownCredentialError,
-)
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
-from appstream_frames.aws.redaction import is_verbatim, known_secrets, redact, scrub
+from appstream_frames.aws.redaction import is_verbatim, known_secrets, redact, scrub, with_causes
 from appstream_frames.errors import AccessError, DrainError, EndpointError, RequestError
 from appstream_frames.text import printable
 
-THROTTLES: Final = frozenset(
+_THROTTLES: Final = (
     "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException TooManyRequestsException "
     "RequestLimitExceeded RequestLimitExceededException SlowDown BandwidthLimitExceeded PriorRequestNotComplete".split()
 )
-_CREDENTIALS: Final = frozenset(
+_BAD_CREDENTIALS: Final = (
     "ExpiredToken ExpiredTokenException RequestExpired InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId "
     "InvalidSignatureException SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken AuthFailure "
     "MissingAuthenticationTokenException InvalidToken NotAuthorized InvalidIdentityToken IDPRejectedClaim".split()
 )
-_UNRECOGNIZED: Final = frozenset({"UnrecognizedClientException", "InvalidClientTokenId"})
-_DENIED: Final = frozenset("AccessDenied AccessDeniedException UnauthorizedOperation UnauthorizedException".split())
-_REGION: Final = frozenset("OptInRequired RegionDisabledException".split())
-_NOT_OFFERED: Final = frozenset({"OperationNotPermittedException"})
-_REQUEST: Final = frozenset(
+_UNRECOGNIZED: Final = ("UnrecognizedClientException", "InvalidClientTokenId")
+_DENIED: Final = "AccessDenied AccessDeniedException UnauthorizedOperation UnauthorizedException".split()
+_BAD_REQUEST: Final = (
     "InvalidParameterCombinationException InvalidParameterCombination InvalidParameterValue ValidationException "
     "ValidationError ResourceNotFoundException SerializationException InvalidParameterException".split()
 )
-_LOGIN_ERROR: Final = getattr(exceptions, "LoginError", NoCredentialsError)  # botocore has it since 1.40
 _NO_CREDENTIALS: Final = (
-    NoCredentialsError,
-    PartialCredentialsError,
-    CredentialRetrievalError,
-    TokenRetrievalError,
-    SSOError,
-    NoAuthTokenError,
-    ProfileNotFound,
-    InvalidConfigError,
-    UnknownCredentialError,
-    _LOGIN_ERROR,
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+    exceptions.TokenRetrievalError,
+    exceptions.SSOError,
+    exceptions.NoAuthTokenError,
+    exceptions.ProfileNotFound,
+    exceptions.InvalidConfigError,
+    exceptions.UnknownCredentialError,
+    getattr(exceptions, "LoginError", exceptions.NoCredentialsError),  # botocore has it since 1.40
 )
-_NAMED: Final = 5
+_NAMED: Final = 5  # targets in a summary
+
+# what to do
 _ACCOUNT: Final = "Try again, or pass the account yourself: account='012345678901'."
 _ALLOW: Final = (
     'Allow "appstream:OPERATION" on Resource "*" in the role\'s policy; a service control policy may deny it too.'
 )
 _SIGN_IN: Final = "No usable credentials: configure a profile, or sign in, and try again."
-_NOT_OFFERED_ADVICE: Final = "AWS does not offer OPERATION to this account in this region; leave it out."
+_ENABLE: Final = "Enable the region for the account, or leave it out."
+_NOT_OFFERED: Final = "AWS does not offer OPERATION to this account in this region; leave it out."
 _CORRECT: Final = "Correct names, arns, type, page_size or starting_token; nothing was read."
 _SLOW_DOWN: Final = "AWS asked to slow down until the time was up: raise timeout=, or drain fewer at once."
 _FAILED: Final = "Expected a whole page. Nothing of this target is returned as if it were complete; try again."
 _REFRESH: Final = (
     "Sign in again (`aws sso login`) or renew the credentials. A region that is not enabled answers so too."
 )
-_UNREACHABLE_ADVICE: Final = "Check the region's spelling, that it has AppStream, and the network or proxy."
+_UNREACHABLE: Final = "Check the region's spelling, that it has AppStream, and the network or proxy."
 _NETWORK: Final = (
     "No endpoint of any region answered, so it is this machine's network, proxy or name service. Try again."
 )
 _NETWORK_FAILED: Final = (
     "The network, the proxy or the name service failed until the time was up. Try again, or raise timeout=."
-)
-#: Limits of this process that a drain of many targets may meet.
-OUT_OF_FILES: Final = "This process may open no more files and connections (see `ulimit -n`)."
-OUT_OF_THREADS: Final = (
-    "This process may start no more threads (see `ulimit -u`, or the container's limit of processes)."
 )
 _DISABLED: Final = "STS accepts these credentials, so it is the region: enable it for the account, or leave it out."
 _MIDWAY: Final = (
@@ -103,37 +80,26 @@ _CERTIFICATE: Final = (
 _PROVIDER: Final = (
     "Run the profile's credential_process in a terminal, or look at the credential server, to see what it gives."
 )
+#: Limits of this process that a drain of many targets may meet.
+OUT_OF_FILES: Final = "This process may open no more files and connections (see `ulimit -n`)."
+OUT_OF_THREADS: Final = (
+    "This process may start no more threads (see `ulimit -u`, or the container's limit of processes)."
+)
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a drain stood when it failed.
+    """Where a drain stood when it failed."""
 
-    Attributes
-    ----------
-    target : str
-        ``account/region``.
-    page : int
-        Number of the page; 0 is before the first, during sign-in.
-    resume_token : str or None
-        Where to go on.
-    before : str
-        What is done before the first page.
-    advice : str
-        What to do when that is denied or fails.
-    operation : str
-        The operation of the pages.
-    holder : botocore client or session, optional
-        Whose credentials are taken out of the error's text.
-    """
-
-    target: str
-    page: int
-    resume_token: str | None
-    before: str = "GetCallerIdentity"
-    advice: str = _ACCOUNT
-    operation: str = "DescribeImages"
-    holder: object = field(default=None, repr=False)
+    target: str  # account/region
+    page: int  # 0: before the first, during sign-in
+    resume_token: str | None  # where to go on
+    before: str = "GetCallerIdentity"  # what is done before the first page
+    advice: str = _ACCOUNT  # what to do when that is denied or fails
+    operation: str = "DescribeImages"  # of the pages
+    holder: object = field(
+        default=None, repr=False
+    )  # client or session whose secrets are taken out of the error's text
 
     @property
     def step(self) -> str:
@@ -151,15 +117,15 @@ def get_code(error: BaseException) -> str:
 
 def is_throttle(error: BaseException) -> bool:
     """Tell whether AWS asked us to slow down."""
-    return bool(_get_reply(error)) and (get_code(error) in THROTTLES or _http_status(error) == 429)
+    return bool(_get_reply(error)) and (get_code(error) in _THROTTLES or _http_status(error) == 429)
 
 
 def is_passing(error: BaseException) -> bool:
     """Tell whether the same request may well succeed in a moment: AWS is busy, or the network or this machine is."""
     if is_throttle(error) or _http_status(error) >= 500 or is_out_of_files(error):
         return True
-    network = isinstance(error, HTTPClientError | ConnectionError | IncompleteReadError)
-    return network and not _is_untrusted(error)
+    network = HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError
+    return isinstance(error, network) and not _is_untrusted(error)
 
 
 def is_unreachable(error: BaseException) -> bool:
@@ -169,13 +135,12 @@ def is_unreachable(error: BaseException) -> bool:
 
 def is_out_of_files(error: BaseException) -> bool:
     """Tell whether this process could not open one more file or connection."""
-    return any(getattr(each, "errno", None) in (errno.EMFILE, errno.ENFILE) for each in _with_causes(error))
+    return any(getattr(each, "errno", None) in (errno.EMFILE, errno.ENFILE) for each in with_causes(error))
 
 
 def is_refusal(error: BaseException) -> bool:
     """Tell whether the credentials were missing, not accepted, or not enough."""
-    refused = get_code(error) in _CREDENTIALS | _DENIED or _http_status(error) == 403
-    return refused or isinstance(error, _NO_CREDENTIALS)
+    return _classify(error, "")[0] is AccessError
 
 
 def _get_reply(error: BaseException) -> dict[str, Any]:
@@ -189,15 +154,8 @@ def _http_status(error: BaseException) -> int:
 
 def _is_untrusted(error: BaseException) -> bool:
     """Tell whether a certificate was not accepted, or none could be read to check it with."""
-    return any(
-        isinstance(each, SSLError | ssl.SSLError) and "certificate" in str(each).lower() for each in _with_causes(error)
-    )
-
-
-def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    kinds = exceptions.SSLError | ssl.SSLError
+    return any(isinstance(each, kinds) and "certificate" in str(each).lower() for each in with_causes(error))
 
 
 def explain(
@@ -224,9 +182,14 @@ def explain(
         That the time was up, when it was.
     unreachable : bool
         Whether every attempt before this one found no server either.
+
+    Returns
+    -------
+    DrainError or RequestError
+        The latter only for the first page: parameters that were right for it do not become wrong, and sign-in has none.
     """
     kind, status, advice = _classify(error, position.operation)
-    if kind is RequestError and position.page > 1:  # the parameters were right for the pages before
+    if kind is RequestError and position.page != 1:
         kind, advice = DrainError, _MIDWAY
     if kind is EndpointError and (position.page > 1 or not unreachable):  # it had been there
         kind, status, advice = DrainError, "failed", _NETWORK_FAILED
@@ -237,46 +200,42 @@ def explain(
     message = f"{position.target}, {position.step}: {words}. {advice}"
     if not issubclass(kind, DrainError):
         return RequestError(message)
-    return kind(
-        message,
-        target=position.target,
-        page=position.page,
-        resume_token=position.resume_token,
-        status=status,
-        code=get_code(error),
-    )
+    where: dict[str, Any] = {name: getattr(position, name) for name in ("target", "page", "resume_token")}
+    return kind(message, **where, status=status, code=get_code(error))
 
 
-_Verdict = tuple[type[DrainError | RequestError], str, str]  # this package's error, the status in coverage, what to do
+_Applies = Callable[[BaseException], bool]
+_Kind = type[DrainError | RequestError]
 
 
-def _classify(error: BaseException, operation: str) -> _Verdict:
+def _classify(error: BaseException, operation: str) -> tuple[_Kind, str, str]:
+    """Return this package's error, the status in coverage, and what to do."""
     for applies, kind, status, advice in _VERDICTS:
         if applies(error):
             return kind, status, advice.replace("OPERATION", operation)
     return DrainError, "failed", _FAILED
 
 
-def _has_code(*codes: frozenset[str]) -> Callable[[BaseException], bool]:
-    return lambda error: any(get_code(error) in each for each in codes)
+def _has_code(*codes: str) -> _Applies:
+    return lambda error: get_code(error) in codes
 
 
-def _is_one_of(*kinds: type[BaseException]) -> Callable[[BaseException], bool]:
+def _is_one_of(*kinds: type[BaseException]) -> _Applies:
     return lambda error: isinstance(error, kinds)
 
 
 #: The first that applies is the verdict.
-_VERDICTS: Final[tuple[tuple[Callable[[BaseException], bool], type[DrainError | RequestError], str, str], ...]] = (
+_VERDICTS: Final[tuple[tuple[_Applies, _Kind, str, str], ...]] = (
     (is_verbatim, AccessError, "bad_credentials", _PROVIDER),
     (_is_one_of(*_NO_CREDENTIALS), AccessError, "bad_credentials", _SIGN_IN),
-    (_has_code(_CREDENTIALS), AccessError, "bad_credentials", _REFRESH),
-    (_has_code(_DENIED), AccessError, "denied", _ALLOW),
-    (_has_code(_REGION), AccessError, "region_disabled", "Enable the region for the account, or leave it out."),
-    (_has_code(_NOT_OFFERED), DrainError, "not_offered", _NOT_OFFERED_ADVICE),
-    (_has_code(_REQUEST), RequestError, "failed", _CORRECT),
-    (_is_one_of(ParamValidationError), RequestError, "failed", _CORRECT),
+    (_has_code(*_BAD_CREDENTIALS), AccessError, "bad_credentials", _REFRESH),
+    (_has_code(*_DENIED), AccessError, "denied", _ALLOW),
+    (_has_code("OptInRequired", "RegionDisabledException"), AccessError, "region_disabled", _ENABLE),
+    (_has_code("OperationNotPermittedException"), DrainError, "not_offered", _NOT_OFFERED),
+    (_has_code(*_BAD_REQUEST), RequestError, "failed", _CORRECT),
+    (_is_one_of(exceptions.ParamValidationError), RequestError, "failed", _CORRECT),
     (_is_untrusted, DrainError, "failed", _CERTIFICATE),
-    (is_unreachable, EndpointError, "no_endpoint", _UNREACHABLE_ADVICE),
+    (is_unreachable, EndpointError, "no_endpoint", _UNREACHABLE),
     (is_out_of_files, DrainError, "failed", f"{OUT_OF_FILES} Raise that limit, or drain fewer at once."),
     (is_throttle, DrainError, "throttled", _SLOW_DOWN),
     (lambda error: _http_status(error) == 403, AccessError, "denied", _ALLOW),
@@ -290,14 +249,18 @@ def reconsider(failures: Sequence[DrainError | None]) -> list[DrainError | None]
     not answer is the region's fault; when none answers, the network's.
     """
     everywhere = len(failures) > 1 and all(f is not None and f.status == "no_endpoint" for f in failures)
-    found: list[DrainError | None] = []
-    for failure in failures:
-        if failure is not None and everywhere:
-            found.append(_restate(failure, "failed", _UNREACHABLE_ADVICE, _NETWORK))
-        elif failure is not None and failure.page > 0 and failure.code in _UNRECOGNIZED:
-            found.append(_restate(failure, "region_disabled", _REFRESH, _DISABLED))
-        else:
-            found.append(failure)
+    return [failure and _reconsider_one(failure, everywhere) for failure in failures]
+
+
+def _reconsider_one(failure: DrainError, everywhere: bool) -> DrainError:
+    if everywhere:
+        status, old, new = "failed", _UNREACHABLE, _NETWORK
+    elif failure.page > 0 and failure.code in _UNRECOGNIZED:
+        status, old, new = "region_disabled", _REFRESH, _DISABLED
+    else:
+        return failure
+    found = type(failure)(str(failure).removesuffix(old) + new, **{**vars(failure), "status": status})
+    found.__cause__ = failure.__cause__
     return found
 
 
@@ -314,27 +277,10 @@ def summarize(failed: Sequence[tuple[str, DrainError]], targets: int) -> str:
     )
 
 
-def _restate(failure: DrainError, status: str, old: str, new: str) -> DrainError:
-    restated = type(failure)(
-        str(failure).removesuffix(old) + new,
-        target=failure.target,
-        page=failure.page,
-        resume_token=failure.resume_token,
-        status=status,
-        code=failure.code,
-    )
-    restated.__cause__ = failure.__cause__
-    return restated
-
-
 def describe(error: BaseException, attempts: int = 1) -> str:
     """Return what was seen, in AWS's words or the exception's, safe to show."""
     times = f"{attempts} attempts, the last: " if attempts > 1 else ""
-    if _get_reply(error):
-        words = str(_get_reply(error).get("Error", {}).get("Message", ""))
-        return f"{times}AWS answered {get_code(error)} ({_make_printable(words)})"
-    return f"{times}{type(error).__name__}: {_make_printable(str(error))}"
-
-
-def _make_printable(words: str) -> str:
-    return printable(redact(words[:1000]), 300)
+    reply = _get_reply(error)
+    words = str(reply.get("Error", {}).get("Message", "") if reply else error)
+    shown = printable(redact(words[:1000]), 300)
+    return f"{times}AWS answered {get_code(error)} ({shown})" if reply else f"{times}{type(error).__name__}: {shown}"

@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ProfileNotFound
 from botocore.session import Session
 
-from appstream_frames.aws import credentials, regions, sessions
+from appstream_frames.aws import regions, sessions
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
@@ -25,44 +25,41 @@ class Profile:
     name: str | None
     region: str | None
     partition: str
-    account: str | None
+    account: str | None  # that the credentials will be of: the role's, or the single sign-on's
 
 
-def read_profile(name: str | None, read: Session) -> Profile:
-    """Return what is known of a profile; None stands for the default credentials.
-
-    Parameters
-    ----------
-    name : str or None
-        The profile's name.
-    read : botocore session
-        One that reads no profile of its own, for the files of this machine.
-
-    Raises
-    ------
-    RequestError
-        When there is no such profile, the files cannot be read, or the profile asks for an MFA code.
-    """
+def open_profile(name: str | None) -> Session:
+    """Return a session of a profile, or of the default credentials; raise RequestError when the files do not allow it."""
     try:
-        known = read.full_config["profiles"]
-        if name is not None and name not in known:
-            raise RequestError(f"No profile is called {printable(repr(name))}. {_suggest(name, list(known))}")
-        session = sessions.open_session(name)
-        own = session.get_scoped_config()
-        region = own.get("region") if name is not None else None
-        region = region or credentials.get_region(session)
+        return sessions.open_session(name)
+    except ProfileNotFound as error:
+        known = sessions.without_profile().available_profiles
+        similar = difflib.get_close_matches(name or "", known, n=1)
+        did = f"Did you mean {similar[0]!r}? " if similar else ""
+        configured = ", ".join(map(printable, known)) or "none"
+        raise RequestError(f"{printable(error)}. {did}Profiles configured here: {configured}.") from None
     except BotoCoreError as error:
         raise RequestError(f"{printable(error)}. Correct the AWS configuration of this machine.") from None
-    if name is None and os.environ.get("AWS_ACCESS_KEY_ID"):
+
+
+def read_profile(name: str | None) -> Profile:
+    """Return what is known of a profile, or of the default credentials.
+
+    Raise RequestError when the files do not allow it, or when it asks for an MFA code.
+    """
+    session = open_profile(name)
+    own, region = session.get_scoped_config(), session.get_config_variable("region")
+    if name is not None:
+        region = own.get("region") or region
+    elif os.environ.get("AWS_ACCESS_KEY_ID"):
         own = {}  # botocore takes keys of the environment first, and heeds no default profile then
-    _check_mfa(name or session.profile or "default", own, known)
-    return Profile(name, region, _partition(own, region), None if name is None else _account(own))
-
-
-def _suggest(name: str, known: list[str]) -> str:
-    similar = difflib.get_close_matches(name, known, n=1)
-    did = f"Did you mean {similar[0]!r}? " if similar else ""
-    return f"{did}Configured here: {', '.join(map(printable, known)) or 'none'}."
+    _check_mfa(name or session.profile or "default", own, session.full_config["profiles"])
+    role = ROLE.fullmatch(str(own.get("role_arn")))
+    partition = role[1] if role else regions.find_partition(region or str(own.get("sso_region")))
+    account = own.get("sso_account_id") if {"sso_session", "sso_start_url"} & set(own) else None
+    if "role_arn" in own:
+        account = role and role[2]
+    return Profile(name, region, partition, account if name is not None else None)
 
 
 def _check_mfa(name: str, own: dict[str, str], known: dict[str, dict[str, str]]) -> None:
@@ -81,18 +78,3 @@ def _check_mfa(name: str, own: dict[str, str], known: dict[str, dict[str, str]])
         own = known.get(str(own.get("source_profile")), {})
         if {"aws_access_key_id", "aws_secret_access_key"} & set(own):
             return
-
-
-def _partition(own: dict[str, str], region: str | None) -> str:
-    role = ROLE.fullmatch(str(own.get("role_arn")))
-    if role is not None:
-        return role[1]
-    return regions.find_partition(region or str(own.get("sso_region")))
-
-
-def _account(own: dict[str, str]) -> str | None:
-    """Return the account that the credentials will be of: that of the role, or of the single sign-on."""
-    if "role_arn" in own:
-        role = ROLE.fullmatch(own["role_arn"])
-        return None if role is None else role[2]
-    return own.get("sso_account_id") if {"sso_session", "sso_start_url"} & set(own) else None

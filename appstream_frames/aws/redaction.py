@@ -39,10 +39,7 @@ _CARRIERS: Final = ("botocore", "urllib3", "http.client")  # in the variables of
 #: Providers whose messages are what a program or a server of the user's printed, which may be the credentials themselves.
 _VERBATIM: Final = ("custom-process", "container-role")
 _SECRET_VARIABLES: Final = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_SECURITY_TOKEN",
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"),
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 )
 _TOKEN_FILES: Final = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
@@ -123,16 +120,13 @@ def _encodings(secret: str) -> Iterator[str]:
 
 
 def known_secrets(holder: object = None) -> list[str]:
-    """Return the secrets that this process knows of: of a client or session, of the environment and of its AWS files.
+    """Return the secrets that this process knows of: of the environment, its AWS files, and a botocore client or session.
 
-    Parameters
-    ----------
-    holder : botocore client or session, optional
-        Its credentials are among them as they are now; they are not renewed.
+    The credentials of that `holder` are taken as they are now, and not renewed.
     """
     found: list[str | None] = [os.environ.get(name) for name in _SECRET_VARIABLES]
     found += map(_content, map(os.environ.get, _TOKEN_FILES))
-    urls: list[str] = [*urllib.request.getproxies().values()]
+    urls = list(urllib.request.getproxies().values())
     urls += [value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")]
     credentials = None
     if isinstance(holder, BaseClient):
@@ -141,30 +135,22 @@ def known_secrets(holder: object = None) -> list[str]:
     elif isinstance(holder, Session):
         credentials = botocore_private.loaded_credentials(holder)
         with suppress(BotoCoreError):
-            found += _configured(holder)
-            urls += _configured_urls(holder)
+            for profile in _profiles_of(holder):
+                found += [*map(profile.get, _SECRET_SETTINGS), _content(profile.get("web_identity_token_file"))]
+                services = holder.full_config.get("services", {}).get(profile.get("services"), {})
+                urls += [each["endpoint_url"] for each in (profile, *services.values()) if "endpoint_url" in each]
     if credentials is not None:
         found += botocore_private.keys_without_refresh(credentials)
     return [secret for secret in [*found, *(each for url in urls for each in _user_info(url))] if secret]
 
 
-def _configured(session: Session) -> Iterator[str | None]:
-    """Yield the secrets in the files of a session's profile, and of those that its role is assumed with."""
+def _profiles_of(session: Session) -> Iterator[dict[str, Any]]:
+    """Yield the settings of a session's profile, and of those that its role is assumed with."""
     profiles, name, passed = session.full_config["profiles"], session.profile or "default", set[str]()
     while name in profiles and name not in passed:
         passed.add(name)
-        yield from map(profiles[name].get, _SECRET_SETTINGS)
-        yield _content(profiles[name].get("web_identity_token_file"))
+        yield profiles[name]
         name = profiles[name].get("source_profile", "")
-
-
-def _configured_urls(session: Session) -> Iterator[str]:
-    """Yield the endpoints that a session's profile names."""
-    profile = session.get_scoped_config()
-    services = session.full_config.get("services", {}).get(profile.get("services"), {})
-    for settings in (profile, *services.values()):
-        if "endpoint_url" in settings:
-            yield settings["endpoint_url"]
 
 
 def _content(path: str | None) -> str | None:
@@ -193,18 +179,25 @@ def redacting(holder: object, *secrets: str | None) -> Iterator[None]:
         raise
 
 
-def scrub(error: BaseException | None, secrets: Iterable[str]) -> None:
+def scrub(error: BaseException, secrets: Iterable[str]) -> None:
     """Take secrets out of an error and of all that led to it: out of its text, its attributes and its traceback.
 
     An AWS error keeps its code, its message and its HTTP status. Errors of this package are left as they are.
     """
-    secrets, seen = list(secrets), set[int]()
+    secrets = list(secrets)
+    for each in with_causes(error):
+        if not isinstance(each, AppStreamFramesError):
+            _scrub_one(each, secrets)
+        if any(frame.f_globals.get("__name__", "").startswith(_CARRIERS) for frame, _ in walk_tb(each.__traceback__)):
+            each.__traceback__ = None
+
+
+def with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and all that led to it."""
+    seen = set[int]()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if not isinstance(error, AppStreamFramesError):
-            _scrub_one(error, secrets)
-        if any(frame.f_globals.get("__name__", "").startswith(_CARRIERS) for frame, _ in walk_tb(error.__traceback__)):
-            error.__traceback__ = None
+        yield error
         error = error.__cause__ or error.__context__
 
 
@@ -212,8 +205,8 @@ def is_verbatim(error: BaseException) -> bool:
     """Tell whether an error's text is what a credential provider was given, so that any of it may be secret."""
     if isinstance(error, CredentialRetrievalError):
         return error.kwargs.get("provider") in _VERBATIM
-    parses = type(error).__module__.startswith(("dateutil", "json"))  # botocore reads with these what providers give
-    return parses or isinstance(error, MetadataRetrievalError | UnicodeError)
+    reads = type(error).__module__.startswith(("dateutil", "json"))  # what botocore reads of providers, by these
+    return reads or isinstance(error, MetadataRetrievalError | UnicodeError)
 
 
 def _scrub_one(error: BaseException, secrets: list[str]) -> None:

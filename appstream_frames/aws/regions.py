@@ -10,11 +10,13 @@ import difflib
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
-import botocore.session
+import botocore
 from botocore.exceptions import BotoCoreError
+from botocore.session import Session
 
+from appstream_frames.aws import sessions
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
@@ -23,9 +25,8 @@ _HOME: Final = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn
 
 
 @cache
-def _session() -> Any:
-    """Return a session for what botocore knows of regions, whatever profile the environment names."""
-    return botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+def _session() -> Session:
+    return sessions.without_profile()
 
 
 @cache
@@ -67,11 +68,6 @@ def find_home_region(partition: str) -> str:
 def list_appstream_regions(partition: str) -> list[str]:
     """Return the regions of a partition that have AppStream, to the installed botocore's knowledge.
 
-    Raises
-    ------
-    RequestError
-        When it knows of none.
-
     Examples
     --------
     >>> list_appstream_regions("aws-us-gov")
@@ -87,12 +83,7 @@ def list_appstream_regions(partition: str) -> list[str]:
 
 
 def check_regions(regions: Iterable[object]) -> list[str]:
-    """Return regions as a list, each once, in the order given.
-
-    Raises
-    ------
-    RequestError
-        When one is given twice, or cannot be a region.
+    """Return regions as a list; raise RequestError when one is given twice, or cannot be a region.
 
     Examples
     --------

@@ -20,13 +20,7 @@ T = TypeVar("T")
 
 
 class BrokenReplyError(Exception):
-    """A reply that is not what AWS sends.
-
-    Attributes
-    ----------
-    cut : bool
-        Whether the connection ended amid the reply.
-    """
+    """A reply that is not what AWS sends; `cut` when the connection ended amid it."""
 
     def __init__(self, message: str, *, cut: bool = False) -> None:
         super().__init__(message)
@@ -38,35 +32,18 @@ class Attempts:
 
     Throttles, busy servers and trouble of the network pass: the request is made again until the time is up. Only a broken reply
     counts, and is not asked for more than six times.
-
-    Attributes
-    ----------
-    failed : int
-        Attempts that failed so far.
-    unreachable : bool
-        Whether each of them found no server.
-    is_late : bool
-        Whether the time is up.
-    last : Exception or None
-        What the last attempt raised that the deadline did not end.
     """
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
         self._broken = 0
-        self.failed = 0
-        self.unreachable = True
-        self.is_late = False
-        self.last: Exception | None = None
+        self.failed = 0  # attempts so far
+        self.unreachable = True  # whether each of them found no server
+        self.is_late = False  # whether the time is up
+        self.last: Exception | None = None  # what the last attempt raised that the deadline did not end
 
     def wait(self, error: Exception) -> bool:
-        """Wait before the next attempt, with full jitter; return False at once when there is to be none.
-
-        Raises
-        ------
-        Cancelled
-            When the deadline is cancelled meanwhile.
-        """
+        """Wait before the next attempt, with full jitter; return False at once when there is to be none."""
         self.failed += 1
         left = self._deadline.ends - time.monotonic()
         ended = isinstance(error, TimeoutError) and left <= 0
@@ -89,13 +66,7 @@ class Attempts:
 
 
 def until_answered(call: Callable[[], T]) -> T:
-    """Return what a call returns; make it again within the thread's deadline as long as its failures pass.
-
-    Raises
-    ------
-    Exception
-        What the last attempt raised.
-    """
+    """Return what a call returns; make it again within the thread's deadline as long as its failures pass."""
     attempts = Attempts(current_deadline() or Deadline(_SIGN_IN))
     while True:
         try:

@@ -1,8 +1,8 @@
 """botocore sessions that make many clients cheaply.
 
-They are botocore's own sessions with its own handlers, so every credential provider works in them. They differ in two ways:
-sessions share one loader of botocore's data files, and AppStream's clients have only the operations that read, as a method
-is built for each operation of each client (2.4 ms of CPU a client instead of 6.5).
+They are botocore's own with its own handlers, so every credential provider works in them. But they share one loader of botocore's
+data files, and AppStream's clients have only the operations that read, as a method is built for each operation of each client
+(2.4 ms of CPU a client instead of 6.5).
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import botocore.session
+from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import ProfileNotFound
 from botocore.loaders import Loader
 from botocore.session import Session
 
-APP_ID: Final = "appstream-frames"  # CloudTrail shows it at the end of the User-Agent: app/appstream-frames
+from appstream_frames.aws.locks import process_lock
+
+APP_ID: Final = (
+    "appstream-frames"  # CloudTrail shows it as a role's session, and in the User-Agent: app/appstream-frames
+)
 #: The configuration of STS and Organizations clients; `retries` decides when a call is repeated.
 SIGN_IN: Final = Config(connect_timeout=10, read_timeout=20, max_pool_connections=50, retries={"total_max_attempts": 1})
 _READS: Final = ("Describe", "List")
@@ -27,24 +32,26 @@ _READS: Final = ("Describe", "List")
 def open_session(profile: str | None = None) -> Session:
     """Return a new botocore session of a profile, or of the default credentials.
 
-    Raises
-    ------
-    botocore.exceptions.ProfileNotFound
-        When there is no such profile, or the environment names one that is not there.
-    OSError
-        When the files of profiles cannot be opened, say as this process may open no more.
+    Raise ProfileNotFound when there is no such profile, or the environment names one that is not there; and OSError when
+    the files of profiles cannot be opened, say as this process may open no more.
     """
     session = Session(profile=profile)
     try:
-        data_path = session.get_config_variable("data_path")
+        session.get_scoped_config()
     except ProfileNotFound:
         _check_files_open()
         raise
-    session.register_component("data_loader", shared_loader(data_path))
+    session.register_component("data_loader", shared_loader(session.get_config_variable("data_path")))
     session.set_config_variable("sts_regional_endpoints", "regional")
     if session.get_config_variable("user_agent_appid") is None:
         session.set_default_client_config(Config(user_agent_appid=APP_ID))
     return session
+
+
+def create_client(session: Session, service: str, region: str, **options: Any) -> BaseClient:
+    """Return a client of a session; one at a time, as sessions are not made for threads."""
+    with process_lock("clients"):
+        return session.create_client(service, region_name=region, **options)
 
 
 def _check_files_open() -> None:

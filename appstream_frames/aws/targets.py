@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, total_ordering
+from functools import total_ordering
 from typing import Any, Final
 
 import boto3
-from botocore.session import Session
 
-from appstream_frames.aws import credentials, profiles, sessions
+from appstream_frames.aws import credentials, profiles
 from appstream_frames.aws.credentials import SessionReference, Source
 from appstream_frames.aws.organizations import read_organization
 from appstream_frames.aws.profiles import ROLE, Profile
@@ -20,9 +19,12 @@ from appstream_frames.aws.regions import check_regions, find_partition, list_app
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
-_ROLE_NAME: Final = re.compile(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
-_SESSION_NAME: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
-_EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+#: What the texts that are for roles look like.
+_TEXTS: Final = {
+    "external_id": (r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits and _+=,.@:/-"),
+    "role_session_name": (r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits and _+=,.@-"),
+    "organization_role": (r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", "the role's name, such as 'AppStreamReader'"),
+}
 _TIMEOUT: Final = 300.0  # seconds for the list of an organization's accounts
 
 
@@ -80,12 +82,8 @@ class Target:
         return "default credentials" if self.session is None else "session"
 
     def _key(self) -> tuple[str, ...]:
-        number = self.session and self.session.number
-        values = (
-            *(self.account, self.region, self.profile, self.role),
-            *(self.external_id, self.role_session_name, number),
-        )
-        return tuple(value or "" for value in values)
+        where = (self.account, self.region, self.profile, self.role, self.external_id, self.role_session_name)
+        return tuple(value or "" for value in (*where, self.session and self.session.number))
 
 
 def targets(
@@ -153,13 +151,14 @@ def targets(
     """
     parameters = _Parameters(
         _check_names("profiles", profiles),
-        _check_region_list(regions),
+        regions if regions == "all" else _check_names("regions", regions),
         _check_names("roles", roles),
         organization_role,
         external_id,
         role_session_name,
         None if session is None else credentials.refer_to(session),
     )
+    parameters.check()
     return list(parameters.targets())
 
 
@@ -175,21 +174,7 @@ class _Parameters:
     role_session_name: str | None
     reference: SessionReference | None
 
-    def targets(self) -> Iterator[Target]:
-        self._check()
-        if self.roles is None and self.organization_role is None:
-            for name in self.profiles or (None,):
-                each = self._read_profile(name)
-                yield from self._in_regions(each.account, each.partition, each)
-            return
-        base = self._read_profile(self.profiles[0] if self.profiles else None)
-        if self.roles is not None:
-            for role in self.roles:
-                yield from self._targets_of_role(role, base)
-        else:
-            yield from self._targets_of_organization(str(self.organization_role), base)
-
-    def _check(self) -> None:
+    def check(self) -> None:
         assumed = self.roles is not None or self.organization_role is not None
         if self.roles is not None and self.organization_role is not None:
             raise RequestError("Pass roles= or organization_role=, not both; the lists of two calls can be added.")
@@ -198,65 +183,62 @@ class _Parameters:
                 f"profiles= holds {len(self.profiles)}, and roles are assumed with one. Pass that one; the lists of two calls "
                 "can be added."
             )
+        if isinstance(self.regions, list):
+            check_regions(self.regions)
         if self.reference is not None and self.profiles is not None:
             raise RequestError("session= has a profile of its own; pass session= or profiles=, not both.")
-        for parameter in ("external_id", "role_session_name"):
-            if getattr(self, parameter) is not None and not assumed:
+        for parameter, (pattern, expected) in _TEXTS.items():
+            value = getattr(self, parameter)
+            if value is not None and not assumed:
                 raise RequestError(f"{parameter}= is for roles; pass roles= or organization_role= with it.")
-        if self.external_id is not None:
-            _match("external_id", self.external_id, _EXTERNAL_ID, "2 to 1224 letters, digits and _+=,.@:/-")
-        if self.role_session_name is not None:
-            expected = "2 to 64 letters, digits and _+=,.@-"
-            _match("role_session_name", self.role_session_name, _SESSION_NAME, expected)
-        if self.organization_role is not None:
-            _match(
-                "organization_role", self.organization_role, _ROLE_NAME, "the role's name, such as 'AppStreamReader'"
-            )
+            if value is not None:
+                _match(parameter, value, re.compile(pattern, re.ASCII), expected)
 
-    @cached_property
-    def _files(self) -> Session:
-        return sessions.without_profile()
+    def targets(self) -> Iterator[Target]:
+        names: Sequence[str | None] = self.profiles or (None,)
+        if self.roles is None and self.organization_role is None:
+            for profile in map(self._read_profile, names):
+                yield from self._in_regions(profile, profile.partition, profile.account)
+            return
+        base = self._read_profile(names[0])
+        for arn in self.roles or ():
+            found = _match("roles", arn, ROLE, "a role's ARN, such as 'arn:aws:iam::012345678901:role/AppStreamReader'")
+            yield from self._in_regions(base, found[1], found[2], arn)
+        if self.organization_role is not None:
+            source = Source(base.partition, base.name, reference=self.reference)
+            caller, states = read_organization(source, _TIMEOUT)
+            _warn_of_inactive(states)
+            for account in sorted(account for account, state in states.items() if state == "ACTIVE"):
+                arn = f"arn:{base.partition}:iam::{account}:role/{self.organization_role}"
+                yield from self._in_regions(base, base.partition, account, None if account == caller else arn)
 
     def _read_profile(self, name: str | None) -> Profile:
         if self.reference is None:
-            return profiles.read_profile(name, self._files)
+            return profiles.read_profile(name)
         region = self.reference.session.region_name
         return Profile(None, region, find_partition(str(region)), None)
 
-    def _targets_of_role(self, arn: str, base: Profile) -> Iterator[Target]:
-        found = _match("roles", arn, ROLE, "a role's ARN, such as 'arn:aws:iam::012345678901:role/AppStreamReader'")
-        yield from self._in_regions(found[2], found[1], base, arn)
-
-    def _targets_of_organization(self, name: str, base: Profile) -> Iterator[Target]:
-        organization = read_organization(Source(base.partition, base.name, reference=self.reference), _TIMEOUT)
-        if organization.others:
-            _warn_of_inactive(organization.others)
-        for account in organization.active:
-            role = None if account == organization.caller else f"arn:{base.partition}:iam::{account}:role/{name}"
-            yield from self._in_regions(account, base.partition, base, role)
-
     def _in_regions(
-        self, account: str | None, partition: str, profile: Profile, role: str | None = None
+        self, profile: Profile, partition: str, account: str | None, role: str | None = None
     ) -> Iterator[Target]:
         external_id, session_name = (None, None) if role is None else (self.external_id, self.role_session_name)
         optional = self.regions == "all"
-        for region in self._choose_regions(partition, profile, role is not None):
+        for region in self._choose_regions(profile, partition, role is not None):
             yield Target(account, region, profile.name, role, external_id, self.reference, session_name, optional)
 
-    def _choose_regions(self, partition: str, profile: Profile, assumed: bool) -> list[str]:
+    def _choose_regions(self, profile: Profile, partition: str, assumed: bool) -> list[str]:
         if self.regions == "all":
             return list_appstream_regions(partition)
         if self.regions is None and profile.region is None:
-            whose = (
-                "the session" if self.reference else f"profile {profile.name!r}" if profile.name else "this environment"
-            )
+            owner = f"profile {profile.name!r}" if profile.name else "this environment"
+            whose = "the session" if self.reference else owner
             raise RequestError(f"No region is configured for {whose}. Name one: regions=['eu-west-1'], or \"all\".")
         chosen = check_regions([profile.region] if self.regions is None else self.regions)
-        foreign = [region for region in chosen if assumed and find_partition(region) != partition]
-        if foreign:
-            raise RequestError(
-                f"Region {foreign[0]} is not in {partition}, the partition of the role. Name its regions."
-            )
+        for region in chosen:
+            if assumed and find_partition(region) != partition:
+                raise RequestError(
+                    f"Region {region} is not in {partition}, the partition of the role. Name its regions."
+                )
         return chosen
 
 
@@ -280,13 +262,6 @@ def _check_names(parameter: str, values: Iterable[str] | None) -> list[str] | No
     return names
 
 
-def _check_region_list(values: Iterable[str] | str | None) -> list[str] | str | None:
-    if values is None or values == "all":
-        return values
-    names = _check_names("regions", values)
-    return None if names is None else check_regions(names)
-
-
 def _match(parameter: str, value: object, pattern: re.Pattern[str], expected: str) -> re.Match[str]:
     found = pattern.fullmatch(value) if isinstance(value, str) else None
     if found is None:
@@ -295,11 +270,9 @@ def _match(parameter: str, value: object, pattern: re.Pattern[str], expected: st
     return found
 
 
-def _warn_of_inactive(others: dict[str, str]) -> None:
-    named = ", ".join(
-        f"{printable(account, 20)} ({printable(state, 40)})" for account, state in list(others.items())[:20]
-    )
-    more = f" and {len(others) - 20} more" if len(others) > 20 else ""
-    warnings.warn(
-        f"Not active, and so no targets: {named}{more}; their images are not seen.", UserWarning, stacklevel=5
-    )
+def _warn_of_inactive(states: dict[str, str]) -> None:
+    inactive = [f"{account} ({printable(state, 40)})" for account, state in states.items() if state != "ACTIVE"]
+    if inactive:
+        more = f" and {len(inactive) - 20} more" if len(inactive) > 20 else ""
+        named = ", ".join(inactive[:20])
+        warnings.warn(f"Not active, and so no targets: {named}{more}; their images are not seen.", stacklevel=4)

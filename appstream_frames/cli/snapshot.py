@@ -12,8 +12,9 @@ import pandas as pd
 import appstream_frames as asf
 from appstream_frames.archive import reader
 from appstream_frames.archive.roots import open_store
+from appstream_frames.aws import failures
 from appstream_frames.aws.client_pool import ClientPool
-from appstream_frames.aws.clients import locate_within
+from appstream_frames.aws.deadlines import call_within
 from appstream_frames.aws.targets import Target
 from appstream_frames.cli.output import (
     COMPLETE,
@@ -131,7 +132,10 @@ def _refuse(error: asf.DrainError) -> NoReturn:
 def _client(where: Sequence[Target], timeout: float) -> Any:
     if len(where) != 1:
         raise asf.RequestError(f"--max-items and --page-size are of one account and region; these are {len(where)}.")
-    return locate_within(partial(ClientPool().locate, where[0], timeout), str(where[0]), timeout).client
+    try:
+        return call_within(timeout, partial(ClientPool().locate, where[0], timeout)).client
+    except TimeoutError as late:
+        raise failures.explain(late, failures.Position(str(where[0]), 0, None)) from late
 
 
 def summarize(coverage: pd.DataFrame, command: click.Command, *, disabled: bool) -> list[str]:

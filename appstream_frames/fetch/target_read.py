@@ -14,7 +14,8 @@ from typing import Any, Final
 from appstream_frames.aws.client_pool import ClientPool
 from appstream_frames.aws.clients import Location, locate
 from appstream_frames.aws.connections import own_connections
-from appstream_frames.aws.deadlines import Cancelled, Deadline
+from appstream_frames.aws.deadlines import Cancelled, Deadline, timeout_error
+from appstream_frames.aws.redaction import with_causes
 from appstream_frames.aws.targets import Target
 from appstream_frames.errors import RequestError
 from appstream_frames.fetch import response
@@ -158,7 +159,8 @@ class TargetRead:
         if self.deadline.cancelled:  # the reading was given up meanwhile, and its end is told already
             raise Cancelled
         if self._owned:
-            _drop_tracebacks(error)
+            for each in with_causes(error):  # their tracebacks hold the client, of which there may be thousands
+                each.__traceback__ = None
         if outcomes[0] is self.outcomes[0] and isinstance(error, RequestError):
             self.refusal = error
         failure = as_drain_error(error, outcomes[0].position())
@@ -169,15 +171,8 @@ class TargetRead:
     def abandon(self) -> None:
         """Give the reading up: its thread waits where no deadline is kept, say for a name server."""
         self.deadline.cancel()
-        late = TimeoutError(f"no answer within {self.deadline.seconds:g} s")
+        late = timeout_error(self.deadline.seconds)
         for outcome in self.outcomes:
             if outcome.ended_at is None:
                 outcome.fail(as_drain_error(late, outcome.position()))
                 outcome.end()
-
-
-def _drop_tracebacks(error: BaseException | None) -> None:
-    """Take the tracebacks off an error and its causes: they hold the client, of which there may be thousands."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__

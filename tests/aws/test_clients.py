@@ -119,6 +119,11 @@ STS_FAULTS: dict[str, tuple[Fault, type[Exception], str]] = {
         asf.AccessError,
         "ExpiredToken",
     ),
+    "refused": (
+        body(_fault.replace(b"AccessDenied", b"ValidationError"), status="400 Bad Request"),
+        asf.DrainError,
+        "ValidationError.*pass the account yourself",
+    ),
     "empty": (body(b"", kind="text/xml"), asf.DrainError, "GetCallerIdentity"),
     "html": (body(b"<html><body>Sign in<br></body></html>", kind="text/html"), asf.DrainError, "GetCallerIdentity"),
     "other xml": (body(b"<a><b>1</b></a>", kind="text/xml"), asf.DrainError, "GetCallerIdentityResult"),
@@ -135,7 +140,7 @@ STS_FAULTS: dict[str, tuple[Fault, type[Exception], str]] = {
 
 
 #: What is not asked again; all else is, until the time is up.
-FINAL = ("denied", "expired", "other xml", "no account", "odd account", "terminal")
+FINAL = ("denied", "expired", "refused", "other xml", "no account", "odd account", "terminal")
 
 
 @pytest.mark.parametrize("kind", STS_FAULTS)

@@ -164,6 +164,15 @@ def test_what_cannot_be_right_is_refused(case: str, configured: Any) -> None:
     assert not configured.asked
 
 
+def test_a_missing_profile_is_told_whatever_else_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the environment has every setting for which the files would be read."""
+    configure(tmp_path, monkeypatch, "[profile bare]\n")
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "nightly")
+    with pytest.raises(asf.RequestError, match=r"\(gone\) could not be found. Profiles configured here: bare"):
+        asf.targets(profiles=["gone"], regions=HOME)
+
+
 def test_no_region_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says whose region is missing."""
     configure(tmp_path, monkeypatch, "[profile bare]\noutput = json\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 import appstream_frames as asf
 from appstream_frames.aws.client_pool import ClientPool
-from appstream_frames.aws.clients import locate_within
+from appstream_frames.aws.deadlines import Deadline
 from appstream_frames.aws.targets import Target
 
 PROD, DEV, LAB = "012345678901", "111122223333", "444455556666"
@@ -32,8 +31,8 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Non
 
 def failure(clients: ClientPool, target: Target, timeout: float = 10) -> asf.DrainError:
     """Return the error of a target that has no place."""
-    with pytest.raises(asf.DrainError) as caught:
-        locate_within(partial(clients.locate, target, timeout), str(target), timeout)
+    with pytest.raises(asf.DrainError) as caught, Deadline(timeout):
+        clients.locate(target, timeout)
     assert (caught.value.target, caught.value.page) == (str(target), 0)
     assert str(caught.value).isprintable()
     return caught.value
