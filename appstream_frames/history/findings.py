@@ -26,6 +26,9 @@ def findings(
 ) -> pd.DataFrame:
     """Say what to do today: a row per finding, worst first.
 
+    Agents and bases are judged target by target, unlike in `agents` and `base_images`: by that target's own images, its coverage
+    and the reference tables. So a target that fails takes its own findings away, and adds or removes none of another's.
+
     Parameters
     ----------
     frames : Frames
@@ -82,25 +85,13 @@ def drop_known(
 ) -> pd.DataFrame:
     """Return the findings that are new: those that the snapshot before did not have, by rule and resource.
 
-    Where that snapshot read less of a target than these frames did, the last one counts that read as much, so that a night on
-    which a target failed does not make its old findings new.
-
-    Parameters
-    ----------
-    found : pandas.DataFrame
-        The `findings` of `frames`.
-    frames : Frames
-        A snapshot of the archive.
-    root : str or path
-        The archive.
-    reference : str or path, optional
-        As in `findings`.
+    Where that snapshot read less of a target than these frames of the archive did, the last one counts that read as much, so
+    that a night on which a target failed does not make its old findings new.
     """
     earlier = SnapshotRange.open(root, until=(frames.snapshot - pd.Timedelta(microseconds=1)).to_pydatetime())
     if not earlier.manifests:
         return found
-    before = _find_comparable(frames.coverage, earlier)
-    newest = list(earlier.manifests)[-1]
+    before, newest = _find_comparable(frames.coverage, earlier), list(earlier.manifests)[-1]
     compared = [before.get(target, newest) for target in zip(found["account"], found["region"], strict=True)]
     known = {
         name: _list_keys(findings(read_snapshot(root, name), history=root, reference=reference))
@@ -126,9 +117,7 @@ def _find_comparable(coverage: pd.DataFrame, earlier: SnapshotRange) -> dict[tup
 def _list_read(coverage: pd.DataFrame) -> dict[tuple[str, str], set[str]]:
     """Return which operations of each target were read whole."""
     whole = coverage[coverage["status"].eq("complete")]
-    read: dict[tuple[str, str], set[str]] = {}
-    for account, region, operation in zip(whole["account"], whole["region"], whole["operation"], strict=True):
-        read.setdefault((account, region), set()).add(operation)
+    read: dict[tuple[str, str], set[str]] = whole.groupby(["account", "region"])["operation"].agg(set).to_dict()
     return read
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from appstream_frames.errors import RequestError
+from appstream_frames.insights.rows import check_frames
 from appstream_frames.tables.frames import Frames
-from appstream_frames.text import printable
 
 #: What makes an application of one name another one.
 _VARIANT = ["name", "launch_path", "launch_parameters", "working_directory"]
@@ -40,11 +39,11 @@ def application_versions(frames: Frames) -> pd.DataFrame:
     >>> versions.loc[versions["name"] == "Firefox", ["images", "variants", "differs"]].values.tolist()
     [[45, 1, False]]
     """
-    if not isinstance(frames, Frames):
-        raise RequestError(
-            f"frames is {printable(type(frames).__name__)}; pass Frames, as drain or read_snapshot gave them."
-        )
-    rows = frames.applications[[*_VARIANT, "display_name", "image_name"]].assign(image=_images(frames.applications))
+    table = check_frames(frames).applications
+    where = [table[key].fillna("").astype(object) for key in ("account", "region", "image_name")]
+    arn = table["image_arn"].astype(object)
+    image = arn.where(arn.notna(), where[0] + "/" + where[1] + "/" + where[2])  # what tells one image from another
+    rows = table[[*_VARIANT, "display_name", "image_name"]].assign(image=image)
     rows = rows.sort_values(["image_name", "image", "display_name"]).drop_duplicates([*_VARIANT, "image"])
     grouped = rows.groupby(_VARIANT, dropna=False, as_index=False)
     found = grouped.agg(
@@ -58,10 +57,3 @@ def application_versions(frames: Frames) -> pd.DataFrame:
     return found.sort_values(
         ["name", "images", *_VARIANT[1:]], ascending=[True, False, True, True, True], ignore_index=True
     )
-
-
-def _images(applications: pd.DataFrame) -> pd.Series:
-    """Return what tells one image from another: its ARN, or else its account, region and name."""
-    where = [applications[key].fillna("").astype(object) for key in ("account", "region", "image_name")]
-    arn = applications["image_arn"].astype(object)
-    return arn.where(arn.notna(), where[0] + "/" + where[1] + "/" + where[2])

@@ -17,6 +17,7 @@ import pandas as pd
 
 from appstream_frames.insights import days
 from appstream_frames.insights.reference import read_tables
+from appstream_frames.insights.rows import iterate_rows
 
 _BASE_NAME: Final = re.compile(r"AppStream-(?:(Graphics-[A-Za-z0-9]+)-)?([A-Za-z0-9]+)-(\d{2}-\d{2}-\d{4})")
 _SAMPLE_NAME: Final = re.compile(r"Amazon-AppStream2-Sample-Image-(\d{2}-\d{2}-\d{4})")
@@ -96,9 +97,8 @@ class Retirements:
 
     def __init__(self, table: pd.DataFrame, today: date) -> None:
         self._today = today
-        texts = (table[name].astype(object).where(table[name].notna(), None) for name in ("family_type", "family_os"))
-        moments = (days.days(table[name]) for name in ("retired_after", "released_before"))
-        self._rows = list(zip(*texts, *moments, table["reason"], strict=True))
+        names = ("family_type", "family_os", "retired_after", "released_before", "reason")
+        self._rows = list(iterate_rows(table, *names))
 
     def reason(self, base: Base) -> str | None:
         """Return why AWS lists a base image no more, if so."""
@@ -108,10 +108,11 @@ class Retirements:
         """Tell whether AWS has retired all releases of a base image's family."""
         return any(before is None for _, before in self._of(base))
 
-    def _of(self, base: Base) -> Iterator[tuple[str, date | None]]:
+    def _of(self, base: Base) -> Iterator[tuple[str, pd.Timestamp | None]]:
         for kind, os, after, before, reason in self._rows:
             of_it = kind in (None, base.kind) and os in (None, base.os)
-            if of_it and (after is None or after < self._today) and (before is None or base.released < before):
+            due = after is None or after.date() < self._today
+            if of_it and due and (before is None or base.released < before.date()):
                 yield reason, before
 
 

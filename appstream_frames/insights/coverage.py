@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pandas as pd
+
+from appstream_frames.insights.rows import iterate_rows
 
 
 class Coverage:
     """What was read of each target, by operation."""
 
     def __init__(self, table: pd.DataFrame) -> None:
-        rows = rows_of(table, "account", "region", "operation", "status", "request")
+        rows = iterate_rows(table, "account", "region", "operation", "status", "request")
         self._readings = {tuple(key): (status, request) for *key, status, request in rows}
 
     def missing(self, account: str | None, region: str | None, operation: str) -> str | None:
@@ -39,9 +40,3 @@ class Coverage:
 def _parse(request: str) -> dict[str, Any]:
     parsed: dict[str, Any] = json.loads(request)
     return parsed
-
-
-def rows_of(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the values of some columns row by row, with None for what is missing."""
-    found = (table[name].astype(object) for name in columns)
-    return zip(*(values.where(values.notna(), None).tolist() for values in found), strict=True)

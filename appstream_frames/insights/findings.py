@@ -1,7 +1,8 @@
 """What to do today: each finding with its severity, rule, resource, reason and remedy.
 
-A rule looks at what was read, and only at that: what was not drained makes no finding, and is named once. A finding rests on rows
-of its own target, so that a target that fails takes away its own findings and nobody else's.
+A rule looks at what was read, and only at that: what was not drained makes no finding, and is named once. Agents and bases are
+judged target by target, by what that target shows and by the reference tables, so that a target that fails takes away its own
+findings and nobody else's: the newest agent of a whole drain may be on an image of the target that fails tomorrow.
 """
 
 from __future__ import annotations
@@ -14,65 +15,61 @@ from functools import cached_property
 from typing import Any, Final
 
 import pandas as pd
-import pyarrow as pa
 
 from appstream_frames.errors import RequestError
 from appstream_frames.insights.days import Day, choose_day
 from appstream_frames.insights.reference import read_tables
+from appstream_frames.insights.rows import check_frames, to_records, to_typed
 from appstream_frames.insights.usage import judge_usage, used_by
-from appstream_frames.insights.verdicts import agents, base_images
+from appstream_frames.insights.verdicts import NONE_NEWER, judge_agents, judge_bases
 from appstream_frames.tables.coverage import FIRST_OPERATION, is_whole
-from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.operations import OPERATIONS
-from appstream_frames.tables.schema import UTC_US
 from appstream_frames.text import printable
 
 SEVERITIES: Final = ("high", "medium", "low", "info")
 KEYS: Final = ["rule", "account", "region", "resource", "name", "arn"]
-_SCHEMA: Final = pa.schema(
-    [
-        *((name, pa.string()) for name in ("severity", "rule", "account", "region", "resource", "name", "arn")),
-        ("finding", pa.string()),
-        ("remedy", pa.string()),
-        ("value", pa.int64()),
-        ("reference_date", UTC_US),
-    ]
-)
+_COLUMNS: Final = ["severity", *KEYS, "finding", "remedy", "value", "reference_date"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a rule finds, how severe that is, and from where on: a number of days, or a count."""
+    """What a rule finds, how severe that is, of which resource, and from where on: a number of days, or a count."""
 
     severity: str
+    resource: str
     threshold: int | None
     about: str
 
 
 #: Every rule by its id, the order within one severity.
 RULES: Final[dict[str, Rule]] = {
-    "target_not_read": Rule("high", None, "the images of a target were not read to the end"),
-    "image_failed": Rule("high", None, "AWS could not make the image"),
-    "agent_known_bad": Rule("high", None, "AWS advises against the image's agent"),
-    "base_retired": Rule("high", None, "AWS has retired the image's base"),
-    "support_ended": Rule("high", 0, "vendor support of the operating system has ended"),
-    "fleet_image_gone": Rule("high", None, "a fleet stands on an image that is retired, withdrawn or deleted"),
-    "fleet_error": Rule("high", None, "AWS reports an error of a fleet"),
-    "operation_not_read": Rule("medium", None, "an operation of a target was not read to the end"),
-    "agent_behind": Rule("medium", 0, "the image's agent is behind AWS's newest, by more than so many days"),
-    "base_behind": Rule("medium", 0, "the image's base is behind AWS's newest, by more than so many days"),
-    "support_ending": Rule("medium", 180, "vendor support of the operating system ends within so many days"),
+    "target_not_read": Rule("high", "target", None, "the images of a target were not read to the end"),
+    "image_failed": Rule("high", "image", None, "AWS could not make the image"),
+    "agent_known_bad": Rule("high", "image", None, "AWS advises against the image's agent"),
+    "base_retired": Rule("high", "image", None, "AWS has retired the image's base"),
+    "support_ended": Rule("high", "image", 0, "vendor support of the operating system has ended"),
+    "fleet_image_gone": Rule("high", "fleet", None, "a fleet stands on an image that is retired, withdrawn or deleted"),
+    "fleet_error": Rule("high", "fleet", None, "AWS reports an error of a fleet"),
+    "operation_not_read": Rule("medium", "operation", None, "an operation of a target was not read to the end"),
+    "agent_behind": Rule("medium", "image", 0, "the image's agent is behind AWS's newest, by more than so many days"),
+    "base_behind": Rule("medium", "image", 0, "the image's base is behind AWS's newest, by more than so many days"),
+    "support_ending": Rule("medium", "image", 180, "vendor support of the operating system ends within so many days"),
     "fleet_image_old": Rule(
-        "medium", 30, "the image of a fleet, or its base, is older than so many days (CIS EUC 5.7)"
+        "medium", "fleet", 30, "the image of a fleet, or its base, is older than so many days (CIS EUC 5.7)"
     ),
-    "builder_running": Rule("medium", 7, "an image builder has been running for more than so many days"),
-    "image_shared_outside": Rule("medium", None, "an image is shared with an account that was not drained"),
-    "quota_near": Rule("low", 10, "80 % or more of so many images, fleets, image builders or stacks are there"),
-    "image_unused": Rule("low", None, "nobody stands on the image"),
-    "reference_old": Rule("info", None, "AWS knows newer agents than the reference table"),
-    "not_drained": Rule("info", None, "an operation was not drained, so that its rules found nothing"),
+    "builder_running": Rule(
+        "medium", "image_builder", 7, "an image builder has been running for more than so many days"
+    ),
+    "image_shared_outside": Rule("medium", "image", None, "an image is shared with an account that was not drained"),
+    "quota_near": Rule(
+        "low", "image", 10, "80 % or more of so many images, fleets, image builders or stacks are there"
+    ),
+    "image_unused": Rule("low", "image", None, "nobody stands on the image"),
+    "reference_old": Rule("info", "reference", None, "AWS knows newer agents than the reference table"),
+    "not_drained": Rule("info", "operation", None, "an operation was not drained, so that its rules found nothing"),
 }
-_QUOTAS: Final = {"images": "image", "fleets": "fleet", "image_builders": "image_builder", "stacks": "stack"}
+_QUOTAS: Final = ("images", "fleets", "image_builders", "stacks")
 _NEEDED: Final = ("DescribeFleets", "DescribeImageBuilders", "DescribeStacks", "DescribeImagePermissions")
 _GONE: Final = ("retired by AWS", "share withdrawn", "deleted")
 
@@ -114,25 +111,17 @@ def find(
 
     `running_since` is the moment since which each image builder, by ARN, has been running, where a history tells.
     """
-    if not isinstance(frames, Frames):
-        raise RequestError(
-            f"frames is a {type(frames).__name__}, expected Frames: pass what drain or read_snapshot returned"
-        )
     chosen = list_rules(rules)
-    estate = _Estate(frames, choose_day(today, frames.images), chosen, running_since or {}, reference)
-    rows = [row for row in estate.find() if row["rule"] in chosen]
-    return _to_table(rows, chosen)
-
-
-def _to_table(rows: list[dict[str, Any]], rules: Mapping[str, Rule]) -> pd.DataFrame:
-    order = {name: number for number, name in enumerate(rules)}
+    estate = _Estate(
+        frames, choose_day(today, check_frames(frames).images), RULES | chosen, running_since or {}, reference
+    )
+    order = {name: number for number, name in enumerate(chosen)}
 
     def rank(row: dict[str, Any]) -> tuple[Any, ...]:
         return SEVERITIES.index(row["severity"]), order[row["rule"]], *(str(row[key] or "") for key in KEYS[1:])
 
-    ranked = sorted(rows, key=rank)
-    table = pa.table({name: [row.get(name) for row in ranked] for name in _SCHEMA.names}, schema=_SCHEMA)
-    return to_pandas(table)
+    rows = sorted((row for row in estate.find() if row["rule"] in chosen), key=rank)
+    return to_typed({name: [row.get(name) for row in rows] for name in _COLUMNS}, _COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -146,159 +135,134 @@ class _Estate:
     reference: str | os.PathLike[str] | None
 
     def find(self) -> Iterator[dict[str, Any]]:
-        yield from self._coverage()
-        yield from self._images()
-        yield from self._fleets()
-        yield from self._builders()
-        yield from self._sharing()
-        yield from self._quotas()
+        yield from self._find_in_coverage()
+        yield from self._find_in_images()
+        yield from self._find_in_fleets()
+        yield from self._find_in_builders()
+        yield from self._find_unused()
+        yield from self._find_shares()
+        yield from self._find_quotas()
 
-    def _row(
-        self, rule: str, resource: str, row: Mapping[str, Any], finding: str, remedy: str, **more: Any
-    ) -> dict[str, Any]:
+    def _row(self, rule: str, row: Mapping[str, Any], finding: str, remedy: str, **more: Any) -> dict[str, Any]:
         keys = {name: row.get(name) for name in ("account", "region", "name", "arn")}
-        severity = self.rules[rule].severity if rule in self.rules else "info"
+        known = self.rules[rule]
         words = {"finding": printable(finding.rstrip("."), 600) + ".", "remedy": remedy}
-        return {"severity": severity, "rule": rule, "resource": resource, **keys, **words, **more}
+        return {"severity": known.severity, "rule": rule, "resource": known.resource, **keys, **words, **more}
 
     def _over(self, rule: str, days: pd.Series) -> pd.Series:
-        """Tell of which numbers of days a rule speaks; of none when it is left out."""
-        if rule not in self.rules:
-            return pd.Series(False, days.index)
+        """Tell of which numbers of days a rule speaks."""
         return days.gt(self.rules[rule].threshold).fillna(False).astype(bool)
 
     @cached_property
     def bases(self) -> pd.DataFrame:
-        """What `base_images` says of each image."""
-        return base_images(self.frames, today=self.today, reference=self.reference)
+        """What `base_images` says of each image, target by target."""
+        return judge_bases(self.frames, self.today, self.reference, apart=True)
+
+    @cached_property
+    def users(self) -> pd.DataFrame:
+        """What `used_by` says."""
+        return used_by(self.frames)
 
     # coverage
 
-    def _coverage(self) -> Iterator[dict[str, Any]]:
+    def _find_in_coverage(self) -> Iterator[dict[str, Any]]:
         coverage = self.frames.coverage
         for row in to_records(coverage[~is_whole(coverage)]):
-            images = row["operation"] == FIRST_OPERATION
-            rule, resource = ("target_not_read", "target") if images else ("operation_not_read", "operation")
-            words = ": ".join(str(part) for part in (row["error_code"], row["error_message"]) if part)
+            rule = "target_not_read" if row["operation"] == FIRST_OPERATION else "operation_not_read"
+            words = ": ".join(filter(None, (row["error_code"], row["error_message"])))
             finding = f"{row['operation']} was not read to the end ({row['status']})" + (f": {words}" if words else "")
-            yield self._row(
-                rule, resource, row | {"name": row["operation"]}, finding, "Mend the cause, and drain it again."
-            )
+            yield self._row(rule, row | {"name": row["operation"]}, finding, "Mend the cause, and drain it again.")
         for operation in _NEEDED:
             if operation not in set(coverage["operation"]):
                 table = OPERATIONS[operation].table
                 finding = f"{operation} was not drained, so nothing is said of {table.replace('_', ' ')}."
-                yield self._row(
-                    "not_drained", "operation", {"name": operation}, finding, f"Drain with include={table!r}."
-                )
+                yield self._row("not_drained", {"name": operation}, finding, f"Drain with include={table!r}.")
 
     # images
 
-    def _images(self) -> Iterator[dict[str, Any]]:
+    def _find_in_images(self) -> Iterator[dict[str, Any]]:
         images = self.frames.images
         own = (images["owner"] == images["account"]).fillna(False).to_numpy(bool)
-        yield from self._failed(images[own])
-        yield from self._agents(agents(images, today=self.today, reference=self.reference)[own])
-        yield from self._bases(self.bases[own])
-
-    def _failed(self, images: pd.DataFrame) -> Iterator[dict[str, Any]]:
-        failed = images[images["state"].eq("FAILED").fillna(False)]
+        failed = images[own & images["state"].eq("FAILED").fillna(False).to_numpy(bool)]
         for row, reasons in zip(to_records(failed), list_reasons(failed, self.frames.errors), strict=True):
-            words = "; ".join(reasons)
             remedy = "Mend what AWS names, build the image again, and delete this one."
-            yield self._row("image_failed", "image", row, f"AWS could not make the image: {words}.", remedy)
+            yield self._row("image_failed", row, f"AWS could not make the image: {'; '.join(reasons)}.", remedy)
+        yield from self._judge_agents(judge_agents(images, self.today, self.reference, apart=True)[own])
+        yield from self._judge_bases(self.bases[own])
+        yield from self._judge_support(self.bases[own])
 
-    def _agents(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    def _judge_agents(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
         remedy = "Build the image again with the newest agent, or let it follow LATEST."
         for row in to_records(verdicts[verdicts["verdict"] == "known_bad"]):
             finding = f"Its agent {row['appstream_agent_version']} {row['reason']}."
-            yield self._row("agent_known_bad", "image", row, finding, remedy, value=row["days_behind"])
+            yield self._row("agent_known_bad", row, finding, remedy, value=row["days_behind"])
         late = verdicts[(verdicts["verdict"] == "behind") & self._over("agent_behind", verdicts["days_behind"])]
         for row in to_records(late):
             days, newest = row["days_behind"], row["newest_agent"]
             finding = f"Its agent {row['appstream_agent_version']} is {days:,} days behind {newest:%m-%d-%Y}."
-            yield self._row("agent_behind", "image", row, finding, remedy, value=days, reference_date=newest)
-        if verdicts["contradiction"].fillna("").str.contains("no newer one is known").any():
+            yield self._row("agent_behind", row, finding, remedy, value=days, reference_date=newest)
+        if verdicts["contradiction"].eq(NONE_NEWER).any():
             newest = read_tables(self.reference)["agent_versions"]["iso_date"].max()
             finding = f"AWS flags the newest agent known here, of {newest:%Y-%m-%d}, as not the latest."
             remedy = "Upgrade appstream-frames, or add the agent to your own reference folder."
-            yield self._row(
-                "reference_old", "reference", {"name": "agent_versions"}, finding, remedy, reference_date=newest
-            )
+            yield self._row("reference_old", {"name": "agent_versions"}, finding, remedy, reference_date=newest)
 
-    def _bases(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    def _judge_bases(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
         remedy = "Build the image again on the newest base."
         for row in to_records(verdicts[verdicts["verdict"] == "retired"]):
             finding = f"Its base {row['base_name']} is retired: {row['reason']}."
-            yield self._lower(row, self._row("base_retired", "image", row, finding, remedy, value=row["age_days"]))
+            yield _lower(row, self._row("base_retired", row, finding, remedy, value=row["age_days"]))
         late = verdicts[(verdicts["verdict"] == "behind") & self._over("base_behind", verdicts["days_behind"])]
         for row in to_records(late):
             finding = f"Its base {row['base_name']} is {row['days_behind']:,} days behind {row['newest_base']}."
             more = {"value": row["days_behind"], "reference_date": row["newest_released"]}
-            yield self._lower(row, self._row("base_behind", "image", row, finding, remedy, **more))
-        yield from self._support(verdicts)
+            yield _lower(row, self._row("base_behind", row, finding, remedy, **more))
 
-    def _lower(self, verdict: Mapping[str, Any], row: dict[str, Any]) -> dict[str, Any]:
-        """Return a finding one severity lower where AWS may have updated the image without saying so."""
-        if not verdict.get("maybe_updated"):
-            return row
-        return row | {"severity": SEVERITIES[min(SEVERITIES.index(row["severity"]) + 1, len(SEVERITIES) - 1)]}
-
-    def _support(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    def _judge_support(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
         table = read_tables(self.reference)["vendor_support"]
         system = verdicts["family"].str.extract(r"(\S+)\Z", expand=False)
         for name, end in zip(table["family_os"], table["vendor_support_ends"], strict=True):
             days = (end.date() - self.today).days
-            rule = "support_ended" if days < 0 else "support_ending"
-            if rule not in self.rules or (days >= 0 and days > (self.rules[rule].threshold or 0)):
+            if days >= 0 and days > (self.rules["support_ending"].threshold or 0):
                 continue
-            finding = f"Vendor support of {name} {'ended' if days < 0 else 'ends'} on {end:%Y-%m-%d}."
-            more = {"value": abs(days), "reference_date": end}
-            for row in to_records(verdicts[(system == name).fillna(False)]):
-                yield self._row(
-                    rule, "image", row, finding, "Build the image again on a newer operating system.", **more
-                )
+            rule, verb = ("support_ended", "ended") if days < 0 else ("support_ending", "ends")
+            finding = f"Vendor support of {name} {verb} on {end:%Y-%m-%d}."
+            remedy = "Build the image again on a newer operating system."
+            for row in to_records(verdicts[system.eq(name).fillna(False)]):
+                yield self._row(rule, row, finding, remedy, value=abs(days), reference_date=end)
 
     # fleets and image builders
 
-    def _fleets(self) -> Iterator[dict[str, Any]]:
-        tables = self.frames.tables
-        if "fleets" not in tables:
+    def _find_in_fleets(self) -> Iterator[dict[str, Any]]:
+        if "fleets" not in self.frames.tables:
             return
-        errors = tables.get("fleet_errors", pd.DataFrame())
-        for key, rows in (
-            errors.groupby(["account", "region", "fleet_arn"], dropna=False, sort=False) if len(errors) else ()
-        ):
+        for row, rows in _group(self.frames.tables.get("fleet_errors"), "fleet"):
             pairs = zip(rows["error_code"], rows["error_message"], strict=True)
             words = "; ".join(dict.fromkeys(_join(*pair) for pair in pairs))
-            row = {"account": key[0], "region": key[1], "arn": key[2], "name": rows["fleet_name"].iloc[0]}
-            yield self._row(
-                "fleet_error", "fleet", _clean(row), f"AWS reports: {words}.", "Mend what AWS names.", value=len(rows)
-            )
-        users = used_by(self.frames)
-        fleets = users[users["kind"] == "fleet"]
-        fleets = fleets.assign(account=fleets["user_account"], region=fleets["user_region"], name=fleets["user_name"])
-        fleets = fleets.assign(arn=fleets["user_arn"])
+            yield self._row("fleet_error", row, f"AWS reports: {words}.", "Mend what AWS names.", value=len(rows))
+        fleets = self.users[self.users["kind"] == "fleet"]
+        fleets = fleets[["image_arn", "reason"]].assign(
+            **{name: fleets[f"user_{name}"] for name in ("account", "region", "name", "arn")}
+        )
         for row in to_records(fleets[fleets["reason"].fillna("").str.startswith(_GONE)]):
             finding = f"Its image {row['image_arn']} is gone: {row['reason']}."
             remedy = "Move the fleet to an image that is there: new instances cannot start from this one."
-            yield self._row("fleet_image_gone", "fleet", row, finding, remedy)
-        yield from self._old_fleets(fleets)
+            yield self._row("fleet_image_gone", row, finding, remedy)
+        yield from self._find_old_images(fleets)
 
-    def _old_fleets(self, fleets: pd.DataFrame) -> Iterator[dict[str, Any]]:
-        images = self.frames.images
-        built = (pd.Timestamp(self.today, tz="UTC") - images["created_time"]).dt.days.to_numpy()
+    def _find_old_images(self, fleets: pd.DataFrame) -> Iterator[dict[str, Any]]:
+        built = (pd.Timestamp(self.today, tz="UTC") - self.frames.images["created_time"]).dt.days.to_numpy()
         ages = self.bases[["account", "region", "arn"]].assign(built=built, base=self.bases["age_days"])
         ages = ages.rename(columns={"arn": "image_arn"}).drop_duplicates(["account", "region", "image_arn"])
-        joined = fleets.merge(ages, on=["account", "region", "image_arn"], how="inner")
+        joined = fleets.merge(ages, on=["account", "region", "image_arn"])
         days = joined[["built", "base"]].astype("Float64").max(axis=1)
         for row in to_records(joined.assign(days=days)[self._over("fleet_image_old", days)]):
-            what = "base" if (row["base"] or 0) > (row["built"] or 0) else "image"
-            finding = f"The {what} it stands on is {int(row['days']):,} days old."
+            what, age = "base" if (row["base"] or 0) > (row["built"] or 0) else "image", int(row["days"])
             remedy = "Build its image again on the newest base, and move the fleet to it."
-            yield self._row("fleet_image_old", "fleet", row, finding, remedy, value=int(row["days"]))
+            finding = f"The {what} it stands on is {age:,} days old."
+            yield self._row("fleet_image_old", row, finding, remedy, value=age)
 
-    def _builders(self) -> Iterator[dict[str, Any]]:
+    def _find_in_builders(self) -> Iterator[dict[str, Any]]:
         builders = self.frames.tables.get("image_builders")
         if builders is None:
             return
@@ -310,57 +274,42 @@ class _Estate:
         for row in to_records(running.assign(days=days, known=known)[self._over("builder_running", days)]):
             source = "the history" if row["known"] else "its creation, as no history says more"
             finding = f"It has been running for {int(row['days']):,} days, by {source}."
-            yield self._row(
-                "builder_running",
-                "image_builder",
-                row,
-                finding,
-                "Stop it: it is paid for by the hour.",
-                value=int(row["days"]),
-            )
+            remedy = "Stop it: it is paid for by the hour."
+            yield self._row("builder_running", row, finding, remedy, value=int(row["days"]))
 
     # use and sharing
 
-    def _sharing(self) -> Iterator[dict[str, Any]]:
-        tables = self.frames.tables
-        if "fleets" in tables and "image_builders" in tables:
-            unused = judge_usage(self.frames)
-            owned = self.frames.images["owner"].reindex(unused.index) == unused["account"]
-            for row in to_records(unused[owned & (unused["verdict"] == "unused")]):
-                remedy = "Delete it." if row["deletable"] else "Unshare it, then delete it."
-                yield self._row("image_unused", "image", row, row["reason"].capitalize(), remedy)
-        if "permissions" in tables:
-            shares = tables["permissions"]
-            estate = set(self.frames.coverage["account"].dropna())
-            outside = shares[~shares["shared_account_id"].isin(estate)]
-            for key, rows in outside.groupby(["account", "region", "image_arn"], dropna=False, sort=False):
-                row = {"account": key[0], "region": key[1], "arn": key[2], "name": rows["image_name"].iloc[0]}
-                others = ", ".join(sorted(rows["shared_account_id"].dropna().unique()))
-                finding = f"It is shared with {others}, which was not drained here."
-                remedy = "Ask whose account that is; unshare the image if nobody knows."
-                yield self._row("image_shared_outside", "image", _clean(row), finding, remedy, value=len(rows))
-
-    def _quotas(self) -> Iterator[dict[str, Any]]:
-        if "quota_near" not in self.rules:
+    def _find_unused(self) -> Iterator[dict[str, Any]]:
+        if not {"fleets", "image_builders"} <= set(self.frames.tables):
             return
+        judged = judge_usage(self.frames, self.users)
+        owned = self.frames.images["owner"].reindex(judged.index) == judged["account"]
+        for row in to_records(judged[owned & (judged["verdict"] == "unused")]):
+            remedy = "Delete it." if row["deletable"] else "Unshare it, then delete it."
+            yield self._row("image_unused", row, row["reason"].capitalize(), remedy)
+
+    def _find_shares(self) -> Iterator[dict[str, Any]]:
+        shares = self.frames.tables.get("permissions")
+        if shares is None:
+            return
+        estate = set(self.frames.coverage["account"].dropna())
+        for row, rows in _group(shares[~shares["shared_account_id"].isin(estate)], "image"):
+            others = ", ".join(sorted(rows["shared_account_id"].dropna().unique()))
+            finding = f"It is shared with {others}, which was not drained here."
+            remedy = "Ask whose account that is; unshare the image if nobody knows."
+            yield self._row("image_shared_outside", row, finding, remedy, value=len(rows))
+
+    def _find_quotas(self) -> Iterator[dict[str, Any]]:
         quota = self.rules["quota_near"].threshold or 0
-        for table, resource in _QUOTAS.items():
-            rows = self.frames.tables.get(table)
-            if rows is None:
-                continue
+        for table in _QUOTAS:
+            rows = self.frames.tables.get(table, pd.DataFrame(columns=["account", "region"]))
             rows = rows[(rows["owner"] == rows["account"]).fillna(False)] if table == "images" else rows
             counts = rows.groupby(["account", "region"]).size()
             for (account, region), count in counts[(counts >= 0.8 * quota) & (counts <= quota)].items():
                 finding = f"{count:,} {table.replace('_', ' ')} of a quota of {quota:,}, if it is the default."
                 row = {"account": account, "region": region, "name": table}
-                yield self._row(
-                    "quota_near",
-                    resource,
-                    row,
-                    finding,
-                    "Delete what is unused, or ask AWS for more.",
-                    value=int(count),
-                )
+                remedy = "Delete what is unused, or ask AWS for more."
+                yield self._row("quota_near", row, finding, remedy, value=int(count), resource=table[:-1])
 
 
 def list_reasons(images: pd.DataFrame, errors: pd.DataFrame) -> list[list[str]]:
@@ -377,15 +326,20 @@ def list_reasons(images: pd.DataFrame, errors: pd.DataFrame) -> list[list[str]]:
     return reasons
 
 
-def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as dicts, missing values as None."""
-    columns = [column.to_numpy(object, na_value=None) for _, column in frame.items()]
-    return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+def _lower(verdict: Mapping[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """Return a finding one severity lower where AWS may have updated the image without saying so."""
+    lower = SEVERITIES.index(row["severity"]) + bool(verdict["maybe_updated"])
+    return row | {"severity": SEVERITIES[min(lower, len(SEVERITIES) - 1)]}
+
+
+def _group(table: pd.DataFrame | None, parent: str) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Yield each parent of a child table's rows, as a row, with those rows."""
+    if table is None or table.empty:
+        return
+    for key, rows in table.groupby(["account", "region", f"{parent}_arn"], dropna=False, sort=False):
+        first = dict(zip(("account", "region", "arn", "name"), (*key, rows[f"{parent}_name"].iloc[0]), strict=True))
+        yield {name: None if pd.isna(value) else value for name, value in first.items()}, rows
 
 
 def _join(*parts: object) -> str:
     return ": ".join(str(part) for part in parts if not pd.isna(part))
-
-
-def _clean(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: None if pd.isna(value) else value for name, value in row.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import pandas as pd
 
@@ -21,19 +21,16 @@ VARIABLE: Final = "APPSTREAM_FRAMES_REFERENCE"
 _ABOUT: Final = ["source", "read_on"]
 
 
-class _Layout(NamedTuple):
-    key: tuple[str, ...]
-    dates: tuple[str, ...]
-
-
-_LAYOUTS: Final = {
-    "agent_versions": _Layout(("agent_version",), ("iso_date",)),
-    "base_image_releases": _Layout(("release_date", "platform"), ("release_date",)),
-    "feature_requirements": _Layout(("feature",), ()),
-    "known_bad_agents": _Layout(("agent_version",), ()),
-    "latest_public_base_images": _Layout(("image_name",), ()),
-    "retired_base_images": _Layout(("family_type", "family_os"), ("retired_after", "released_before")),
-    "vendor_support": _Layout(("family_os",), ("vendor_support_ends",)),
+_DATES: Final = ["iso_date", "release_date", "retired_after", "released_before", "vendor_support_ends", "read_on"]
+#: By table, the columns that tell its rows apart.
+_KEYS: Final = {
+    "agent_versions": ["agent_version"],
+    "base_image_releases": ["release_date", "platform"],
+    "feature_requirements": ["feature"],
+    "known_bad_agents": ["agent_version"],
+    "latest_public_base_images": ["image_name"],
+    "retired_base_images": ["family_type", "family_os"],
+    "vendor_support": ["family_os"],
 }
 
 
@@ -73,7 +70,7 @@ def read_tables(folder: str | os.PathLike[str] | None) -> dict[str, pd.DataFrame
     """Return the tables of `reference`."""
     chosen = folder or os.environ.get(VARIABLE)
     own = _own_files(Path(chosen).expanduser()) if chosen else {}
-    return {name: _merge(name, _shipped(name), own.get(name)) for name in _LAYOUTS}
+    return {name: _merge(name, _shipped(name), own.get(name)) for name in _KEYS}
 
 
 def agent_releases() -> pd.DataFrame:
@@ -101,7 +98,7 @@ def base_image_releases() -> pd.DataFrame:
 
 @cache
 def _shipped(name: str) -> pd.DataFrame:
-    return _read(name, data_path(f"{name}.csv")).assign(origin="reference")
+    return _read(data_path(f"{name}.csv")).assign(origin="reference")
 
 
 def _own_files(folder: Path) -> dict[str, Path]:
@@ -109,7 +106,7 @@ def _own_files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise RequestError(f"reference={printable(folder)!r} is no folder. Name one that holds {_expected()}.")
     files = {path.stem: path for path in sorted(folder.glob("*.csv"))}
-    if unknown := sorted(set(files) - set(_LAYOUTS)):
+    if unknown := sorted(set(files) - set(_KEYS)):
         raise RequestError(f"{printable(files[unknown[0]])} is none of the reference tables: {_expected()}.")
     if not files:
         raise RequestError(f"reference={printable(folder)!r} holds no table. Put some of these into it: {_expected()}.")
@@ -117,35 +114,30 @@ def _own_files(folder: Path) -> dict[str, Path]:
 
 
 def _expected() -> str:
-    return ", ".join(f"{name}.csv" for name in _LAYOUTS)
+    return ", ".join(f"{name}.csv" for name in _KEYS)
 
 
-def _read(name: str, path: Path) -> pd.DataFrame:
+def _read(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype="str", encoding="utf-8-sig")
     except (OSError, ValueError) as error:  # pandas' parser errors and UnicodeDecodeError are ValueErrors
         raise RequestError(f"{printable(path)} cannot be read as a CSV table: {printable(error)}") from error
-    for column in [*_LAYOUTS[name].dates, "read_on"]:
-        if column in table.columns:
-            table[column] = _moments(table[column], path)
+    for name in table.columns.intersection(_DATES):
+        moments = pd.to_datetime(table[name], utc=True, errors="coerce", format="%Y-%m-%d").dt.as_unit("us")
+        if len(wrong := table[name][moments.isna() & table[name].notna()]):
+            raise RequestError(
+                f"{printable(path)} has {printable(wrong.iloc[0])!r} in {name}, expected a day such as 2026-11-23"
+            )
+        table[name] = moments
     return table
-
-
-def _moments(texts: pd.Series, path: Path) -> pd.Series:
-    moments = pd.to_datetime(texts, utc=True, errors="coerce", format="%Y-%m-%d").dt.as_unit("us")
-    if len(wrong := texts[moments.isna() & texts.notna()]):
-        raise RequestError(
-            f"{printable(path)} has {printable(wrong.iloc[0])!r} in {texts.name}, expected a day such as 2026-11-23"
-        )
-    return moments
 
 
 def _merge(name: str, shipped: pd.DataFrame, path: Path | None) -> pd.DataFrame:
     """Return the shipped table with the rows of a user's file before its own."""
     if path is None:
         return shipped.copy()
-    own = _read(name, path)
+    own = _read(path)
     if lacking := [column for column in shipped.columns if column not in (*own.columns, *_ABOUT, "origin")]:
         raise RequestError(f"{printable(path)} has no column {lacking[0]}, expected {', '.join(shipped.columns[:-3])}")
     own = own.reindex(columns=shipped.columns[:-1]).astype(dict(shipped.dtypes[:-1])).assign(origin="yours")
-    return pd.concat([own, shipped], ignore_index=True).drop_duplicates(list(_LAYOUTS[name].key), ignore_index=True)
+    return pd.concat([own, shipped], ignore_index=True).drop_duplicates(_KEYS[name], ignore_index=True)

@@ -9,42 +9,17 @@ from collections.abc import Iterator
 from typing import Final
 
 import pandas as pd
-import pyarrow as pa
 
-from appstream_frames.errors import RequestError
 from appstream_frames.insights.base_names import is_public, owner
-from appstream_frames.insights.coverage import Coverage, rows_of
-from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.insights.coverage import Coverage
+from appstream_frames.insights.rows import check_frames, iterate_rows, to_typed
+from appstream_frames.tables.frames import Frames
 
 KINDS: Final = {"fleet": "fleets", "image_builder": "image_builders", "account": "accounts", "image": "images"}
-_USED_BY: Final = pa.schema(
-    [
-        *((name, pa.string()) for name in ("account", "region", "image_arn", "image_name", "kind")),
-        *((name, pa.string()) for name in ("user_account", "user_region", "user_name", "user_arn", "state")),
-        ("stacks", pa.list_(pa.string())),
-        ("running_instances", pa.int64()),
-        ("reason", pa.string()),
-    ]
-)
-_USAGE: Final = pa.schema(
-    [
-        *((name, pa.string()) for name in ("account", "region", "name", "arn")),
-        *((name, pa.int64()) for name in KINDS.values()),
-        ("verdict", pa.string()),
-        ("deletable", pa.bool_()),
-        ("reason", pa.string()),
-    ]
-)
-_USER: Final = [
-    "kind",
-    "user_account",
-    "user_region",
-    "user_name",
-    "user_arn",
-    "state",
-    "running_instances",
-    "image_arn",
-]
+_IDENTITY: Final = "user_account user_region user_name user_arn".split()
+_USED_BY: Final = """account region image_arn image_name kind user_account user_region user_name user_arn state stacks
+    running_instances reason""".split()
+_USAGE: Final = ["account", "region", "name", "arn", *KINDS.values(), "verdict", "deletable", "reason"]
 
 
 def used_by(frames: Frames) -> pd.DataFrame:
@@ -83,40 +58,34 @@ def used_by(frames: Frames) -> pd.DataFrame:
     >>> users.loc[users["image_name"] == "HR-Desktop-2026-10", ["kind", "user_name"]].to_numpy().tolist()
     [['fleet', 'hr-desktop'], ['image_builder', 'ib-hr-hotfix']]
     """
-    return _typed(_join_users(frames, _images(frames), Coverage(frames.coverage)), _USED_BY)
-
-
-def _join_users(frames: Frames, images: pd.DataFrame, covered: Coverage) -> pd.DataFrame:
-    """Return the columns of `used_by`."""
+    images, covered = _images(frames), Coverage(frames.coverage)
     parts = [_fleets(frames, images), _image_builders(frames), _built_images(images)]
     users = _attach(pd.concat(parts, ignore_index=True), images, covered)
-    users = pd.concat([users, _accounts(frames, images)], ignore_index=True)
-    users = users.sort_values(_USED_BY.names[:9], ignore_index=True, na_position="last", kind="stable")
-    return users.assign(stacks=_stacks(frames, users, covered))
+    users = pd.concat([users, _accounts(frames, images)], ignore_index=True).reindex(columns=_USED_BY)
+    users = users.sort_values(_USED_BY[:9], ignore_index=True, na_position="last", kind="stable")
+    return to_typed(users.assign(stacks=_stacks(frames, users, covered)), _USED_BY)
 
 
-def judge_usage(frames: Frames) -> pd.DataFrame:
-    """Return what `appstream_frames.usage` says of each image that is not AWS's, without its history."""
+def judge_usage(frames: Frames, users: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return what `appstream_frames.usage` says of each image that is not AWS's, without its history.
+
+    `users` is what `used_by` says of the frames, where that is known.
+    """
     images, covered = _images(frames), Coverage(frames.coverage)
-    users = _join_users(frames, images, covered)
     images = images[~images["public"]]
-    counts = _counts(users, images)
+    counts = _counts(used_by(frames) if users is None else users, images)
     owned = _owned(images)
-    shared = {(region, arn): flag for region, arn, flag in rows_of(owned, "region", "arn", "shared")}
-    rows = rows_of(images.assign(users=counts.sum(axis=1)), "region", "arn", "owner", "users")
+    shared = {(region, arn): flag for region, arn, flag in iterate_rows(owned, "region", "arn", "shared")}
+    rows = iterate_rows(images.assign(users=counts.sum(axis=1)), "region", "arn", "owner", "users")
     verdicts = [_verdict(shared, covered, *row) for row in rows]
     judged = pd.DataFrame(verdicts, columns=["verdict", "deletable", "reason"], index=images.index)
     table = pd.concat([images[["account", "region", "name", "arn"]], counts, judged], axis=1)
-    return _typed(table, _USAGE).set_index(images.index)
+    return to_typed(table, _USAGE).set_index(images.index)
 
 
 def _images(frames: Frames) -> pd.DataFrame:
     """Return account, region, arn, name, base and owner of each image, whether it is AWS's, and whether it is shared."""
-    if not isinstance(frames, Frames):
-        raise RequestError(
-            f"frames is a {type(frames).__name__}, expected Frames: pass what drain or read_snapshot returned"
-        )
-    table = frames.images
+    table = check_frames(frames).images
     images = table[["account", "region", "owner", "arn", "name", "state"]].copy()
     images["base"], images["shared"] = table["base_image_arn"], table["image_shared_with_others"]
     images["public"] = table["owner"].isna() & ~table["visibility"].isin(["PRIVATE", "SHARED"])
@@ -130,27 +99,22 @@ def _owned(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def _users(table: pd.DataFrame, kind: str, **columns: pd.Series) -> pd.DataFrame:
-    """Return rows of `_USER`, each user once."""
-    made = pd.DataFrame(
-        {"kind": kind, "user_account": table["account"], "user_region": table["region"]}, index=table.index
-    )
-    made = made.assign(user_name=table["name"], user_arn=table["arn"], state=table["state"], **columns)
-    made = made.reindex(columns=[*_USER, "target"])
-    return made.drop_duplicates(["user_account", "user_region", "user_name", "user_arn"])
+    """Return rows of one kind, each user once; `target` is the account whose list of images counts, the user's own by default."""
+    made = table[["account", "region", "name", "arn"]].set_axis(_IDENTITY, axis=1)
+    made = made.assign(kind=kind, state=table["state"], target=table["account"], **columns)
+    return made.drop_duplicates(_IDENTITY)
 
 
 def _fleets(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
     """Return the fleets that have an image; one with an image's name only has the ARN of the image so called."""
     table = frames.tables.get("fleets")
     if table is None:
-        return pd.DataFrame(columns=[*_USER, "target"])
+        return pd.DataFrame()
     table = table[table["image_arn"].notna() | table["image_name"].notna()]
     named = images.assign(own=images["account"] == images["owner"]).sort_values(["own", "arn"], ascending=[False, True])
     named = named.drop_duplicates(["account", "region", "name"])[["account", "region", "name", "arn"]]
-    named = named.rename(columns={"name": "image_name", "arn": "found"})
-    found = table[["account", "region", "image_name"]].merge(
-        named.dropna(), "left", ["account", "region", "image_name"]
-    )
+    named = named.dropna().rename(columns={"name": "image_name", "arn": "found"})
+    found = table[["account", "region", "image_name"]].merge(named, "left", ["account", "region", "image_name"])
     arns = table["image_arn"].where(table["image_arn"].notna(), found["found"].set_axis(table.index))
     return _users(table, "fleet", image_arn=arns, running_instances=table["compute_capacity_status_running"])
 
@@ -158,7 +122,7 @@ def _fleets(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
 def _image_builders(frames: Frames) -> pd.DataFrame:
     table = frames.tables.get("image_builders")
     if table is None:
-        return pd.DataFrame(columns=[*_USER, "target"])
+        return pd.DataFrame()
     table = table[table["image_arn"].notna()]
     return _users(table, "image_builder", image_arn=table["image_arn"])
 
@@ -168,32 +132,28 @@ def _built_images(images: pd.DataFrame) -> pd.DataFrame:
     built = images[images["base"].notna() & ~images["public"] & images["arn"].notna()]
     built = built.assign(other=built["account"] != built["owner"]).sort_values(["other", "account"], kind="stable")
     built = built.drop_duplicates(["region", "arn"])
-    users = _users(built, "image", image_arn=built["base"], target=built["account"])
-    return users.assign(user_account=built["owner"])
+    return _users(built, "image", image_arn=built["base"]).assign(user_account=built["owner"])
 
 
 def _attach(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage) -> pd.DataFrame:
     """Return the users with account, region and name of their image, and why their target does not list it."""
-    target = users["target"].where(users["target"].notna(), users["user_account"])
-    users = users.assign(target=target, region=users["user_region"])
-    seen = images.dropna(subset=["arn"]).drop_duplicates(["account", "region", "arn"])
+    users = users.assign(region=users["user_region"])
+    seen = images[images["arn"].notna()].drop_duplicates(["account", "region", "arn"])
     keys = {"account": "target", "arn": "image_arn", "name": "seen_name"}
     users = users.merge(
-        seen[["account", "region", "arn", "name"]].rename(columns=keys), "left", ["target", "region", "image_arn"]
+        seen[["account", "region", "arn", "name"]].rename(columns=keys),
+        "left",
+        ["target", "region", "image_arn"],
+        indicator="listed",
     )
     keys = {"arn": "image_arn", "name": "owned_name"}
-    users = users.merge(
-        _owned(images)[["account", "region", "arn", "name"]].rename(columns=keys), "left", ["region", "image_arn"]
-    )
-    listed = pd.MultiIndex.from_frame(users[["target", "region", "image_arn"]]).isin(
-        pd.MultiIndex.from_frame(seen[["account", "region", "arn"]])
-    )
-    rows = zip(rows_of(users, "target", "region", "image_arn"), listed, strict=True)
-    reasons = [None if is_listed else _why_unlisted(covered, *row) for row, is_listed in rows]
+    owned = _owned(images)[["account", "region", "arn", "name"]].rename(columns=keys)
+    users = users.merge(owned, "left", ["region", "image_arn"])
+    rows = iterate_rows(users, "listed", "target", "region", "image_arn")
     return users.assign(
         account=users["account"].where(users["account"].notna(), users["target"]),
         image_name=users["owned_name"].where(users["owned_name"].notna(), users["seen_name"]),
-        reason=reasons,
+        reason=[None if listed == "both" else _why_unlisted(covered, *row) for listed, *row in rows],
     )
 
 
@@ -235,13 +195,13 @@ def _stacks(frames: Frames, users: pd.DataFrame, covered: Coverage) -> list[list
     table = frames.tables.get("associations")
     edges: dict[tuple[str, str, str], list[str]] = {}
     if table is not None:
-        for *key, stack in rows_of(table, "account", "region", "fleet_name", "stack_name"):
+        for *key, stack in iterate_rows(table, "account", "region", "fleet_name", "stack_name"):
             edges.setdefault(tuple(key), []).append(stack)
     return [
         sorted(set(edges.get((account, region, name), [])))
         if kind == "fleet" and covered.missing(account, region, "ListAssociatedFleets") is None
         else None
-        for kind, account, region, name in rows_of(users, "kind", "user_account", "user_region", "user_name")
+        for kind, account, region, name in iterate_rows(users, "kind", "user_account", "user_region", "user_name")
     ]
 
 
@@ -288,8 +248,3 @@ def _lacking(
             yield f"the images of {whose}/{region} were drained by type, name or ARN"
         if shared[region, arn] is not False and (missing := covered.missing(whose, region, "DescribeImagePermissions")):
             yield f"it may be shared, and {missing}"
-
-
-def _typed(table: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:
-    columns = [pa.array(table[field.name].astype(object), field.type, from_pandas=True) for field in schema]
-    return to_pandas(pa.table(columns, schema=schema))

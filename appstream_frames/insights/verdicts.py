@@ -8,60 +8,30 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date
 from typing import Any, Final, TypeAlias
 
 import pandas as pd
-import pyarrow as pa
 
 from appstream_frames.insights import base_names, days
 from appstream_frames.insights.base_names import Base, Retirements
 from appstream_frames.insights.coverage import Coverage
 from appstream_frames.insights.days import Day
 from appstream_frames.insights.reference import read_tables
-from appstream_frames.tables.frames import Frames, to_pandas
-from appstream_frames.tables.schema import UTC_US
+from appstream_frames.insights.rows import to_typed
+from appstream_frames.tables.frames import Frames
 
-_IMAGE: Final = [(name, pa.string()) for name in ("account", "region", "name", "arn")]
-_AGENTS: Final = pa.schema(
-    [
-        *_IMAGE,
-        ("appstream_agent_version", pa.string()),
-        ("follows_latest", pa.bool_()),
-        ("agent_date", UTC_US),
-        ("newest_agent", UTC_US),
-        ("newest_from", pa.string()),
-        ("newest_as_of", UTC_US),
-        ("days_behind", pa.int64()),
-        ("latest_appstream_agent_version", pa.bool_()),
-        ("contradiction", pa.string()),
-        ("verdict", pa.string()),
-        ("reason", pa.string()),
-    ]
-)
-_BASES: Final = pa.schema(
-    [
-        *_IMAGE,
-        ("base_name", pa.string()),
-        ("generations", pa.int64()),
-        ("family", pa.string()),
-        ("released", UTC_US),
-        ("newest_base", pa.string()),
-        ("newest_released", UTC_US),
-        ("newest_from", pa.string()),
-        ("newest_as_of", UTC_US),
-        ("days_behind", pa.int64()),
-        ("age_days", pa.int64()),
-        ("maybe_updated", pa.bool_()),
-        ("verdict", pa.string()),
-        ("reason", pa.string()),
-    ]
-)
-_Texts: TypeAlias = list[str | None]
+_AGENTS: Final = """account region name arn appstream_agent_version follows_latest agent_date newest_agent newest_from
+    newest_as_of days_behind latest_appstream_agent_version contradiction verdict reason""".split()
+_BASES: Final = """account region name arn base_name generations family released newest_base newest_released newest_from
+    newest_as_of days_behind age_days maybe_updated verdict reason""".split()
 _IMPORTED: Final = ("CUSTOM", "BYOL")
 _DEEPEST: Final = 50  # generations; an image cannot be its own ancestor, but a stranger's ARN can say so
+#: What `agents` says of the newest agent that is known, if AWS flags it as not the latest.
+NONE_NEWER: Final = "AWS flags it as not the latest agent, and no newer one is known here"
+_Target: TypeAlias = tuple[str | None, str | None]
 
 
 def agents(
@@ -107,28 +77,37 @@ def agents(
     >>> sorted(asf.agents(images, today="2026-11-23")["verdict"].unique())
     ['behind', 'current', 'known_bad', 'latest']
     """
-    images, _ = _images_of(images)
+    return judge_agents(images, today, reference)
+
+
+def judge_agents(
+    images: pd.DataFrame | Frames, today: Day, reference: str | os.PathLike[str] | None, *, apart: bool = False
+) -> pd.DataFrame:
+    """Return what `agents` says; with `apart`, each target is judged by its own images alone."""
+    images = images.images if isinstance(images, Frames) else images
     day, found = days.choose_day(today, images), read_tables(reference)
     versions = _texts(images, "appstream_agent_version")
     flags = [None if pd.isna(flag) else bool(flag) for flag in days.column(images, "latest_appstream_agent_version")]
-    newest = _newest_agent(versions, found["agent_versions"], day)
+    listed = _newest_listed(found["agent_versions"], day)
+    newest: dict[_Target | None, _Yardstick] = {}
+    scopes = _list_targets(images) if apart else [None] * len(images)
+    for scope, version in zip(scopes, versions, strict=True):
+        best, seen = newest.setdefault(scope, listed), days.version_day(version or "")
+        if seen and best.day < seen <= day:
+            newest[scope] = _Yardstick(seen, "drain", day)
     bad = dict(zip(found["known_bad_agents"]["agent_version"], found["known_bad_agents"]["reason"], strict=True))
-    rows = [_agent(version, flag, newest, day, bad) for version, flag in zip(versions, flags, strict=True)]
-    if newest.origin != "drain" and any(
-        version == f"{newest.day:%m-%d-%Y}" and flag is False for version, flag in zip(versions, flags, strict=True)
-    ):
+    rows = [
+        _judge_agent(version, flag, newest[scope], day, bad)
+        for version, flag, scope in zip(versions, flags, scopes, strict=True)
+    ]
+    old = [row for row in rows if row["newest_from"] != "drain" and row["contradiction"] == NONE_NEWER]
+    if old:
         warnings.warn(
-            f"The reference table of agents is old: AWS flags {newest.day:%m-%d-%Y}, its newest, as not the latest. Upgrade "
+            f"The reference table of agents is old: AWS flags {listed.day:%m-%d-%Y}, its newest, as not the latest. Upgrade "
             "the package, or give a folder with a newer agent_versions.csv as reference=.",
-            stacklevel=2,
+            stacklevel=3,
         )
     return _judged(images, rows, _AGENTS)
-
-
-def _images_of(images: pd.DataFrame | Frames) -> tuple[pd.DataFrame, Coverage | None]:
-    if isinstance(images, Frames):
-        return images.images, Coverage(images.coverage)
-    return images, None
 
 
 @dataclass(frozen=True)
@@ -140,13 +119,10 @@ class _Yardstick:
     as_of: date | None
 
 
-def _newest_agent(versions: Iterable[str | None], table: pd.DataFrame, today: date) -> _Yardstick:
+def _newest_listed(table: pd.DataFrame, today: date) -> _Yardstick:
     listed = zip(days.days(table["iso_date"]), table["origin"], strict=True)
     known = sorted((day, origin) for day, origin in listed if day is not None)
     day, origin = next((each for each in reversed(known) if each[0] <= today), known[0])
-    seen = [found for version in set(versions) if version and (found := days.version_day(version)) and found <= today]
-    if seen and max(seen) > day:
-        return _Yardstick(max(seen), "drain", today)
     return _Yardstick(day, origin, _read_on(table, origin))
 
 
@@ -156,15 +132,15 @@ def _read_on(table: pd.DataFrame, origin: str) -> date | None:
     return max((day for day in read if day is not None), default=None)
 
 
-def _agent(
+def _judge_agent(
     version: str | None, flag: bool | None, newest: _Yardstick, today: date, bad: Mapping[str, str]
 ) -> dict[str, Any]:
-    day = days.version_day(version) if version else None
-    known = newest.day
-    if flag is True and day is not None and day <= today:  # AWS knows better than any table
+    day = days.version_day(version or "")
+    contradiction = _find_contradiction(version, day, flag, newest.day)
+    if flag and day is not None and day <= today:  # AWS knows better than any table
         newest = _Yardstick(day, "drain", today)
     verdict, reason = _agent_verdict(version, day, flag, newest.day, today, bad)
-    dated = verdict not in ("latest", "unknown") and day is not None
+    dated = day is not None and verdict != "unknown" and (day < newest.day or verdict == "current")
     return {
         "appstream_agent_version": version,
         "follows_latest": None if version is None else version == "LATEST",
@@ -172,11 +148,9 @@ def _agent(
         "newest_agent": newest.day,
         "newest_from": newest.origin,
         "newest_as_of": newest.as_of,
-        "days_behind": (newest.day - day).days
-        if dated and day and (day < newest.day or verdict == "current")
-        else None,
+        "days_behind": (newest.day - day).days if dated and day else None,
         "latest_appstream_agent_version": flag,
-        "contradiction": _contradiction(version, day, flag, known),
+        "contradiction": contradiction,
         "verdict": verdict,
         "reason": reason,
     }
@@ -200,13 +174,13 @@ def _agent_verdict(
     return "current", "AWS flags it as the latest" if flag else "pinned to the newest known"
 
 
-def _contradiction(version: str | None, day: date | None, flag: bool | None, newest: date) -> str | None:
+def _find_contradiction(version: str | None, day: date | None, flag: bool | None, newest: date) -> str | None:
     if flag is True and day is not None and day < newest:
         return f"AWS flags it as the latest agent, though {newest:%m-%d-%Y} is newer"
     if flag is False and version == "LATEST":
         return "AWS flags it as not the latest agent, though it follows LATEST"
     if flag is False and day is not None and day == newest:
-        return "AWS flags it as not the latest agent, and no newer one is known here"
+        return NONE_NEWER
     return None
 
 
@@ -253,47 +227,58 @@ def base_images(
     >>> sorted(asf.base_images(images, today="2026-11-23")["verdict"].unique())
     ['behind', 'current', 'not_applicable', 'retired']
     """
-    images, covered = _images_of(images)
+    return judge_bases(images, today, reference)
+
+
+def judge_bases(
+    images: pd.DataFrame | Frames, today: Day, reference: str | os.PathLike[str] | None, *, apart: bool = False
+) -> pd.DataFrame:
+    """Return what `base_images` says; with `apart`, each target is judged by its own images alone."""
+    covered = Coverage(images.coverage) if isinstance(images, Frames) else None
+    images = images.images if isinstance(images, Frames) else images
     day, found = days.choose_day(today, images), read_tables(reference)
-    arns, bases_named = _texts(images, "arn"), _texts(images, "base_image_arn")
+    arns, bases_named, targets = _texts(images, "arn"), _texts(images, "base_image_arn"), _list_targets(images)
     moments = images["snapshot"].tolist() if "snapshot" in images.columns else [None] * len(images)
-    targets = list(zip(_texts(images, "account"), _texts(images, "region"), strict=True))
+    scopes = list(zip(moments, targets if apart else [None] * len(images), strict=True))
+    ancestors = _name_bases(scopes, targets, arns, bases_named)
     judge = _Judge(day, list(zip(targets, arns, strict=True)), covered, found)
-    named = _named_bases(moments, targets, arns, bases_named)
     released = days.days(days.column(images, "public_base_image_released_date"))
-    builders, kinds = (_optional_texts(images, name) for name in ("image_builder_name", "image_type"))
+    kinds, builders = (
+        _texts(images, name) if name in images.columns else [""] * len(images)
+        for name in ("image_type", "image_builder_name")
+    )
     rows = [
-        judge.row(*_origin(moment, arn, base, named), target, own, kind, builder)
-        for moment, arn, base, target, own, kind, builder in zip(
-            moments, arns, bases_named, targets, released, kinds, builders, strict=True
-        )
+        judge.judge(*_find_origin(scope, arn, base, ancestors), *facts)
+        for scope, arn, base, *facts in zip(scopes, arns, bases_named, targets, released, kinds, builders, strict=True)
     ]
     return _judged(images, rows, _BASES)
 
 
-def _named_bases(moments: Iterable[Any], targets: Iterable[Any], arns: _Texts, named: _Texts) -> dict[Any, str | None]:
-    """Return the base of each image by snapshot and ARN, null where no row names one.
+def _name_bases(
+    scopes: Iterable[Any], targets: Iterable[_Target], arns: Iterable[str | None], named: Iterable[str | None]
+) -> dict[Any, str | None]:
+    """Return the base of each image by scope and ARN, null where no row names one.
 
     Accounts that share an image may see different values, and rows come in any order: the owner's row counts first,
     then the first base in the alphabet.
     """
     found: dict[Any, tuple[bool, bool, str]] = {}
-    for moment, (account, _), arn, base in zip(moments, targets, arns, named, strict=True):
+    for scope, (account, _), arn, base in zip(scopes, targets, arns, named, strict=True):
         if arn is not None:
             seen = base is None, base_names.owner(arn) != account, base or ""
-            found[moment, arn] = min(seen, found.get((moment, arn), seen))
+            found[scope, arn] = min(seen, found.get((scope, arn), seen))
     return {image: base or None for image, (_, _, base) in found.items()}
 
 
-def _origin(moment: Any, arn: str | None, base: str | None, named: dict[Any, str | None]) -> tuple[str | None, int]:
+def _find_origin(
+    scope: Any, arn: str | None, base: str | None, bases: Mapping[Any, str | None]
+) -> tuple[str | None, int]:
     """Return the first ancestor that is AWS's own or is not in the frame, and how many images lie below it."""
     if arn is not None and base_names.is_public(arn):
         return arn, 0
-    origin, generations = base or named.get((moment, arn)), 1
-    while (
-        origin is not None and (moment, origin) in named and not base_names.is_public(origin) and generations < _DEEPEST
-    ):
-        origin, generations = named[moment, origin], generations + 1
+    origin, generations = base or bases.get((scope, arn)), 1
+    while origin and (scope, origin) in bases and not base_names.is_public(origin) and generations < _DEEPEST:
+        origin, generations = bases[scope, origin], generations + 1
     return origin, generations
 
 
@@ -303,23 +288,24 @@ class _Judge:
     def __init__(
         self,
         today: date,
-        seen: list[tuple[Any, str | None]],
+        seen: Sequence[tuple[_Target, str | None]],
         covered: Coverage | None,
         found: Mapping[str, pd.DataFrame],
     ) -> None:
         self._today, self._seen, self._covered = today, set(seen), covered
-        self._with_public = {target for target, arn in seen if arn is not None and base_names.is_public(arn)}
-        self._drained = base_names.newest_drained(seen, today)
+        self._with_public = {target for target, arn in self._seen if arn is not None and base_names.is_public(arn)}
+        self._drained = base_names.newest_drained(self._seen, today)
         table = found["latest_public_base_images"]
         self._listed = base_names.newest_listed(table, today)
         self._read_on = {origin: _read_on(table, origin) for origin in ("reference", "yours")}
+        self._read_on["drain"] = today
         self._retirements = Retirements(found["retired_base_images"], today)
 
-    def row(
+    def judge(
         self,
         origin: str | None,
         generations: int,
-        target: tuple[str | None, str | None],
+        target: _Target,
         released: date | None,
         kind: str | None,
         builder: str | None,
@@ -327,8 +313,18 @@ class _Judge:
         """Return the columns of one image, whose first ancestor is `origin`."""
         base = base_names.named(origin)
         if base is None or kind in _IMPORTED:
-            return self._unjudged(origin, generations, released, kind)
-        best, best_from = self._newest(base, target)
+            reason = "its base is no public base image of these frames" if origin else "AWS names no base image"
+            imported = f"imported ({kind}); it has no base image of AppStream's"
+            return {
+                "base_name": origin.rpartition("/")[2] if origin else None,
+                "generations": generations,
+                "released": released,
+                "age_days": (self._today - released).days if released else None,
+                "maybe_updated": False,
+                "verdict": "not_applicable" if kind in _IMPORTED else "unknown",
+                "reason": imported if kind in _IMPORTED else reason,
+            }
+        best, best_from = self._find_newest(base, target)
         verdict, reason = self._verdict(base, best, target, str(origin))
         late = verdict in ("behind", "retired") and generations > 0 and builder is None
         row = {
@@ -347,35 +343,17 @@ class _Judge:
             "newest_base": best.name,
             "newest_released": best.released,
             "newest_from": best_from,
-            "newest_as_of": self._today if best_from == "drain" else self._read_on[best_from],
+            "newest_as_of": self._read_on[best_from],
             "days_behind": max(0, (best.released - base.released).days) if verdict != "unknown" else None,
         }
 
-    def _newest(self, base: Base, target: tuple[str | None, str | None]) -> tuple[Base, str]:
+    def _find_newest(self, base: Base, target: _Target) -> tuple[Base, str]:
         drained, listed = self._drained.get((target, base.family)), self._listed.get(base.family)
         if listed and not (drained and drained.released >= listed[0].released):
             return listed
         return (drained, "drain") if drained else (base, "reference")
 
-    def _unjudged(
-        self, origin: str | None, generations: int, released: date | None, kind: str | None
-    ) -> dict[str, Any]:
-        verdict, reason = "unknown", "its base is no public base image of these frames"
-        if kind in _IMPORTED:
-            verdict, reason = "not_applicable", f"imported ({kind}); it has no base image of AppStream's"
-        elif origin is None:
-            reason = "AWS names no base image"
-        return {
-            "base_name": origin.rpartition("/")[2] if origin else None,
-            "generations": generations,
-            "released": released,
-            "age_days": (self._today - released).days if released else None,
-            "maybe_updated": False,
-            "verdict": verdict,
-            "reason": reason,
-        }
-
-    def _verdict(self, base: Base, best: Base, target: tuple[str | None, str | None], arn: str) -> tuple[str, str]:
+    def _verdict(self, base: Base, best: Base, target: _Target, arn: str) -> tuple[str, str]:
         if base.released > self._today:
             return "unknown", f"released after {self._today}"
         if (target, arn) not in self._seen:  # what AWS lists is not retired, whatever a table says
@@ -387,19 +365,12 @@ class _Judge:
             return "behind", f"{best.name} is newer"
         return "current", "the newest of its family"
 
-    def _lists_all(self, target: tuple[str | None, str | None]) -> bool:
-        """Tell whether AWS's own images were read whole in a target."""
+    def _lists_all(self, target: _Target) -> bool:
+        """Tell whether AWS's own images were read whole in a target: it lists some everywhere."""
         covered = self._covered
-        return (
-            covered is not None
-            and target in self._with_public  # AWS lists some everywhere
-            and covered.missing(*target, "DescribeImages") is None
-            and not covered.excludes(*target, None, None)
-        )
-
-
-def _moment(value: Any) -> Any:
-    return datetime.combine(value, time(), UTC) if isinstance(value, date) else value
+        if covered is None or target not in self._with_public:
+            return False
+        return not (covered.missing(*target, "DescribeImages") or covered.excludes(*target, None, None))
 
 
 def _texts(images: pd.DataFrame, name: str) -> list[str | None]:
@@ -407,14 +378,12 @@ def _texts(images: pd.DataFrame, name: str) -> list[str | None]:
     return [None if value is None else str(value) for value in values]
 
 
-def _optional_texts(images: pd.DataFrame, name: str) -> _Texts:
-    return _texts(images, name) if name in images.columns else [""] * len(images)
+def _list_targets(images: pd.DataFrame) -> list[_Target]:
+    return list(zip(_texts(images, "account"), _texts(images, "region"), strict=True))
 
 
-def _judged(images: pd.DataFrame, rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
-    columns: dict[str, list[Any]] = {name: _texts(images, name) for name, _ in _IMAGE}
-    for field in schema:
-        if field.name not in columns:
-            values = [row.get(field.name) for row in rows]
-            columns[field.name] = [_moment(value) for value in values] if field.type == UTC_US else values
-    return to_pandas(pa.table(columns, schema=schema)).set_index(images.index)
+def _judged(images: pd.DataFrame, rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """Return verdicts beside the keys of their images."""
+    keys = {name: _texts(images, name) for name in columns[:4]}
+    values = {name: [row.get(name) for row in rows] for name in columns[4:]}
+    return to_typed(keys | values, columns).set_index(images.index)

@@ -9,7 +9,8 @@ from typing import Any, Final
 import pandas as pd
 
 from appstream_frames import charts
-from appstream_frames.insights.findings import RULES, Rule, to_records
+from appstream_frames.insights.findings import RULES, Rule
+from appstream_frames.insights.rows import to_records
 from appstream_frames.reports.facts import Changed, Facts, count_by_location, list_changed
 from appstream_frames.reports.figures import Picture, picture
 from appstream_frames.reports.wording import listing, many, moment

@@ -93,6 +93,29 @@ def test_what_was_not_drained_is_named_once_and_found_nowhere(estate: asf.Frames
     assert not set(found["rule"]) & {"image_unused", "fleet_error", "fleet_image_old", "builder_running"}
 
 
+def test_an_agent_of_another_target_is_no_yardstick(estate: asf.Frames) -> None:
+    """Its target may fail tomorrow, which must take nobody else's findings; `agents` knows it all the same."""
+    newer = estate.images.head(1).assign(region="us-east-1", appstream_agent_version="10-05-2026")
+    both = asf.Frames({**estate.tables, "images": pd.concat([estate.images, newer], ignore_index=True)})
+    found = asf.findings(both)
+    pd.testing.assert_frame_equal(found[found["region"] != "us-east-1"].reset_index(drop=True), asf.findings(estate))
+    assert set(asf.agents(both)["newest_agent"].dt.strftime("%m-%d-%Y")) >= {"10-05-2026"}
+
+
+def test_a_base_that_only_another_target_shows_is_no_yardstick(estate: asf.Frames) -> None:
+    """What an image was built on is known from the rows of its own target."""
+    own = estate.images.index[estate.images["owner"] == ACCOUNT][0]
+    golden = "arn:aws:appstream:eu-west-1:999999999999:image/golden"
+    built = changed(estate, "images", own, base_image_arn=golden)
+    base = "arn:aws:appstream:eu-west-1::image/AppStream-WinServer2019-07-12-2022"
+    theirs = estate.images.head(1).assign(account="999999999999", owner="999999999999", name="golden", arn=golden)
+    images = pd.concat([built.images, theirs.assign(base_image_arn=base)], ignore_index=True)
+    both = asf.Frames({**built.tables, "images": images})
+    name = estate.images.loc[own, "name"]
+    assert "base_retired" not in rules_of(asf.findings(both), name)
+    assert asf.base_images(both).loc[own, "verdict"] == "retired"
+
+
 def test_a_share_with_a_stranger_is_found(estate: asf.Frames) -> None:
     """An account that was drained is none."""
     arn = estate.images.loc[estate.images["owner"] == ACCOUNT, "arn"].iloc[0]

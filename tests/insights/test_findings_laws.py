@@ -26,7 +26,7 @@ OPERATIONS = {
     "DescribeImageBuilders": ("image_builders", {"builder_running", "image_unused"}),
     "DescribeImagePermissions": ("permissions", {"image_shared_outside"}),
 }
-VERSIONS = [None, "LATEST", "09-18-2024", "10-02-2025", "06-14-2026", "06-29-2026"]
+VERSIONS = [None, "LATEST", "09-18-2024", "10-02-2025", "06-14-2026", "06-29-2026", "10-05-2026"]
 BASES = [
     "AppStream-WinServer2016-10-08-2021",
     "AppStream-WinServer2022-05-30-2025",

@@ -1,0 +1,69 @@
+"""Rows as plain Python values, and verdicts as DataFrames whose columns have the same type everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+
+from appstream_frames.errors import RequestError
+from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.tables.schema import UTC_US
+from appstream_frames.text import printable
+
+_INTEGERS: Final = """generations days_behind age_days running_instances value
+    fleets image_builders accounts images""".split()
+_BOOLEANS: Final = "follows_latest latest_appstream_agent_version maybe_updated deletable".split()
+_MOMENTS: Final = "agent_date newest_agent newest_as_of released newest_released reference_date".split()
+#: The type of each column that is not text.
+_TYPES: Final[dict[str, pa.DataType]] = {
+    **dict.fromkeys(_INTEGERS, pa.int64()),
+    **dict.fromkeys(_BOOLEANS, pa.bool_()),
+    **dict.fromkeys(_MOMENTS, UTC_US),
+    "stacks": pa.list_(pa.string()),
+}
+
+
+def check_frames(frames: object) -> Frames:
+    """Return what a caller gave as frames.
+
+    Raises
+    ------
+    RequestError
+        When it is something else.
+    """
+    if isinstance(frames, Frames):
+        return frames
+    raise RequestError(
+        f"frames is a {printable(type(frames).__name__)}, expected Frames; pass Frames as drain or read_snapshot gave them."
+    )
+
+
+def iterate_rows(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the values of some columns row by row, with None for what is missing."""
+    return zip(*(table[name].to_numpy(object, na_value=None) for name in columns), strict=True)
+
+
+def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as dicts, missing values as None."""
+    names = list(frame.columns)  # iterating over pandas' own index for each row would take most of the time
+    return [dict(zip(names, row, strict=True)) for row in iterate_rows(frame, *names)]
+
+
+def to_typed(columns: Mapping[str, Any], names: Sequence[str]) -> pd.DataFrame:
+    """Return some columns as a DataFrame, each of its own type; a day is its first moment in UTC."""
+    schema = pa.schema([(name, _TYPES.get(name, pa.string())) for name in names])
+    arrays = []
+    for name, kind in zip(names, schema.types, strict=True):
+        values = pd.Series(columns[name], dtype=object)
+        if kind == UTC_US:
+            values = values.map(_to_moment)
+        arrays.append(pa.array(values, kind, from_pandas=True))
+    return to_pandas(pa.table(arrays, schema=schema))
+
+
+def _to_moment(value: Any) -> Any:
+    return datetime.combine(value, time(), UTC) if type(value) is date else value
