@@ -23,6 +23,7 @@ from appstream_frames.tables.schema import Table
 from appstream_frames.text import printable
 
 _NOT_FACTS: Final = {"snapshot", "account", "region", "icon_url"}  # where a row was seen, and a URL that AWS signs anew
+_NONE: Final = pd.Series(dtype=object)
 _NAMED: Final = 5  # targets in a warning
 
 
@@ -76,7 +77,7 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
     kind = find_resource_table(table)
     frames = [_check_frames(side, name) for side, name in ((before, "before"), (after, "after"))]
     targets = _comparable_targets(*(select_reads(side.coverage, kind.operation) for side in frames))
-    redacted = {name for side in frames for name in _redacted_columns(side.coverage)}
+    redacted = {name for side in frames for names in side.coverage.get("redacted", _NONE).dropna() for name in names}
     if not all(table in side.tables for side in frames):  # a boto3 of an earlier day did not know it
         targets = []
     left, right = (_select_rows(side, kind, targets, redacted) for side in frames)
@@ -123,11 +124,6 @@ def _explain_exclusion(before: Mapping[str, str] | None, after: Mapping[str, str
     if requests[0] == requests[1]:
         return ""
     return "asked {} before and {} after".format(*(printable(request, 60) for request in requests))
-
-
-def _redacted_columns(coverage: pd.DataFrame) -> Iterator[str]:
-    for names in coverage["redacted"].dropna() if "redacted" in coverage.columns else ():
-        yield from names
 
 
 def _select_rows(frames: Frames, table: Table, targets: list[str], redacted: set[str]) -> pd.DataFrame:

@@ -21,22 +21,9 @@ _PAGING: Final = {"MaxItems", "PageSize", "StartingToken"}
 
 
 def select_reads(coverage: pd.DataFrame, operation: str | None, keys: Sequence[str] = TARGET) -> pd.DataFrame:
-    """Return how an operation's reads ended, a row per target.
+    """Return how an operation's reads ended: `keys`, which tell targets apart, ``status`` and ``request`` (normalized).
 
-    Parameters
-    ----------
-    coverage : pandas.DataFrame
-        Rows of coverage; `keys`, ``status``, ``request`` and, unless it is old, ``operation``.
-    operation : str or None
-        The API's name.
-    keys : sequence of str
-        The columns that tell targets apart.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `keys`, ``status`` and ``request`` (normalized). Of a target that was drained several times in one snapshot: the
-        requests joined, and ``complete`` only when all of them are.
+    Of a target that was drained several times in one snapshot: the requests joined, and ``complete`` only when all of them are.
     """
     if "operation" in coverage.columns:
         coverage = coverage[coverage["operation"].fillna(FIRST_OPERATION) == operation]
@@ -46,65 +33,41 @@ def select_reads(coverage: pd.DataFrame, operation: str | None, keys: Sequence[s
     repeated = reads.duplicated(keys, keep=False)
     if not repeated.any():
         return reads.reset_index(drop=True)
-    joined = reads[repeated].groupby(list(keys), dropna=False, as_index=False).agg({"status": _worst, "request": _join})
+    joined = (
+        reads[repeated]
+        .groupby(list(keys), dropna=False, as_index=False)
+        .agg(
+            status=("status", lambda statuses: max(statuses, key=lambda status: (status != "complete", status))),
+            request=("request", lambda requests: " and ".join(sorted(set(requests)))),
+        )
+    )
     return pd.concat([reads[~repeated], joined], ignore_index=True)
 
 
-def _worst(statuses: pd.Series) -> str:
-    return str(max(statuses, key=lambda status: (status != "complete", status)))
-
-
-def _join(requests: pd.Series) -> str:
-    return " and ".join(sorted(set(requests)))
-
-
 def find_gone(reads: pd.DataFrame, last_seen: pd.DataFrame) -> pd.Series:
-    """Return the first later moment at which a row was known to be gone, or null.
+    """Return for each row of `last_seen` the moment at which it was known to be gone, or null.
 
-    Parameters
-    ----------
-    reads : pandas.DataFrame
-        What was asked of each target at each moment, see `SnapshotRange.find_reads`.
-    last_seen : pandas.DataFrame
-        ``account``, ``region`` and ``last_seen`` of each row.
-
-    Returns
-    -------
-    pandas.Series
-        For each row, the moment after `last_seen` at which its target was next read whole, without a filter or with that of
-        the last sighting.
+    That is when its target was next read whole, without a filter or with that of the last sighting, by the `reads` that
+    `SnapshotRange.find_reads` returns.
     """
     keys = [*TARGET, "last_seen"]
     seen = last_seen[keys].drop_duplicates().merge(reads.rename(columns={"snapshot": "last_seen"}), on=keys)
     seen = seen[[*keys, "request"]].sort_values("last_seen")
-    whole = reads[reads["status"] == "complete"].assign(gone_by=lambda rows: rows["snapshot"])
+    whole = reads[reads["status"] == "complete"].assign(gone_by=reads["snapshot"])
+    later = {"left_on": "last_seen", "right_on": "snapshot", "direction": "forward", "allow_exact_matches": False}
+    unfiltered = whole.loc[whole["request"] == UNFILTERED, [*TARGET, "snapshot", "gone_by"]]
     found = [
-        _find_next(seen, whole[whole["request"] == UNFILTERED], TARGET),
-        _find_next(seen, whole, [*TARGET, "request"]),
+        pd.merge_asof(seen, unfiltered, by=TARGET, **later)["gone_by"],
+        pd.merge_asof(seen, whole, by=[*TARGET, "request"], **later)["gone_by"],
     ]
     seen["gone_by"] = pd.concat(found, axis=1).min(axis=1).set_axis(seen.index)
     return last_seen[keys].merge(seen[[*keys, "gone_by"]], on=keys, how="left")["gone_by"]
 
 
-def _find_next(seen: pd.DataFrame, whole: pd.DataFrame, by: list[str]) -> pd.Series:
-    return pd.merge_asof(
-        seen,
-        whole[[*by, "snapshot", "gone_by"]],
-        left_on="last_seen",
-        right_on="snapshot",
-        by=by,
-        direction="forward",
-        allow_exact_matches=False,
-    )["gone_by"]
-
-
 def find_complete(reads: pd.DataFrame, moments: pd.DatetimeIndex) -> pd.DataFrame:
     """Return at which moments each target was read whole, and asked what it was asked the last time that it was.
 
-    Returns
-    -------
-    pandas.DataFrame
-        A row per moment, a column per target that was ever read whole (account, region); bool.
+    A row per moment, a column per target that was ever read whole (account, region); bool.
     """
     whole = reads[reads["status"] == "complete"]
     last = whole.drop_duplicates(TARGET, keep="last")[[*TARGET, "request"]]

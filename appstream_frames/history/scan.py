@@ -42,15 +42,7 @@ _READS: Final = pa.schema(
 
 @dataclass(frozen=True)
 class SnapshotRange:
-    """The snapshots from one moment to another, oldest first.
-
-    Attributes
-    ----------
-    store : Store
-        Where they lie.
-    manifests : mapping of str to Manifest
-        The manifest of each, by its id.
-    """
+    """The snapshots from one moment to another, oldest first: where they lie, and the manifest of each by its id."""
 
     store: Store
     manifests: Mapping[str, Manifest]
@@ -62,7 +54,8 @@ class SnapshotRange:
         if first is not None and last is not None and first > last:
             raise RequestError(f"since={since!r} is after until={until!r}; swap them.")
         store = open_store(root)
-        ids = [name for name in find_ids(store) if _is_between(parse_moment(name), first, last)]
+        ids = [name for name in find_ids(store) if first is None or first <= parse_moment(name)]
+        ids = [name for name in ids if last is None or parse_moment(name) <= last]
         return cls(store, {manifest.id: manifest for manifest in read_intact(store, ids)})
 
     @cached_property
@@ -80,20 +73,18 @@ class SnapshotRange:
         """Return a table's rows, each at its snapshot's moment; of `find_reads` only those of the snapshot that counts."""
         schema, parts = self._read_parts(table, columns)
         targets = (reads["account"] + "/" + reads["region"]).groupby(reads["id"]).agg(list)
-        dated = [
-            _date(select_targets(part, targets.get(name, ())), name)
-            for name, part in zip(self.manifests, parts, strict=True)
-        ]
-        return pa.concat_tables([schema.empty_table(), *dated])
+        pieces = [schema.empty_table()]
+        for name, part in zip(self.manifests, parts, strict=True):
+            rows = select_targets(part, targets.get(name, ()))
+            moments = pa.repeat(pa.scalar(parse_moment(name), UTC_US), rows.num_rows)
+            pieces.append(rows.set_column(0, schema.field(0), moments))
+        return pa.concat_tables(pieces)
 
     def find_reads(self, table: Table) -> pd.DataFrame:
         """Return what was asked of each target at each moment by the operation that fills a table, and how that ended.
 
-        Returns
-        -------
-        pandas.DataFrame
-            A row per moment and target, in the order of moments: ``snapshot``, ``account``, ``region``, ``id`` (of the
-            snapshot that counts: of several at one moment the last that read the target whole), ``status``, ``request``.
+        Ordered by moment: ``snapshot``, ``account``, ``region``, ``id``, ``status``, ``request``. Of several snapshots at one
+        moment the last counts that read the target whole.
         """
         found = [_read_coverage(manifest) for manifest in self.manifests.values() if table.name in manifest.files]
         coverage = to_pandas(pa.concat_tables([_READS.empty_table(), *found]))
@@ -106,7 +97,7 @@ class SnapshotRange:
         lacking = [
             parse_moment(name)
             for name, manifest in self.manifests.items()
-            if not set(columns) <= _held_columns(manifest, table).union(_KEYS)
+            if not set(columns).difference(_KEYS) <= set(_stored_columns(manifest, table)).difference(manifest.redacted)
         ]
         return self.moments[self.moments.isin(lacking)]
 
@@ -135,7 +126,10 @@ class SnapshotRange:
         return whole.select([column for column in wanted if column in whole.schema.names])
 
     def _check_columns(self, table: Table, columns: Iterable[str] | None) -> list[str]:
-        known = self._known_columns(table)
+        found = dict.fromkeys(table.schema.names)
+        for manifest in self.manifests.values():
+            found |= dict.fromkeys(_stored_columns(manifest, table))
+        known = [*(name for name in found if name != UNMODELED.name), UNMODELED.name]
         if columns is None:
             return known
         names = list_columns("columns", columns)
@@ -144,22 +138,11 @@ class SnapshotRange:
                 raise RequestError(f"{table.name} has no column {printable(repr(name))}. {suggest(name, known)}")
         return list(dict.fromkeys([*_KEYS, *names]))
 
-    def _known_columns(self, table: Table) -> list[str]:
-        found = dict.fromkeys(table.schema.names)
-        for manifest in self.manifests.values():
-            found |= dict.fromkeys(_stored_columns(manifest, table))
-        return [*(name for name in found if name != UNMODELED.name), UNMODELED.name]
-
 
 def _stored_columns(manifest: Manifest, table: Table) -> list[str]:
     if table.operation is None:
         return list(manifest.coverage.schema.names)
     return list(manifest.files[table.name]["columns"]) if table.name in manifest.files else []
-
-
-def _held_columns(manifest: Manifest, table: Table) -> set[str]:
-    """Return the columns whose values a snapshot holds."""
-    return set(_stored_columns(manifest, table)).difference(manifest.redacted)
 
 
 def _read_coverage(manifest: Manifest) -> pa.Table:
@@ -182,11 +165,6 @@ def select_targets(rows: pa.Table, targets: Iterable[str]) -> pa.Table:
     return rows.filter(pc.is_in(names, pa.array(targets, pa.string())))
 
 
-def _date(part: pa.Table, name: str) -> pa.Table:
-    """Return rows with the moment in the id of their snapshot."""
-    return part.set_column(0, part.schema.field(0), pa.repeat(pa.scalar(parse_moment(name), UTC_US), part.num_rows))
-
-
 def _unify(table: Table, wanted: list[str], parts: Sequence[pa.Table]) -> pa.Schema:
     """Return the model's types, and for a column it does not know one that all files' types go into."""
     schemas = [pa.schema([]), *(part.schema.remove_metadata() for part in parts)]
@@ -203,10 +181,6 @@ def _fill_up(part: pa.Table, schema: pa.Schema) -> pa.Table:
         for field in schema
     ]
     return pa.table(columns, schema=schema)
-
-
-def _is_between(moment: dt.datetime, first: pd.Timestamp | None, last: pd.Timestamp | None) -> bool:
-    return (first is None or first <= moment) and (last is None or moment <= last)
 
 
 def _parse_bound(name: str, value: Moment) -> pd.Timestamp | None:

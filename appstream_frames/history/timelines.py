@@ -79,10 +79,8 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
 
     Parameters
     ----------
-    root : str or path
-        The archive: a folder or ``s3://bucket/prefix``.
-    table : str
-        Of what: each table that an operation fills, see `columns`.
+    root, table
+        As in `read_history`, but for ``coverage``.
 
     Returns
     -------
@@ -97,10 +95,8 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
     ------
     RequestError
         When there is no such table.
-    SnapshotNotFoundError
-        When there is no snapshot under the root.
-    SnapshotCorruptError
-        When a file is missing or is not what was written; it names the file.
+    SnapshotNotFoundError, SnapshotCorruptError
+        When there is no snapshot under the root, or a file is missing or is not what was written; it names the file.
 
     Examples
     --------
@@ -115,8 +111,11 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
     2
     """
     kind = find_resource_table(table)
-    labels = [name for name in [*label_columns(kind), *kind.identity] if name != "position" or name in kind.identity]
-    labels = list(dict.fromkeys(labels))
+    labels = [
+        name
+        for name in dict.fromkeys([*label_columns(kind), *kind.identity])
+        if name in kind.identity or name != "position"
+    ]
     created = [name for name in ("created_time",) if name in kind.schema.names]
     snapshots = SnapshotRange.open(root)
     reads = snapshots.find_reads(kind)
@@ -150,12 +149,10 @@ def trend(
 
     Parameters
     ----------
-    root : str or path
-        The archive: a folder or ``s3://bucket/prefix``.
+    root, table
+        As in `read_history`, but for ``coverage``.
     by : str or list of str
         The column or columns of `table` to count by; null is a value like any other.
-    table : str
-        Of which table: each that an operation fills, see `columns`.
     over : {"all", "complete"}
         Which targets count: ``all`` that were ever read whole, or only those that were read whole in every snapshot (complete
         cases), so that a target which failed once leaves no gap.
@@ -174,10 +171,8 @@ def trend(
     ------
     RequestError
         When there is no such table or column, or `over` is something else.
-    SnapshotNotFoundError
-        When there is no snapshot under the root.
-    SnapshotCorruptError
-        When a file is missing or is not what was written; it names the file.
+    SnapshotNotFoundError, SnapshotCorruptError
+        When there is no snapshot under the root, or a file is missing or is not what was written; it names the file.
 
     Examples
     --------

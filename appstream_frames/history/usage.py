@@ -8,15 +8,13 @@ from typing import Final
 
 import pandas as pd
 
-from appstream_frames.archive.manifest import Manifest
 from appstream_frames.archive.reader import complete, read_table
-from appstream_frames.archive.store import Store
 from appstream_frames.history.scan import SnapshotRange
 from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.tables.coverage import current_coverage
 from appstream_frames.tables.frames import Frames, to_pandas
 
-_NEEDED: Final = ("images", "fleets", "image_builders", "permissions")
+_NEEDED: Final[tuple[str, ...]] = ("images", "fleets", "image_builders", "permissions")
 
 
 def usage(frames: Frames, *, history: str | os.PathLike[str] | None = None) -> pd.DataFrame:
@@ -43,10 +41,8 @@ def usage(frames: Frames, *, history: str | os.PathLike[str] | None = None) -> p
     ------
     RequestError
         When `frames` is no `Frames`.
-    SnapshotNotFoundError
-        When `history` holds no snapshot.
-    SnapshotCorruptError
-        When a file of the archive is missing or is not what was written; it names the file.
+    SnapshotNotFoundError, SnapshotCorruptError
+        When `history` holds no snapshot, or a file of it is missing or is not what was written; it names the file.
 
     Examples
     --------
@@ -83,11 +79,8 @@ def _find_last_used(frames: Frames, judged: pd.DataFrame, history: str | os.Path
 def _read_backwards(snapshots: SnapshotRange) -> Iterator[tuple[pd.Timestamp, Frames]]:
     """Yield what each snapshot holds of images and their users, newest first."""
     for manifest in reversed(list(snapshots.manifests.values())):
-        frames = _read_users(snapshots.store, manifest)
+        names = [name for name in _NEEDED if name in manifest.files]
+        tables = {name: read_table(snapshots.store, manifest, name) for name in names}
+        tables["coverage"] = current_coverage(manifest.coverage)
+        frames = Frames({name: to_pandas(complete(table, name)) for name, table in tables.items()})
         yield frames.snapshot, frames
-
-
-def _read_users(store: Store, manifest: Manifest) -> Frames:
-    tables = {name: complete(read_table(store, manifest, name), name) for name in _NEEDED if name in manifest.files}
-    coverage = complete(current_coverage(manifest.coverage), "coverage")
-    return Frames({name: to_pandas(table) for name, table in (tables | {"coverage": coverage}).items()})
