@@ -78,10 +78,8 @@ def _merge_rebuilds(changes: pd.DataFrame) -> pd.DataFrame:
         return changes
     keys = [name for name in changes if name not in _DIFFERENCE]
     kinds = changes.groupby(keys, dropna=False, sort=False)["change"]
-    both = kinds.transform(lambda kind: {"added", "removed"} <= set(kind)).astype(bool) & (
-        changes["change"] != "changed"
-    )
-    merged = changes.assign(change=changes["change"].mask(both, "rebuilt"))
+    both = kinds.transform(lambda kind: {"added", "removed"} <= set(kind)).astype(bool)
+    merged = changes.assign(change=changes["change"].mask(both & (changes["change"] != "changed"), "rebuilt"))
     arns = [name for name in _ARNS if name in changes]
     seen = [name for name in merged if name != "account"]
     once = merged.duplicated() | (merged.duplicated(seen) & merged[arns].notna().any(axis=1))
@@ -100,9 +98,7 @@ def _shorten(changes: pd.DataFrame) -> pd.DataFrame:
     shown = changes.drop(columns=[name for name in _ARNS if name in changes])
     for key in ("account", "region"):
         shown = shown.drop(columns=key) if shown[key].nunique() <= 1 else shown
-    changed = shown["change"] == "changed"
-    cells = {
-        name: shown[name].where(changed).map(lambda value: printable(value, _VALUE), na_action="ignore")
-        for name in ("before", "after")
-    }
-    return shown.assign(**cells)
+    for name in ("before", "after"):
+        values = shown[name].where(shown["change"] == "changed")
+        shown = shown.assign(**{name: values.map(lambda value: printable(value, _VALUE), na_action="ignore")})
+    return shown

@@ -9,7 +9,17 @@ import click
 import pandas as pd
 
 import appstream_frames as asf
-from appstream_frames.cli.output import COMPLETE, FOUND, as_records, echo, format_cell, print_json, show
+from appstream_frames.cli.output import (
+    COMPLETE,
+    FOUND,
+    as_records,
+    echo,
+    format_cell,
+    print_json,
+    reference_option,
+    show,
+    today_option,
+)
 from appstream_frames.history.findings import drop_known
 from appstream_frames.insights.findings import SEVERITIES
 
@@ -28,10 +38,8 @@ _PUNCTUATION: Final = re.compile(r"([!-+/:-@\[-`{-~])")
     help="Exit with 4 when there is a finding of this severity, or a worse one.",
 )
 @click.option("--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
-@click.option("--today", metavar="DATE", help="Count ages from this day; default: the newest snapshot's.")
-@click.option(
-    "--reference", metavar="FOLDER", help="Reference tables of your own, as APPSTREAM_FRAMES_REFERENCE names them."
-)
+@today_option
+@reference_option
 def check(root: str, new: bool, fail_on: str, form: str, today: str | None, reference: str | None) -> None:
     """Say what to do today about the newest snapshot under ROOT, worst first.
 

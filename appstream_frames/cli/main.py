@@ -10,7 +10,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,10 @@ from appstream_frames.cli.output import (
     echo,
     note,
     notes,
+    reference_option,
     show,
     speak_of_options,
+    today_option,
 )
 from appstream_frames.cli.snapshot import snapshot
 from appstream_frames.reports import save
@@ -53,11 +55,9 @@ class _Group(click.Group):
             command = self.commands.get(context.invoked_subcommand or "", self)
             note(f"Error: {speak_of_options(str(error), command)}")
             context.exit(MISUSE if isinstance(error, asf.RequestError) else FAILED)
-        except OutputError as error:
-            note(f"Error: {error}.")
-            context.exit(FAILED)
-        except OSError as error:
-            note(f"Error: {error}. The snapshots already there are as they were.")
+        except (OutputError, OSError) as error:
+            kept = "" if isinstance(error, OutputError) else " The snapshots already there are as they were."
+            note(f"Error: {error}.{kept}")
             context.exit(FAILED)
         finally:
             signal.signal(signal.SIGTERM, before)
@@ -101,20 +101,14 @@ def demo(folder: Path) -> None:
 
 
 def _draw(frames: asf.Frames, folder: Path) -> Iterable[Path]:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    images = frames.own.images
-    verdicts = asf.base_images(frames.images)
+    images, verdicts = frames.own.images, asf.base_images(frames.images)
     verdicts = verdicts[verdicts["arn"].isin(images["arn"])]
-    draws: dict[str, Callable[[Axes], Axes]] = {
-        "agent_versions": lambda ax: asf.charts.agent_versions(images, ax),
-        "base_images": lambda ax: asf.charts.base_images(verdicts, ax),
-    }
-    for name, draw in draws.items():
+    for draw, rows in ((asf.charts.agent_versions, images), (asf.charts.base_images, verdicts)):
         figure = Figure(figsize=(10, 7), layout="constrained")
-        draw(figure.add_subplot())
-        path = folder / f"{name}.png"
+        draw(rows, figure.add_subplot())
+        path = folder / f"{draw.__name__}.png"
         figure.savefig(path, dpi=110)
         yield path
 
@@ -147,15 +141,16 @@ def _shorten(listed: pd.DataFrame) -> pd.DataFrame:
 @click.option(
     "-o", "--output", default="report.html", show_default=True, help="The file to write; - is standard output."
 )
-@click.option("--today", metavar="DATE", help="Count ages from this day; default: the newest snapshot's.")
-def report(root: str, output: str, today: str | None) -> None:
+@today_option
+@reference_option
+def report(root: str, output: str, today: str | None, reference: str | None) -> None:
     """Write one page on the newest snapshot under ROOT for people who open no notebook.
 
     Exit codes: 0 every target was read to its end, 3 some were not (the page says which).
     """
     output = save.checked(output)
     with notes():
-        page = build_page(root, today=today)
+        page = build_page(root, today=today, reference=reference)
     if output == save.STDOUT:
         echo(page.html.encode(), nl=False)  # UTF-8, whatever the terminal's encoding
     else:

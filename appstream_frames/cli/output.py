@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from numbers import Integral
 from typing import Any, Final
@@ -34,6 +34,10 @@ _LONGEST: Final = 2_000  # characters of a message
 _CELL: Final = 240
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+today_option = click.option("--today", metavar="DATE", help="Count ages from this day; default: the newest snapshot's.")
+reference_option = click.option(
+    "--reference", metavar="FOLDER", help="Reference tables of your own, as APPSTREAM_FRAMES_REFERENCE names them."
+)
 
 
 class OutputError(Exception):
@@ -97,7 +101,8 @@ def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
     elif frame.empty:
         echo(empty)
     else:
-        echo(format_table(frame, _terminal_width()))
+        wide = sys.stdout.isatty() or "COLUMNS" in os.environ  # a file has no width
+        echo(format_table(frame, shutil.get_terminal_size().columns if wide else None))
 
 
 def speak_of_options(text: str, command: click.Command) -> str:
@@ -131,37 +136,22 @@ def print_json(value: Any) -> None:
 
 
 def format_table(frame: pd.DataFrame, width: int | None = None) -> str:
-    """Return a frame in columns that line up: numbers to the right, wide characters counted as two.
+    """Return a frame of at least one row in columns that line up: numbers to the right, wide characters counted as two.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        At least one row.
-    width : int, optional
-        Columns of the terminal; the cells of the widest columns are wrapped until the table fits. Default: no limit.
+    With a `width`, that of the terminal, the cells of the widest columns are wrapped until the table fits.
     """
     rows = [[format_cell(name) for name in frame.columns]]
     rows += [[format_cell(value) for value in row] for row in frame.itertuples(index=False)]
     if width is not None:
-        limit = _limit_width([max(map(wcswidth, column)) for column in zip(*rows, strict=True)], width)
+        widths = [max(map(wcswidth, column)) for column in zip(*rows, strict=True)]
+        limit = max(widths)  # of each column, for all of them to fit
+        while limit > _NARROWEST and sum(min(one, limit) for one in widths) + 2 * (len(widths) - 1) > width:
+            limit -= 1
         rows = [["\n".join(wrap(cell, limit)) for cell in row] for row in rows]
     align = ["right" if pd.api.types.is_numeric_dtype(dtype) else "left" for dtype in frame.dtypes]
     # the head is a row as any other: tabulate makes columns two wider than their heads
     text = tabulate(rows, tablefmt="plain", colalign=align, disable_numparse=True)
     return "\n".join(line.rstrip() for line in text.splitlines())
-
-
-def _limit_width(widths: Sequence[int], width: int) -> int:
-    """Return the widest that a column may be for all of them to fit."""
-    limit = max(widths)
-    while limit > _NARROWEST and sum(min(one, limit) for one in widths) + 2 * (len(widths) - 1) > width:
-        limit -= 1
-    return limit
-
-
-def _terminal_width() -> int | None:
-    """Return the width of the terminal; None where the output is no terminal, as a file has no width."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() or "COLUMNS" in os.environ else None
 
 
 def format_cell(value: Any) -> str:

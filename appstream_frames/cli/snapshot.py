@@ -141,17 +141,12 @@ def _client(where: Sequence[Target], timeout: float) -> Any:
 def summarize(coverage: pd.DataFrame, command: click.Command, *, disabled: bool) -> list[str]:
     """Return what was read in a line, then what was not: a line of counts by status, and a line per cause, worst first.
 
-    Parameters
-    ----------
-    coverage : pandas.DataFrame
-        `Frames.coverage`.
-    command : click.Command
-        The command in whose options the advice is put.
-    disabled : bool
-        Whether a region that is not enabled counts as nothing missing.
+    Advice speaks of the options of `command`. With `disabled`, a region that is not enabled counts as nothing missing.
     """
     whole, total = count_whole(coverage, disabled=disabled)
-    lines = [f"{_count_rows(coverage)} from {whole:,} of {total:,} targets read whole"]
+    rows = coverage.groupby("operation", sort=False)["rows"].sum()
+    read = ", ".join(f"{count:,} {OPERATIONS[operation].table}" for operation, count in rows.items())
+    lines = [f"{read} from {whole:,} of {total:,} targets read whole"]
     if coverage["status"].eq("complete").all():
         return lines
     counts = coverage["status"].value_counts()
@@ -163,11 +158,6 @@ def summarize(coverage: pd.DataFrame, command: click.Command, *, disabled: bool)
     if len(causes) > _CAUSES:
         lines.append(f"and {len(causes) - _CAUSES:,} more causes: see the snapshot's coverage, or --json")
     return lines
-
-
-def _count_rows(coverage: pd.DataFrame) -> str:
-    rows = coverage.groupby("operation", sort=False)["rows"].sum()
-    return ", ".join(f"{count:,} {OPERATIONS[operation].table}" for operation, count in rows.items())
 
 
 def _describe(cause: Any, command: click.Command) -> str:

@@ -41,7 +41,7 @@ class Page:
     whole: bool
 
 
-def report(root: str | os.PathLike[str], *, today: Day = None) -> str:
+def report(root: str | os.PathLike[str], *, today: Day = None, reference: str | os.PathLike[str] | None = None) -> str:
     """Return a report on an archive's newest snapshot: one HTML page that needs no script and asks for nothing.
 
     It says how many images there are and where, which are furthest behind in agent and base image, what changed since last
@@ -55,6 +55,8 @@ def report(root: str | os.PathLike[str], *, today: Day = None) -> str:
     today : str, date or Timestamp, optional
         The day from which ages are counted. Default: the day of the newest snapshot. The same archive and day give the same
         page, byte for byte.
+    reference : str or path, optional
+        A folder with reference tables of your own, see `reference`.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def report(root: str | os.PathLike[str], *, today: Day = None) -> str:
     Raises
     ------
     RequestError
-        When `today` is no day; nothing is read then.
+        When `today` is no day, and nothing is read then; or `reference` holds no such tables.
     SnapshotNotFoundError
         When there is no snapshot under the root.
     SnapshotCorruptError
@@ -80,17 +82,20 @@ def report(root: str | os.PathLike[str], *, today: Day = None) -> str:
     >>> "<title>AppStream images on 23 November 2026</title>" in page, "<script" in page
     (True, False)
     """
-    return build_page(root, today=today).html
+    return build_page(root, today=today, reference=reference).html
 
 
-def build_page(root: str | os.PathLike[str], *, today: Day = None) -> Page:
+def build_page(
+    root: str | os.PathLike[str], *, today: Day = None, reference: str | os.PathLike[str] | None = None
+) -> Page:
     """Return the report, and whether it is of a whole snapshot; for the rest see `report`."""
     given = None if today is None else days.choose_day(today, empty("images"))
     listed = list_intact(root)
     newest = listed.iloc[-1]
     frames = read_snapshot(root, newest["id"])
     day = given or newest["snapshot"].date()
-    known = find_facts(newest["id"], newest["snapshot"], day, frames, findings(frames, today=day, history=root))
+    found = findings(frames, today=day, history=root, reference=reference)
+    known = find_facts(newest["id"], newest["snapshot"], day, frames, found, reference)
     known = replace(known, since=_since(root, listed, frames), trend=_trend(root, listed))
     whole, total = count_whole(frames.coverage)
     return Page(*_render(known), whole == total)

@@ -5,6 +5,7 @@ Only counting and choosing; the verdicts are those of `agents` and `base_images`
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -15,7 +16,8 @@ import pandas as pd
 from appstream_frames.history.reads import normalize_request
 from appstream_frames.insights import base_names
 from appstream_frames.insights.distinct import distinct_images
-from appstream_frames.insights.findings import list_reasons, to_records
+from appstream_frames.insights.findings import list_reasons
+from appstream_frames.insights.rows import to_records
 from appstream_frames.insights.usage import judge_usage
 from appstream_frames.insights.verdicts import agents, base_images
 from appstream_frames.tables.coverage import number_targets
@@ -70,7 +72,14 @@ class Facts:
         return rows.assign(reasons=list_reasons(rows, self.errors))
 
 
-def find_facts(name: str, taken: pd.Timestamp, today: date, frames: Frames, findings: pd.DataFrame) -> Facts:
+def find_facts(
+    name: str,
+    taken: pd.Timestamp,
+    today: date,
+    frames: Frames,
+    findings: pd.DataFrame,
+    reference: str | os.PathLike[str] | None = None,
+) -> Facts:
     """Return the facts of one snapshot, with what is to be done about it.
 
     Whole frames are judged, as AWS's public images say what is newest, but only the others are counted, an image that several
@@ -92,8 +101,8 @@ def find_facts(name: str, taken: pd.Timestamp, today: date, frames: Frames, find
         count,
         yours,
         frames.errors,
-        agents=agents(images, today=today).loc[yours.index],
-        bases=base_images(images, today=today).loc[yours.index],
+        agents=agents(images, today=today, reference=reference).loc[yours.index],
+        bases=base_images(images, today=today, reference=reference).loc[yours.index],
         usage=used,
         findings=findings,
     )

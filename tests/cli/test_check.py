@@ -66,6 +66,16 @@ def test_the_exit_code_says_whether_something_severe_was_found(weeks: Path, word
     assert run("check", str(weeks), *words).returncode == code
 
 
+@pytest.mark.parametrize(("words", "newest"), [(("check",), "11-20-2026"), (("report", "-o", "-"), "20 November 2026")])
+def test_a_folder_of_ones_own_is_the_yardstick(
+    weeks: Path, tmp_path: Path, words: tuple[str, ...], newest: str
+) -> None:
+    """The commands that show verdicts take reference tables."""
+    (tmp_path / "agent_versions.csv").write_text("agent_version,iso_date\n11-20-2026,2026-11-20\n", "utf-8")
+    plain, judged = (run(*words, str(weeks), *more) for more in ((), ("--reference", str(tmp_path))))
+    assert (newest in plain.stdout, newest in judged.stdout) == (False, True)
+
+
 def test_no_snapshot_is_a_failure(root: Path) -> None:
     """What is not there is not fine."""
     done = run("check", str(root))
