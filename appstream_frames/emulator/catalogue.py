@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from bisect import bisect_right
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 from zlib import crc32
@@ -35,17 +36,7 @@ def catalogue() -> Json:
 
 
 def week_at(at: str | dt.date | None = None) -> int:
-    """Return the number of the newest week that is not later than `at`; without `at`, of the newest week.
-
-    Parameters
-    ----------
-    at : str or datetime.date, optional
-        A date or an ISO date, with a time of day or without; a time of day makes no difference.
-
-    Raises
-    ------
-    RequestError
-        `at` is not a date, or it is before the first week.
+    """Return the number of the newest week that is not later than a day; without one, of the newest week.
 
     Examples
     --------
@@ -55,36 +46,19 @@ def week_at(at: str | dt.date | None = None) -> int:
     weeks = catalogue()["weeks"]
     if at is None:
         return len(weeks) - 1
-    earlier = [number for number, week in enumerate(weeks) if week <= _iso(at)]
-    if not earlier:
-        raise RequestError(f"at={at!r} is before the catalogue's first week. {_hint()}")
-    return earlier[-1]
-
-
-def _iso(at: str | dt.date) -> str:
+    hint = f"Give a date from these weeks on: {', '.join(weeks)}."
     try:
-        day = dt.datetime.fromisoformat(at) if isinstance(at, str) else at
-        return f"{day:%Y-%m-%d}"
+        day = f"{dt.datetime.fromisoformat(at) if isinstance(at, str) else at:%Y-%m-%d}"
     except (TypeError, ValueError) as error:
-        raise RequestError(f"at={at!r} is not a date. {_hint()}") from error
-
-
-def _hint() -> str:
-    return f"Give a date from these weeks on: {', '.join(catalogue()['weeks'])}."
+        raise RequestError(f"at={at!r} is not a date. {hint}") from error
+    earlier = bisect_right(weeks, day)
+    if not earlier:
+        raise RequestError(f"at={at!r} is before the catalogue's first week. {hint}")
+    return earlier - 1
 
 
 def accounts(count: int | None = None) -> list[str]:
     """Return the first `count` accounts: the catalogue's three, and after them more, each of which is like one of the three.
-
-    Parameters
-    ----------
-    count : int, optional
-        1 to 9,998; default: the three.
-
-    Raises
-    ------
-    RequestError
-        `count` is something else.
 
     Examples
     --------
@@ -123,16 +97,7 @@ def rows_of(operation: str, account: str, region: str, week: int) -> list[Any]:
 
     An account of `accounts` that is not in the catalogue sees what one of the catalogue's sees, with its own account in the
     ARNs, in every other region; in the regions between it owns nothing and sees AWS's images only. A region that is not
-    in the catalogue is like one of those that are.
-
-    Parameters
-    ----------
-    operation : str
-        An API operation, such as ``DescribeFleets``.
-    account, region : str
-        One of `accounts`, any other one sees nothing; and a region.
-    week : int
-        From `week_at`.
+    in the catalogue is like one of those that are. Any other account sees nothing.
 
     Examples
     --------

@@ -11,7 +11,38 @@ from appstream_frames.errors import RequestError
 
 
 class Controls:
-    """The part of a `Sandbox` that counts requests and decides what they get."""
+    """The part of a `Sandbox` that counts requests and decides what they get.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> with asf.sandbox() as box:
+    ...     box.fail_next()
+    ...     _ = box.client().describe_images()  # boto3 tries again
+    ...     box.calls
+    2
+
+    >>> with asf.sandbox() as box:
+    ...     box.fault(region="us-east-1", kind="cut", times=1)
+    ...     frames = asf.drain(box.client(region="us-east-1"))
+    >>> int(frames.coverage["retries"].item())
+    1
+
+    >>> with asf.sandbox() as box:
+    ...     box.page_size(2)
+    ...     len(box.client().describe_fleets()["Fleets"])
+    2
+
+    >>> with asf.sandbox() as box:
+    ...     box.set_rows("ListAssociatedFleets", ["payroll"], StackName="finance")
+    ...     box.client().list_associated_fleets(StackName="finance")["Names"]
+    ['payroll']
+
+    >>> with asf.sandbox() as box:
+    ...     box.respond_with(lambda operation, *_: {"Stacks": []} if operation == "DescribeStacks" else None)
+    ...     box.client().describe_stacks()["Stacks"]
+    []
+    """
 
     accounts: list[str]
     regions: list[str]
@@ -34,25 +65,16 @@ class Controls:
         return dict(self._accounts.requests)
 
     def fail_next(self, times: int = 1, code: str = "ThrottlingException", status: int = 400) -> None:
-        """Responder the next `times` AppStream requests with an AWS error.
+        """Answer the next `times` AppStream requests with an AWS error; failures set earlier come first.
 
         Parameters
         ----------
         times : int
-            How many requests; failures set earlier come first.
+            How many requests.
         code : str
             AWS's error code, say ``RequestLimitExceededException`` or ``AccessDeniedException``.
         status : int
             The HTTP status, say 500 for ``InternalFailure`` or 503 for ``ServiceUnavailable``.
-
-        Examples
-        --------
-        >>> import appstream_frames as asf
-        >>> with asf.sandbox() as box:
-        ...     box.fail_next()
-        ...     _ = box.client().describe_images()  # boto3 tries again
-        ...     box.calls
-        2
         """
         self._service.faults.fail_next(times, ServiceError(code, f"{code}: a failure set in the sandbox", status))
 
@@ -87,42 +109,17 @@ class Controls:
         ------
         RequestError
             There is no such kind, or the sandbox does not serve the operation.
-
-        Examples
-        --------
-        >>> import appstream_frames as asf
-        >>> with asf.sandbox() as box:
-        ...     box.fault(region="us-east-1", kind="cut", times=1)
-        ...     frames = asf.drain(box.client(region="us-east-1"))
-        >>> int(frames.coverage["retries"].item())
-        1
         """
         if operation is not None:
             _check_listing(operation)
         self._service.faults.set((account, region, operation), kind, times, after)
 
     def latency(self, seconds: float, account: str | None = None, region: str | None = None) -> None:
-        """Have every answer wait so many seconds, those of STS and Organizations too; of one target, or of all.
-
-        Examples
-        --------
-        >>> import appstream_frames as asf
-        >>> with asf.sandbox() as box:
-        ...     box.latency(0.01)
-        """
+        """Have every answer wait so many seconds, those of STS and Organizations too; of one target, or of all."""
         self._service.faults.delay(account, region, seconds)
 
     def page_size(self, rows: int | None) -> None:
-        """Let no page have more rows than this, whatever a request says; None: 25, or the request's MaxResults.
-
-        Examples
-        --------
-        >>> import appstream_frames as asf
-        >>> with asf.sandbox() as box:
-        ...     box.page_size(2)
-        ...     len(box.client().describe_fleets()["Fleets"])
-        2
-        """
+        """Let no page have more rows than this, whatever a request says; None: 25, or the request's MaxResults."""
         if rows is not None and (type(rows) is not int or rows < 1):
             raise RequestError(f"rows={rows!r} must be a whole number from 1 on, or None.")
         self._service.page_size = rows
@@ -154,14 +151,6 @@ class Controls:
         ------
         RequestError
             The sandbox does not serve the operation.
-
-        Examples
-        --------
-        >>> import appstream_frames as asf
-        >>> with asf.sandbox() as box:
-        ...     box.set_rows("ListAssociatedFleets", ["payroll"], StackName="finance")
-        ...     box.client().list_associated_fleets(StackName="finance")["Names"]
-        ['payroll']
         """
         _check_listing(operation)
         self._service.set_rows(operation, rows, account, region, parameters)
@@ -171,19 +160,7 @@ class Controls:
     ) -> list[Any]:
         """Return every row of an operation in a target as the API sends it, without a request; not to be changed.
 
-        Parameters
-        ----------
-        operation : str
-            The API operation.
-        account, region : str, optional
-            The target; by default the first account, the first region.
-
-        Examples
-        --------
-        >>> import appstream_frames as asf
-        >>> with asf.sandbox() as box:
-        ...     box.rows("DescribeFleets")[0]["Name"]
-        'finance-prod'
+        The target is by default that of the first account and the first region.
         """
         _check_listing(operation)
         return self._service.finished_rows(operation, account or self.accounts[0], region or self.regions[0])
@@ -191,31 +168,13 @@ class Controls:
     def respond_with(self, function: Responder | None) -> None:
         """Let a function answer AppStream's requests first, in the server's threads; None: the sandbox answers again.
 
-        Parameters
-        ----------
-        function : callable
-            It is called with operation, account, region and the request's members, and returns the reply to send, or None to
-            let the sandbox answer. It may wait; an exception ends the connection.
-
-        Examples
-        --------
-        >>> import appstream_frames as asf
-        >>> with asf.sandbox() as box:
-        ...     box.respond_with(lambda operation, *_: {"Stacks": []} if operation == "DescribeStacks" else None)
-        ...     box.client().describe_stacks()["Stacks"]
-        []
+        It is called with operation, account, region and the request's members, and returns the reply to send, or None to let
+        the sandbox answer. It may wait; an exception ends the connection.
         """
         self._service.respond_with = function
 
     def revoke(self, account: str, revoked: bool = True) -> None:
-        """Refuse an account's keys from now on, as AWS refuses deleted ones; with `revoked` False accept them again.
-
-        Examples
-        --------
-        >>> import appstream_frames as asf
-        >>> with asf.sandbox() as box:
-        ...     box.revoke(box.accounts[0])
-        """
+        """Refuse an account's keys from now on, as AWS refuses deleted ones; with `revoked` False accept them again."""
         (self._accounts.revoked.add if revoked else self._accounts.revoked.discard)(account)
 
     def role(self, name: str, *, external_id: str | None = None, lands_in: str | None = None) -> None:
@@ -229,24 +188,11 @@ class Controls:
             What whoever assumes it has to know.
         lands_in : str, optional
             The account that the keys are of, in place of the role's own: which AWS never does.
-
-        Examples
-        --------
-        >>> import appstream_frames as asf
-        >>> with asf.sandbox() as box:
-        ...     box.role("Reader", external_id="2026")
         """
         self._accounts.roles[name] = Role(external_id, lands_in)
 
     def expire_after(self, seconds: float | None) -> None:
-        """Let the keys of roles that are assumed from now on expire so soon; None: after the time requested.
-
-        Examples
-        --------
-        >>> import appstream_frames as asf
-        >>> with asf.sandbox() as box:
-        ...     box.expire_after(2.0)
-        """
+        """Let the keys of roles that are assumed from now on expire so soon; None: after the time requested."""
         self._accounts.life = seconds
 
 

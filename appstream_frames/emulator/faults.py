@@ -61,7 +61,7 @@ class Faults:
     def latency(self, account: str | None, region: str | None) -> float:
         """Return for how many seconds an answer waits."""
         with self._lock:
-            return next(iter(_matching(self._latency, (account, region, None))), 0.0)
+            return next(iter(matching(self._latency, (account, region, None))), 0.0)
 
     def due(self, account: str | None, region: str | None, operation: str) -> str | None:
         """Return the fault that a reply has on the wire; raise the error that is sent in its place."""
@@ -75,7 +75,7 @@ class Faults:
         return kind
 
     def _kind(self, scope: Scope) -> str | None:
-        for fault in _matching(self._faults, scope):
+        for fault in matching(self._faults, scope):
             if fault.times == 0:
                 continue
             if fault.after:
@@ -87,7 +87,7 @@ class Faults:
         return None
 
 
-def _matching(known: dict[Scope, _T], scope: Scope) -> list[_T]:
+def matching(known: dict[Scope, _T], scope: Scope) -> list[_T]:
     """Return the values whose scope holds another one, the narrowest first: an operation's before a target's."""
     account, region, operation = scope
     targets = [(account, region), (account, None), (None, region), (None, None)]

@@ -25,7 +25,6 @@ from appstream_frames.emulator.catalogue import Json
 from appstream_frames.emulator.service import AppStream, error_names, listing
 
 _JSON: Final = "application/x-amz-json-1.1"
-_NOBODY: Final = (None, None)
 _AT_ONCE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: closing does not say goodbye, it resets
 
 
@@ -84,12 +83,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         service = self.server
-        caller = service.accounts.caller(
-            self.headers.get("Authorization", ""), self.headers.get("X-Amz-Security-Token")
-        )
-        service.closing.wait(
-            service.appstream.faults.latency(*((caller.account, caller.region) if caller else _NOBODY))
-        )
+        signed, token = self.headers.get("Authorization", ""), self.headers.get("X-Amz-Security-Token")
+        caller = service.accounts.caller(signed, token)
+        target = (caller.account, caller.region) if caller else (None, None)
+        service.closing.wait(service.appstream.faults.latency(*target))
         if caller is not None and caller.service == "sts":
             self._sts(caller, body)
         else:

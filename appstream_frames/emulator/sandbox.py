@@ -44,6 +44,14 @@ class Sandbox(Controls):
         The thirteen ISO dates at which it can be started.
     at : str
         The week whose state it serves.
+
+    Examples
+    --------
+    >>> with sandbox() as box:
+    ...     print(box.client("111122223333", service="sts").get_caller_identity()["Account"])
+    ...     print(box.environment(region="us-west-2")["AWS_REGION"])
+    111122223333
+    us-west-2
     """
 
     nowhere: Final = "xx-nowhere-1"
@@ -106,12 +114,6 @@ class Sandbox(Controls):
             Settings of every client of the session, say its retries.
         nowhere : str, optional
             The region where nobody listens to AppStream, in place of the attribute `nowhere`.
-
-        Examples
-        --------
-        >>> with sandbox() as box:
-        ...     box.session("111122223333").client("sts").get_caller_identity()["Account"]
-        '111122223333'
         """
         core = Loopback(self.url, self._refusing(), nowhere or self.nowhere)
         core.set_default_client_config(Config(proxies={}).merge(config or Config()))
@@ -123,55 +125,24 @@ class Sandbox(Controls):
     ) -> Any:
         """Return a boto3 client of the sandbox.
 
-        Parameters
-        ----------
-        account, region : str, optional
-            As of `session`.
-        service : str
-            ``appstream``, ``sts`` or ``organizations``.
-        **kwargs
-            Passed on to `boto3.Session.client`, say ``config=``.
-
-        Examples
-        --------
-        >>> with sandbox() as box:
-        ...     len(box.client().describe_images(MaxResults=5)["Images"])
-        5
+        `account` and `region` are as of `session`; `service` is ``appstream``, ``sts`` or ``organizations``. The rest goes to
+        `boto3.Session.client`, say ``config=``.
         """
         return self.session(account, region).client(service, **kwargs)
 
     def environment(self, account: str | None = None, region: str | None = None) -> dict[str, str]:
-        """Return the environment variables that point another program, say the AWS CLI, at the sandbox.
-
-        Examples
-        --------
-        >>> with sandbox() as box:
-        ...     box.environment(region="us-west-2")["AWS_REGION"]
-        'us-west-2'
-        """
+        """Return the environment variables that point another program, say the AWS CLI, at the sandbox."""
         region = region or self.regions[0]
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         keys = dict(zip(names, self._credentials(account), strict=True))
         return {"AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": region, "AWS_REGION": region} | keys
 
     def config(self, path: str | os.PathLike[str]) -> dict[str, str]:
-        """Write an AWS configuration file of this sandbox, and return the environment variables that make it be used.
+        """Write an AWS configuration file of this sandbox, anew, and return the environment variables that make it be used.
 
         Its profiles are ``sandbox-<account>``, those of every third account a role that is assumed with the first one's
         keys; ``sandbox-stranger``, whose keys are refused; and ``sandbox-nowhere``, of the first account, whose AppStream
         nobody listens at.
-
-        Parameters
-        ----------
-        path : str or path
-            The file; it is written anew.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> with sandbox() as box, tempfile.TemporaryDirectory() as folder:
-        ...     sorted(box.config(f"{folder}/config"))
-        ['AWS_CONFIG_FILE', 'AWS_EC2_METADATA_DISABLED', 'AWS_SHARED_CREDENTIALS_FILE']
         """
         path = Path(path).absolute()
         path.write_text(configuration(self.url, self._refusing(), self.accounts, self.regions[0]), encoding="utf-8")

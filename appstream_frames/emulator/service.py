@@ -22,7 +22,7 @@ from botocore.validate import ParamValidator
 
 from appstream_frames.emulator.accounts import Caller, ServiceError
 from appstream_frames.emulator.catalogue import Json, Row, finished, has_elastic_fleets, listed
-from appstream_frames.emulator.faults import Faults
+from appstream_frames.emulator.faults import Faults, Scope, matching
 
 #: What may reply in place of the sandbox: takes operation, account, region and request, returns a reply or None.
 Responder = Callable[[str, str, str, Json], Json | None]
@@ -31,9 +31,8 @@ _PAGE: Final = 25  # rows, when MaxResults is 0 or not there
 _PAGING: Final = ("NextToken", "MaxResults")
 _NOT_ELASTIC: Final = "OperationNotPermittedException"
 _NOT_FOUND: Final = "ResourceNotFoundException"
-_MEMBERS: Final = {
-    "SharedAwsAccountIds": "sharedAccountId"
-}  # members that are not the parameter's name in the singular
+#: Members whose name is not the parameter's in the singular.
+_MEMBERS: Final = {"SharedAwsAccountIds": "sharedAccountId"}
 
 
 @cache
@@ -65,42 +64,20 @@ def listing(operation: str) -> str | None:
 
 
 class AppStream:
-    """The listing operations at one week of the catalogue, in some regions.
-
-    Attributes
-    ----------
-    requests : collections.Counter
-        Requests so far by operation, those that failed too.
-    faults : Faults
-        What is to go wrong.
-    page_size : int or None
-        The most rows of a page, whatever was requested.
-    respond_with : callable or None
-        What replies first, if it does.
-    """
+    """The listing operations at one week of the catalogue, in some regions."""
 
     def __init__(self, week: int, regions: Container[str]) -> None:
-        self.requests: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()  # by operation, those that failed too
         self.faults = Faults()
-        self.page_size: int | None = None
+        self.page_size: int | None = None  # the most rows of a page, whatever was requested
         self.respond_with: Responder | None = None
         self._week, self._regions = week, regions
         self._lock = threading.Lock()
         self._pages: dict[str, tuple[str, int]] = {}  # by token: what was requested, and the offset of the next row
-        self._rows: dict[tuple[str, str | None, str | None], list[Row]] = {}
+        self._rows: dict[Scope, list[Row]] = {}
 
     def reply(self, target: str, caller: Caller | None, body: bytes) -> tuple[Json, str | None]:
-        """Return the reply to one request of AWS JSON 1.1, and the fault that it has on the wire.
-
-        Parameters
-        ----------
-        target : str
-            The request's X-Amz-Target.
-        caller : Caller or None
-            Who signed it.
-        body : bytes
-            The request.
-        """
+        """Return the reply to one request, whose X-Amz-Target is `target`, and the fault that it has on the wire."""
         prefix, _, name = target.partition(".")
         if prefix != model().metadata["targetPrefix"] or listing(name) is None:
             raise ServiceError("UnknownOperationException", f"The sandbox has no operation {target!r} that lists rows")
@@ -128,17 +105,15 @@ class AppStream:
     ) -> None:
         """Serve these rows in place of the catalogue's, and of those set before for the same request."""
         with self._lock:
-            key = (operation, account, region)
+            key = (account, region, operation)
             others = [row for row in self._rows.get(key, []) if row.of != of]
             self._rows[key] = [*others, *(Row(row, of) for row in rows)]
 
     def rows(self, operation: str, account: str, region: str) -> list[Row]:
         """Return every row of an operation that an account sees in a region."""
         with self._lock:
-            for target in ((account, region), (account, None), (None, region), (None, None)):
-                if (operation, *target) in self._rows:
-                    return self._rows[operation, *target]
-        return listed(operation, account, region, self._week)
+            found = matching(self._rows, (account, region, operation))
+        return found[0] if found else listed(operation, account, region, self._week)
 
     def finished_rows(self, operation: str, account: str, region: str) -> list[Any]:
         """Return the rows of `rows` as they are sent."""
@@ -147,16 +122,13 @@ class AppStream:
     def _page(self, operation: OperationModel, account: str, region: str, request: Json) -> Json:
         rows = self._selected(operation, account, region, request)
         # the page's size is not part of what a token belongs to: AWS lets it change on the way
-        belongs = json.dumps(
-            [operation.name, account, region, {name: request[name] for name in request if name not in _PAGING}]
-        )
+        selected = {name: value for name, value in request.items() if name not in _PAGING}
+        belongs = json.dumps([operation.name, account, region, selected])
         start = self._offset(request["NextToken"], belongs) if "NextToken" in request else 0
         end = start + min(request.get("MaxResults") or _PAGE, self.page_size or len(rows) + 1)
         more = self._token(belongs, end) if end < len(rows) else None
         page = [finished(row, self._week) for row in rows[start:end]]
-        own = {
-            name: request[name] for name in request if name in operation.output_shape.members and name != "NextToken"
-        }
+        own = {name: value for name, value in selected.items() if name in operation.output_shape.members}
         return own | {str(listing(operation.name)): page, "NextToken": more}
 
     def _token(self, belongs: str, offset: int) -> str:
@@ -173,7 +145,7 @@ class AppStream:
         return offset
 
     def _selected(self, operation: OperationModel, account: str, region: str, request: Json) -> list[Any]:
-        """Return the rows that a request selects. As on AWS, a name never finds a shared image."""
+        """Return the rows that a request selects."""
         rows = self.rows(operation.name, account, region)
         for name, value in request.items():
             if name == "Type":
@@ -181,14 +153,12 @@ class AppStream:
             elif isinstance(value, list) and value:
                 rows = _named(rows, name, value, operation)
             elif isinstance(value, str) and name not in _PAGING:
-                rows = [each for each in rows if _belongs(each, name, value)]
-        if operation.name == "DescribeImagePermissions" and not self._owns_image(account, region, request["Name"]):
-            raise ServiceError(_NOT_FOUND, f"Image {request['Name']} not found")
+                rows = [each for each in rows if (each.of or each.row).get(name) == value]
+        if operation.name == "DescribeImagePermissions":
+            images = (each.row for each in self.rows("DescribeImages", account, region))
+            if request["Name"] not in [image["Name"] for image in images if image.get("Visibility") == "PRIVATE"]:
+                raise ServiceError(_NOT_FOUND, f"Image {request['Name']} not found")
         return [each.row for each in rows]
-
-    def _owns_image(self, account: str, region: str, name: str) -> bool:
-        images = (each.row for each in self.rows("DescribeImages", account, region))
-        return any(image["Name"] == name and image.get("Visibility") == "PRIVATE" for image in images)
 
 
 @cache
@@ -197,23 +167,16 @@ def error_names(operation: str) -> frozenset[str]:
     return frozenset(shape.name for shape in model().operation_model(operation).error_shapes)
 
 
-def _belongs(row: Row, parameter: str, value: str) -> bool:
-    found: bool = (row.of or row.row).get(parameter) == value
-    return found
-
-
 def _named(rows: list[Row], parameter: str, wanted: list[str], operation: OperationModel) -> list[Row]:
     """Return the rows with one of the names or ARNs; it is an error when one is not there, if the operation has it."""
     member = _MEMBERS.get(parameter, parameter.removesuffix("s"))
-    found = [each for each in rows if each.row.get(member) in wanted and _findable(each.row, parameter)]
+    found = [each for each in rows if each.row.get(member) in wanted]
+    if parameter != "Arns":  # as on AWS, a name never finds a shared image
+        found = [each for each in found if each.row.get("Visibility") != "SHARED"]
     missing = set(wanted) - {each.row[member] for each in found}
     if missing and parameter not in _MEMBERS and _NOT_FOUND in error_names(operation.name):
         raise ServiceError(_NOT_FOUND, f"{str(listing(operation.name)).removesuffix('s')} {min(missing)} not found")
     return found
-
-
-def _findable(row: Json, parameter: str) -> bool:
-    return parameter == "Arns" or row.get("Visibility") != "SHARED"
 
 
 def _request(body: bytes, operation: OperationModel) -> Json:
@@ -242,11 +205,9 @@ def _violations(request: Json, shape: Shape) -> list[str]:
     found = []
     for name, value in request.items():
         member = shape.members[name]
-        for each, rule in (
-            [(each, member.member) for each in value] if member.type_name == "list" else [(value, member)]
-        ):
-            constraint = _violated(each, rule)
-            if constraint:
+        values, rule = (value, member.member) if member.type_name == "list" else ([value], member)
+        for each in values:
+            if constraint := _violated(each, rule):
                 path = f"{name[0].lower()}{name[1:]}"
                 found.append(f"Value '{each}' at '{path}' failed to satisfy constraint: {constraint}")
     return found
