@@ -196,10 +196,8 @@ def base_images(
     images : pandas.DataFrame or Frames
         `Frames.images`, best whole: AWS's public images in it say what is newest in that region. Of frames, `coverage` says
         besides where AWS's images were read whole: a base that is not listed there is retired.
-    today : str, date or Timestamp, optional
+    today, reference
         As in `agents`.
-    reference : str or path, optional
-        A folder with tables of your own, see `reference`.
 
     Returns
     -------
@@ -217,7 +215,7 @@ def base_images(
     Raises
     ------
     RequestError
-        When `images` lacks a column that is needed, `today` is no day, or `reference` holds no such tables.
+        As in `agents`.
 
     Examples
     --------
