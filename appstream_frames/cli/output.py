@@ -45,13 +45,7 @@ class OutputError(Exception):
 
 
 def echo(text: str | bytes = "", *, nl: bool = True) -> None:
-    """Print a line, or bytes as they are.
-
-    Raises
-    ------
-    OutputError
-        When it cannot be written, unless nobody reads it any more.
-    """
+    """Print a line, or bytes as they are; raise OutputError when it cannot be written, unless nobody reads it any more."""
     try:
         click.echo(text, nl=nl)
     except OSError as error:

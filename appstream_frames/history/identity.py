@@ -17,13 +17,7 @@ RESOURCE: Final = "*"
 
 
 def find_resource_table(name: str) -> Table:
-    """Return a table whose rows describe resources: each but ``coverage``.
-
-    Raises
-    ------
-    RequestError
-        When there is no such table.
-    """
+    """Return a table whose rows describe resources: each but ``coverage``."""
     table = find_table(name)
     if table.operation:
         return table

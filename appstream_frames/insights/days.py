@@ -19,13 +19,7 @@ Day: TypeAlias = str | date | None  # a Timestamp is a date
 
 
 def choose_day(given: object, images: pd.DataFrame) -> date:
-    """Return the day from which ages are counted: the one given, else that of the newest snapshot in the frame, else now.
-
-    Raises
-    ------
-    RequestError
-        When what was given is no day.
-    """
+    """Return the day from which ages are counted: the one given, else that of the newest snapshot in the frame, else now."""
     if given is None:
         taken = days(images["snapshot"]) if "snapshot" in images.columns else []
         return max((day for day in taken if day), default=datetime.now(UTC).date())
@@ -63,13 +57,7 @@ def over_a_year(day: date, today: date) -> bool:
 
 
 def column(images: pd.DataFrame, name: str) -> pd.Series:
-    """Return a column of the frame of images.
-
-    Raises
-    ------
-    RequestError
-        When the frame is none, or lacks the column.
-    """
+    """Return a column of the frame of images; refuse what is no such frame."""
     if not isinstance(images, pd.DataFrame):
         raise RequestError(f"images is a {type(images).__name__}, expected a DataFrame: pass frames.images")
     if name not in images.columns:

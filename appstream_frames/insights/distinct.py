@@ -9,13 +9,8 @@ def distinct_images(images: pd.DataFrame) -> pd.DataFrame:
     """Return the rows without those in which further accounts see an image that has a row already.
 
     Of the rows of one ARN those of its owner are kept, else those of the account that comes first. Rows without an ARN, and
-    rows of different snapshots, are different images.
-
-    Parameters
-    ----------
-    images : pandas.DataFrame
-        `Frames.images`, what `agents` or `base_images` give, or some of their rows. Without the columns ``account`` and
-        ``arn`` all rows are returned.
+    rows of different snapshots, are different images. What `agents` and `base_images` give may be passed too; a frame without
+    the columns ``account`` and ``arn`` is returned whole.
 
     Examples
     --------

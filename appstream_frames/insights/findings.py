@@ -75,13 +75,7 @@ _GONE: Final = ("retired by AWS", "share withdrawn", "deleted")
 
 
 def list_rules(changes: Mapping[str, int | str | None] | None) -> dict[str, Rule]:
-    """Return the rules as a caller wants them.
-
-    Raises
-    ------
-    RequestError
-        When there is no such rule, or it cannot be changed like this.
-    """
+    """Return the rules as a caller wants them; refuse what is no rule, or cannot be changed like this."""
     rules = dict(RULES)
     for name, change in (changes or {}).items():
         if name not in rules:

@@ -28,13 +28,7 @@ _TYPES: Final[dict[str, pa.DataType]] = {
 
 
 def check_frames(frames: object) -> Frames:
-    """Return what a caller gave as frames.
-
-    Raises
-    ------
-    RequestError
-        When it is something else.
-    """
+    """Return what a caller gave as frames; refuse what is something else."""
     if isinstance(frames, Frames):
         return frames
     raise RequestError(
