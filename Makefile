@@ -25,7 +25,7 @@ check: .venv/ready  ## Lint, format, types and layers
 lab: .venv/ready  ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks --config=notebooks/lab/config.py
 
-torture: .venv/ready  ## The long versions of the storage and fan-out tests
+torture: .venv/ready  ## The long versions of the tests of storage, of many targets and of laws
 	$(BIN)/python tests/torture/run.py
 
 soak: .venv/ready  ## Ten minutes of repeated drains: memory, threads and sockets must not grow

@@ -8,12 +8,14 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pytest
+from hypothesis import settings
 from support import browser, buckets
 from support.bad_proxy import Proxy
 from support.seaweed import BUCKET, Seaweed, seaweed
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 mpl.use("Agg")
+settings.register_profile("tests", max_examples=int(os.environ.get("EXAMPLES", "10")), deadline=None)  # torture: many
+settings.load_profile("tests")
 
 MARKERS = {"chromium": ["browser", "slow"], "s3_server": ["s3"], "spark": ["spark", "slow"]}  # by the fixture
 _numbers = itertools.count()
@@ -45,6 +49,14 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     monkeypatch.delenv("COLUMNS", raising=False)  # which the workers of parallel tests have
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(autouse=True)
+def _figures_closed() -> Iterator[None]:
+    """Close all figures after each test."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 @pytest.fixture(scope="session")

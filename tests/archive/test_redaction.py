@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.faultserver import UNCLOSED, FaultServer, image
 
@@ -101,7 +101,6 @@ def leaks(value: Any) -> bool:
     return isinstance(value, list) and any(map(leaks, value))
 
 
-@settings(max_examples=150, deadline=None)
 @given(value=st.dictionaries(NAMES, VALUES, max_size=4))
 def test_no_member_of_that_name_is_left(value: dict[str, Any]) -> None:
     """Whatever is nested in whatever: nothing called so, and all the rest is there."""

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support import bad_proxy, seaweed
 from support.buckets import problems
-from support.marks import TABLES, marked, mixed
+from support.marks import marked, mixed
 
 import appstream_frames as asf
 from appstream_frames.archive import s3
@@ -19,6 +19,8 @@ from appstream_frames.archive.roots import open_store
 from appstream_frames.aws import clients
 from appstream_frames.errors import UnknownOutcomeError
 
+#: A file of rows, and the manifest, which commits them all.
+TABLES = ("images", "coverage")
 FAULTS = [bad_proxy.error_after, bad_proxy.error_before, bad_proxy.lost_reply, bad_proxy.reset, bad_proxy.slow]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.faultserver import UNCLOSED, FaultServer, chain
 
@@ -95,7 +95,6 @@ def tables_of(batch: int, target: int, images: list[tuple[int | None, int, int]]
     return decode([json.dumps(each).encode() for each in made], key)
 
 
-@settings(max_examples=60, deadline=None)
 @given(batches=BATCHES, group=st.integers(1, 9))
 def test_any_batches_are_written_whole_and_counted(batches: list[Any], group: int) -> None:
     """Whatever comes in whichever batch of whichever target, in row groups of any size."""

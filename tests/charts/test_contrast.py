@@ -22,8 +22,8 @@ from support.charted import example
 import appstream_frames as asf
 from appstream_frames import charts
 
-STYLES = ["default", "dark_background", "Solarize_Light2"]
-SIZES = [(4, 3), (14, 5)]
+#: Settings and sizes: each of the settings, and both sizes in those that most people have.
+LOOKS = [("default", (4, 3)), ("default", (14, 5)), ("dark_background", (14, 5)), ("Solarize_Light2", (4, 3))]
 Colour = tuple[float, float, float, float]
 
 
@@ -87,8 +87,7 @@ def marks(ax: Axes, ground: Colour) -> Iterator[tuple[Artist, float]]:
 
 
 @pytest.mark.parametrize("name", DRAWS)
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("style", "size"), LOOKS)
 def test_every_mark_and_text_can_be_seen(frames: asf.Frames, name: str, style: str, size: tuple[float, float]) -> None:
     """The contrast of each is 1.5 at least."""
     with plt.style.context(style):

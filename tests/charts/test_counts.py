@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from support.charted import bars, counted, example, lived
-from support.drawn import HOSTILE, assert_legible, on, saved, title, words
+from support.drawn import FORMS, HOSTILE, assert_legible, on, saved, title, words
 
 import appstream_frames as asf
 from appstream_frames import charts
@@ -56,26 +56,22 @@ def test_timeline_title_agrees_with_the_sandbox(thirteen_weeks):
 
 
 @pytest.mark.parametrize("chart", CHARTS)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "layout"), FORMS)
 @pytest.mark.parametrize("count", [1, 60, 2000])
-@pytest.mark.parametrize("layout", [None, "constrained"])
 def test_nothing_overlaps(chart, size, count, layout):
     """All text lies within the figure, and none over another or over a bar."""
-    if not (size is None and layout):
-        assert_legible(chart(example(chart, count), on(size, layout=layout)))
+    assert_legible(chart(example(chart, count), on(size, layout=layout)))
 
 
-@pytest.mark.parametrize("size", [(4, 3)])
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_stays_in_its_place(size, text):
-    """However long or odd a text, as value or name, it leaves the rest legible and can be saved as PNG and SVG."""
+def test_hostile_text_stays_in_its_place(text):
+    """However long or odd a text, as value or name, it leaves the rest legible and can be saved as SVG."""
     table = lived((text, 0, 3, 4), (text, 2, 12, None), ("b", 0, 12, None), generations=2)
     tables = {charts.trend: counted((text, [3, None, 5]), ("b", [2, 2, 2])), charts.timeline: table}
     for chart, rows in tables.items():
         regions = pd.Series([text, *["b"] * (len(rows) - 1)], dtype=object)
-        ax = chart(rows.assign(region=regions), on(size))
-        assert_legible(ax)
-        assert saved(ax, "png")
+        ax = chart(rows.assign(region=regions), on((4, 3)))
+        assert_legible(ax)  # which draws it in pixels
         ElementTree.fromstring(saved(ax, "svg"))  # noqa: S314 - our own
 
 

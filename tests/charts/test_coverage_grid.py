@@ -12,10 +12,9 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from support.drawn import HOSTILE, assert_legible, on, saved, title, words
+from support.drawn import FORMS, HOSTILE, assert_legible, on, saved, title, words
 
 from appstream_frames import charts
-from appstream_frames.charts import coverage_grid
 from appstream_frames.errors import RequestError
 
 mpl.use("Agg")
@@ -83,17 +82,15 @@ def rows_of(ax: Axes) -> list[str]:
 def test_each_status_has_a_mark_and_a_word(status):
     """A target is drawn with the mark of its status and told in words; the key has the mark once more, with the count."""
     ax = charts.coverage(read(("1", "eu-west-1", status, 0)))
-    shape = coverage_grid._MARKS.get(status, coverage_grid._STRANGE)[0]
-    assert marks(ax) == {shape: 2}
+    assert list(marks(ax).values()) == [2]
     assert f"{status} 1" in words(ax)
     assert ("0 images" if status == "complete" else status) in words(ax)
 
 
 def test_no_two_statuses_share_a_shape():
     """Shape alone tells the statuses apart."""
-    shapes = [shape for shape, _ in [*coverage_grid._MARKS.values(), coverage_grid._STRANGE]]
-    assert len(set(shapes)) == len(shapes) == len(STATUSES) + 1
-    assert set(coverage_grid._MARKS) == set(STATUSES)
+    drawn = [marks(charts.coverage(read(("1", "a", status, 0)))) for status in [*STATUSES, "a new word"]]
+    assert len({tuple(shapes) for shapes in drawn}) == len(STATUSES) + 1
 
 
 def test_marks_stand_in_the_row_and_column_of_their_target():
@@ -216,15 +213,13 @@ def test_coverage_of_a_drain(frames):
     assert {"012345678901", "eu-west-1", f"{len(frames.images)} images"} <= set(words(ax))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "layout"), FORMS)
 @pytest.mark.parametrize(("accounts", "regions"), [(1, 1), (12, 5), (60, 1), (200, 18)])
-@pytest.mark.parametrize("layout", [None, "constrained"])
 def test_nothing_overlaps(size, accounts, regions, layout):
     """All text lies within the figure, none over another, and account ids and regions are whole."""
-    if not (size is None and layout):
-        ax = charts.coverage(coverage_of(accounts, regions), on(size, layout=layout))
-        assert_legible(ax)
-        assert "…" not in "".join(words(ax))
+    ax = charts.coverage(coverage_of(accounts, regions), on(size, layout=layout))
+    assert_legible(ax)
+    assert "…" not in "".join(words(ax))
 
 
 def test_marks_lie_apart():
@@ -239,13 +234,12 @@ def test_marks_lie_apart():
     assert not [1 for x, y in points for box in boxes if box.contains(x, y)]
 
 
-@pytest.mark.parametrize("size", [(4, 3)])
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_stays_in_its_place(size, text):
-    """However long or odd a text, as account, region or status, it leaves the rest legible and can be saved."""
-    ax = charts.coverage(read((text, "a", "complete", 1), ("1", text, text, 0), ("2", "b", text + "!", 3)), on(size))
-    assert_legible(ax)
-    assert saved(ax, "png")
+def test_hostile_text_stays_in_its_place(text):
+    """However long or odd a text, as account, region or status, it leaves the rest legible and can be saved as SVG."""
+    table = read((text, "a", "complete", 1), ("1", text, text, 0), ("2", "b", text + "!", 3))
+    ax = charts.coverage(table, on((4, 3)))
+    assert_legible(ax)  # which draws it in pixels
     ElementTree.fromstring(saved(ax, "svg"))  # noqa: S314 - our own
 
 

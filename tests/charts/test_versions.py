@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.drawn import HOSTILE, colour, on, title
 from support.releases import agents, bases, labels, many_images, rows
@@ -89,7 +89,6 @@ def test_thousands_of_versions_share_bars():
 
 
 @given(st.lists(st.none() | st.text() | st.sampled_from(HOSTILE) | st.dates().map("{:%m-%d-%Y}".format), min_size=1))
-@settings(max_examples=60, deadline=None)
 def test_any_versions_add_up(versions):
     """Whatever the column holds, each image is counted once."""
     ax = charts.agent_versions(agents(*versions), on((6, 4)), today="2026-11-23")

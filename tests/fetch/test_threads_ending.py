@@ -100,12 +100,13 @@ def test_a_client_that_was_handed_in_is_as_before(box: Any) -> None:
     """It is open, it parses as boto3 does, and it has no handler of ours."""
     clients = [box.client(account) for account in box.accounts]
     plain = [client.describe_images(MaxResults=5)["Images"] for client in clients]
-    handlers = [len(client.meta.events._emitter._handlers.prefix_search("before-parse")) for client in clients]
+    reply = {"status_code": 200, "headers": {}, "body": b'{"Images": []}'}
+    event = {"operation_model": None, "response_dict": reply, "customized_response_dict": {}}
+    called = [client.meta.events.emit("before-parse.appstream.DescribeImages", **event) for client in clients]
     frames = asf.drain_targets(clients, progress=False)
     assert statuses(frames) == ["complete"] * 3
     assert [client.describe_images(MaxResults=5)["Images"] for client in clients] == plain
-    after = [len(client.meta.events._emitter._handlers.prefix_search("before-parse")) for client in clients]
-    assert after == handlers
+    assert [client.meta.events.emit("before-parse.appstream.DescribeImages", **event) for client in clients] == called
 
 
 def test_failed_targets_hold_no_clients(box: Any) -> None:
@@ -126,10 +127,9 @@ def test_failed_targets_hold_no_clients(box: Any) -> None:
 # leaving
 
 
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_signal_ends_a_snapshot_at_once(name: str, seed: int, root: Path) -> None:
+def test_a_signal_ends_a_snapshot_at_once(name: str, root: Path) -> None:
     """At a random moment: gone at once, and the archive is as it was; on a machine of its own `torture` holds two seconds."""
     tally = Tally()
-    interrupt(root, name, random.Random(seed), tally, within=5)  # other tests run beside it
+    interrupt(root, name, random.Random(), tally, within=5)  # other tests run beside it
     assert tally.breaches == []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import oracle
 from support.worlds import CREATED, START, TARGETS, World, frames_of, one, worlds
@@ -21,7 +21,6 @@ from appstream_frames.history.changes import diff
 from appstream_frames.tables.frames import Frames, empty
 
 TABLES = ("images", "applications", "errors")
-few = settings(max_examples=25, deadline=None)
 
 
 @contextmanager
@@ -53,7 +52,6 @@ def as_counted(rows: list[dict[str, Any]]) -> Counter[tuple[Any, ...]]:
 
 
 @pytest.mark.slow
-@few
 @given(data=st.data())
 def test_a_diff_is_what_loops_find(data: st.DataObject) -> None:
     """Any two snapshots, of any coverage, in any order of rows."""
@@ -62,7 +60,6 @@ def test_a_diff_is_what_loops_find(data: st.DataObject) -> None:
         assert as_counted(told(before, after, table)) == oracle.differences(before, after, table)
 
 
-@few
 @given(data=st.data())
 def test_applying_a_diff_gives_the_other_side(data: st.DataObject) -> None:
     """The rows before and the rows of the diff are enough to rebuild the rows after, noise aside."""
@@ -74,7 +71,6 @@ def test_applying_a_diff_gives_the_other_side(data: st.DataObject) -> None:
         assert rebuilt == Counter(oracle.plain(row) for row in wanted)
 
 
-@few
 @given(data=st.data())
 def test_nothing_differs_from_itself(data: st.DataObject) -> None:
     """A snapshot beside itself, its rows in another order, has no changes."""
@@ -83,7 +79,6 @@ def test_nothing_differs_from_itself(data: st.DataObject) -> None:
     assert [told(world, other, table) for table in TABLES] == [[], [], []]
 
 
-@few
 @given(data=st.data())
 @pytest.mark.slow
 def test_an_incomplete_target_removes_nothing(data: st.DataObject) -> None:
@@ -105,7 +100,6 @@ def test_an_empty_diff_has_all_types(table: str) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 @given(data=st.data())
-@settings(max_examples=10, deadline=None)
 def test_a_diff_is_in_order(table: str, data: st.DataObject) -> None:
     """By account, region, image, change and column."""
     rows = told(data.draw(worlds(sound=True)), data.draw(worlds(1, sound=True)), table)

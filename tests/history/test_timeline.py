@@ -8,14 +8,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from support import oracle
 from support.worlds import CREATED, World, moment, one, series, with_status, written
 
 from appstream_frames.history.timelines import timeline, trend
 
 TABLES = ("images", "applications", "errors", "coverage")
-few = settings(max_examples=25, deadline=None)
 
 
 def images_of(frame: pd.DataFrame) -> dict[Any, dict[str, Any]]:
@@ -24,7 +23,6 @@ def images_of(frame: pd.DataFrame) -> dict[Any, dict[str, Any]]:
     return {(row["account"], row["region"], row["arn"] or row["name"]): row for row in rows}
 
 
-@few
 @given(worlds=series())
 def test_a_timeline_is_what_loops_find(worlds: list[World]) -> None:
     """Any few snapshots of any coverage."""

@@ -8,15 +8,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import oracle
 from support.worlds import World, frames_of, moment, one, series, with_status, written
 
 import appstream_frames as asf
 from appstream_frames.history.timelines import trend
-
-few = settings(max_examples=25, deadline=None)
 
 
 def named(name: str, **members: Any) -> dict[str, Any]:
@@ -26,7 +24,6 @@ def named(name: str, **members: Any) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@few
 @given(
     worlds=series(),
     by=st.sampled_from([["description"], ["region"], ["account", "name"], ["image_shared_with_others"]]),

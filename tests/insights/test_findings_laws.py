@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.usage_oracle import Estate, estate
 from support.worlds import frames_of
@@ -17,7 +17,6 @@ from appstream_frames.insights.findings import RULES
 
 TODAY = pd.Timestamp("2026-11-23", tz="UTC")
 RANDOM = st.randoms(use_true_random=False)
-ESTATES = settings(max_examples=10, deadline=None)
 KEYS = ["severity", "rule", "account", "region", "resource", "name", "arn", "finding", "value"]
 #: By operation, the table that it fills and the rules that need it.
 OPERATIONS = {
@@ -100,7 +99,6 @@ def of_others(found: pd.DataFrame, target: tuple[str, str]) -> list[tuple[Any, .
 
 
 @pytest.mark.slow
-@ESTATES
 @given(RANDOM)
 def test_a_failure_takes_no_other_target_s_finding(rnd: Random) -> None:
     """Whatever fails in one target, all others have the findings that they had: none fewer, none more."""
@@ -111,7 +109,6 @@ def test_a_failure_takes_no_other_target_s_finding(rnd: Random) -> None:
 
 
 @pytest.mark.slow
-@ESTATES
 @given(RANDOM)
 def test_the_order_of_rows_changes_no_finding(rnd: Random) -> None:
     """Shuffled tables give the same findings, in the same order."""
@@ -120,7 +117,6 @@ def test_the_order_of_rows_changes_no_finding(rnd: Random) -> None:
     pd.testing.assert_frame_equal(find(shuffled), find(rows))
 
 
-@ESTATES
 @given(RANDOM, st.sampled_from(list(OPERATIONS)[1:]))
 def test_what_was_not_drained_is_no_finding(rnd: Random, operation: str) -> None:
     """Its rules find nothing, and that is said once."""
@@ -133,7 +129,6 @@ def test_what_was_not_drained_is_no_finding(rnd: Random, operation: str) -> None
 
 
 @pytest.mark.slow
-@ESTATES
 @given(
     RANDOM, st.sampled_from([name for name, rule in RULES.items() if rule.threshold is not None]), st.integers(1, 400)
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import usage_oracle
 from support.usage_oracle import (
@@ -24,7 +24,6 @@ from support.usage_oracle import (
 
 import appstream_frames as asf
 
-ESTATES = settings(max_examples=25, deadline=None)
 RANDOM = st.randoms(use_true_random=False)
 
 
@@ -35,7 +34,6 @@ def of(frames: asf.Frames, name: str) -> pd.DataFrame:
 
 
 @pytest.mark.slow
-@ESTATES
 @given(RANDOM)
 def test_answers_equal_the_oracle_s(rnd: Random) -> None:
     """`used_by` and `usage` are what brute force finds, whatever was denied, filtered or not asked for."""
@@ -45,7 +43,6 @@ def test_answers_equal_the_oracle_s(rnd: Random) -> None:
 
 
 @pytest.mark.slow
-@ESTATES
 @given(RANDOM)
 def test_nothing_is_unused_for_want_of_reading(rnd: Random) -> None:
     """What has a user in truth is never called unused or deletable because a part of its owner's account was not read."""
@@ -60,7 +57,6 @@ def test_nothing_is_unused_for_want_of_reading(rnd: Random) -> None:
             )  # a share that was withdrawn, used by an account that was not read
 
 
-@settings(max_examples=10, deadline=None)
 @given(RANDOM)
 def test_the_order_of_rows_makes_no_difference(rnd: Random) -> None:
     """Shuffled tables give the same answers."""

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import appstream_frames as asf
@@ -381,7 +381,6 @@ VERSIONS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(VERSIONS, st.none() | st.booleans()), min_size=1, max_size=12))
 @pytest.mark.slow
 def test_laws_of_agents(given_: list[tuple[str | None, bool | None]]) -> None:
@@ -452,7 +451,6 @@ ROWS = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("answer", [asf.agents, asf.base_images])
-@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_the_order_of_rows_says_nothing(answer: Any, data: st.DataObject) -> None:
     """Shuffled images, of any accounts and snapshots, have the answers that they had."""

@@ -18,7 +18,7 @@ WIDTHS = (1280, 390)
 
 @pytest.fixture(params=["weekly_report", "estate_report"])
 def either(request: pytest.FixtureRequest) -> Report:
-    """Return one account's report, and then the fleet's."""
+    """Return one account's report, and then that of many."""
     return request.getfixturevalue(request.param)
 
 

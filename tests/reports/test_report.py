@@ -135,7 +135,7 @@ def test_a_question_for_less_is_said(reported: Callable[..., Report]) -> None:
 
 
 def test_accounts_are_counted_when_there_are_several(estate_report: Report, weekly_report: Report) -> None:
-    """A fleet has a table of accounts; one account has none."""
+    """Several accounts have a table; one account has none."""
     assert "Images by account" in section(estate_report, "places")
     assert 'id="places"' not in weekly_report.html
 
@@ -182,14 +182,14 @@ def test_the_functions_are_light_until_called() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
-def test_sixty_images_make_a_small_page(reported: Callable[..., Report]) -> None:
+def test_sixty_images_make_a_small_page(reported: Callable[..., Report], thirteen_weeks: Path) -> None:
     """60 images and 13 weeks of history are less than 1 MB."""
     snapshots = []
-    with asf.sandbox() as box:
-        weeks = box.weeks
-    for week in weeks:
-        frames = taken(week, type="PRIVATE")
-        snapshots.append(asf.Frames({**frames.tables, "images": frames.images.head(60)}).relabel(week))
+    for name in asf.list_snapshots(thirteen_weeks)["id"]:
+        frames = asf.read_snapshot(thirteen_weeks, name)
+        private = frames.images[frames.images["visibility"] == "PRIVATE"].head(60).reset_index(drop=True)
+        snapshots.append(asf.Frames({**frames.tables, "images": private}))
+    assert len(snapshots) == 13
     assert reported(*snapshots).path.stat().st_size < 1_000_000
 
 
@@ -235,11 +235,11 @@ def test_a_day_that_is_none_is_refused_first(root: Path) -> None:
         asf.report(root, today="soon")
 
 
-def test_wholeness_is_that_of_the_newest_snapshot(reported: Callable[..., Report]) -> None:
+def test_wholeness_is_that_of_the_newest_snapshot(archived: Callable[..., Path]) -> None:
     """The command's exit code rests on it, and an older snapshot does not matter."""
     whole, partial = taken(WEEKS[-2], type="SHARED"), taken(LAST, type="SHARED", max_items=1)
-    assert not build_page(reported(whole, partial).root).whole
-    assert build_page(reported(partial.relabel(WEEKS[0]), whole).root).whole
+    assert not build_page(archived(whole, partial)).whole
+    assert build_page(archived(partial.relabel(WEEKS[0]), whole)).whole
 
 
 def test_an_image_that_several_accounts_see_counts_once(reported: Callable[..., Report]) -> None:
@@ -263,35 +263,30 @@ def test_one_name_is_one_row(estate_report: Report) -> None:
     assert "28 accounts" in section(estate_report, "agents")
 
 
-def test_a_region_that_is_not_enabled_is_nothing_missing(reported: Callable[..., Report]) -> None:
+def test_a_region_that_is_not_enabled_is_nothing_missing(archived: Callable[..., Path]) -> None:
     """Nothing could be read there, so the snapshot is whole, and the page says so."""
     frames = taken(LAST, type="SHARED")
     row = frames.coverage.assign(region="me-south-1", status="region_disabled", error_message="Enable the region.")
     coverage = pd.concat([frames.coverage, row], ignore_index=True)
-    report = reported(asf.Frames({**frames.tables, "coverage": coverage}))
-    assert "1 target is in a region that is not enabled." in told(report)
-    assert build_page(report.root).whole
+    page = build_page(archived(asf.Frames({**frames.tables, "coverage": coverage})))
+    assert "1 target is in a region that is not enabled." in page.html
+    assert page.whole
 
 
-def test_the_report_begins_with_what_to_do(reported: Callable[..., Report]) -> None:
+def test_the_report_begins_with_what_to_do(whole_report: Report) -> None:
     """A row for each rule and severity, worst first, with the number of findings, before anything else on the page."""
-    with asf.sandbox(at=LAST) as box:
-        frames = asf.drain(box.client(), include="all").relabel(LAST)
-    report = reported(frames)
-    first = re.findall(r'<section id="(\w+)">', report.html)[0]
-    rows = asf.findings(frames, history=report.root)[["rule", "severity"]].drop_duplicates()
-    severities = re.findall(r'data-label="Severity"[^>]*><span>(\w+)', section(report, "findings"))
+    first = re.findall(r'<section id="(\w+)">', whole_report.html)[0]
+    found = asf.findings(asf.read_snapshot(whole_report.root), history=whole_report.root)
+    rows = found[["rule", "severity"]].drop_duplicates()
+    severities = re.findall(r'data-label="Severity"[^>]*><span>(\w+)', section(whole_report, "findings"))
     assert (first, len(severities)) == ("findings", len(rows))
     assert severities == sorted(severities, key="high medium low info".split().index)
-    assert "kiosk-entrance" in section(report, "findings")
+    assert "kiosk-entrance" in section(whole_report, "findings")
 
 
-def test_the_report_says_who_uses_the_images(reported: Callable[..., Report], weekly_report: Report) -> None:
+def test_the_report_says_who_uses_the_images(whole_report: Report, weekly_report: Report) -> None:
     """Where fleets and image builders were read; images that can be deleted are named."""
-    with asf.sandbox(at=LAST) as box:
-        frames = asf.drain(box.client(), include="all").relabel(LAST)
-    verdicts = asf.usage(frames)["verdict"].eq("unused")
-    report = reported(frames)
-    assert f"{verdicts.sum()} of {len(verdicts)} images are used by nobody" in told(report)
-    assert section(report, "usage").count("rowheader") == verdicts.sum()
+    verdicts = asf.usage(asf.read_snapshot(whole_report.root))["verdict"].eq("unused")
+    assert f"{verdicts.sum()} of {len(verdicts)} images are used by nobody" in told(whole_report)
+    assert section(whole_report, "usage").count("rowheader") == verdicts.sum()
     assert 'id="usage"' not in weekly_report.html

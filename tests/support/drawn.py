@@ -37,6 +37,9 @@ HOSTILE = [
     "2024-01-01",
 ]
 
+#: Sizes of a figure in inches, or none, with a layout engine or none: every size, and both layouts at the smallest.
+FORMS = [(None, None), ((4, 3), None), ((4, 3), "constrained"), ((6.4, 4.8), "constrained"), ((14, 5), None)]
+
 
 def on(size: tuple[float, float] | None, **options: object) -> Axes | None:
     """Return an Axes in a figure of so many inches; None for none."""

@@ -40,15 +40,23 @@ def many_images(count: int, seed: int = 1) -> pd.DataFrame:
     return typed([_image(rnd, number) for number in range(count)])
 
 
+@cache
+def _released(family: str) -> list[pd.Timestamp]:
+    table = reference.base_image_releases()
+    return table.loc[table["platform"] == family, "release_date"].to_list()
+
+
+@cache
+def _agent_versions() -> list[str]:
+    return reference.agent_releases()["agent_version"].to_list()
+
+
 def _image(rnd: random.Random, number: int) -> dict[str, object]:
     system = rnd.choices([*PLATFORMS], [8, 10, 3, 2, 1, 1])[0]
     platform, family = PLATFORMS[system]
-    table = reference.base_image_releases()
-    released = _recent(rnd, table.loc[table["platform"] == family, "release_date"].to_list())
+    released = _recent(rnd, _released(family))
     public = rnd.random() < 0.3
-    version = rnd.choices(
-        ["LATEST", None, _recent(rnd, reference.agent_releases()["agent_version"].to_list())], [6, 1, 16]
-    )
+    version = rnd.choices(["LATEST", None, _recent(rnd, _agent_versions())], [6, 1, 16])
     return {
         "name": f"AppStream-{system}-{released:%m-%d-%Y}" if public else f"finance-{number}",
         "platform": platform,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ WEEKS = ("2026-11-09", "2026-11-16", "2026-11-23")
 LAST = WEEKS[-1]
 
 
+@cache
 def taken(week: str, **wanted: Any) -> asf.Frames:
+    """Return what the sandbox's default target had in a week, which is drained once."""
     with asf.sandbox(at=week) as box:
         return asf.drain(box.client(), **wanted).relabel(week)
 

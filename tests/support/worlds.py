@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import settings
 from hypothesis import strategies as st
 
 import appstream_frames as asf
@@ -26,7 +25,6 @@ TEXTS = st.sampled_from([None, "", "a", "é\n", '{"a": 1}', "null", "true"])
 LISTS = st.sampled_from([None, [], ["GENERAL_PURPOSE"], ["COMPUTE", "GENERAL_PURPOSE"], ["GENERAL_PURPOSE", "COMPUTE"]])
 MAPS = st.sampled_from([None, {}, {"a": None}, {"a": "1", "b": None}, {"b": None, "a": "1"}, {"a": "2"}])
 FAILED = ("denied", "region_disabled", "no_endpoint", "bad_credentials", "throttled", "failed")
-few = settings(max_examples=15, deadline=None)
 
 
 @st.composite

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.rebuild import canonical, rebuilt
 from support.strangers import row
@@ -31,10 +31,9 @@ def value(column: str, *sent: dict[str, Any] | bytes, table: str = "images") -> 
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
 @given(st.integers(0, 2**63), st.sampled_from([name for name in OPERATIONS if name != "ListAssociatedFleets"]))
 def test_columns_and_unmodeled_give_the_reply_back(seed: int, operation: str) -> None:
-    """Whatever AWS sends, typed columns and `unmodeled` hold all of it: 10,000 rows of every operation."""
+    """Whatever AWS sends, typed columns and `unmodeled` hold all of it, of every operation."""
     random = Random(seed)
     sent = [
         json.dumps(row(random, operation), ensure_ascii=random.random() < 0.5).encode("utf-8", "backslashreplace")
@@ -44,7 +43,6 @@ def test_columns_and_unmodeled_give_the_reply_back(seed: int, operation: str) ->
         assert canonical(rebuilt(tables), operation) == canonical(json.loads(text), operation)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**63))
 def test_types_never_depend_on_content(seed: int) -> None:
     """Any batch has the schemas of the model."""
@@ -242,7 +240,6 @@ def test_a_map_with_a_key_twice_is_kept_beside_its_column() -> None:
     assert value("unmodeled", sent, table="applications") == '{"Metadata":{"a":"1","a":"2"}}'
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**63))
 def test_no_value_of_a_repeated_member_is_lost(seed: int) -> None:
     """Whatever else an image holds, a member sent twice leaves both values: one in its column or both in `unmodeled`."""

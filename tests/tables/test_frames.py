@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,7 +20,7 @@ import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.strangers import TEXTS, row
 
@@ -69,6 +70,7 @@ CALLS: dict[str, Callable[[pd.DataFrame], object]] = {
 }
 
 
+@cache
 def strange(operation: str, seed: int) -> dict[str, pa.Table]:
     """Return the tables of an operation with forty rows of every kind of content."""
     random = Random(seed)
@@ -129,7 +131,7 @@ print(frames.images.set_index("arn").created_time.sort_index().astype("int64").s
 
 
 def test_the_time_zone_of_the_machine_changes_nothing(tmp_path: Path) -> None:
-    """UTC, New York and Kolkata give identical dtypes and moments."""
+    """New York and Kolkata, west and east of UTC, give identical dtypes and moments."""
     said = {
         subprocess.run(
             [sys.executable, "-W", "error", "-c", DTYPES],
@@ -138,7 +140,7 @@ def test_the_time_zone_of_the_machine_changes_nothing(tmp_path: Path) -> None:
             text=True,
             check=True,
         ).stdout
-        for zone in ("UTC", "America/New_York", "Asia/Kolkata")
+        for zone in ("America/New_York", "Asia/Kolkata")
     }
     assert len(said) == 1
 
@@ -156,7 +158,6 @@ def test_lists_are_tuples_and_maps_tuples_of_pairs() -> None:
 
 
 @given(st.integers(0, 2**63), st.sampled_from(sorted(OPERATIONS)))
-@settings(max_examples=40, deadline=None)
 def test_pandas_and_back_is_the_same_table(seed: int, operation: str) -> None:
     """No value of any table is changed on the way to pandas and back, also of a part of a larger table."""
     for name, table in strange(operation, seed).items():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import estates
 from support.estates import everywhere, quiet
-from support.worlds import FAILED, TARGETS, few, frames_of, sorted_world, worlds
+from support.worlds import FAILED, TARGETS, frames_of, sorted_world, worlds
 
 import appstream_frames as asf
 from appstream_frames.tables.frames import Frames, empty
@@ -61,7 +61,6 @@ def equal(seen: Frames, expected: Frames) -> None:
         pd.testing.assert_frame_equal(seen.tables[name], expected.tables[name])
 
 
-@few
 @given(first=runs(), second=runs(1))
 def test_different_targets_are_put_one_after_another(first: Frames, second: Frames) -> None:
     """All rows of both, in order, with the moment of the first."""
@@ -72,7 +71,6 @@ def test_different_targets_are_put_one_after_another(first: Frames, second: Fram
         pd.testing.assert_frame_equal(joined.tables[name], expected)
 
 
-@few
 @given(first=runs(asked="{}"), second=runs(1, asked="{}"))
 def test_what_was_read_stays(first: Frames, second: Frames) -> None:
     """A target that one of them read is read; it is the later reading, whole, with its own row of coverage."""
@@ -86,7 +84,6 @@ def test_what_was_read_stays(first: Frames, second: Frames) -> None:
     assert {moment for table in joined.tables.values() for moment in table["snapshot"]} == {first.snapshot}
 
 
-@few
 @given(first=runs(asked="{}"), second=runs(1, asked="{}"), third=runs(2, asked="{}"))
 def test_laws(first: Frames, second: Frames, third: Frames) -> None:
     """Merged with nothing, with itself or twice it is the same; and three are joined in one go or two."""
@@ -96,7 +93,6 @@ def test_laws(first: Frames, second: Frames, third: Frames) -> None:
     equal(first.merge(second).merge(third), first.merge(second, third))
 
 
-@few
 @given(first=runs(), second=runs(1))
 def test_a_target_is_not_two_answers_to_two_questions(first: Frames, second: Frames) -> None:
     """What was read twice has to have been asked the same, and nothing else is refused."""

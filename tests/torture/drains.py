@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from support.children import HOW, wrong_children
 from support.estates import ACCOUNTS, drained, estate, snapped
 from support.marks import Tally, in_child, leftovers
 
@@ -114,4 +115,19 @@ def estates(scale: float) -> Tally:
             for status, times in seen["counts"].items():
                 tally.count(status, times)
     tally.count("runs", runs)
+    return tally
+
+
+def drain_in_children(rounds: int) -> list[str]:
+    """Fork children that drain with their parent's client; return what is wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        wrong = {how.__name__: wrong_children(how, rounds, Path(folder, how.__name__)) for how in HOW}
+    return [f"{name}: exit codes {codes}" for name, each in wrong.items() for codes in each]
+
+
+def forks(scale: float) -> Tally:
+    """Fork four children a hundred times for each way to drain."""
+    tally, rounds = Tally(), max(1, round(100 * scale))
+    tally.breaches += in_child("drain_in_children", rounds)
+    tally.count("children", 4 * rounds * len(HOW))
     return tally

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.marks import Tally
 
 from torture.disks import damaged, fill_files, full
-from torture.drains import drain_estates, estates, signals
+from torture.drains import drain_estates, drain_in_children, estates, forks, signals
+from torture.laws import laws
 from torture.repairs import repairs
 from torture.usage import usage
 from torture.writers import kill_writers, killed, write_side_by_side, writers
@@ -34,12 +35,16 @@ PARTS: dict[str, Callable[[float], Tally]] = {
     "repairs": repairs,
     "estates": estates,
     "signals": signals,
+    "forks": forks,
     "usage": usage,
+    "laws": laws,
 }
 
 
 #: What `in_child` calls, each in a process of its own.
-CALLED = {each.__name__: each for each in (drain_estates, fill_files, kill_writers, write_side_by_side)}
+CALLED = {
+    each.__name__: each for each in (drain_estates, drain_in_children, fill_files, kill_writers, write_side_by_side)
+}
 
 
 def main() -> int:
