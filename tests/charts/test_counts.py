@@ -38,18 +38,20 @@ def test_trend_of_the_sandbox(thirteen_weeks):
 @pytest.mark.parametrize("size", SIZES)
 def test_timeline_adds_up(size, thirteen_weeks):
     """Rows and the words for others count every image once."""
-    lives = asf.timeline(thirteen_weeks)
-    ax = charts.timeline(lives, on(size))
+    lifetimes = asf.timeline(thirteen_weeks)
+    ax = charts.timeline(lifetimes, on(size))
     rest = next(text for text in words(ax) if " others: " in text)
-    assert len(bars(ax)) + int(rest.split()[0]) == len(lives)
+    assert len(bars(ax)) + int(rest.split()[0]) == len(lifetimes)
     assert sum(int(number) for number in re.findall(r"(\d+) [a-z]", rest.split(": ")[1])) == int(rest.split()[0])
 
 
 def test_timeline_title_agrees_with_the_sandbox(thirteen_weeks):
     """The count in the title is that of the frame."""
-    lives = asf.timeline(thirteen_weeks)
-    gone = lives["gone_by"].notna().sum()
-    assert title(charts.timeline(lives)).startswith(f"{gone} of {len(lives)} images are gone between 2026-08-31 and ")
+    lifetimes = asf.timeline(thirteen_weeks)
+    gone = lifetimes["gone_by"].notna().sum()
+    assert title(charts.timeline(lifetimes)).startswith(
+        f"{gone} of {len(lifetimes)} images are gone between 2026-08-31 and "
+    )
 
 
 # --- both

@@ -58,7 +58,7 @@ def coverage_of(accounts: int, regions: int, troubled: int = 7) -> pd.DataFrame:
 
 
 def marks(ax: Axes) -> Counter[str]:
-    """Count the marks in the matrix and in the key by shape."""
+    """Count the marks in the grid and in the key by shape."""
     found: Counter[str] = Counter()
     for line in ax.lines:
         if line.get_marker() not in ("None", "."):

@@ -1,4 +1,4 @@
-"""What the chart of lives draws, read back from the Axes: bars, ends, words and the finding."""
+"""What the chart of lifetimes draws, read back from the Axes: bars, ends, words and the finding."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_timeline_rebuilt_is_said():
 
 def test_timeline_latest_of_each_kind_have_rows():
     """Of those that came, went or were rebuilt the latest have rows, before any that stayed."""
-    lives = [("stayed", 0, 12, None), ("gone-1", 0, 3, 4), ("gone-2", 0, 5, 6), ("came-1", 3, 12, None)]
-    table = pd.concat([lived(*lives, ("came-2", 9, 12, None)), lived(("anew", 0, 12, None), generations=2)])
+    lifetimes = [("stayed", 0, 12, None), ("gone-1", 0, 3, 4), ("gone-2", 0, 5, 6), ("came-1", 3, 12, None)]
+    table = pd.concat([lived(*lifetimes, ("came-2", 9, 12, None)), lived(("anew", 0, 12, None), generations=2)])
     ax = charts.timeline(table, top=3)
     assert set(words(ax)[:3]) == {"gone-2", "came-2", "anew · rebuilt 1×"}
     assert "3 others: 1 gone, 1 came, 1 stayed" in words(ax)
@@ -78,7 +78,7 @@ def test_timeline_of_one_moment():
 
 
 @pytest.mark.parametrize(
-    ("lives", "finding"),
+    ("lifetimes", "finding"),
     [
         ([("a", 0, 3, 4), ("b", 0, 9, None)], "1 of 2 images is gone between 2026-08-31 and 2026-11-02"),
         ([("a", 0, 3, 4), ("b", 2, 3, 4)], "All 2 images are gone between 2026-08-31 and 2026-09-28; 1 came"),
@@ -86,6 +86,6 @@ def test_timeline_of_one_moment():
         ([("a", 0, 9, None), ("b", 4, 9, None)], "No image is gone from 2026-08-31 to 2026-11-02; 1 came"),
     ],
 )
-def test_timeline_title_is_the_finding(lives, finding):
+def test_timeline_title_is_the_finding(lifetimes, finding):
     """The title counts who is gone and who came."""
-    assert title(charts.timeline(lived(*lives))) == finding
+    assert title(charts.timeline(lived(*lifetimes))) == finding

@@ -26,7 +26,7 @@ def weeks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def told(root: Path, *words: str) -> list[dict[str, object]]:
+def printed(root: Path, *words: str) -> list[dict[str, object]]:
     """Return the findings that the command prints as JSON."""
     found: list[dict[str, object]] = json.loads(run("check", str(root), "--format", "json", *words).stdout)
     return found
@@ -35,7 +35,7 @@ def told(root: Path, *words: str) -> list[dict[str, object]]:
 def test_the_findings_are_those_of_the_function(weeks: Path) -> None:
     """Of the newest snapshot, with the archive as history."""
     expected = asf.findings(asf.read_snapshot(weeks), history=weeks)
-    assert [(row["rule"], row["arn"]) for row in told(weeks)] == list(
+    assert [(row["rule"], row["arn"]) for row in printed(weeks)] == list(
         zip(expected["rule"], expected["arn"], strict=True)
     )
 
@@ -47,7 +47,7 @@ def test_new_findings_are_those_that_the_snapshot_before_had_not(weeks: Path) ->
     )
     known = set(zip(before["rule"], before["arn"], strict=True))
     expected = [pair for pair in zip(after["rule"], after["arn"], strict=True) if pair not in known]
-    assert [(row["rule"], row["arn"]) for row in told(weeks, "--new")] == expected
+    assert [(row["rule"], row["arn"]) for row in printed(weeks, "--new")] == expected
     assert 0 < len(expected) < len(after) / 2
 
 
@@ -85,7 +85,7 @@ def test_no_snapshot_is_a_failure(root: Path) -> None:
 def test_the_first_snapshot_is_all_new(frames: asf.Frames, root: Path) -> None:
     """Nothing was known before."""
     asf.write_snapshot(frames, root)
-    assert told(root, "--new") == told(root)
+    assert printed(root, "--new") == printed(root)
 
 
 def test_three_hundred_hostile_texts_are_inert_in_markdown() -> None:

@@ -97,7 +97,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Callable[[FaultServer], boto3.Se
     return make
 
 
-def told(frames: asf.Frames) -> str:
+def text_of(frames: asf.Frames) -> str:
     """Return all that frames hold and show."""
     tables = [table.to_json(date_format="iso") + table.to_string(max_colwidth=None) for table in frames.tables.values()]
     targets = [repr(frames.targets), *map(str, frames.targets)]
@@ -168,7 +168,7 @@ def test_a_drain_keeps_no_secret(
             file = BytesIO()
             figure.savefig(file, format=kind)
             pictures.append(file.getvalue())
-    shown = [told(frames) for frames in (one, many, read)] + [str(asf.diff(one, many, "applications").to_dict())]
+    shown = [text_of(frames) for frames in (one, many, read)] + [str(asf.diff(one, many, "applications").to_dict())]
     printed = capfd.readouterr()
     texts = [asf.report(tmp_path), repr(where), *shown, *logged, printed.out, printed.err]
     assert found(*texts, *pickles, *pictures, *files(tmp_path)) == []
@@ -263,7 +263,7 @@ def test_a_failure_tells_no_secret(
             frames = asf.drain_targets(where, timeout=timeout, progress=True)
     assert len(errors) == (2 if kind == "another account" else 3)  # a client of any account may be drained
     assert len(frames.failed_targets) == 1
-    texts = [str(note.message) for note in noted] + [told(frames), *logged, *capfd.readouterr()]
+    texts = [str(note.message) for note in noted] + [text_of(frames), *logged, *capfd.readouterr()]
     for one in [*errors, *(each for group in errors for each in getattr(group, "exceptions", ()))]:
         texts += [str(one), repr(one), str(vars(one)), *traceback.format_exception(one)]
         texts += traceback.TracebackException.from_exception(one, capture_locals=True).format()

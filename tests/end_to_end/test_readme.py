@@ -77,9 +77,9 @@ def test_many_accounts_and_a_cluster_run(tmp_path: Path) -> None:
         "s3://bucket/appstream": str(tmp_path / "archive"),
         '"scheduler:8786"': "processes=False, dashboard_address=None",
     }
-    for told, here in moved.items():
-        assert told in code
-        code = code.replace(told, here)
+    for written, here in moved.items():
+        assert written in code
+        code = code.replace(written, here)
     with asf.sandbox() as box:
         config = tmp_path / "config"
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_PROFILE": "prod", **box.config(config)}

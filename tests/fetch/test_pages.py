@@ -102,7 +102,7 @@ def test_a_page_that_stays_bad_fails_the_drain(kind: str, position: str, outcome
 
 @everywhere(BAD | SLOW)
 def test_a_failed_drain_goes_on_where_it_stood(kind: str, position: str, outcome: Any) -> None:
-    """Given the error's resume token, a new drain reads exactly the images of the pages that were not proven."""
+    """Given the error's resume token, a new drain reads exactly the images of the pages that were not validated."""
     assert outcome("ever", kind, position).rest == arns(range(3 * POSITIONS[position], 9))
 
 

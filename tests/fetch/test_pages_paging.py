@@ -1,4 +1,4 @@
-"""Pages to a proven end: parity with boto3's own paginator, resuming, and how long a page may take."""
+"""Pages to a validated end: parity with boto3's own paginator, resuming, and how long a page may take."""
 
 from __future__ import annotations
 

@@ -40,15 +40,15 @@ def test_no_secret_is_told(root: Path, caplog: pytest.LogCaptureFixture, monkeyp
             asf.drain_targets(targets, progress=False)
         with pytest.raises(asf.AccessError) as none:
             asf.take_snapshot(root, targets, progress=False)
-    told = [
+    texts = [
         *("".join(traceback.format_exception(each.value)) for each in (caught, none)),
         *(str(each.message) for each in warned),
         caught.value.frames.coverage.to_csv(),
         *(record.getMessage() for record in caplog.records if record.name.startswith("appstream_frames")),
         repr(targets),
     ]
-    assert [text for text in told for canary in CANARIES if canary in text] == []
-    assert "InvalidSignatureException" in told[0]
+    assert [text for text in texts for canary in CANARIES if canary in text] == []
+    assert "InvalidSignatureException" in texts[0]
 
 
 # progress

@@ -1,4 +1,4 @@
-"""One reply: what is proven, what is refused, and that nobody but the drain itself notices."""
+"""One reply: what is validated, what is refused, and that nobody but the drain itself notices."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def listed(difference: pd.DataFrame) -> list[dict[str, Any]]:
     return frame.where(frame.notna(), None).to_dict("records")
 
 
-def told(before: World, after: World, table: str) -> list[dict[str, Any]]:
+def changes_between(before: World, after: World, table: str) -> list[dict[str, Any]]:
     with quiet():
         return listed(diff(frames_of(before), frames_of(after), table))
 
@@ -57,7 +57,7 @@ def test_a_diff_is_what_loops_find(data: st.DataObject) -> None:
     """Any two snapshots, of any coverage, in any order of rows."""
     before, after = data.draw(worlds()), data.draw(worlds(1))
     for table in TABLES:
-        assert as_counted(told(before, after, table)) == oracle.differences(before, after, table)
+        assert as_counted(changes_between(before, after, table)) == oracle.differences(before, after, table)
 
 
 @given(data=st.data())
@@ -66,7 +66,7 @@ def test_applying_a_diff_gives_the_other_side(data: st.DataObject) -> None:
     before, after = data.draw(worlds()), data.draw(worlds(1))
     targets = oracle.compared(before, after)
     for table in TABLES:
-        rebuilt = oracle.applied(before, told(before, after, table), table, targets)
+        rebuilt = oracle.applied(before, changes_between(before, after, table), table, targets)
         wanted = [row for row in after[table] if (row["account"], row["region"]) in targets]
         assert rebuilt == Counter(oracle.plain(row) for row in wanted)
 
@@ -76,7 +76,7 @@ def test_nothing_differs_from_itself(data: st.DataObject) -> None:
     """A snapshot beside itself, its rows in another order, has no changes."""
     world = data.draw(worlds())
     other = {name: data.draw(st.permutations(rows)) for name, rows in world.items()}
-    assert [told(world, other, table) for table in TABLES] == [[], [], []]
+    assert [changes_between(world, other, table) for table in TABLES] == [[], [], []]
 
 
 @given(data=st.data())
@@ -85,7 +85,7 @@ def test_an_incomplete_target_removes_nothing(data: st.DataObject) -> None:
     """Whatever rows a target lacks that was not read whole, none of them is called removed."""
     before, after = data.draw(worlds(sound=True)), data.draw(worlds(1, sound=True))
     after["coverage"] = [row | {"status": "failed"} for row in after["coverage"]]
-    assert [told(before, after, table) for table in TABLES] == [[], [], []]
+    assert [changes_between(before, after, table) for table in TABLES] == [[], [], []]
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -102,7 +102,7 @@ def test_an_empty_diff_has_all_types(table: str) -> None:
 @given(data=st.data())
 def test_a_diff_is_in_order(table: str, data: st.DataObject) -> None:
     """By account, region, image, change and column."""
-    rows = told(data.draw(worlds(sound=True)), data.draw(worlds(1, sound=True)), table)
+    rows = changes_between(data.draw(worlds(sound=True)), data.draw(worlds(1, sound=True)), table)
     shown = [[row[name] for name in [*oracle.SHOWN[table], "change", "column"]] for row in rows]
     keys = [
         [row["account"], row["region"], *((cell is None, cell or 0) for cell in cells)]
@@ -113,7 +113,7 @@ def test_a_diff_is_in_order(table: str, data: st.DataObject) -> None:
 
 def test_a_rebuilt_image_is_removed_and_added() -> None:
     """The same ARN with another moment of creation is another image."""
-    rows = told(one(), one(created_time=CREATED[1], description="new"), "images")
+    rows = changes_between(one(), one(created_time=CREATED[1], description="new"), "images")
     assert [(row["change"], json.loads(row["after"] or row["before"])["created_time"]) for row in rows] == [
         ("added", "2025-01-02T09:30:00.250000Z"),
         ("removed", "2025-01-01T09:30:00.125000Z"),
@@ -122,7 +122,7 @@ def test_a_rebuilt_image_is_removed_and_added() -> None:
 
 def test_a_moment_of_creation_that_got_known_is_no_rebuild() -> None:
     """From null to a value is a change of a column."""
-    rows = told(one(created_time=None), one(), "images")
+    rows = changes_between(one(created_time=None), one(), "images")
     assert [(row["change"], row["column"], row["after"]) for row in rows] == [
         ("changed", "created_time", "2025-01-01T09:30:00.125000Z")
     ]
@@ -133,7 +133,7 @@ def test_noise_is_no_change(noise: dict[str, Any]) -> None:
     """An icon's URL is made anew, and a place in a list says nothing of the application."""
     key = {name: one()["images"][0][name] for name in ("snapshot", "account", "region")}
     app = key | {"image_arn": "a", "image_name": "a", "position": 0, "name": "x", "icon_url": "https://i.example/1.png"}
-    assert told(*(one() | {"applications": [row]} for row in (app, app | noise)), "applications") == []
+    assert changes_between(*(one() | {"applications": [row]} for row in (app, app | noise)), "applications") == []
 
 
 def test_the_order_of_a_map_is_no_change() -> None:
@@ -141,7 +141,10 @@ def test_the_order_of_a_map_is_no_change() -> None:
     key = {name: one()["images"][0][name] for name in ("snapshot", "account", "region")}
     app = key | {"image_arn": "a", "image_name": "a", "position": 0, "name": "x"}
     orders = {"a": "1", "b": None}, {"b": None, "a": "1"}
-    assert told(*(one() | {"applications": [app | {"metadata": order}]} for order in orders), "applications") == []
+    assert (
+        changes_between(*(one() | {"applications": [app | {"metadata": order}]} for order in orders), "applications")
+        == []
+    )
 
 
 def test_a_column_of_one_side_is_no_change() -> None:
@@ -280,7 +283,7 @@ def test_a_fleet_that_moves_to_another_image_changes() -> None:
         one() | {"fleets": [key | {"arn": "fleet/f", "name": "f", "image_arn": image}], "coverage": coverage}
         for image in ("image/a", "image/b")
     ]
-    assert [(row["column"], row["before"], row["after"]) for row in told(*sides, "fleets")] == [
+    assert [(row["column"], row["before"], row["after"]) for row in changes_between(*sides, "fleets")] == [
         ("image_arn", "image/a", "image/b")
     ]
 

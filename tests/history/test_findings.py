@@ -27,36 +27,36 @@ def night(*states: str, status: str = "complete") -> World:
     return one() | {"images": images, "coverage": coverage}
 
 
-def tell(root: Path, *nights: World) -> list[list[tuple[str, str]]]:
+def find_new(root: Path, *nights: World) -> list[list[tuple[str, str]]]:
     """Return the rules and names of the findings that are new in each night."""
-    told = []
+    found = []
     for week, world in enumerate(nights):
         asf.write_snapshot(frames_of(world).relabel(moment(week)), root)
         frames = asf.read_snapshot(root)
         new = drop_known(asf.findings(frames, rules=RULES), frames, root)
-        told.append(list(zip(new["rule"], new["name"], strict=True)))
-    return told
+        found.append(list(zip(new["rule"], new["name"], strict=True)))
+    return found
 
 
 def test_a_finding_is_told_once(root: Path) -> None:
     """What the night before had is known; what it had not is new, its first night and after it had gone."""
     nights = [("FAILED",), ("FAILED", "FAILED"), ("AVAILABLE", "FAILED"), ("FAILED", "FAILED")]
     failed = [("image_failed", name) for name in "01"]
-    assert tell(root, *(night(*states) for states in nights)) == [failed[:1], failed[1:], [], failed[:1]]
+    assert find_new(root, *(night(*states) for states in nights)) == [failed[:1], failed[1:], [], failed[:1]]
 
 
 def test_a_night_on_which_a_target_failed_makes_nothing_new(root: Path) -> None:
     """Its findings had not gone, they could not be seen."""
-    told = tell(root, night("FAILED"), night(status="denied"), night("FAILED", "FAILED"))
-    assert told == [[("image_failed", "0")], [("target_not_read", "DescribeImages")], [("image_failed", "1")]]
+    found = find_new(root, night("FAILED"), night(status="denied"), night("FAILED", "FAILED"))
+    assert found == [[("image_failed", "0")], [("target_not_read", "DescribeImages")], [("image_failed", "1")]]
 
 
 def test_a_target_that_is_new_has_new_findings(root: Path) -> None:
     """What no snapshot before has read is compared with the one before."""
     other: dict[str, Any] = {"account": "111122223333", "owner": "111122223333"}
     both = {name: [*rows, *(row | other for row in rows)] for name, rows in night("FAILED").items()}
-    told = tell(root, night("FAILED"), both)
-    assert [len(new) for new in told] == [1, 1]
+    found = find_new(root, night("FAILED"), both)
+    assert [len(new) for new in found] == [1, 1]
 
 
 @pytest.mark.slow

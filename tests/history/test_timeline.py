@@ -28,7 +28,7 @@ def test_a_timeline_is_what_loops_find(worlds: list[World]) -> None:
     """Any few snapshots of any coverage."""
     with tempfile.TemporaryDirectory() as root:
         seen = images_of(timeline(written(Path(root), *worlds)))
-    expected = oracle.lives(worlds)
+    expected = oracle.lifetimes(worlds)
     assert seen.keys() == expected.keys()
     for key, life in expected.items():
         row = seen[key]

@@ -21,7 +21,7 @@ import appstream_frames as asf
 from appstream_frames.reports.build import build_page
 
 
-def told(report: Report) -> str:
+def text_of(report: Report) -> str:
     """Return the text of the page, in one line."""
     return html.unescape(" ".join(re.sub(r"<style>.*?</style>|<[^>]+>", " ", report.html, flags=re.DOTALL).split()))
 
@@ -43,7 +43,7 @@ def test_the_findings_are_those_of_the_functions(weekly_report: Report) -> None:
         int(answer(images, today=LAST)[yours]["verdict"].isin(["behind", verdict]).sum())
         for answer, verdict in ((asf.agents, "known_bad"), (asf.base_images, "retired"))
     ]
-    said = told(weekly_report)
+    said = text_of(weekly_report)
     assert f"{late[0]} of {yours.sum()} images run an agent behind" in said
     assert f"{late[1]} of {yours.sum()} images stand on an outdated base image" in said
     assert f"AWS's own {len(images) - yours.sum()} public images are left out" in said
@@ -66,14 +66,14 @@ def test_what_is_cut_is_counted(weekly_report: Report) -> None:
     agents = section(weekly_report, "agents")
     shown, opened = (part.count('role="rowheader"') for part in agents.split("<details>"))
     more = re.findall(r"<summary>and (\d+) more</summary>", agents)
-    behind = re.search(r"(\d+) of \d+ images run an agent behind", told(weekly_report))
+    behind = re.search(r"(\d+) of \d+ images run an agent behind", text_of(weekly_report))
     assert behind
     assert (shown, opened, int(more[0])) == (10, int(behind.group(1)) - 10, opened)
 
 
 def test_changes_are_those_of_a_week(weekly_report: Report) -> None:
     """The snapshot of the week before is compared, not the oldest; both moments are named."""
-    assert "From 16 November 2026, 00:00 UTC to 23 November 2026, 00:00 UTC." in told(weekly_report)
+    assert "From 16 November 2026, 00:00 UTC to 23 November 2026, 00:00 UTC." in text_of(weekly_report)
 
 
 def test_changes_are_those_of_diff(weekly_report: Report) -> None:
@@ -84,28 +84,28 @@ def test_changes_are_those_of_diff(weekly_report: Report) -> None:
     yours = changes[~changes["arn"].str.contains("::image/")]
     sets = [set(yours.loc[yours["change"] == change, "arn"]) for change in ("added", "removed")]
     added, rebuilt = len(sets[0] - sets[1]), len(sets[0] & sets[1])
-    assert f"{added} images were added" in told(weekly_report)
-    assert f"{rebuilt} image was built again" in told(weekly_report)
+    assert f"{added} images were added" in text_of(weekly_report)
+    assert f"{rebuilt} image was built again" in text_of(weekly_report)
 
 
 def test_daily_snapshots_are_compared_a_week_apart(reported: Callable[..., Report]) -> None:
     """Of many, the newest that is a week older is chosen, though it was taken some minutes later in its day."""
     frames = taken(LAST, type="SHARED")
     days = ("2026-11-15T00:00", "2026-11-16T00:07", "2026-11-17T00:00", "2026-11-22T00:00", "2026-11-23T00:00")
-    assert "From 16 November 2026, 00:07 UTC" in told(reported(*(frames.relabel(day) for day in days)))
+    assert "From 16 November 2026, 00:07 UTC" in text_of(reported(*(frames.relabel(day) for day in days)))
 
 
 def test_without_a_week_the_last_but_one_is_compared(reported: Callable[..., Report]) -> None:
     """It says that it is not a week."""
     frames = taken(LAST, type="SHARED")
-    said = told(reported(*(frames.relabel(day) for day in ("2026-11-21", "2026-11-22", "2026-11-23"))))
+    said = text_of(reported(*(frames.relabel(day) for day in ("2026-11-21", "2026-11-22", "2026-11-23"))))
     assert "From 22 November 2026, 00:00 UTC to 23 November 2026, 00:00 UTC. No snapshot is a week older" in said
 
 
 def test_one_snapshot_is_enough(reported: Callable[..., Report]) -> None:
     """Without history there is a report all the same."""
     report = reported(taken(LAST))
-    assert "This is the first snapshot" in told(report)
+    assert "This is the first snapshot" in text_of(report)
     assert 'id="changes"' not in report.html
 
 
@@ -118,12 +118,12 @@ def test_no_image_of_yours_is_no_error(reported: Callable[..., Report], kept: st
         if kept == "public"
         else {n: t if n == "coverage" else t.head(0) for n, t in frames.tables.items()}
     )
-    assert "No images of yours" in told(reported(asf.Frames(tables)))
+    assert "No images of yours" in text_of(reported(asf.Frames(tables)))
 
 
 def test_what_was_not_read_is_said(estate_report: Report) -> None:
     """The refused accounts are named with the reason, and what is not compared is said."""
-    said = told(estate_report)
+    said = text_of(estate_report)
     assert "2 of 30 targets were not read to the end, so the numbers here are too low." in said
     assert section(estate_report, "coverage").count("AccessDenied: not today") == 1
     assert "2 of 30 targets are not compared" in said
@@ -131,7 +131,7 @@ def test_what_was_not_read_is_said(estate_report: Report) -> None:
 
 def test_a_question_for_less_is_said(reported: Callable[..., Report]) -> None:
     """A drain of private images only is complete, and says that it is of those only."""
-    assert 'Asked only for {"Type": "PRIVATE"}' in told(reported(taken(LAST, type="PRIVATE")))
+    assert 'Asked only for {"Type": "PRIVATE"}' in text_of(reported(taken(LAST, type="PRIVATE")))
 
 
 def test_accounts_are_counted_when_there_are_several(estate_report: Report, weekly_report: Report) -> None:
@@ -246,13 +246,13 @@ def test_an_image_that_several_accounts_see_counts_once(reported: Callable[..., 
     """A shared image is a row of each account that reads it, and one image to a person."""
     mine = taken(LAST, type="SHARED")
     other = {name: table.assign(account="999999999999") for name, table in mine.tables.items()}
-    page = told(reported(mine.merge(asf.Frames(other))))
+    page = text_of(reported(mine.merge(asf.Frames(other))))
     assert f"{len(mine.images)} images of yours or shared with you, in 2 accounts" in page
 
 
 def test_a_failed_image_is_named_with_the_reason_that_aws_gives(weekly_report: Report) -> None:
     """In the summary, and in a table with every error of it."""
-    assert "Failed: HR-Desktop-2026-11-hotfix (INTERNAL_ERROR: Sysprep was not able" in told(weekly_report)
+    assert "Failed: HR-Desktop-2026-11-hotfix (INTERNAL_ERROR: Sysprep was not able" in text_of(weekly_report)
     assert "VALIDATION_ERROR: Package Microsoft.BingSearch" in section(weekly_report, "failed")
 
 
@@ -287,6 +287,6 @@ def test_the_report_begins_with_what_to_do(whole_report: Report) -> None:
 def test_the_report_says_who_uses_the_images(whole_report: Report, weekly_report: Report) -> None:
     """Where fleets and image builders were read; images that can be deleted are named."""
     verdicts = asf.usage(asf.read_snapshot(whole_report.root))["verdict"].eq("unused")
-    assert f"{verdicts.sum()} of {len(verdicts)} images are used by nobody" in told(whole_report)
+    assert f"{verdicts.sum()} of {len(verdicts)} images are used by nobody" in text_of(whole_report)
     assert section(whole_report, "usage").count("rowheader") == verdicts.sum()
     assert 'id="usage"' not in weekly_report.html

@@ -1,4 +1,4 @@
-"""Tables for the charts to draw, made up: answers about images, counts over time, and lives from first to last sighting."""
+"""Tables for the charts to draw, made up: answers about images, counts over time, and lifetimes from first to last sighting."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def counted(*values: tuple[str | None, list[int | None]]) -> pd.DataFrame:
     return table.assign(snapshot=pd.to_datetime(table["snapshot"], utc=True), complete=table["count"].notna())
 
 
-def lived(*lives: tuple[str, int, int, int | None], generations: int = 1) -> pd.DataFrame:
+def lived(*lifetimes: tuple[str, int, int, int | None], generations: int = 1) -> pd.DataFrame:
     """Return what `asf.timeline` gives for names with the weeks of first and last sighting, and of absence."""
-    name, *moments = zip(*lives, strict=True)
+    name, *moments = zip(*lifetimes, strict=True)
     made = {"name": pd.Series(name, dtype=object)}
     for column, weeks in zip(("first_seen", "last_seen", "gone_by"), moments, strict=True):
         days = [None if week is None else WEEKS[week] for week in weeks]
@@ -52,6 +52,6 @@ def example(chart: object, count: int = 60) -> pd.DataFrame:
 
 
 def bars(ax: Axes) -> list[tuple[float, float, tuple[float, ...]]]:
-    """Read from where to where each life lasts, and its colour, top to bottom."""
+    """Read from where to where each lifetime lasts, and its colour, top to bottom."""
     patches = [bar for container in ax.containers for bar in container.patches]
     return [(bar.get_x(), bar.get_x() + bar.get_width(), bar.get_facecolor()) for bar in patches]

@@ -152,7 +152,7 @@ def session(box: Any, account: str, attempts: int = 1, nowhere: str = "xx-nowher
 
 @cache
 def truth(account: str, region: str, **asked: Any) -> asf.Frames:
-    """Return the drain of one target of a sandbox where nothing goes wrong, proven against the catalogue."""
+    """Return the drain of one target of a sandbox where nothing goes wrong, checked against the catalogue."""
     with asf.sandbox(accounts=ACCOUNTS) as box:
         frames = asf.drain(box.client(account, region), progress=False, **asked)
     known = [

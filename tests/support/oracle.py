@@ -134,7 +134,7 @@ def plain(row: Row) -> str:
     return json.dumps({name: text(row[name]) for name in sorted(row) if name not in NOISE and row[name] is not None})
 
 
-def lives(worlds: list[World]) -> dict[Any, Row]:
+def lifetimes(worlds: list[World]) -> dict[Any, Row]:
     """Return when each image came and went."""
     found: dict[Any, Row] = {}
     for world in worlds:

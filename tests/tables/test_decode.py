@@ -144,7 +144,7 @@ def test_positions_count_what_aws_sent() -> None:
 
 @pytest.mark.parametrize("deep", [200, 900])
 def test_a_deep_unknown_member_does_not_raise(deep: int) -> None:
-    """Nesting up to what the reply's proof allows is kept."""
+    """Nesting up to what the reply's validation allows is kept."""
     sent = b'{"Name": "a", "New": ' + b"[" * deep + b"]" * deep + b"}"
     assert json.loads(value("unmodeled", sent))["New"][0] is not None
 

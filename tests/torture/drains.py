@@ -46,10 +46,10 @@ def interrupt(root: str | Path, name: str, chance: random.Random, tally: Tally, 
             sent = time.monotonic()
             process.send_signal(getattr(signal, name))
             try:
-                told, words = process.communicate(timeout=30)
+                printed, words = process.communicate(timeout=30)
             except subprocess.TimeoutExpired:
                 process.kill()
-                told, words = process.communicate()
+                printed, words = process.communicate()
                 tally.breaches.append(f"{name}: it hung")
             took = time.monotonic() - sent
     tally.count(name)
@@ -57,15 +57,15 @@ def interrupt(root: str | Path, name: str, chance: random.Random, tally: Tally, 
     tally.hold(took < within, f"{name}: it took {took:.1f} s")
     tally.hold(process.returncode in (0, -getattr(signal, name), 130), f"{name}: code {process.returncode}, {words}")
     tally.hold("Exception ignored" not in words, f"{name}: {words}")
-    after_signal(root, before, told.split(), name, tally)
+    after_signal(root, before, printed.split(), name, tally)
 
 
-def after_signal(root: str | Path, before: str, told: list[str], name: str, tally: Tally) -> None:
+def after_signal(root: str | Path, before: str, printed: list[str], name: str, tally: Tally) -> None:
     """Hold an archive against what it was before a signal: nothing torn, and after Ctrl-C nothing left."""
     listed = asf.list_snapshots(root)["id"].to_list()
     problems = set(asf.verify(root)["problem"])
     tally.hold(problems <= ({"orphan"} if name == "SIGTERM" else set()), f"{name}: verify found {problems}")
-    tally.hold({before, *told} <= set(listed), f"{name}: {before} and {told} were there, {listed} is")
+    tally.hold({before, *printed} <= set(listed), f"{name}: {before} and {printed} were there, {listed} is")
     for each in listed:
         frames = asf.read_snapshot(root, each)
         tally.hold(len(frames.images) == frames.coverage["rows"].sum(), f"{name}: {each} is torn")

@@ -61,8 +61,8 @@ def kill_writers(root: str | Path, kills: int, seed: int = 7) -> dict[str, str]:
         time.sleep(chance.uniform(0, 0.05 if ready else 0.04))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        with open(read, encoding="ascii") as told:
-            lines = [line.split() for line in told if line.endswith("\n")]
+        with open(read, encoding="ascii") as pipe:
+            lines = [line.split() for line in pipe if line.endswith("\n")]
         acknowledged.update(dict(lines))
     return acknowledged
 
