@@ -20,6 +20,8 @@ from torture.writers import inspect
 
 import appstream_frames as asf
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parents[1]
 
 
@@ -34,7 +36,6 @@ def states(root: Path) -> list[str]:
     return [frames.images["name"].iloc[0] for frames in seen]
 
 
-@pytest.mark.slow
 def test_killed_writers_leave_whole_snapshots(tmp_path: Path) -> None:
     """A hundred kills: none torn, mixed or unreadable, none acknowledged and lost, and only orphans are left."""
     tally = Tally()
@@ -207,7 +208,6 @@ def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (states(tmp_path), leftovers(tmp_path)) == (["old"], [])
 
 
-@pytest.mark.slow
 def test_sixteen_writers_of_one_root(tmp_path: Path) -> None:
     """Sixteen processes × 2 snapshots: all are listed, all verify, and verify finds nothing meanwhile."""
     made = in_child("write_side_by_side", tmp_path, 16, 2)
@@ -278,7 +278,6 @@ def test_a_system_that_opens_no_folders(tmp_path: Path, monkeypatch: pytest.Monk
     assert states(tmp_path / "deep" / "archive") == ["new"]
 
 
-@pytest.mark.slow
 def test_damage_is_never_read_nor_overlooked(tmp_path: Path) -> None:
     """150 flips, cuts, additions, swaps and deletions over all tables: refused by the reader, named by verify."""
     tally = damage(tmp_path, 150)

@@ -52,6 +52,7 @@ def test_a_whole_archive_has_no_problems(name: str, root: Path) -> None:
     assert asf.verify(root).empty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_every_flipped_bit_is_found(name: str, root: Path, table: str) -> None:
     """Any bit of any file: 100 flips each."""
@@ -246,6 +247,7 @@ def test_repair_leaves_foreign_files(name: str, root: Path, later: Later) -> Non
     assert [each for each in mine if not (root / each).exists()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 40, 20))
 def test_repair_of_random_archives(first: int) -> None:
     """Half copied, moved, unreadable, damaged, too deep, of any age: nothing committed is removed, and nothing of another's."""
@@ -255,6 +257,7 @@ def test_repair_of_random_archives(first: int) -> None:
     assert (tally.breaches, tally.counts["repairs"]) == ([], 20)
 
 
+@pytest.mark.slow
 def test_repair_of_random_archives_in_a_bucket(s3_server: Seaweed) -> None:
     """The same of objects."""
     tally = Tally()
@@ -285,6 +288,7 @@ def test_a_readme_says_what_the_folder_is(name: str, root: Path) -> None:
     assert "Snapshots of Amazon AppStream" in (root / "README.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_damaged_manifest_stops_neither_report_nor_diff(frames: asf.Frames, root: Path) -> None:
     """They go on with the other snapshots, and standard error names the damaged one."""
     moments = ("2026-11-09", "2026-11-16", "2026-11-23")

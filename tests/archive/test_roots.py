@@ -76,6 +76,7 @@ def _working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [str, Path])
 @pytest.mark.parametrize(("root", "meant"), FOLDERS.items())
 def test_a_folder_is_written_where_it_was_meant(tmp_path: Path, kind: type, root: str, meant: str) -> None:

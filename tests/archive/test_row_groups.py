@@ -50,6 +50,7 @@ def test_one_target_reads_back_as_its_drain(box: asf.sandbox, root: Path) -> Non
     same(asf.read_snapshot(root), [asf.drain(box.client())])
 
 
+@pytest.mark.slow
 def test_several_targets_read_back_as_their_drains(box: asf.sandbox, root: Path) -> None:
     """Accounts × regions come one after another."""
     where = [box.client(account, region) for account in box.accounts for region in box.regions]

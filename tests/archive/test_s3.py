@@ -120,6 +120,7 @@ def test_repair_removes_old_orphans_only(
     assert {"images/mine.parquet", "exports/2026.parquet", f"coverage/{name}.parquet"} < set(keys(s3_server, s3_root))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["no manifests", "one level too deep", "an object missing"])
 def test_repair_refuses_what_is_no_crash(
     s3_server: seaweed.Seaweed, s3_root: str, frames: asf.Frames, later: Callable[[float], None], case: str

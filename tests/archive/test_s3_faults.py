@@ -19,6 +19,8 @@ from appstream_frames.archive.roots import open_store
 from appstream_frames.aws import clients
 from appstream_frames.errors import UnknownOutcomeError
 
+pytestmark = pytest.mark.slow
+
 #: A file of rows, and the manifest, which commits them all.
 TABLES = ("images", "coverage")
 FAULTS = [bad_proxy.error_after, bad_proxy.error_before, bad_proxy.lost_reply, bad_proxy.reset, bad_proxy.slow]

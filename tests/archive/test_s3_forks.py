@@ -16,7 +16,10 @@ from support.marks import marked, mixed
 
 import appstream_frames as asf
 
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
 
 
 def fork(call: Callable[[], object]) -> int:

@@ -42,12 +42,14 @@ def grown(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_the_rows_are_those_of_the_history(grown: Path, table: str) -> None:
     """Of every table, with the columns that came later, and without what was not committed."""
     assert same_rows(grown, table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_a_bucket_gives_the_same_rows(s3_root: str, table: str) -> None:
     """Read with boto3's credentials, by ranges."""
@@ -55,6 +57,7 @@ def test_a_bucket_gives_the_same_rows(s3_root: str, table: str) -> None:
     assert same_rows(s3_root, table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_latest_is_the_newest_snapshot(grown: Path, table: str) -> None:
     """A view beside each table has its newest rows only."""
@@ -132,6 +135,7 @@ def test_a_machine_without_duckdb_is_told_what_to_install(grown: Path, monkeypat
         asf.connect(grown)
 
 
+@pytest.mark.slow
 def test_importing_the_package_loads_no_duckdb() -> None:
     """It is an extra, and takes time to load."""
     program = "import sys, appstream_frames as asf; asf.connect; sys.exit('duckdb' in sys.modules)"

@@ -164,6 +164,7 @@ def test_an_unknown_id_is_not_found(frames: asf.Frames, root: Path) -> None:
         asf.read_snapshot(root, "20260101T000000.000000Z-000000")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("damage", ["flip", "truncate", "append", "delete", "empty"])
 def test_damage_is_refused_by_name(frames: asf.Frames, root: Path, table: str, damage: str) -> None:

@@ -231,6 +231,7 @@ def test_sessions_are_not_kept_alive(box: Any) -> None:
     assert gone() is None
 
 
+@pytest.mark.slow
 def test_sessions_are_let_go_with_their_last_target(configured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session that was opened for a profile and its roles stays until each of their targets has its place, and no longer."""
     profile = f"sandbox-{configured.accounts[0]}"
@@ -251,6 +252,7 @@ def sessions() -> int:
     return sum(isinstance(each, botocore.session.Session) for each in gc.get_objects())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("region", "partition", "host"),
     [

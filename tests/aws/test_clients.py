@@ -143,6 +143,7 @@ STS_FAULTS: dict[str, tuple[Fault, type[Exception], str]] = {
 FINAL = ("denied", "expired", "refused", "other xml", "no account", "odd account", "terminal")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STS_FAULTS)
 def test_an_account_that_sts_does_not_say(kind: str) -> None:
     """Whatever STS answers instead of an account is one clear error in time, and no image is asked for."""

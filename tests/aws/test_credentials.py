@@ -22,6 +22,7 @@ pytestmark = UNCLOSED
 # how often
 
 
+@pytest.mark.slow
 def test_a_source_is_asked_once(box: Any) -> None:
     """140 targets of ten roles, asked for at once: ten roles are assumed, ten accounts asked for, 140 clients made."""
     with asf.sandbox(accounts=10, regions=14) as many:
@@ -88,6 +89,7 @@ STS_FAULTS: dict[str, tuple[Fault, str, str]] = {
 WAITED_OUT = ("throttled", "closed port", "never")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STS_FAULTS)
 def test_an_account_that_sts_does_not_say(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever STS answers is one clear error in time, for every region of the source."""

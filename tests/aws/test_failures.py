@@ -166,6 +166,7 @@ SECRET_FAULTS: dict[str, Fault] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [True, False], ids=["account named", "account asked"])
 @pytest.mark.parametrize("kind", SECRET_FAULTS)
 def test_no_secret_is_in_any_text(kind: str, named: bool) -> None:

@@ -75,6 +75,7 @@ LISTS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LISTS)
 def test_an_organization_that_is_not_whole_is_an_error(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reply that botocore takes for the end of the list is none: accounts are never lost without a word."""
@@ -86,6 +87,7 @@ def test_an_organization_that_is_not_whole_is_an_error(case: str, monkeypatch: p
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("members", "active"),
     [

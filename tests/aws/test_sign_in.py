@@ -35,6 +35,7 @@ def found() -> dict[str, dict[str, str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_to_sign_in_gives_the_account_that_boto3_finds(way: str, found: dict[str, dict[str, str]]) -> None:
     """By `drain`, by `targets` and by the command."""

@@ -22,6 +22,8 @@ from support.charted import example
 import appstream_frames as asf
 from appstream_frames import charts
 
+pytestmark = pytest.mark.slow
+
 #: Settings and sizes: each of the settings, and both sizes in those that most people have.
 LOOKS = [("default", (4, 3)), ("default", (14, 5)), ("dark_background", (14, 5)), ("Solarize_Light2", (4, 3))]
 Colour = tuple[float, float, float, float]

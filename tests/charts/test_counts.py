@@ -26,6 +26,7 @@ CHARTS = [charts.trend, charts.timeline]
 # --- the sandbox's weeks
 
 
+@pytest.mark.slow
 def test_trend_of_the_sandbox(thirteen_weeks):
     """Of thirteen weekly snapshots the last counts drawn are those of the newest snapshot."""
     counts = asf.trend(thirteen_weeks, by=["platform", "visibility"])
@@ -57,6 +58,7 @@ def test_timeline_title_agrees_with_the_sandbox(thirteen_weeks):
 # --- both
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS)
 @pytest.mark.parametrize(("size", "layout"), FORMS)
 @pytest.mark.parametrize("count", [1, 60, 2000])
@@ -65,6 +67,7 @@ def test_nothing_overlaps(chart, size, count, layout):
     assert_legible(chart(example(chart, count), on(size, layout=layout)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_text_stays_in_its_place(text):
     """However long or odd a text, as value or name, it leaves the rest legible and can be saved as SVG."""

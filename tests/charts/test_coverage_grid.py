@@ -169,6 +169,7 @@ def test_regions_without_room_are_said():
     assert f"+ {60 - shown} regions read whole" in words(ax)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("accounts", "regions"), [(1, 1), (12, 5), (200, 18)])
 def test_key_counts_every_target(size, accounts, regions):
@@ -213,6 +214,7 @@ def test_coverage_of_a_drain(frames):
     assert {"012345678901", "eu-west-1", f"{len(frames.images)} images"} <= set(words(ax))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "layout"), FORMS)
 @pytest.mark.parametrize(("accounts", "regions"), [(1, 1), (12, 5), (60, 1), (200, 18)])
 def test_nothing_overlaps(size, accounts, regions, layout):
@@ -234,6 +236,7 @@ def test_marks_lie_apart():
     assert not [1 for x, y in points for box in boxes if box.contains(x, y)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_text_stays_in_its_place(text):
     """However long or odd a text, as account, region or status, it leaves the rest legible and can be saved as SVG."""

@@ -25,6 +25,8 @@ from support.hostile import PAYLOADS, Payload
 
 from appstream_frames import charts
 
+pytestmark = pytest.mark.slow
+
 Chart = Callable[[list[str], Axes], Axes]
 DAYS = ("2026-10-05", "2026-10-12", "2026-10-19")
 TAGS = set(

@@ -16,6 +16,7 @@ from appstream_frames import charts
 COUNTS = [1, 12, 60, 500, 2000]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS)
 @pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("size", [SIZES[0], SIZES[-1]])
@@ -26,6 +27,7 @@ def test_counts_add_up_to_all_images(chart, count, size):
     assert sum(row.count for row in drawn) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS)
 @pytest.mark.parametrize("count", [1, 60, 2000])
 @pytest.mark.parametrize(("size", "layout"), FORMS)
@@ -43,6 +45,7 @@ def test_longest_label_is_not_cut(size):
     assert labels(ax)[0] == "2024-05-08 · Amazon Linux · AWS's newest · 12.5 years"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_version_stays_in_its_place(text):
     """However long or odd a text, it leaves the rest legible, where there is least room."""

@@ -94,6 +94,7 @@ def test_colours_tell_the_used_from_the_unused() -> None:
     assert colours == [colour(layout.NEWEST), colour(layout.BEHIND)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("count", [1, 30, 2000])
 def test_legible_at_any_size(size: tuple[float, float] | None, count: int) -> None:

@@ -244,6 +244,7 @@ def test_bases_title_is_the_finding(verdicts, finding):
 # --- both
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("count", [1, 60, 2000])

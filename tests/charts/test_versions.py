@@ -88,6 +88,7 @@ def test_thousands_of_versions_share_bars():
     assert sum(row.count for row in rows(ax)) == 3000
 
 
+@pytest.mark.slow
 @given(st.lists(st.none() | st.text() | st.sampled_from(HOSTILE) | st.dates().map("{:%m-%d-%Y}".format), min_size=1))
 def test_any_versions_add_up(versions):
     """Whatever the column holds, each image is counted once."""
@@ -198,6 +199,7 @@ def test_base_title_is_the_finding(released, finding):
     assert title(charts.base_image_releases(bases(*released), today="2026-11-23")) == finding
 
 
+@pytest.mark.slow
 def test_newest_base_is_that_of_the_verdicts(frames):
     """A release that base_images calls the newest of its kind is marked as newest here too, however old it is."""
     verdicts = asf.base_images(frames.images, today="2026-11-26")

@@ -32,6 +32,7 @@ def printed(root: Path, *words: str) -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_findings_are_those_of_the_function(weeks: Path) -> None:
     """Of the newest snapshot, with the archive as history."""
     expected = asf.findings(asf.read_snapshot(weeks), history=weeks)
@@ -40,6 +41,7 @@ def test_the_findings_are_those_of_the_function(weeks: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_new_findings_are_those_that_the_snapshot_before_had_not(weeks: Path) -> None:
     """By rule and resource, whatever their days are by now."""
     before, after = (
@@ -51,6 +53,7 @@ def test_new_findings_are_those_that_the_snapshot_before_had_not(weeks: Path) ->
     assert 0 < len(expected) < len(after) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code"),
     [

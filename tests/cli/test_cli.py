@@ -18,6 +18,7 @@ import appstream_frames as asf
 PNG = b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_demo_does_the_main_job(tmp_path: Path) -> None:
     """Without an account: a snapshot, two charts, exit code 0."""
     done = run_alone("demo", "here", cwd=tmp_path)
@@ -26,6 +27,7 @@ def test_demo_does_the_main_job(tmp_path: Path) -> None:
     assert {path.read_bytes()[:4] for path in (tmp_path / "here").glob("*.png")} == {PNG}
 
 
+@pytest.mark.slow
 def test_snapshot_reads_the_environment_s_account(box: asf.sandbox, root: Path) -> None:
     """With the sandbox's environment, any folder gets a snapshot of it."""
     done = run_alone("snapshot", str(root), environment=box.environment())
@@ -90,6 +92,7 @@ def test_max_items_is_of_one_target(box: asf.sandbox, root: Path) -> None:
     assert (done.returncode, "one account and region" in done.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_sigterm_leaves_nothing_half_written(box: asf.sandbox, root: Path) -> None:
     """A scheduler that stops the job finds the archive as it was."""
     box.latency(5.0)
@@ -250,6 +253,7 @@ def test_ddl_prints_a_statement() -> None:
     assert "LOCATION 's3://bucket/archive/images/'" in run("ddl", "images", "s3://bucket/archive").stdout
 
 
+@pytest.mark.slow
 def test_report_writes_one_page(weeks: Path, tmp_path: Path) -> None:
     """The page is that of the function, under its name, with nothing left beside it."""
     path = tmp_path / "out" / "report.html"
@@ -274,6 +278,7 @@ def test_report_of_a_partial_snapshot_exits_with_3(box: asf.sandbox, root: Path,
     assert (run("report", str(root), "-o", str(path)).returncode, path.exists()) == (3, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", [".", "there/", "nowhere/report.html"])
 def test_report_refuses_what_is_no_file(weeks: Path, tmp_path: Path, output: str) -> None:
     """A folder, or a file in a folder that is not there, is misuse; it is said in one line."""
@@ -292,6 +297,7 @@ def test_report_of_no_day_exits_with_2(weeks: Path, tmp_path: Path) -> None:
     assert run("report", str(weeks), "--today", "soon", cwd=tmp_path).returncode == 2
 
 
+@pytest.mark.slow
 def test_export_writes_a_workbook_of_own_images(frames: asf.Frames, root: Path, tmp_path: Path) -> None:
     """A sheet a table, without AWS's own images unless they are asked for."""
     openpyxl = pytest.importorskip("openpyxl")

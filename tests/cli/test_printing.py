@@ -125,6 +125,7 @@ def gone() -> Iterator[int]:
     os.close(writer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--json"]], ids=["words", "json"])
 def test_a_snapshot_nobody_reads_of_is_written(box: asf.sandbox, root: Path, gone: int, more: list[str]) -> None:
     """A pipe that is closed is no failure of the snapshot: a scheduler must not run it again."""
@@ -132,6 +133,7 @@ def test_a_snapshot_nobody_reads_of_is_written(box: asf.sandbox, root: Path, gon
     assert (done.returncode, done.stderr, len(asf.list_snapshots(root))) == (0, "", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_log_disk_is_no_failure_of_a_snapshot(box: asf.sandbox, root: Path) -> None:
     """The snapshot is there, its id is told on standard error, and the exit code is that of the snapshot."""
@@ -141,6 +143,7 @@ def test_a_full_log_disk_is_no_failure_of_a_snapshot(box: asf.sandbox, root: Pat
     assert (done.returncode, done.stderr.count("\n"), name in done.stderr) == (0, 1, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["ls", "report -o -", "columns images"])
 def test_a_reader_that_leaves_is_no_error(two: Path, gone: int, words: str) -> None:
     """`| head` ends a command without a word."""
@@ -149,6 +152,7 @@ def test_a_reader_that_leaves_is_no_error(two: Path, gone: int, words: str) -> N
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize("words", ["ls", "report -o -"])
 def test_what_cannot_be_printed_is_an_error_of_printing(two: Path, words: str) -> None:

@@ -67,6 +67,7 @@ def test_other_counts_are_error_code(count: Any) -> None:
         sandbox(accounts=count)
 
 
+@pytest.mark.slow
 def test_every_target_serves_its_truth(many: Any) -> None:
     """What is served is what `images_of` tells, in each account and region."""
     for account in many.accounts:
@@ -157,6 +158,7 @@ def test_a_role_that_may_not_be_assumed(many: Any, asked: dict[str, Any], code: 
     assert error_code(sts.assume_role, **{"RoleArn": ROLE, "RoleSessionName": "test"} | asked) == code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("token", ["SANDBOX", "SANDBOXAAAA", "x", "é".encode().decode("latin-1")])
 def test_temporary_keys_need_their_token(many: Any, token: str) -> None:
     """A role's keys are nothing without the token that came with them."""
@@ -222,6 +224,7 @@ def test_other_operations_of_organizations_are_unknown(many: Any) -> None:
 # a configuration file
 
 
+@pytest.mark.slow
 def test_config_leads_to_every_account(many: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each profile is its account, some by keys and some by a role; nobody else may read the file."""
     for name, value in many.config(tmp_path / "config").items():

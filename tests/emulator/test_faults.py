@@ -30,6 +30,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_is_of_its_target(kind: str) -> None:
     """One target fails in its way, those beside it are whole, and when it is well again it is whole too."""

@@ -38,7 +38,7 @@ import appstream_frames as asf
 from appstream_frames.aws.targets import Target
 from appstream_frames.tables import urls
 
-pytestmark = UNCLOSED
+pytestmark = [pytest.mark.slow, UNCLOSED]
 SIGNED = ("canarysignature0", "canaryicontoken0", "ASIACANARYICON00")
 SECRETS = (*CANARIES, *SIGNED)
 QUERY = f"X-Amz-Signature={SIGNED[0]}&X-Amz-Security-Token={SIGNED[1]}&X-Amz-Credential={SIGNED[2]}%2Feu-west-1"

@@ -22,7 +22,7 @@ from appstream_frames.fetch.progress import Bar
 from appstream_frames.tables.schema import all_tables
 from appstream_frames.text import printable
 
-pytestmark = UNCLOSED
+pytestmark = [pytest.mark.slow, UNCLOSED]
 
 
 # the texts

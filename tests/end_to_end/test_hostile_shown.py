@@ -27,7 +27,7 @@ import appstream_frames as asf
 from appstream_frames.cli import output
 from appstream_frames.tables.schema import all_tables
 
-pytestmark = UNCLOSED
+pytestmark = [pytest.mark.slow, UNCLOSED]
 WIDTHS = (1280, 390)
 PAGE = 25
 

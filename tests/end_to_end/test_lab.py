@@ -127,20 +127,32 @@ def _wait_for(server: Lab, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
 
 
+@pytest.fixture(scope="module")
+def page(chromium: Any) -> Iterator[Any]:
+    """Give a page, one for all notebooks: it reads and compiles JupyterLab's scripts once."""
+    with page_of(chromium, **SCREEN) as made:
+        made.set_default_timeout(PATIENCE)
+        yield made
+
+
 @contextmanager
-def opened(browser: Any, lab: Lab, name: str, screenshots: Path) -> Iterator[Any]:
+def opened(page: Any, lab: Lab, name: str, screenshots: Path) -> Iterator[Any]:
     """Give a page with one notebook, its kernel ready: page, server and kernel ask nothing of anybody but this machine."""
     strays: list[str] = []
-    with page_of(browser, **SCREEN) as page:
-        page.set_default_timeout(PATIENCE)
-        page.on("request", lambda request: strays.append(request.url))
+
+    def note(request: Any) -> None:
+        strays.append(request.url)
+
+    page.on("request", note)
+    try:
         page.goto(f"{lab.url}/lab/tree/{name}?reset&token={lab.token}")
-        try:
-            page.wait_for_selector(_IDLE)
-            yield page
-        finally:
-            page.screenshot(path=screenshots / f"{Path(name).stem}-last.png")
-            lab.stop_kernels()
+        page.wait_for_selector(_IDLE)
+        yield page
+    finally:
+        page.screenshot(path=screenshots / f"{Path(name).stem}-last.png")
+        page.goto("about:blank")
+        page.remove_listener("request", note)
+        lab.stop_kernels()
     assert [url for url in strays if not url.startswith((lab.url, "data:", "blob:"))] == []
     assert attempts(lab.machine) == []
 
@@ -170,10 +182,10 @@ def screenshots(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
-def test_run_all_cells(chromium: Any, lab: Lab, path: Path, screenshots: Path) -> None:
+def test_run_all_cells(page: Any, lab: Lab, path: Path, screenshots: Path) -> None:
     """Run All Cells runs every cell without an error, shows all charts on screen, nothing pops up, and it stays at home."""
     committed = nbformat.read(path, as_version=4)
-    with opened(chromium, lab, path.name, screenshots) as page:
+    with opened(page, lab, path.name, screenshots):
         _run_all(page)
         assert page.locator(_WRONG).all_inner_texts() == []
         assert page.locator(_PROMPTS).all_inner_texts() == [f"[{n}]:" for n in range(1, len(_code(committed)) + 1)]
@@ -195,11 +207,11 @@ def _on_screen(figure: Any) -> bool:
     return drawn and seen and min(box["width"], box["height"]) > 100
 
 
-def test_an_error_is_seen(chromium: Any, lab: Lab, screenshots: Path, tmp_path: Path) -> None:
+def test_an_error_is_seen(page: Any, lab: Lab, screenshots: Path) -> None:
     """A notebook with a cell that fails does not pass."""
     cells = [nbformat.v4.new_code_cell(source) for source in ("1 + 1", "1 / 0", "2 + 2")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=_kernel()), lab.folder / "0-fails.ipynb")
-    with opened(chromium, lab, "0-fails.ipynb", screenshots) as page:
+    with opened(page, lab, "0-fails.ipynb", screenshots):
         _run_all(page)
         (text,) = page.locator(_WRONG).all_inner_texts()
     (lab.folder / "0-fails.ipynb").unlink()

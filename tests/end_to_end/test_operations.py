@@ -90,6 +90,7 @@ def test_a_declared_operation_is_described(declared: asf.sandbox) -> None:
     assert columns.loc["s3_bucket_name", "api_path"] == "UsageReportSubscriptions[].S3BucketName"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", [name for name, each in OPERATIONS.items() if each.parent is None])
 def test_every_row_comes_through_a_drain_whole(box: asf.sandbox, operation: str) -> None:
     """Over real sockets and several pages, columns, child tables and `unmodeled` hold what was sent, for every operation."""

@@ -38,7 +38,7 @@ ENGINES: dict[str, Callable[[Any], pa.Table]] = {
 }
 ZONE = "America/New_York"  # where the machine of these tests stands: no line may depend on it
 # the JVM starts slowly on a busy machine; the archive has members that older models lack
-pytestmark = [pytest.mark.timeout(300), pytest.mark.newest]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.newest]
 
 Archive = tuple[Path, dict[str, pa.Table]]
 Bucket = tuple[str, dict[str, str], dict[str, pa.Table]]

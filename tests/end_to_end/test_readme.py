@@ -17,6 +17,8 @@ import appstream_frames as asf
 from appstream_frames.insights.findings import RULES
 from appstream_frames.tables.operations import OPERATIONS
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).parents[2]
 README = (TOP / "README.md").read_text("utf-8")
 #: The code blocks, by what stands behind their three backticks.
@@ -106,7 +108,6 @@ def run_at_night(tmp_path: Path, words: list[str]) -> subprocess.CompletedProces
         return subprocess.run(moved, env=environment, cwd=tmp_path, capture_output=True, text=True)
 
 
-@pytest.mark.slow
 def test_the_cron_line_runs(tmp_path: Path) -> None:
     """A snapshot of the whole organization is written, and its findings are printed."""
     line = BLOCKS["cron"][0].split(maxsplit=5)[5]
@@ -116,7 +117,6 @@ def test_the_cron_line_runs(tmp_path: Path) -> None:
     assert "AWS could not make the image" in done.stdout
 
 
-@pytest.mark.slow
 def test_the_container_s_commands_run(tmp_path: Path) -> None:
     """What the container runs works, and its entry point is our command."""
     assert 'ENTRYPOINT ["appstream-frames"]' in BLOCKS["dockerfile"][0]
@@ -134,7 +134,6 @@ def test_every_rule_is_explained() -> None:
     assert rows == [(name, rule.severity, threshold, rule.about) for name, threshold, rule in expected]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_installation_works(tmp_path: Path) -> None:
     """The commands, in a copy of the repository: pip finds what the package needs beside this test instead of on the internet."""

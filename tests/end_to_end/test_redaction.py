@@ -23,6 +23,8 @@ from support.repeating import BASE64_SIGNATURE, FORMS, PASSWORD, SIGNATURE, SOME
 
 import appstream_frames as asf
 
+pytestmark = pytest.mark.slow
+
 #: Programs of credential_process that fail, and what they print.
 PROCESSES = {
     "error": "sys.stderr.write('login failed for canary-process-output'); sys.exit(1)",

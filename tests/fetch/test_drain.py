@@ -232,6 +232,7 @@ def interrupt(fault: Fault, wait: Callable[[FaultServer], object]) -> tuple[floa
             process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [stall, drip_body, BAD["html"]], ids=["stall", "drip", "pause"])
 def test_ctrl_c_ends_a_drain_at_once(fault: Fault) -> None:
     """A process whose drain waits ends within two seconds of Ctrl-C, as an interrupted one, without further noise."""

@@ -27,7 +27,7 @@ import appstream_frames as asf
 from appstream_frames.fetch.executors import read_there
 from appstream_frames.fetch.request import Request
 
-pytestmark = UNCLOSED
+pytestmark = [pytest.mark.slow, UNCLOSED]
 SPAWNED = multiprocessing.get_context("spawn")
 
 
@@ -239,7 +239,6 @@ def dask(workers: int = 2) -> Iterator[Any]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.slow
 def test_a_dask_cluster_drains(many: Any, targets: list[Any], root: Path) -> None:
     """The same snapshot as from threads; then a worker is killed in the middle, and what is there is whole or said not to be."""
     whole = asf.drain_targets(targets, progress=False)

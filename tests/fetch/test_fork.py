@@ -15,6 +15,7 @@ from support.faultserver import FaultServer
 import appstream_frames as asf
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork"),
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # that it has threads, when it forks
 ]

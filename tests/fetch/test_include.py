@@ -137,6 +137,7 @@ def test_few_calls_are_made(box: Any) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cut", "reset", "server_error", "throttled"])
 def test_a_bad_reply_to_any_operation_is_asked_for_again(box: Any, kind: str) -> None:
     """The pages of every operation are validated as those of images are."""

@@ -78,6 +78,7 @@ def outcome() -> Iterator[Any]:
     gc.collect()
 
 
+@pytest.mark.slow
 @everywhere(BAD)
 def test_a_bad_reply_is_asked_for_again(kind: str, position: str, outcome: Any) -> None:
     """One bad reply, wherever it comes, costs a retry and no image."""
@@ -88,6 +89,7 @@ def test_a_bad_reply_is_asked_for_again(kind: str, position: str, outcome: Any) 
     assert frames.coverage["retries"].item() == 1
 
 
+@pytest.mark.slow
 @everywhere(BAD | SLOW)
 def test_a_page_that_stays_bad_fails_the_drain(kind: str, position: str, outcome: Any) -> None:
     """A page that never becomes whole is a DrainError in time, which says where, why, and where to go on."""

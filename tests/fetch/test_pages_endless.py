@@ -46,6 +46,7 @@ def test_empty_pages_for_ever_are_an_error() -> None:
         assert len(server.requests) == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [(), ("Arn",), ("Arn", "Name")], ids=["arn", "name only", "neither"])
 @pytest.mark.parametrize("size", [1, 25])
 def test_the_same_page_for_ever_is_an_error(size: int, missing: tuple[str, ...]) -> None:

@@ -19,6 +19,7 @@ def _paged(request: dict[str, Any]) -> dict[str, object]:
     return page(range(start, min(end, 60)), str(end) if end < 60 else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page_size", [None, 1, 10, 25])
 @pytest.mark.parametrize("max_items", [None, 1, 24, 25, 26, 50, 1000])
 def test_paging_is_boto3s(max_items: int | None, page_size: int | None) -> None:
@@ -35,6 +36,7 @@ def test_paging_is_boto3s(max_items: int | None, page_size: int | None) -> None:
         assert server.requests == requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page_size", [None, 10, 25])
 @pytest.mark.parametrize("max_items", [7, 24, 25, 26, 50])
 def test_resuming_to_the_end_reads_each_image_once(max_items: int, page_size: int | None) -> None:
@@ -52,6 +54,7 @@ def test_resuming_to_the_end_reads_each_image_once(max_items: int, page_size: in
     assert found == arns(range(60))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cut", "closed"])
 @pytest.mark.parametrize("max_items", [1, 4, 7])
 def test_a_bad_reply_does_not_upset_the_count(max_items: int, kind: str) -> None:

@@ -35,6 +35,7 @@ def into_snapshot(targets: Any, root: Path, **how: Any) -> asf.Frames:
 both = pytest.mark.parametrize("drain", [into_frames, into_snapshot])
 
 
+@pytest.mark.slow
 @both
 def test_results_are_in_the_order_of_targets(box: Any, root: Path, drain: Drain) -> None:
     """Whatever the order in which pages arrive: a row of coverage each, rows of all tables in order, one moment."""
@@ -105,6 +106,7 @@ def test_keys_that_sts_refuses_are_bad_credentials(box: Any) -> None:
     assert set(frames.coverage["error_code"][:4]) == {"InvalidClientTokenId"}
 
 
+@pytest.mark.slow
 def test_no_endpoint_in_one_region_is_the_regions_fault_and_in_all_the_networks(box: Any) -> None:
     """When nothing answers anywhere the words speak of the network."""
     lost = [asf.targets(session=session(box, account), regions=["xx-nowhere-1"])[0] for account in box.accounts]

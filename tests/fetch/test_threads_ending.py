@@ -26,7 +26,7 @@ from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.schema import operations_for
 
-pytestmark = UNCLOSED
+pytestmark = [pytest.mark.slow, UNCLOSED]
 
 
 # nothing left behind
@@ -53,7 +53,6 @@ def sockets() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc")
-@pytest.mark.slow
 def test_drains_leave_no_thread_and_no_socket() -> None:
     """Of sixty targets again and again, some of which fail, time out or are cut; `benchmarks/soak.py` is the long version."""
     before = sockets()

@@ -24,6 +24,7 @@ pytestmark = UNCLOSED
 # limits
 
 
+@pytest.mark.slow
 def test_no_account_is_asked_more_than_it_can_bear() -> None:
     """AWS never sees more than eight calls of one account at once, nor 64 of all; and it sees many."""
     with asf.sandbox(accounts=10, regions=12) as box:
@@ -34,6 +35,7 @@ def test_no_account_is_asked_more_than_it_can_bear() -> None:
     assert 16 < watched.most[None] <= 64
 
 
+@pytest.mark.slow
 def test_what_waits_for_a_slow_target_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Later targets are read no further than a bound while the first is slow; then everything arrives, in order."""
     page, many, bound, released = 25 * 2_000, 30, 10 * 25 * 2_000, threading.Event()

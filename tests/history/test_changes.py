@@ -60,6 +60,7 @@ def test_a_diff_is_what_loops_find(data: st.DataObject) -> None:
         assert as_counted(changes_between(before, after, table)) == oracle.differences(before, after, table)
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_applying_a_diff_gives_the_other_side(data: st.DataObject) -> None:
     """The rows before and the rows of the diff are enough to rebuild the rows after, noise aside."""
@@ -71,6 +72,7 @@ def test_applying_a_diff_gives_the_other_side(data: st.DataObject) -> None:
         assert rebuilt == Counter(oracle.plain(row) for row in wanted)
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_nothing_differs_from_itself(data: st.DataObject) -> None:
     """A snapshot beside itself, its rows in another order, has no changes."""
@@ -98,6 +100,7 @@ def test_an_empty_diff_has_all_types(table: str) -> None:
     assert (list(made.columns), len(made), strings) == (names, 0, {"str"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 @given(data=st.data())
 def test_a_diff_is_in_order(table: str, data: st.DataObject) -> None:
@@ -264,6 +267,7 @@ def test_nothing_in_memory_is_not_compared_with_nothing() -> None:
     assert len(diff(nothing, nothing)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redacted", [(), ("description",)])
 def test_a_redacted_column_is_not_compared(root: Path, redacted: tuple[str, ...]) -> None:
     """Left out on either side, it is no change, and no added or removed row shows it."""

@@ -53,6 +53,7 @@ def test_only_the_columns_asked_for_are_read(root: Path) -> None:
         read_history(root, columns=["description"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("since", "until", "weeks_read"),
     [

@@ -23,6 +23,7 @@ def images_of(frame: pd.DataFrame) -> dict[Any, dict[str, Any]]:
     return {(row["account"], row["region"], row["arn"] or row["name"]): row for row in rows}
 
 
+@pytest.mark.slow
 @given(worlds=series())
 def test_a_timeline_is_what_loops_find(worlds: list[World]) -> None:
     """Any few snapshots of any coverage."""

@@ -18,6 +18,7 @@ TABLES = ("images", "applications", "errors", "coverage")
 KEYS = ["snapshot", "account", "region"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_all_of_an_archive_is_what_its_snapshots_hold(thirteen_weeks: Path, table: str) -> None:
     """Every row of every snapshot, oldest first, all columns."""
@@ -26,6 +27,7 @@ def test_all_of_an_archive_is_what_its_snapshots_hold(thirteen_weeks: Path, tabl
     pd.testing.assert_frame_equal(read_history(thirteen_weeks, table), whole.reset_index(drop=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_duckdb_reads_the_same(thirteen_weeks: Path, table: str) -> None:
     """DuckDB's `union_by_name` over the same files gives the same rows."""

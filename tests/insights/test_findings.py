@@ -36,6 +36,7 @@ def rules_of(found: pd.DataFrame, name: str) -> set[str]:
     return set(found.loc[found["name"] == name, "rule"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "severity", "name", "value"),
     [
@@ -129,6 +130,7 @@ def test_a_share_with_a_stranger_is_found(estate: asf.Frames) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "near"), [(7, False), (8, True), (10, True), (11, False)])
 def test_a_quota_that_is_nearly_used_is_found(estate: asf.Frames, count: int, near: bool) -> None:
     """From eight of ten on; more than ten is another quota, which is not known."""

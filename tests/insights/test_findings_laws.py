@@ -117,6 +117,7 @@ def test_the_order_of_rows_changes_no_finding(rnd: Random) -> None:
     pd.testing.assert_frame_equal(find(shuffled), find(rows))
 
 
+@pytest.mark.slow
 @given(RANDOM, st.sampled_from(list(OPERATIONS)[1:]))
 def test_what_was_not_drained_is_no_finding(rnd: Random, operation: str) -> None:
     """Its rules find nothing, and that is said once."""

@@ -57,6 +57,7 @@ def test_nothing_is_unused_for_want_of_reading(rnd: Random) -> None:
             )  # a share that was withdrawn, used by an account that was not read
 
 
+@pytest.mark.slow
 @given(RANDOM)
 def test_the_order_of_rows_makes_no_difference(rnd: Random) -> None:
     """Shuffled tables give the same answers."""

@@ -13,6 +13,8 @@ from support.reports import Outline, Report
 
 import appstream_frames
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = (1280, 390)
 
 

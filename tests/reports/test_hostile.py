@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from markupsafe import escape
 from support.reports import LAST, Outline, Report, taken
 
 import appstream_frames as asf
 from appstream_frames.text import printable
+
+pytestmark = pytest.mark.slow
 
 PAYLOADS = (
     "<script>window.hit=1</script>",

@@ -20,6 +20,8 @@ from support.reports import LAST, WEEKS, Report, taken
 import appstream_frames as asf
 from appstream_frames.reports.build import build_page
 
+pytestmark = pytest.mark.slow
+
 
 def text_of(report: Report) -> str:
     """Return the text of the page, in one line."""

@@ -130,6 +130,7 @@ print(frames.images.set_index("arn").created_time.sort_index().astype("int64").s
 """
 
 
+@pytest.mark.slow
 def test_the_time_zone_of_the_machine_changes_nothing(tmp_path: Path) -> None:
     """New York and Kolkata, west and east of UTC, give identical dtypes and moments."""
     said = {
@@ -165,6 +166,7 @@ def test_pandas_and_back_is_the_same_table(seed: int, operation: str) -> None:
         assert to_arrow(to_pandas(part), name).equals(part)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("call", CALLS)
 def test_pandas_takes_every_table(call: str, operation: str) -> None:

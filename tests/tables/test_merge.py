@@ -61,6 +61,7 @@ def equal(seen: Frames, expected: Frames) -> None:
         pd.testing.assert_frame_equal(seen.tables[name], expected.tables[name])
 
 
+@pytest.mark.slow
 @given(first=runs(), second=runs(1))
 def test_different_targets_are_put_one_after_another(first: Frames, second: Frames) -> None:
     """All rows of both, in order, with the moment of the first."""
@@ -71,6 +72,7 @@ def test_different_targets_are_put_one_after_another(first: Frames, second: Fram
         pd.testing.assert_frame_equal(joined.tables[name], expected)
 
 
+@pytest.mark.slow
 @given(first=runs(asked="{}"), second=runs(1, asked="{}"))
 def test_what_was_read_stays(first: Frames, second: Frames) -> None:
     """A target that one of them read is read; it is the later reading, whole, with its own row of coverage."""
@@ -84,6 +86,7 @@ def test_what_was_read_stays(first: Frames, second: Frames) -> None:
     assert {moment for table in joined.tables.values() for moment in table["snapshot"]} == {first.snapshot}
 
 
+@pytest.mark.slow
 @given(first=runs(asked="{}"), second=runs(1, asked="{}"), third=runs(2, asked="{}"))
 def test_laws(first: Frames, second: Frames, third: Frames) -> None:
     """Merged with nothing, with itself or twice it is the same; and three are joined in one go or two."""
@@ -116,6 +119,7 @@ def test_what_was_handed_in_stays_as_it_was(frames: Frames) -> None:
         pd.testing.assert_frame_equal(frames.tables[name], table)
 
 
+@pytest.mark.slow
 def test_failed_targets_are_drained_alone(box: Any) -> None:
     """Drained again and merged, two runs are what one run without failures gives, moments aside."""
     targets = everywhere(box)
