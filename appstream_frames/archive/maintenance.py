@@ -70,10 +70,8 @@ class Inventory:
     @property
     def foreign(self) -> list[StoredFile]:
         """What lies among a table's files and is not ours; hidden files are left out, as readers leave them out."""
-        shown = [
-            file for file in self.files.values() if file.folder != STAGING and not file.filename.startswith((".", "_"))
-        ]
-        return [file for file in shown if not _is_named(file)]
+        shown = [file for file in self.files.values() if not file.filename.startswith((".", "_"))]
+        return [file for file in shown if file.folder != STAGING and not _is_named(file)]
 
     @cached_property
     def leftovers(self) -> list[StoredFile]:
@@ -84,9 +82,8 @@ class Inventory:
             folders.setdefault(file.name, set()).add(file.folder)
         seals = tuple(self._staged_seals())
         whole = {name for name, held in folders.items() if any(set(one.files) <= held for one in self.manifests)}
-        return [
-            file for file in orphans if not _is_young(file) and (file.name not in whole or file.name.endswith(seals))
-        ]
+        lost = {name for name in whole if not name.endswith(seals)}  # its manifest, as far as we can tell
+        return [file for file in orphans if not _is_young(file) and file.name not in lost]
 
     def _staged_seals(self) -> Iterator[str]:
         """Yield the seals of the manifests that a crash left in staging: their snapshots were never committed."""
@@ -133,10 +130,9 @@ def verify(root: str | os.PathLike[str]) -> pd.DataFrame:
 
 def find_problems(inventory: Inventory) -> pd.DataFrame:
     """Return a row per problem, as `verify` does."""
-    leftovers = inventory.leftovers
     rows = [
         *_check_files(inventory),
-        *(_describe_orphan(file, file in leftovers) for file in inventory.orphans),
+        *(_describe_orphan(file, file in inventory.leftovers) for file in inventory.orphans),
         *(_problem("", file.location, "foreign", "not ours; move it away") for file in inventory.foreign),
     ]
     return to_pandas(pa.Table.from_pylist(rows, schema=_SCHEMA))

@@ -1,7 +1,6 @@
 """Parquet files that can be validated in part: a SHA-256 of the footer and one of each column's bytes, recorded at writing.
 
-A Parquet file's own checksums do not cover its footer and page headers, and with a hash of the whole file a reader of three
-columns reads all of them. With these fingerprints a few columns are read, and just those are validated.
+A Parquet file's own checksums do not cover its footer and page headers, and a hash of the whole file is known after all is read.
 """
 
 from __future__ import annotations
@@ -57,13 +56,7 @@ def hash_rows(content: bytes) -> str:
 
 
 def fingerprints(content: Any) -> dict[str, Any]:
-    """Return what `read_columns` needs to validate a part of a file: hashes of its footer and of each column.
-
-    Parameters
-    ----------
-    content : bytes-like
-        The whole file.
-    """
+    """Return what `read_columns` needs to validate a part of a file, given its bytes: hashes of its footer and each column."""
     view = memoryview(content)
     footer = bytes(view[-_footer_bytes(view) :])
     chunks = _find_chunks(pq.read_metadata(pa.BufferReader(_MAGIC + footer)))
@@ -72,21 +65,10 @@ def fingerprints(content: Any) -> dict[str, Any]:
 
 
 def read_columns(read: Callable[[int, int], bytes], expected: dict[str, Any], names: list[str]) -> pa.Table:
-    """Read some columns of a file, each validated, and nothing else of it.
+    """Read those of some columns that a file holds, each validated (or DamageError is raised), and nothing else of it.
 
-    Parameters
-    ----------
-    read : callable
-        Returns bytes of the file, given the first one's position and their number.
-    expected : dict
-        ``bytes`` of the file, and its `fingerprints`.
-    names : list of str
-        The columns; those that the file does not hold are left out.
-
-    Raises
-    ------
-    DamageError
-        When the footer or a column is not what was written.
+    `read` returns bytes, given the first one's position and their number; `expected` are ``bytes`` of the file and its
+    `fingerprints`.
     """
     content = np.zeros(expected["bytes"], np.uint8)  # takes memory only where something is put in
 

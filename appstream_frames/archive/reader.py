@@ -1,8 +1,4 @@
-"""Reading an archive: which snapshots are there, and what is in them.
-
-A file is believed only after its size and SHA-256 were found to be those in the snapshot's manifest, so damage never reads as
-data. Nothing here writes.
-"""
+"""Reading an archive: which snapshots are there, and what is in them. Damage never reads as data, and nothing here writes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Snapshots in an S3 bucket: one conditional PUT a file, so that no object is ever replaced, through the boto3 session's client.
 
-Its credentials, their refreshing, its endpoint, proxies and certificates are boto3's, as everywhere in this package. Each call
-has a wall-clock limit. An upload whose reply was lost is looked at afterwards: our own object is a success, and what cannot be
-known is said and not deleted.
+An upload whose reply was lost is looked at afterwards: our own object is a success, and what cannot be known is said and not
+deleted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What every store of snapshots does: a file is staged whole, flushed and hashed, then published under its name.
 
-A store knows folders, names and bytes; what is in the files is not its concern. How a staged file gets its name differs
-from store to store (`local`, `s3`).
+How a staged file gets its name differs from store to store (`local`, `s3`). What is in the files is no concern of theirs.
 """
 
 from __future__ import annotations

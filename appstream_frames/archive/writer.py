@@ -1,8 +1,4 @@
-"""Frames and drains to Parquet: a snapshot is under its root whole, or it is not there.
-
-One file a table, ``<root>/<table>/<id>.parquet``, with the keys inside as columns. The manifest, which is the file of
-``coverage``, is published last.
-"""
+"""Frames and drains to Parquet: one file a table, ``<root>/<table>/<id>.parquet``; that of ``coverage``, the manifest, last."""
 
 from __future__ import annotations
 

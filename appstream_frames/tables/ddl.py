@@ -1,7 +1,4 @@
-"""The tables as SQL: the statement with which Athena and Glue, or any Hive metastore, read an archive where it lies in S3.
-
-It is made from the same Arrow schema that the files are written with. It is text only: nothing is sent, and no file is looked at.
-"""
+"""The tables as SQL: the statement with which Athena and Glue, or any Hive metastore, read an archive where it lies in S3."""
 
 from __future__ import annotations
 

@@ -3,8 +3,7 @@
 The tables come from `schema`. A row that fits them is decoded straight into a struct made from the model. One that does not (an
 unknown member, a value of the wrong type, a lone surrogate, a member that stands twice) is split by hand into what its columns
 hold and what goes, verbatim, into ``unmodeled``. An absent member, null, an empty structure, an empty map and an empty child
-list are the same: no value, no row. Dropped on purpose: the query string of an icon's URL, and the signature in any URL that goes
-into ``unmodeled``. This module does no I/O.
+list are the same: no value, no row. Dropped on purpose: what of a URL `urls` takes out.
 """
 
 from __future__ import annotations
@@ -222,13 +221,7 @@ class _Batch:
         return None, value
 
     def tables(self) -> list[dict[str, pa.Table]]:
-        """Return the tables of each group.
-
-        Raises
-        ------
-        RoundingError, _RepeatedMemberError
-            When a row has to be split by hand, and the batch is not `careful`.
-        """
+        """Return the tables of each group; unless the batch is `careful`, an error says that a row has to be split by hand."""
         own = self._layout.table
         made = {own.name: self._table(self._layout, self._rows, self._group, {})}
         groups = {own.name: self._group}

@@ -22,17 +22,8 @@ def merge_tables(
 ) -> tuple[dict[str, pd.DataFrame], tuple[Hashable, ...]]:
     """Return the tables of all parts, and the targets when all are known; a later reading replaces the earlier one.
 
-    Parameters
-    ----------
-    parts : sequence of mapping
-        The tables of each drain.
-    targets : sequence
-        The target of each row of coverage of all parts, or None.
-
-    Raises
-    ------
-    RequestError
-        When a target was read twice with different parameters, so that neither reading stands for both.
+    `targets` has one, or None, for each row of coverage of all parts. RequestError says that a target was read twice with
+    different parameters, so that neither reading stands for both.
     """
     coverage = pd.concat([tables["coverage"] for tables in parts], ignore_index=True)
     readings = pd.DataFrame({"operation": name_operations(coverage), "location": _locate(coverage)}, dtype=object)

@@ -1,7 +1,6 @@
-"""The API operations that are read, a declaration each: what botocore's model does not say of them.
+"""The API operations that are read, a declaration each: what botocore's model does not say of them (for the rest see `schema`).
 
-Columns, types, sentences, the list in the reply and the limits of a request come from the model, see `schema`. Whoever needs to
-know which operations or tables there are asks this registry, so that one more operation is one more entry here.
+Whoever needs to know which operations there are asks this registry, so that one more operation is one more entry here.
 """
 
 from __future__ import annotations

@@ -25,10 +25,7 @@ class Repeated(list[Any]):
 def loads(text: str) -> Any:
     """Parse strict JSON, with every number a `Number` and the values of a member that stands twice as `Repeated`.
 
-    Raises
-    ------
-    ValueError
-        When the text is not JSON by RFC 8259 (``NaN`` is not), or nests deeper than Python can follow.
+    ValueError says that it is not JSON by RFC 8259 (``NaN`` is not), or nests deeper than Python can follow.
 
     Examples
     --------

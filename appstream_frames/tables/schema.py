@@ -1,8 +1,7 @@
 """What the tables are: columns, Arrow types and sentences, walked out of botocore's own service model.
 
-No member of AWS's API is listed here by hand. A structure spreads into its parent, a list of structures becomes a child
-table, and whatever has no flat form (a list of lists, a recursive shape, a child of a child) becomes one column of JSON
-text. When a newer boto3 knows more members, there are more columns. This module reads the model; it never calls AWS.
+A structure spreads into its parent, a list of structures becomes a child table, and whatever has no flat form (a list of lists, a
+recursive shape, a child of a child) becomes one column of JSON text. Nothing here calls AWS.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Values and columns: which values a column can hold, exactly, and how a list of them becomes an Arrow array.
 
-For every kind of column in `schema` this module has the msgspec type that accepts just what fits, the conversion of
-a value that may not, and the making of the array. A value that has to be changed to fit (text with a lone surrogate, a time finer
-than microseconds) goes into the column changed and, verbatim, into ``unmodeled``.
+A value that has to be changed to fit (text with a lone surrogate, a time finer than microseconds) goes into the column changed
+and, verbatim, into ``unmodeled``.
 """
 
 from __future__ import annotations
@@ -107,13 +106,7 @@ def _legible(text: str) -> str:
 
 
 def to_array(values: Sequence[Any], column: Column, *, rounded: bool) -> pa.Array:
-    """Return the Arrow array of converted values; an empty map is no value.
-
-    Raises
-    ------
-    RoundingError
-        When a timestamp is finer than microseconds, and must not be `rounded`.
-    """
+    """Return the Arrow array of converted values; an empty map is no value, and RoundingError says what must not be `rounded`."""
     if column.kind == "timestamp":
         return _timestamps(values, rounded)
     if column.kind == "flag":
