@@ -177,13 +177,13 @@ class _Batch:
     def _odd(self, text: str) -> Any:
         self._split_by_hand = True
         try:
-            return self._fit(raw_json.loads(text), self._layout)
+            return self._convert_row(raw_json.loads(text), self._layout)
         except (ValueError, RecursionError):  # nested deeper than Python follows: keep it whole, as it came
             row = self._layout.struct()
             self._leftovers[id(row)] = row, clean_text(text)
             return row
 
-    def _fit(self, members: dict[str, Any], layout: _Layout) -> Any:
+    def _convert_row(self, members: dict[str, Any], layout: _Layout) -> Any:
         """Return the struct of a row, with what fits its columns, and keep the rest."""
         row, rest = self._split(members, layout, layout.tree)
         if rest:
@@ -213,7 +213,7 @@ class _Batch:
         if isinstance(node, Column):
             return convert(value, node)
         if isinstance(node, _Layout) and isinstance(value, list):
-            rows = [self._fit(one, node) if isinstance(one, dict) else None for one in value]
+            rows = [self._convert_row(one, node) if isinstance(one, dict) else None for one in value]
             return rows, value if None in rows else None  # one that is no object: the list as it came, beside the rows
         if isinstance(node, dict) and isinstance(value, dict):
             inner, rest = self._split(value, layout, node)
