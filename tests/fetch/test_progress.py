@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import subprocess
 import sys
 import termios
 import threading
@@ -93,3 +94,12 @@ def test_a_log_shows_nothing(box: Any, capfd: pytest.CaptureFixture[str], monkey
     asf.drain_targets(everywhere(box)[:3])
     assert capfd.readouterr() == ("", "")
     assert shown(everywhere(box)[:3], monkeypatch, progress=False) == ""
+
+
+def test_what_is_not_shown_needs_no_tqdm(box: Any, tmp_path: Path) -> None:
+    """Its locks, and that of its import, may be taken for ever in a child that is forked meanwhile."""
+    code = "import sys, appstream_frames as asf; asf.drain(profile=sys.argv[1]); print('tqdm' in sys.modules)"
+    command = [sys.executable, "-c", code, f"sandbox-{box.accounts[0]}"]
+    machine = os.environ | box.config(tmp_path / "config")
+    done = subprocess.run(command, env=machine, capture_output=True, text=True, timeout=100)
+    assert done.stdout == "False\n", done.stderr
