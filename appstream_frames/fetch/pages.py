@@ -17,6 +17,7 @@ from botocore.paginate import TokenEncoder
 from appstream_frames.aws import failures
 from appstream_frames.aws.connections import look_up_handlers_again
 from appstream_frames.aws.deadlines import Deadline
+from appstream_frames.aws.locks import process_lock
 from appstream_frames.aws.retries import Attempts
 from appstream_frames.errors import AppStreamFramesError
 from appstream_frames.fetch import response
@@ -72,9 +73,10 @@ def _resume_token(token: str | None, **more: int) -> str:
 def _paginate(client: Any, operation: str) -> Callable[..., object]:
     """Return what asks for one page: boto3's paginator, or the operation itself where there is none."""
     method = xform_name(operation)
-    if not client.can_paginate(method):
-        return getattr(client, method)  # type: ignore[no-any-return]
-    paginator = client.get_paginator(method)
+    with process_lock("paginators"):  # botocore looks for them once, in all its folders; so would each of many threads
+        if not client.can_paginate(method):
+            return getattr(client, method)  # type: ignore[no-any-return]
+        paginator = client.get_paginator(method)
     return lambda **parameters: next(iter(paginator.paginate(**parameters)))
 
 

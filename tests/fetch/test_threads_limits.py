@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import Any
@@ -22,6 +23,22 @@ pytestmark = UNCLOSED
 
 
 # limits
+
+
+def test_botocore_looks_for_paginators_once(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its search goes through hundreds of folders, and each of many threads that begin at once would do it again."""
+    from appstream_frames.emulator import service
+
+    listed, searched = os.listdir, []
+    monkeypatch.setattr(os, "listdir", lambda *path: (searched.append(path), listed(*path))[1])
+    counts = []
+    for targets in (1, 12):
+        service.loader.cache_clear()
+        searched.clear()
+        asf.drain_targets(everywhere(box)[:targets], progress=False, type="SHARED")
+        counts.append(len(searched))
+    assert counts[1] <= counts[0] + 100
+    assert counts[0] > 100
 
 
 @pytest.mark.slow
