@@ -2,7 +2,8 @@
 
 In: DataFrames of one snapshot, verdicts, counts or lifetimes. Out: Axes; nothing is read or written, no picture is saved and no
 window opened. A chart counts every image that it is given, one that several accounts see once; which rows those are is the
-caller's choice.
+caller's choice. What a chart cannot draw (no frame, a column that is missing, a `top` below 1) is a `RequestError` that says
+what to pass.
 """
 
 from appstream_frames.charts.applications import application_versions

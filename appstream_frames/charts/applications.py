@@ -18,7 +18,7 @@ def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top:
     versions : DataFrame
         What `appstream_frames.application_versions` gives, or some of its rows.
     ax : Axes, optional
-        Where to draw; without it a new figure is made, as tall as its rows need.
+        Where to draw; by default a figure of its own, as tall as its rows need.
     top : int
         How many applications have a bar of their own, at most; fewer in a small Axes.
 
@@ -26,11 +26,6 @@ def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top:
     -------
     Axes
         The Axes drawn into; ``ax.get_title()`` is the finding.
-
-    Raises
-    ------
-    RequestError
-        `versions` lacks a column, or `top` is no positive number.
 
     Examples
     --------
@@ -43,15 +38,14 @@ def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top:
     if not len(versions):
         return layout.draw_nothing(ax, "No applications")
     table = pd.DataFrame({"name": texts_of(versions["name"]), "images": numbers(versions["images"]).fillna(0)})
-    found = table.groupby("name", dropna=False, sort=True)["images"].agg(["size", "sum"]).reset_index()
-    found["differs"] = found["size"] > 1
-    ranked = found.sort_values(["differs", "size", "sum"], ascending=False, kind="stable")
-    kept, rest = cut(list(ranked.itertuples(index=False)), ax, top, 0)
-    bars = [_bar(name, int(count), int(variants)) for name, variants, count, _ in kept]
-    if rest:
-        most = int(max(count for _, _, count, _ in rest))
-        label = f"{len(rest):,} more application{'' if len(rest) == 1 else 's'}"
-        bars.append(Bar(label, most, layout.RECENT, words=f"up to {most:,}" if len(rest) > 1 else ""))
+    found = table.groupby("name", dropna=False)["images"].agg(variants="size", images="sum").reset_index()
+    found["differs"] = found["variants"] > 1
+    kept, rest = cut(found.sort_values(["differs", "variants", "images"], ascending=False, kind="stable"), ax, top, 0)
+    bars = [_bar(row.name, int(row.images), int(row.variants)) for row in kept.itertuples(index=False)]
+    if len(rest):
+        most = int(rest["images"].max())
+        words = f"up to {most:,}" if len(rest) > 1 else ""
+        bars.append(Bar(layout.many(len(rest), "more application"), most, layout.RECENT, words=words))
     note = "Numbers: images that hold it · green: several paths or parameters under one name"
     return draw_bars(ax, bars, _title(int(found["differs"].sum()), len(found)), note)
 
@@ -64,7 +58,7 @@ def _bar(name: object, images: int, variants: int) -> Bar:
 
 
 def _title(differing: int, total: int) -> str:
-    counted = f"{total:,} application{'' if total == 1 else 's'}"
+    counted = layout.many(total, "application")
     if not differing:
         return f"None of {counted} differs between images"
     return f"{differing:,} of {counted} differ{'s' if differing == 1 else ''} between images"

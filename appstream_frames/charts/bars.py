@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
-from appstream_frames.charts.layout import GAP, PLAIN
+from appstream_frames.charts.layout import GAP
+from appstream_frames.charts.rows import label_rows
+
+_LABELS = 0.62  # of the width, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,6 @@ class Bar:
     colour: str
     marked: bool = False
     words: str = ""
-
-    @property
-    def value(self) -> str:
-        """What stands at the end of the bar."""
-        return self.words or f"{self.count:,}"
 
 
 def draw_bars(ax: Axes | None, bars: Sequence[Bar], title: str, note: str) -> Axes:
@@ -41,52 +38,26 @@ def draw_bars(ax: Axes | None, bars: Sequence[Bar], title: str, note: str) -> Ax
         The finding; wrapped to the width of the Axes.
     note : str
         What a reader must know to read the rows.
-
-    Returns
-    -------
-    Axes
-        The Axes drawn into.
     """
-    ax, space, size = layout.ruled(ax, len(bars), title, note)
-    _rows(ax, bars, space, size)
-    return ax
-
-
-def _rows(ax: Axes, bars: Sequence[Bar], space: layout.AvailableSize, size: float) -> None:
+    ax, space, size = layout.set_out_rows(ax, len(bars), title, note)
     weights = ["bold" if bar.marked and space.beside else "normal" for bar in bars]
-    most = space.width * (0.62 if space.beside else 1)
     # bold labels are the point of the chart: rather than cut one, make all text a little smaller
-    needed = max(
-        (layout.measure(bar.label, size, weight) for bar, weight in zip(bars, weights, strict=True) if bar.marked),
-        default=0,
-    )
-    size *= max(0.8, min(1.0, 0.98 * most / max(1.0, needed)))
-    tail = max(layout.measure(bar.value, size) for bar in bars) + GAP
-    labels = [layout.shorten(bar.label, most, size, weight) for bar, weight in zip(bars, weights, strict=True)]
-    start = GAP + max(layout.measure(label, size, weight) for label, weight in zip(labels, weights, strict=True))
-    _scale(ax, max(bar.count for bar in bars), start if space.beside else 0.0, tail, space.width)
-    lower, upper, height = (0.0, 0.0, 0.62) if space.beside else (0.26, -0.2, 0.32)
-    _bars(ax, bars, lower, height)
-    for row, (bar, label, weight) in enumerate(zip(bars, labels, weights, strict=True)):
-        layout.write(ax, row + upper, label, fontsize=size, fontweight=weight)
-        style: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", "fontsize": size}
-        ax.annotate(bar.value, (bar.count, row + lower), (GAP / 2, 0), color=layout.ink(ax), **style, **PLAIN)
-
-
-def _scale(ax: Axes, largest: int, start: float, tail: float, width: float) -> None:
-    """Set the limits so that bars begin `start` points from the left and leave `tail` points on the right."""
-    unit = max(1.0, width - start - tail) / max(1, largest)
-    ax.set_xlim(-start / unit, (width - start) / unit)
-
-
-def _bars(ax: Axes, bars: Sequence[Bar], offset: float, height: float) -> None:
+    marked = [layout.measure(bar.label, size, weight) for bar, weight in zip(bars, weights, strict=True) if bar.marked]
+    most = space.width * (_LABELS if space.beside else 1)
+    size *= max(0.8, min(1.0, 0.98 * most / max(1.0, *marked))) if marked else 1.0
+    left, lower = label_rows(ax, [(bar.label, "") for bar in bars], size, _LABELS, weights)
+    values = [bar.words or f"{bar.count:,}" for bar in bars]
+    tail = max(layout.measure(value, size) for value in values) + GAP
+    layout.set_range(ax, 0, max(1, *(bar.count for bar in bars)), left + GAP if space.beside else 0.0, tail)
     unknown = [bar.colour == layout.UNKNOWN for bar in bars]
-    ax.barh(
-        [row + offset for row in range(len(bars))],
+    drawn = ax.barh(
+        [row + lower for row in range(len(bars))],
         [bar.count for bar in bars],
-        height=height,
+        height=0.62 if space.beside else 0.32,
         color=[bar.colour for bar in bars],
         edgecolor=[layout.RECENT if hollow else bar.colour for bar, hollow in zip(bars, unknown, strict=True)],
         hatch=["////" if hollow else "" for hollow in unknown],
         linewidth=0.6,
     )
+    ax.bar_label(drawn, values, padding=GAP / 2, fontsize=size, color=layout.ink(ax), **layout.PLAIN)
+    return ax

@@ -1,24 +1,26 @@
-"""How the charts look and read: palette, words, safe text, and an Axes set out in rows.
+"""How the charts look and read: palette, words, safe text, and an Axes set out between its finding and a note.
 
-It knows nothing of AWS or of any column. It is not a theme: it changes no rcParams and keeps the user's font and text
-colour. All but the small note below is laid out inside the Axes,
-so that nothing is clipped whatever figure the Axes is in.
+It knows nothing of AWS. It changes no rcParams and keeps the user's font and text colour. All but the small note below is laid
+out inside the Axes, so that nothing is clipped whatever figure the Axes is in.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
-from matplotlib.transforms import blended_transform_factory
 
 from appstream_frames.text import printable
 
@@ -31,18 +33,20 @@ RECENT = "#999999"  # grey: neither
 UNKNOWN = "none"  # hatched
 #: What is only to be distinguished, in this order: Tol's muted colours, none of which means anything above.
 SERIES = ("#117733", "#AA4499", "#999933", "#332288", "#44AA99", "#882255", "#B7A65A")
-FAINT = 0.55  # of lines behind the marks
+#: The style of thin lines behind the marks.
+THIN: dict[str, Any] = {"linewidth": 0.5, "color": RECENT, "alpha": 0.55, "zorder": 0.5}
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # `$` in a stranger's words is no mathematics
+SOFT = 0.75  # the alpha of text that matters less
 
 FEWEST_ROWS, OWN_ROWS, MOST_ROWS = 6, 16, 24
-_TEXT, _TITLE, _NOTE = 9.0, 11.0, 7.5  # points, as are all lengths below
+GAP = 8.0  # points, as are all lengths below
+_TEXT, _TITLE, _NOTE = 9.0, 11.0, 7.5
 _LEADING = 1.25
 _NOTE_LINES = 2
-GAP = 8.0
 _HEAD = 2 * _TITLE * _LEADING + GAP
 _ROW, _DOUBLE_ROW, _TALLEST_ROW = 15.0, 18.0, 34.0
 _WIDE = 6.1 * 72
 _OWN_WIDTH = 8.0  # inches
-PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # `$` in a stranger's words is no mathematics
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,16 @@ class AvailableSize:
         whole_rows = int((self.height - _HEAD) / (_ROW if self.beside else _DOUBLE_ROW))
         return min(MOST_ROWS, max(FEWEST_ROWS, whole_rows))
 
+    def head(self, title: str) -> float:
+        """Return how high a title is, with the gap below it."""
+        size, lines = self.wrap_title(title)
+        return len(lines) * size * _LEADING + GAP
+
+    def wrap_title(self, title: str) -> tuple[float, list[str]]:
+        """Return the font size of a title and its lines."""
+        size = _TITLE if self.beside else _TITLE - 1
+        return size, wrap(title, self.width, size, "bold")
+
 
 def available(ax: Axes | None) -> AvailableSize:
     """Return the size of an Axes; for None, that of a figure of our own with `OWN_ROWS` rows."""
@@ -71,36 +85,80 @@ def available(ax: Axes | None) -> AvailableSize:
     if engine := ax.figure.get_layout_engine():  # which else would move the Axes only as it is drawn
         _bare(ax)
         engine.execute(ax.figure.figure)
+    return size_of(ax)
+
+
+def size_of(ax: Axes) -> AvailableSize:
+    """Return the size of an Axes as it is now."""
     scale = 72 / ax.figure.dpi
     return AvailableSize(ax.bbox.width * scale, ax.bbox.height * scale)
 
 
-def ruled(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, AvailableSize, float]:
-    """Set an Axes out in rows 0, 1 … from the top, between finding and note; return it, its size and that of the text."""
+def set_out(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, AvailableSize]:
+    """Put the finding at the top of an Axes, or of a figure of our own for so many rows, and a note below it."""
     ax = _canvas(ax, rows)
     width = available(ax).width
     notes = [shorten(line, width, _NOTE) for line in wrap(note, width, _NOTE)[:_NOTE_LINES]]
-    ax.set_xlabel("\n".join(notes), loc="left", fontsize=_NOTE, labelpad=2, alpha=0.75, **PLAIN)
+    ax.set_xlabel("\n".join(notes), loc="left", fontsize=_NOTE, labelpad=2, alpha=SOFT, **PLAIN)
     space = available(ax)
-    size, lines = _title_lines(title, space)
+    size, lines = space.wrap_title(title)
     font: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "linespacing": _LEADING, **PLAIN}
     ax.set_title("\n".join(lines), y=1.0, pad=0, va="top", **font)
-    row = max(1.0, min(_TALLEST_ROW, (space.height - head(title, space)) / rows))
-    top = -0.5 - head(title, space) / row
+    return ax, space
+
+
+def set_out_rows(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, AvailableSize, float]:
+    """Set an Axes out in rows 0, 1 … from the top, below the finding; return it, its size and that of the text."""
+    ax, space = set_out(ax, rows, title, note)
+    head = space.head(title)
+    row = max(1.0, min(_TALLEST_ROW, (space.height - head) / rows))
+    top = -0.5 - head / row
     ax.set_ylim(top + space.height / row, top)
+    ax.set_yticks(range(rows))
     return ax, space, max(5.0, min(_TEXT, row * 0.62) if space.beside else min(_TEXT - 1, row * 0.4))
 
 
-def draw_nothing(ax: Axes | None, message: str) -> Axes:
+def set_range(ax: Axes, first: float, last: float, left: float, right: float) -> float:
+    """Set limits so that a range begins so many points from the left and ends so many from the right; return a point."""
+    point = (last - first) / max(1.0, size_of(ax).width - left - right)
+    ax.set_xlim(first - left * point, last + right * point)
+    return point
+
+
+def draw_scale(ax: Axes, ticks: Sequence[float], labels: Sequence[str], low: float, high: float, size: float) -> None:
+    """Draw thin lines from `high` down to `low`, each with a label below it."""
+    bottom, top = ax.get_ylim()
+    below = size_of(ax).height * (low - bottom) / (top - bottom)
+    ax.set_xticks(ticks, labels, fontsize=size, alpha=SOFT, color=ink(ax), **PLAIN)
+    ax.tick_params(axis="x", labelbottom=True, pad=4 - below)  # inside of the Axes
+    ax.plot([ticks, ticks], [[low] * len(ticks), [high] * len(ticks)], **THIN)
+
+
+def add_legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], **options: Any) -> Legend:
+    """Add a legend without a frame; its labels may begin with an underscore or hold a ``$``."""
+    options = {"frameon": False, "borderpad": 0, "borderaxespad": 0, "handletextpad": 0.5, **options}
+    legend = ax.legend(handles, ["-"] * len(handles), labelcolor=ink(ax), **options)
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set(text=label, **PLAIN)
+    return legend
+
+
+def draw_nothing(ax: Axes | None, message: str = "Nothing to draw") -> Axes:
     """Say in an Axes, or in a figure of our own, that there is nothing to draw."""
     ax = _canvas(ax, 0)
-    put(ax, 0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", alpha=0.75)
+    put(ax, 0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", alpha=SOFT)
     return ax
 
 
 def put(ax: Axes, x: float, y: float, text: str, **font: Any) -> Text:
     """Write a text into an Axes, in the colour of the Axes' own text and with no character taken for mathematics."""
-    return ax.text(x, y, text, **{"color": ink(ax), **PLAIN, **font})
+    return ax.text(x, y, text, **{"color": ink(ax), "va": "center_baseline", **PLAIN, **font})
+
+
+def write(ax: Axes, row: float, text: str, **font: Any) -> None:
+    """Write a label at the left of a row."""
+    # not tick labels: Axes that share an axis would draw those again, and read `$` in them as mathematics
+    put(ax, 0, row, text, transform=ax.get_yaxis_transform(), **font)
 
 
 def ink(ax: Axes) -> Any:
@@ -110,8 +168,7 @@ def ink(ax: Axes) -> Any:
 
 def _canvas(ax: Axes | None, rows: int) -> Axes:
     if ax is None:
-        height = max(1.8, 0.9 + 0.29 * rows)
-        _, ax = plt.subplots(figsize=(_OWN_WIDTH, height), layout="constrained")
+        _, ax = plt.subplots(figsize=(_OWN_WIDTH, max(1.8, 0.9 + 0.29 * rows)), layout="constrained")
     _bare(ax)
     return ax
 
@@ -119,25 +176,7 @@ def _canvas(ax: Axes | None, rows: int) -> Axes:
 def _bare(ax: Axes) -> None:
     ax.spines[:].set_visible(False)
     ax.grid(visible=False)
-    ax.tick_params(which="both", left=False, labelleft=False, bottom=False, labelbottom=False)
-
-
-def head(title: str, space: AvailableSize) -> float:
-    """Return how high a title is, with the gap below it."""
-    size, lines = _title_lines(title, space)
-    return len(lines) * size * _LEADING + GAP
-
-
-def _title_lines(title: str, space: AvailableSize) -> tuple[float, list[str]]:
-    size = _TITLE if space.beside else _TITLE - 1
-    return size, wrap(title, space.width, size, "bold")
-
-
-def write(ax: Axes, row: float, text: str, **font: Any) -> None:
-    """Write a label at the left of a row."""
-    # not tick labels: Axes that share an axis would draw those again, and read `$` in them as mathematics
-    transform = blended_transform_factory(ax.transAxes, ax.transData)
-    put(ax, 0, row, text, transform=transform, va="center_baseline", **font)
+    ax.tick_params(which="both", length=0, left=False, labelleft=False, bottom=False, labelbottom=False)
 
 
 def share(part: int, whole: int, verb: str) -> str:
@@ -158,15 +197,15 @@ def share(part: int, whole: int, verb: str) -> str:
     return f"{part:,} of {whole:,} images {does if part == 1 else verb}"
 
 
-def others(count: int, what: str = "other") -> str:
-    """Return how many more there are.
+def many(number: int, thing: str = "other") -> str:
+    """Return a count and its noun.
 
     Examples
     --------
-    >>> others(1), others(1200)
-    ('1 other', '1,200 others')
+    >>> many(1), many(2000, "image"), many(0, "image")
+    ('1 other', '2,000 images', 'no images')
     """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return f"{number:,} {thing}{'' if number == 1 else 's'}" if number else f"no {thing}s"
 
 
 def age(days: int) -> str:
@@ -178,7 +217,7 @@ def age(days: int) -> str:
     ('today', '1 day', '30 days', '9 months', '2.1 years')
     """
     if days < 45:
-        return "today" if days == 0 else "1 day" if days == 1 else f"{days} days"
+        return many(days, "day") if days else "today"
     return f"{round(days / 30.44)} months" if days < 365 else f"{days / 365.25:.1f} years"
 
 
@@ -196,13 +235,7 @@ def drawable(value: object, width: int = 60) -> str:
 
 
 def shorten(text: str, points: float, size: float, weight: str = "normal") -> str:
-    """Return the text, cut with an ellipsis when it is wider than so many points at a font size.
-
-    Examples
-    --------
-    >>> shorten("short", 200, 9), shorten("W" * 99, 40, 9)
-    ('short', 'WWW…')
-    """
+    """Return the text, cut with an ellipsis when it is wider than so many points at a font size."""
     if measure(text, size, weight) <= points:
         return text
     # each measure takes long: so few of them that long names do not make a chart slow
@@ -211,14 +244,8 @@ def shorten(text: str, points: float, size: float, weight: str = "normal") -> st
 
 
 def wrap(text: str, points: float, size: float, weight: str = "normal") -> list[str]:
-    """Return the text in lines that are at most so many points wide at a font size; a longer word stays whole.
-
-    Examples
-    --------
-    >>> wrap("14 of 61 images run an old agent", 90, 9)
-    ['14 of 61 images', 'run an old agent']
-    """
-    lines: list[str] = []
+    """Return the text in lines that are at most so many points wide at a font size; a longer word stays whole."""
+    lines: list[str] = []  # matplotlib's own wrapping is to the width of the figure, not of the Axes
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and measure(longer, size, weight) <= points:
@@ -239,15 +266,11 @@ def measure(text: str, size: float, weight: str = "normal") -> float:
 @cache
 def _glyphs(families: tuple[str, ...]) -> frozenset[int]:
     """Return what can be drawn: matplotlib takes from each family in turn what those before it lack."""
-    paths = [_find(family) for family in families] if len(families) > 1 else [findfont(FontProperties())]
-    return frozenset(code for path in paths if path for code in get_font(path).get_charmap())
-
-
-def _find(family: str) -> str | None:
-    try:
-        return str(findfont(FontProperties(family=family), fallback_to_default=False))
-    except ValueError:  # not installed
-        return None
+    paths = []
+    for family in families:
+        with suppress(ValueError):  # not installed
+            paths.append(findfont(FontProperties(family=family), fallback_to_default=False))
+    return frozenset(code for path in paths or [findfont(FontProperties())] for code in get_font(path).get_charmap())
 
 
 def _drawn(char: str, known: frozenset[int]) -> bool:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -14,33 +10,11 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.layout import GAP
-from appstream_frames.charts.rows import NOTHING, RowAxes, check, cut, days_of, moments, names, numbers, row_axes
+from appstream_frames.charts.rows import check, cut, days_of, draw_dates, label_rows, moments, names, numbers
 
 _SOURCE = "what asf.timeline(root) gives"
-_DAY = 86_400.0
-
-
-@dataclass(frozen=True, order=True)
-class _Life:
-    """When an image came, when it was seen last and by when it was gone, in seconds (never: infinite); what is known of it."""
-
-    first: float
-    end: float
-    name: str
-    last: float
-    came: bool
-    state: str
-    generations: int
-
-    @property
-    def kind(self) -> str:
-        """What happened to it in the end; nothing to one that stayed."""
-        return self.state if self.state != "there" else "came" if self.came else "rebuilt" if self.rebuilt else ""
-
-    @property
-    def rebuilt(self) -> str:
-        """Words for the label."""
-        return "" if self.generations < 2 else f" · rebuilt {self.generations - 1:,}×"
+_LABELS = 0.42  # of the width, at most
+_WORDS = {"gone": "gone", "came": "came", "rebuilt": "rebuilt", "stayed": "stayed", "unseen": "not seen lately"}
 
 
 def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
@@ -55,7 +29,7 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     lifetimes : DataFrame
         What `appstream_frames.timeline` gives for images, or some of its rows.
     ax : Axes, optional
-        Where to draw; without it a new figure is made, as tall as its rows need.
+        Where to draw; by default a figure of its own, as tall as its rows need.
     top : int
         How many images have a row of their own, at most; fewer in a small Axes.
 
@@ -63,11 +37,6 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     -------
     Axes
         The Axes drawn into; ``ax.get_title()`` is the finding.
-
-    Raises
-    ------
-    RequestError
-        `lifetimes` lacks a column or holds a moment that is none, or `top` is no positive number.
 
     Examples
     --------
@@ -79,89 +48,87 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     """
     check(lifetimes, ("name", "first_seen", "last_seen", "gone_by", "generations"), _SOURCE, top)
     if not len(lifetimes):
-        return layout.draw_nothing(ax, NOTHING)
+        return layout.draw_nothing(ax)
     images = _read_lifetimes(lifetimes)
-    kept, rest = cut(_telling(images), ax, top, 1)
-    seen = sorted({moment for life in images for moment in (life.first, life.last, life.end) if np.isfinite(moment)})
+    kept, rest = cut(_rank(images), ax, top, 1)
+    kept = kept.sort_values(["first", "gone", "name"], kind="stable")
+    seen = np.unique(images[["first", "last", "gone"]].to_numpy())
+    seen = seen[~np.isnan(seen)]
     days = dict(zip(seen, days_of(seen), strict=True))
-    labels = [(life.name, life.rebuilt) for life in sorted(kept)] + [("", "")] * bool(rest)
-    axes = row_axes(ax, labels, _found(images, days), _key(images, days[seen[-1]]))
-    axes = replace(axes, right=axes.right - GAP)
-    places = {moment: axes.x(moment, seen[0], seen[-1]) for moment in seen}
-    for row, life in enumerate(sorted(kept)):
-        _life(axes, row + axes.lower, life, places, days)
-    if rest:
-        words = layout.shorten(f"{layout.others(len(rest))}: {_summary(rest)}", axes.width, axes.size)
-        layout.write(axes.ax, len(kept), words, fontsize=axes.size)
-    axes.axis([(places[moment], days[moment]) for moment in seen])
-    return axes.ax
+    rows = len(kept) + bool(len(rest))
+    ax, space, size = layout.set_out_rows(ax, rows + 1, _title(images, days), _note(images, days[seen[-1]]))
+    rebuilt = [f" · rebuilt {count - 1:,}×" if count > 1 else "" for count in kept["generations"]]
+    left, lower = label_rows(ax, [*zip(kept["name"], rebuilt, strict=True)], size, _LABELS)
+    if len(rest):
+        counts = rest["kind"].value_counts()
+        words = ", ".join(f"{counts[kind]:,} {word}" for kind, word in _WORDS.items() if kind in counts)
+        words = layout.shorten(f"{layout.many(len(rest))}: {words}", space.width, size)
+        layout.write(ax, len(kept), words, fontsize=size)
+    last = seen[-1] if len(seen) > 1 else seen[0] + 1  # a day
+    point = layout.set_range(ax, seen[0], last, left + 2 * GAP, 3 * GAP)
+    _draw_lives(ax, kept, days, lower, last + GAP * point, size)
+    draw_dates(ax, seen[0], seen[-1], rows - 0.5, -0.5, size)
+    return ax
 
 
-def _read_lifetimes(lifetimes: pd.DataFrame) -> list[_Life]:
+def _read_lifetimes(lifetimes: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per image: its moments, its state (there, gone or unseen), and what happened to it, its kind."""
     first, last = (moments(lifetimes, name, _SOURCE) for name in ("first_seen", "last_seen"))
-    end = moments(lifetimes, "gone_by", _SOURCE, nulls=True)
-    target = lifetimes[[key for key in ("account", "region") if key in lifetimes]].astype(object)
-    number, _ = pd.factorize(np.array([str([*key]) for key in target.to_numpy()], object))  # also of no column
-    came = first > first.groupby(number).transform("min")
-    newest = max(last.max(), end.fillna(0).max()) // _DAY
-    there = np.where(last // _DAY >= newest, "there", "unseen")
-    state = np.where(end.notna(), "gone", there)
-    generations = numbers(lifetimes["generations"]).fillna(1).clip(1, 10**6).astype(int)
-    rows = zip(first, end.fillna(np.inf), names(lifetimes), last, came, state, generations, strict=True)
-    return [_Life(*row) for row in rows]
+    gone = moments(lifetimes, "gone_by", _SOURCE, nulls=True)
+    images = pd.DataFrame({"name": names(lifetimes), "first": first, "last": last, "gone": gone})
+    images["generations"] = numbers(lifetimes["generations"]).fillna(1).clip(1, 10**6).astype(int)
+    target = [ascii([*key]) for key in lifetimes.reindex(columns=["account", "region"]).astype(object).to_numpy()]
+    images["came"] = first > first.groupby(target).transform("min")
+    newest = np.floor(np.nanmax([last.max(), gone.max()]))
+    images["state"] = np.select([gone.notna(), np.floor(last) >= newest], ["gone", "there"], "unseen")
+    happened = [images["state"] != "there", images["came"], images["generations"] > 1]
+    return images.assign(kind=np.select(happened, [images["state"], "came", "rebuilt"], "stayed"))
 
 
-def _telling(images: list[_Life]) -> list[_Life]:
+def _rank(images: pd.DataFrame) -> pd.DataFrame:
     """Return the latest of each kind first, one after another, and those to which nothing happened last."""
-    latest = sorted(images, key=lambda life: (-(life.end if life.state == "gone" else life.first), life.name))
-    turns: defaultdict[str, Iterator[int]] = defaultdict(count)
-    ranked = sorted((not life.kind, next(turns[life.kind]), life.kind, life) for life in latest)
-    return [life for *_, life in ranked]
+    when = images["gone"].where(images["state"] == "gone", images["first"])
+    latest = images.assign(when=-when).sort_values(["when", "name", "first", "last"])
+    latest = latest.assign(turn=latest.groupby("kind").cumcount(), stayed=latest["kind"] == "stayed")
+    return latest.sort_values(["stayed", "turn", "kind"])
 
 
-def _found(images: list[_Life], days: dict[float, str]) -> str:
-    first, *_, last = [*days.values()] * 2
-    gone = [days[life.end] for life in images if life.state == "gone"]
+def _title(images: pd.DataFrame, days: dict[float, str]) -> str:
+    counts, (first, *_, last) = images["state"].value_counts(), [*days.values()] * 2
+    gone = int(counts.get("gone", 0))
     when = (
-        f"by {gone[0]}"
-        if len(images) == len(gone) == 1
-        else f"between {first} and {last}"
-        if gone
-        else f"from {first} to {last}"
+        f"by {last}"
+        if gone == len(images) == 1
+        else f"{'between' if gone else 'from'} {first} {'and' if gone else 'to'} {last}"
     )
-    counts = Counter(life.state for life in images)
-    came, rebuilt = sum(life.came for life in images), sum(life.generations > 1 for life in images)
-    title = f"{layout.share(counts['gone'], len(images), 'are')} gone {when}"
-    named = ((came, "came"), (rebuilt, "rebuilt"), (counts["unseen"], "not seen lately"))
-    return title + "".join(f"; {count:,} {words}" for count, words in named if count)
+    named = {"came": images["came"].sum(), "rebuilt": (images["generations"] > 1).sum()}
+    named["not seen lately"] = counts.get("unseen", 0)
+    title = f"{layout.share(gone, len(images), 'are')} gone {when}"
+    return title + "".join(f"; {count:,} {words}" for words, count in named.items() if count)
 
 
-def _key(images: list[_Life], now: str) -> str:
-    states = {life.state for life in images}
+def _note(images: pd.DataFrame, now: str) -> str:
     words = {"there": f"blue: there on {now}", "gone": "grey: gone by the ×", "unseen": "dots: not known to be gone"}
-    return " · ".join(word for state, word in words.items() if state in states)
+    return " · ".join(word for state, word in words.items() if state in set(images["state"]))
 
 
-def _summary(rest: list[_Life]) -> str:
-    counts = Counter(life.kind for life in rest)
-    words = {"gone": "gone", "came": "came", "rebuilt": "rebuilt", "": "stayed", "unseen": "not seen lately"}
-    return ", ".join(f"{counts[kind]:,} {word}" for kind, word in words.items() if counts[kind])
-
-
-def _life(axes: RowAxes, y: float, life: _Life, places: dict[float, float], days: dict[float, str]) -> None:
-    start, last, edge = places[life.first], places[life.last], axes.right + GAP
-    colour = layout.RECENT if life.state == "gone" else layout.FOLLOWS
-    end = edge if life.state == "there" else last
-    axes.ax.barh(y, max(2.0, end - start), 0.28 if axes.lower else 0.5, start, color=colour)
-    font: dict[str, Any] = {"va": "center_baseline", "fontsize": max(6.0, axes.size - 1), "alpha": 0.75}
-    if life.state == "unseen":
-        axes.ax.plot([last + 2, edge], [y, y], ":", color=colour, linewidth=1.2)
-    elif life.state == "gone":
-        gone, words = places[life.end], f"gone by {days[life.end]}"
-        axes.ax.plot([last, gone], [y, y], color=colour, linewidth=1)
-        axes.ax.plot(gone, y, "x", color=layout.ink(axes.ax), markersize=4)
-        if gone + GAP + layout.measure(words, font["fontsize"]) <= edge:
-            layout.put(axes.ax, gone + GAP, y, words, **font)
-    words = f"since {days[life.first]}"
-    if life.came and start - GAP / 2 - layout.measure(words, font["fontsize"]) >= axes.left - GAP:
-        layout.put(axes.ax, start - GAP / 2, y, words, ha="right", **font)
+def _draw_lives(ax: Axes, lives: pd.DataFrame, days: dict[float, str], lower: float, right: float, size: float) -> None:
+    point = np.ptp(ax.get_xlim()) / layout.size_of(ax).width
+    left = min(days) - GAP * point
+    ends = lives["last"].where(lives["state"] != "there", right)
+    colours = [layout.RECENT if state == "gone" else layout.FOLLOWS for state in lives["state"]]
+    rows = np.arange(len(lives)) + lower
+    ax.barh(rows, np.maximum(2 * point, ends - lives["first"]), 0.28 if lower else 0.5, lives["first"], color=colours)
+    font: dict[str, Any] = {"fontsize": max(6.0, size - 1), "alpha": layout.SOFT}
+    for y, life in zip(rows, lives.itertuples(index=False), strict=True):
+        if life.state == "unseen":
+            ax.plot([life.last + 2 * point, right], [y, y], ":", color=layout.FOLLOWS, linewidth=1.2)
+        if life.state == "gone":
+            ax.plot([life.last, life.gone], [y, y], color=layout.RECENT, linewidth=1)
+            ax.plot(life.gone, y, "x", color=layout.ink(ax), markersize=4)
+            words, start = f"gone by {days[life.gone]}", life.gone + GAP * point
+            if start + layout.measure(words, font["fontsize"]) * point <= right:
+                layout.put(ax, start, y, words, **font)
+        words, end = f"since {days[life.first]}", life.first - GAP / 2 * point
+        if life.came and end - layout.measure(words, font["fontsize"]) * point >= left:
+            layout.put(ax, end, y, words, ha="right", **font)

@@ -1,74 +1,63 @@
-"""What charts of rows along a line share: rows with an axis below them, which rows are kept, and a frame's columns checked.
-
-It knows nothing of AWS.
-"""
+"""What charts in rows share: labels, dates, which rows are kept, and a frame's columns read. It knows nothing of AWS."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num, num2date
 
 from appstream_frames.charts import layout
-from appstream_frames.charts.layout import GAP
 from appstream_frames.errors import RequestError
 from appstream_frames.text import encodable
 
-NOTHING = "Nothing to draw"
-_LABELS = 0.42  # of the width, at most
+# ISO dates, as in the titles: no month's name in the language of the machine
+_DATES = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%H:%M:%S"]
+_FIRSTS = ["%Y", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M"]
+
+Label = tuple[str, str]  # a name, which may be cut, and what follows it, which may not
 
 
-@dataclass(frozen=True)
-class RowAxes:
-    """An Axes in rows whose x is in points: where marks may be, how far below the middle of a row, the row of the axis."""
+def label_rows(
+    ax: Axes, labels: Sequence[Label], size: float, widest: float, weights: Sequence[str] | None = None
+) -> tuple[float, float]:
+    """Write the label of each row: beside the marks and no wider than so much of the Axes, or above the marks.
 
-    ax: Axes
-    left: float
-    right: float
-    lower: float
-    size: float
-    foot: int
-    width: float
-
-    def x(self, value: float, first: float, last: float) -> float:
-        """Return where a value stands between the first, at the left, and the last."""
-        return self.left + (value - first) / ((last - first) or 1.0) * (self.right - self.left)
-
-    def axis(self, ticks: Sequence[tuple[float, str]]) -> None:
-        """Write below the rows the first tick, the last, and those between them that fit, left to right."""
-        free, last = -GAP, ticks[-1]
-        for tick in ticks:
-            start, end = self._extent(*tick)
-            if tick == last or (start >= free + GAP and end <= self._extent(*last)[0] - GAP):
-                free = end
-                line: dict[str, Any] = {"linewidth": 0.5, "color": layout.RECENT, "alpha": layout.FAINT, "zorder": 0.5}
-                self.ax.plot([tick[0]] * 2, [-0.5, self.foot - 0.5], **line)
-                layout.put(self.ax, start, self.foot, tick[1], va="center", fontsize=self.size, alpha=0.75)
-
-    def _extent(self, x: float, words: str) -> tuple[float, float]:
-        wide = layout.measure(words, self.size)
-        start = max(0.0, min(x - wide / 2, self.width - wide))
-        return start, start + wide
+    Returns
+    -------
+    tuple of float
+        How wide the column of labels is, in points, and how far below the middle of its row a mark is, in rows.
+    """
+    space = layout.size_of(ax)
+    most, upper, lower = (widest * space.width, 0.0, 0.0) if space.beside else (space.width, -0.25, 0.25)
+    left = 0.0
+    for row, (name, tail) in enumerate(labels):
+        weight = weights[row] if weights else "normal"
+        text = layout.shorten(name, most - layout.measure(tail, size, weight), size, weight) + tail
+        layout.write(ax, row + upper, text, fontsize=size, fontweight=weight)
+        left = max(left, layout.measure(text, size, weight))
+    return left if space.beside else 0.0, lower
 
 
-def row_axes(ax: Axes | None, labels: Sequence[tuple[str, str]], title: str, note: str) -> RowAxes:
-    """Set an Axes out in rows and one more for the axis; a label's first part is cut where both are too long."""
-    ax, space, size = layout.ruled(ax, len(labels) + 1, title, note)
-    ax.set_xlim(0, space.width)
-    most = space.width * (_LABELS if space.beside else 1)
-    texts = [layout.shorten(name, most - layout.measure(tail, size), size) + tail for name, tail in labels]
-    upper, lower = (0.0, 0.0) if space.beside else (-0.25, 0.25)
-    for row, text in enumerate(texts):
-        layout.write(ax, row + upper, text, fontsize=size)
-    left = max(layout.measure(text, size) for text in texts) if space.beside else 0.0
-    return RowAxes(ax, left + 2 * GAP, space.width - 2 * GAP, lower, size, len(labels), space.width)
+def draw_dates(ax: Axes, first: float, last: float, low: float, high: float, size: float) -> None:
+    """Draw a scale of dates, as few as there is room for, below the range from the first to the last; none of one moment."""
+    if first == last:
+        return
+    left, right = ax.get_xlim()
+    width = layout.size_of(ax).width * (last - first) / (right - left)
+    most = max(2, int(width / (5.5 * size)))
+    locator = AutoDateLocator(tz="UTC", minticks=max(2, most // 2), maxticks=most)
+    dates = ConciseDateFormatter(locator, tz="UTC", formats=_DATES, zero_formats=_FIRSTS, usetex=False)
+    found = locator.tick_values(num2date(first, "UTC"), num2date(last, "UTC"))
+    ticks = [tick for tick in found if first <= tick <= last]
+    ticks = ticks if len(ticks) > 1 else [first, last]
+    layout.draw_scale(ax, ticks, dates.format_ticks(ticks), low, high, size)
 
 
-def cut(ranked: list[Any], ax: Axes | None, top: int, extra: int) -> tuple[list[Any], list[Any]]:
+def cut(ranked: Any, ax: Axes | None, top: int, extra: int) -> tuple[Any, Any]:
     """Return what has a row of its own and what shares one, when so many more rows are needed."""
     rows = len(ranked) if ax is None else layout.available(ax).rows - extra
     kept = len(ranked) if len(ranked) <= min(top, rows) else min(top, rows - 1)
@@ -97,7 +86,7 @@ def numbers(column: pd.Series) -> pd.Series:
 
 
 def moments(frame: pd.DataFrame, name: str, source: str, *, nulls: bool = False) -> pd.Series:
-    """Return a column's moments as seconds since 1970, NaN where null is allowed, with a plain index.
+    """Return a column's moments as matplotlib's dates, NaN where null is allowed, with a plain index.
 
     Raises
     ------
@@ -110,13 +99,13 @@ def moments(frame: pd.DataFrame, name: str, source: str, *, nulls: bool = False)
     if wrong.any():
         seen = layout.drawable(given[wrong.to_numpy()].iloc[0])
         raise RequestError(f"{name!r} holds {seen!r}, expected a moment such as '2026-11-23': pass {source}")
-    return ((found - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).reset_index(drop=True)
+    return pd.Series(date2num(found.dt.tz_localize(None).to_numpy()))
 
 
-def days_of(seconds: Sequence[float]) -> list[str]:
-    """Return days, with the time of day where a day alone does not tell them apart."""
-    stamps = [pd.Timestamp(0) + pd.Timedelta(second, "s") for second in seconds]
-    apart = len({f"{stamp:%Y-%m-%d}" for stamp in stamps}) == len(set(stamps))
+def days_of(dates: Sequence[float]) -> list[str]:
+    """Return days in UTC, with the time of day where a day alone does not tell them apart."""
+    stamps = [num2date(date, tz="UTC") for date in dates]
+    apart = len({stamp.date() for stamp in stamps}) == len(set(stamps))
     return [f"{stamp:%Y-%m-%d}" if apart else f"{stamp:%Y-%m-%d %H:%M}" for stamp in stamps]
 
 
@@ -124,6 +113,5 @@ def names(frame: pd.DataFrame) -> list[str]:
     """Return names as they can be drawn, with account and region where the frame has several."""
     columns = ["name", *(key for key in ("account", "region") if key in frame and frame[key].nunique() > 1)]
     rows = frame[columns].astype(object).itertuples(index=False)
-    return [
-        " · ".join(layout.drawable(value, 40) for value in row if not pd.isna(value)) or "(no name)" for row in rows
-    ]
+    texts = (" · ".join(layout.drawable(value, 40) for value in row if not pd.isna(value)) for row in rows)
+    return [text or "(no name)" for text in texts]

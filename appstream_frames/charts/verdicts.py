@@ -6,16 +6,18 @@ Each chart takes what the function of its name gives. Nothing is read or judged 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
-from appstream_frames.charts.rows import NOTHING, RowAxes, check, cut, names, numbers, row_axes, texts_of
+from appstream_frames.charts.layout import GAP
+from appstream_frames.charts.rows import check, cut, label_rows, names, numbers, texts_of
 from appstream_frames.insights.distinct import distinct_images
 
 _COLOURS = {
@@ -24,20 +26,19 @@ _COLOURS = {
     "behind": layout.BEHIND,
     "current": layout.NEWEST,
     "latest": layout.FOLLOWS,
+    "unknown": layout.UNKNOWN,
 }
-_WORST = [*_COLOURS, "unknown"]
-_BOXES = {
+_WORST = [*_COLOURS]
+_AGENTS = {"known_bad": "red: known bad", "behind": "orange: behind"}
+_BASES = {
     "retired": "red: retired",
     "behind": "orange: behind",
     "current": "blue: newest",
     "unknown": "hollow: unknown",
 }
-_MONTH, _YEAR = 30.4375, 365.25
-_STEPS = [
-    *((number, 1.0, "day") for number in (1, 2, 7)),
-    *((number, _MONTH, "month") for number in (1, 2, 3, 6)),
-    *((number, _YEAR, "year") for number in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**9)),
-]
+#: A unit of age, its days, and the greatest age that is told in it.
+_UNITS = [("day", 1.0, 49.0), ("month", 30.4375, 1278.0), ("year", 365.25, float("inf"))]
+_LABELS = 0.42  # of the width, at most
 _NOT_BEHIND = {
     "current": ("pinned to the newest", "not behind"),
     "latest": ("follow AWS's newest", "not behind"),
@@ -56,7 +57,7 @@ def agents(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> 
     verdicts : DataFrame
         What `appstream_frames.agents` gives, or some of its rows.
     ax : Axes, optional
-        Where to draw; without it a new figure is made, as tall as its rows need.
+        Where to draw; by default a figure of its own, as tall as its rows need.
     top : int
         How many images have a bar of their own, at most; fewer in a small Axes.
 
@@ -64,11 +65,6 @@ def agents(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> 
     -------
     Axes
         The Axes drawn into; ``ax.get_title()`` is the finding.
-
-    Raises
-    ------
-    RequestError
-        `verdicts` lacks a column, or `top` is no positive number.
 
     Examples
     --------
@@ -79,56 +75,51 @@ def agents(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> 
     """
     check(verdicts, ("name", "verdict", "days_behind"), "what asf.agents(images) gives", top)
     if not len(verdicts):
-        return layout.draw_nothing(ax, NOTHING)
+        return layout.draw_nothing(ax)
     verdicts = distinct_images(verdicts)
     kinds = _kinds(verdicts)
     counts = Counter(kinds)
-    late = _by_name(verdicts, kinds)
     below = [
-        Bar(f"{counts[verdict]:,} {words}", 0, _COLOURS.get(verdict, layout.UNKNOWN), words=value)
+        Bar(f"{counts[verdict]:,} {words}", 0, _COLOURS[verdict], words=value)
         for verdict, (words, value) in _NOT_BEHIND.items()
         if counts[verdict]
     ]
-    kept, rest = cut(late, ax, top, len(below))
-    bars = [_late_bar(each.label, each.most, each.known_bad, each.fewest < each.most) for each in kept]
-    if rest:
-        bad = sum(each.count for each in rest if each.known_bad)
-        name = f"{layout.others(sum(each.count for each in rest))} behind" + (f", {bad:,} known bad" if bad else "")
-        bars.append(_late_bar(name, max(each.most for each in rest), known_bad=False, several=True))
-    found = f"{layout.share(counts['known_bad'] + counts['behind'], len(verdicts), 'are')} behind AWS's newest agent"
-    title = found + _and(counts, ("known_bad", "known bad"), ("unknown", "unknown"))
-    note = _legend({"known_bad": "red: known bad", "behind": "orange: behind"}, counts)
-    return draw_bars(ax, [*bars, *below], title if counts["unknown"] < len(verdicts) else "No agent is known", note)
+    kept, rest = cut(_group_late(verdicts, kinds), ax, top, len(below))
+    rows = kept.itertuples(index=False)
+    bars = [_late_bar(row.label, row.most, row.verdict == "known_bad", row.fewest < row.most) for row in rows]
+    if len(rest):
+        bad = rest.loc[rest["verdict"] == "known_bad", "images"].sum()
+        label = f"{layout.many(rest['images'].sum())} behind" + (f", {bad:,} known bad" if bad else "")
+        bars.append(_late_bar(label, rest["most"].max(), known_bad=False, several=True))
+    if counts["unknown"] == len(verdicts):
+        title = "No agent is known"
+    else:
+        late = counts["known_bad"] + counts["behind"]
+        title = f"{layout.share(late, len(verdicts), 'are')} behind AWS's newest agent"
+        title += _add_counts(counts, {"known_bad": "known bad", "unknown": "unknown"})
+    return draw_bars(ax, [*bars, *below], title, _explain(_AGENTS, kinds))
 
 
-@dataclass(frozen=True)
-class _Late:
-    """Images of one name whose agent is behind: how many they are, and the fewest and most days behind among them."""
-
-    label: str
-    count: int
-    fewest: float
-    most: float
-    known_bad: bool
-
-
-def _by_name(verdicts: pd.DataFrame, kinds: list[str]) -> list[_Late]:
+def _group_late(verdicts: pd.DataFrame, kinds: list[str]) -> pd.DataFrame:
     """Return the images that are behind by name, known bad ones first, then those furthest behind."""
-    days = numbers(verdicts["days_behind"]).fillna(0)
-    table = pd.DataFrame({"name": texts_of(verdicts["name"]), "label": names(verdicts), "verdict": kinds, "days": days})
-    late = table[table["verdict"].isin(["known_bad", "behind"])]
-    groups = []
-    for (name, verdict), rows in late.groupby(["name", "verdict"], dropna=False, sort=False):
-        only = layout.drawable(name, 40) if not pd.isna(name) else "(no name)"
-        label = rows["label"].iloc[0] if len(rows) == 1 else f"{only} · {len(rows):,} images"
-        groups.append(_Late(label, len(rows), rows["days"].min(), rows["days"].max(), verdict == "known_bad"))
-    return sorted(groups, key=lambda each: (not each.known_bad, -each.most, each.label))
+    table = pd.DataFrame({"name": texts_of(verdicts["name"]), "label": names(verdicts), "verdict": kinds})
+    table["days"] = numbers(verdicts["days_behind"]).fillna(0)
+    grouped = table[table["verdict"].isin(_AGENTS)].groupby(["name", "verdict"], dropna=False, sort=False)
+    late = grouped.agg(
+        label=("label", "first"), images=("days", "size"), fewest=("days", "min"), most=("days", "max")
+    ).reset_index()
+    several = late["images"] > 1
+    late.loc[several, "label"] = [
+        f"{'(no name)' if pd.isna(name) else layout.drawable(name, 40)} · {count:,} images"
+        for name, count in late.loc[several, ["name", "images"]].itertuples(index=False)
+    ]
+    return late.assign(first=late["verdict"] != "known_bad", days=-late["most"]).sort_values(["first", "days", "label"])
 
 
 def _late_bar(label: str, most: float, known_bad: bool, several: bool) -> Bar:
-    days = f"{most:,.0f} day{'' if most == 1 else 's'}" if most > 0 else "days not known"
+    days = layout.many(int(most), "day") if most > 0 else "days not known"
     words = ("up to " if several and most > 0 else "") + days + (" · known bad" if known_bad else "")
-    return Bar(label, max(0, int(most)), layout.OLD if known_bad else layout.BEHIND, words=words)
+    return Bar(label, max(0, int(most)), _COLOURS["known_bad" if known_bad else "behind"], words=words)
 
 
 def base_images(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
@@ -143,7 +134,7 @@ def base_images(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20
     verdicts : DataFrame
         What `appstream_frames.base_images` gives, or some of its rows.
     ax : Axes, optional
-        Where to draw; without it a new figure is made, as tall as its rows need.
+        Where to draw; by default a figure of its own, as tall as its rows need.
     top : int
         How many families have a row of their own, at most; those with the most images come first.
 
@@ -151,11 +142,6 @@ def base_images(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20
     -------
     Axes
         The Axes drawn into; ``ax.get_title()`` is the finding.
-
-    Raises
-    ------
-    RequestError
-        `verdicts` lacks a column, or `top` is no positive number.
 
     Examples
     --------
@@ -166,105 +152,100 @@ def base_images(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20
     """
     check(verdicts, ("family", "verdict", "days_behind", "age_days"), "what asf.base_images(images) gives", top)
     if not len(verdicts):
-        return layout.draw_nothing(ax, NOTHING)
+        return layout.draw_nothing(ax)
     verdicts = distinct_images(verdicts)
     kinds, age = _kinds(verdicts), numbers(verdicts["age_days"]).where(lambda days: days >= 0)
-    family = verdicts["family"].reset_index(drop=True).astype(object)
-    table = pd.DataFrame({"family": family.where(family.notna(), None), "verdict": kinds, "age": age})
-    table["newest"] = (age - numbers(verdicts["days_behind"])).where(lambda days: days >= 0)
-    ranked = table["family"].value_counts(dropna=False, sort=True).items()
-    kept, rest = cut([None if pd.isna(name) else name for name, _ in ranked], ax, top, 1)
-    groups = [table[table["family"].isin([name])] for name in kept]
-    labels = ["base unknown" if name is None else layout.drawable(name, 40) for name in kept]
+    newest = (age - numbers(verdicts["days_behind"])).where(lambda days: days >= 0)
+    table = pd.DataFrame({"family": texts_of(verdicts["family"]), "verdict": kinds, "age": age, "newest": newest})
+    groups = sorted(table.groupby("family", dropna=False), key=lambda one: -len(one[1]))
+    kept, rest = cut(groups, ax, top, 1)
     if rest:
-        groups.append(table[table["family"].isin(rest)].assign(newest=np.nan))
-        labels.append(layout.others(len(rest)))
+        others = pd.concat([group for _, group in rest])
+        kept = [*kept, (layout.many(len(rest)), others.assign(newest=np.nan))]
+    labels = [
+        ("base unknown" if pd.isna(name) else layout.drawable(name, 40), f" · {len(group):,}") for name, group in kept
+    ]
     counts, dated = Counter(kinds), table.dropna(subset="age")
-    title = f"{layout.share(counts['behind'] + counts['retired'], len(table), 'stand')} on an outdated base"
-    title += _and(counts, ("retired", "on one that AWS retired"), ("unknown", "unknown"))
-    note = "Outlined: AWS's newest · " + _legend(_BOXES, Counter(dated["verdict"]))
-    tails = [(label, f" · {len(group):,}") for label, group in zip(labels, groups, strict=True)]
-    axes = row_axes(ax, tails, title if counts["unknown"] < len(table) else "No base is known", note)
+    if counts["unknown"] == len(table):
+        title = "No base is known"
+    else:
+        title = f"{layout.share(counts['behind'] + counts['retired'], len(table), 'stand')} on an outdated base"
+        title += _add_counts(counts, {"retired": "on one that AWS retired", "unknown": "unknown"})
+    note = "Outlined: AWS's newest · " + _explain(_BASES, dated["verdict"])
+    ax, _, size = layout.set_out_rows(ax, len(labels) + 1, title, note)
+    left, lower = label_rows(ax, labels, size, _LABELS)
     oldest = max(1.0, dated["age"].max()) if len(dated) else 1.0
-    axes.axis([(axes.x(days, oldest, 0.0), words) for days, words in _ages(oldest)])
-    for row, group in enumerate(groups):
-        _boxes(axes, row, group.dropna(subset="age"), oldest)
-    return axes.ax
+    point = -layout.set_range(ax, oldest, 0, left + 3 * GAP, 2 * GAP)
+    for row, (_, group) in enumerate(kept):
+        _draw_boxes(ax, row + lower, group.dropna(subset="age"), oldest, point, max(6.0, size - 1))
+    ages = _round_ages(oldest, int(oldest / point / (5.5 * size)))
+    layout.draw_scale(ax, [*ages.values()], [*ages], len(labels) - 0.5, -0.5, size)
+    return ax
 
 
-def _ages(oldest: float) -> list[tuple[float, str]]:
-    """Return round ages up to the oldest, oldest first."""
-    number, unit, word = next(step for step in _STEPS if oldest <= step[0] * step[1] * 7)
-    ages = [number * times for times in range(1, 1 + int(oldest / (number * unit)))]
-    return [*((age * unit, layout.others(age, word)) for age in reversed(ages)), (0.0, "today")]
+def _round_ages(oldest: float, most: int) -> dict[str, float]:
+    """Return words for today and for a few round ages, and how many days each is."""
+    word, days, _ = next(unit for unit in _UNITS if oldest <= unit[2])
+    locator = MaxNLocator(min(7, max(1, most)), integer=True, steps=[1, 2, 3, 5, 6, 10])
+    ages = [int(age) for age in locator.tick_values(0, oldest / days) if 0 < age * days <= oldest]
+    return {"today": 0.0, **{layout.many(age, word): age * days for age in ages}}
 
 
 @dataclass(frozen=True)
 class _Box:
-    """Images of one verdict whose bases are about equally old, and where in the row they belong."""
+    """The ages of bases of one verdict that are too close to be drawn apart, oldest first."""
 
-    x: float
     verdict: str
     ages: list[float]
 
 
-def _boxes(axes: RowAxes, row: int, group: pd.DataFrame, oldest: float) -> None:
+def _draw_boxes(ax: Axes, y: float, group: pd.DataFrame, oldest: float, point: float, size: float) -> None:
     """Write counts in boxes, oldest first, none over another, and mark the newest release."""
-    newest, middle = group["newest"].min(), row + axes.lower
+    newest = group["newest"].min()
     if newest <= oldest and not (group["age"] == newest).any():
-        x = axes.x(newest, oldest, 0.0)
-        axes.ax.plot([x, x], [middle - 0.22, middle + 0.22], color=layout.ink(axes.ax), linewidth=2, zorder=1)
-    apart = layout.measure(f"{len(group):,}", axes.size) + 9
-    boxes = _shared(axes, group, oldest, apart)
-    for x, box in zip(_side_by_side([box.x for box in boxes], apart, axes.right), boxes, strict=True):
-        edge: dict[str, Any] = {"edgecolor": layout.RECENT, "linewidth": 0.6}
-        if newest in box.ages:
-            edge = {"edgecolor": layout.ink(axes.ax), "linewidth": 1.4}
-        colour = _COLOURS.get(box.verdict, layout.UNKNOWN)
-        font: dict[str, Any] = {
-            "color": layout.ink(axes.ax) if colour == layout.UNKNOWN else "black",
-            "fontsize": max(6.0, axes.size - 1),
-        }
-        shape = {"boxstyle": f"round,pad={0.15 if axes.lower else 0.25}", "facecolor": colour, **edge}
-        layout.put(axes.ax, x, middle, f"{len(box.ages):,}", ha="center", va="center_baseline", bbox=shape, **font)
-
-
-def _shared(axes: RowAxes, group: pd.DataFrame, oldest: float, apart: float) -> list[_Box]:
-    """Return boxes from left to right, so few that none overlap."""
-    gap = apart
-    while True:
-        boxes: list[_Box] = []
-        for verdict in _WORST:
-            for age in sorted(group.loc[group["verdict"] == verdict, "age"], reverse=True):
-                x = axes.x(age, oldest, 0.0)
-                if not boxes or boxes[-1].verdict != verdict or x - boxes[-1].x >= gap:
-                    boxes.append(_Box(x, verdict, []))
-                boxes[-1].ages.append(age)
-        if (len(boxes) - 1) * apart <= axes.right - axes.left or gap > axes.width:
-            return sorted(boxes, key=lambda box: box.x)
+        ax.plot([newest] * 2, [y - 0.22, y + 0.22], color=layout.ink(ax), linewidth=2, zorder=1)
+    gap = apart = (layout.measure(f"{len(group):,}", size + 1) + 9) * point
+    while (len(boxes := _share_boxes(group, gap)) - 1) * apart > oldest and gap <= oldest:
         gap *= 1.5
+    for age, box in zip(_set_apart([box.ages[0] for box in boxes], apart), boxes, strict=True):
+        colour = _COLOURS[box.verdict]
+        edge = (layout.ink(ax), 1.4) if newest in box.ages else (layout.RECENT, 0.6)
+        shape = {"boxstyle": f"round,pad={0.15 if y % 1 else 0.25}", "edgecolor": edge[0], "linewidth": edge[1]}
+        text = layout.ink(ax) if colour == layout.UNKNOWN else "black"
+        font = {"color": text, "fontsize": size, "ha": "center"}
+        layout.put(ax, age, y, f"{len(box.ages):,}", bbox={"facecolor": colour, **shape}, **font)
 
 
-def _side_by_side(places: list[float], apart: float, right: float) -> list[float]:
-    """Return positions, each as close to where it was as it can be when none overlap."""
-    for number in range(1, len(places)):
-        places[number] = max(places[number], places[number - 1] + apart)
-    limit = right
-    for number in range(len(places) - 1, -1, -1):
-        places[number] = min(places[number], limit)
-        limit = places[number] - apart
-    return places
+def _share_boxes(group: pd.DataFrame, gap: float) -> list[_Box]:
+    """Return boxes of one verdict each, oldest first; of one verdict, each begins so many days after the one before."""
+    boxes: list[_Box] = []
+    for verdict, age in group.sort_values("age", ascending=False)[["verdict", "age"]].itertuples(index=False):
+        last = next((box for box in reversed(boxes) if box.verdict == verdict), None)
+        if last is None or last.ages[0] - age >= gap:
+            boxes.append(last := _Box(verdict, []))
+        last.ages.append(age)
+    return sorted(boxes, key=lambda box: (-box.ages[0], _WORST.index(box.verdict)))
+
+
+def _set_apart(ages: list[float], apart: float) -> list[float]:
+    """Return where boxes are drawn, each as close to its age as it can be when none overlap."""
+    for number in range(1, len(ages)):
+        ages[number] = min(ages[number], ages[number - 1] - apart)
+    limit = 0.0
+    for number in reversed(range(len(ages))):
+        ages[number] = max(ages[number], limit)
+        limit = ages[number] + apart
+    return ages
 
 
 def _kinds(verdicts: pd.DataFrame) -> list[str]:
-    return [
-        verdict if isinstance(verdict, str) and verdict in _COLOURS else "unknown" for verdict in verdicts["verdict"]
-    ]
+    return [one if isinstance(one, str) and one in _COLOURS else "unknown" for one in verdicts["verdict"]]
 
 
-def _and(counts: Counter[str], *named: tuple[str, str]) -> str:
-    return "".join(f"; {counts[verdict]:,} {words}" for verdict, words in named if counts[verdict])
+def _add_counts(counts: Counter[str], words: dict[str, str]) -> str:
+    return "".join(f"; {counts[verdict]:,} {word}" for verdict, word in words.items() if counts[verdict])
 
 
-def _legend(words: dict[str, str], counts: Counter[str]) -> str:
-    return " · ".join(word for verdict, word in words.items() if counts[verdict])
+def _explain(words: dict[str, str], verdicts: Iterable[str]) -> str:
+    """Return what the colours mean that are drawn."""
+    return " · ".join(word for verdict, word in words.items() if verdict in set(verdicts))

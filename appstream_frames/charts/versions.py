@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
+from appstream_frames.charts.rows import texts_of
 from appstream_frames.insights import days, reference
 from appstream_frames.insights.base_names import Base, family_retired
 from appstream_frames.insights.days import over_a_year, version_day
@@ -31,26 +32,22 @@ _FAMILIES = {
 _SYSTEMS = {"Amazon Linux": "AmazonLinux2"}  # families of one operating system, all of whose bases AWS may retire
 _REFERENCE_FAMILIES = {"Amazon Linux 2": "Amazon Linux", "Linux": "Amazon Linux"}
 
-# verb, before one of them, before AWS's newest, the thing: the words of a title
-_AGENT = ("run", "an", "AWS's newest", "agent")
-_BASE = ("stand", "on a", "on AWS's newest", "base release")
-
 _Release = tuple[date, str]  # the day, and the family of platforms that it is for
 _DatedBar = tuple[date, Bar]
 
 
 @dataclass(frozen=True, slots=True)
-class _Chart:
-    """The bars of one chart, in which each image is counted once, and the words of its title."""
+class _Words:
+    """What stands in a title: its verb, what precedes one release, what precedes AWS's newest, and what releases are."""
 
     verb: str
     one: str
     newest: str
     thing: str
-    today: date
-    above: list[Bar]
-    dated: list[_DatedBar]
-    below: list[Bar]
+
+
+_AGENT = _Words("run", "an", "AWS's newest", "agent")
+_BASE = _Words("stand", "on a", "on AWS's newest", "base release")
 
 
 def agent_versions(
@@ -69,7 +66,7 @@ def agent_versions(
         One row an image, ``frames.images`` or a part of it, with the column ``appstream_agent_version``; AWS's public
         images count too unless you leave them out: ``images[images["visibility"] != "PUBLIC"]``.
     ax : Axes, optional
-        Where to draw; without it a new figure is made, as tall as its rows need.
+        Where to draw; by default a figure of its own, as tall as its rows need.
     today : str, date or Timestamp, optional
         The day (UTC) from which ages are counted; releases after it are not looked at. By default the newest
         ``snapshot`` in the frame, else now.
@@ -78,11 +75,6 @@ def agent_versions(
     -------
     Axes
         The Axes drawn into; ``ax.get_title()`` is the finding.
-
-    Raises
-    ------
-    RequestError
-        The frame has no such column, or `today` is no day.
 
     Examples
     --------
@@ -94,14 +86,16 @@ def agent_versions(
     """
     days.column(images, "appstream_agent_version")  # refuses what is no frame of images
     images, day = distinct_images(images), days.choose_day(today, images)
-    counts = Counter(_texts(images["appstream_agent_version"]))
+    versions = texts_of(images["appstream_agent_version"])
+    unnamed = Bar("no version named", versions.count(None), layout.UNKNOWN)
+    counts = Counter(text for text in versions if text is not None)
     following = Bar("LATEST · follows AWS's newest", counts.pop("LATEST", 0), layout.FOLLOWS)
-    unnamed = Bar("no version named", counts.pop(None, 0), layout.UNKNOWN)
-    dated = {text: version_day(text) for text in counts if text is not None}
-    pinned = {(known, _ANY): counts[text] for text, known in dated.items() if known}
-    garbled = _garbled({text: counts[text] for text, known in dated.items() if not known})
-    below = [*garbled, _later(pinned, day), unnamed]
-    return _draw(_Chart(*_AGENT, day, [following], _dated_bars(pinned, _agents(), day), below), ax)
+    days_named = {text: version_day(text) for text in counts}
+    pinned = {(known, _ANY): counts[text] for text, known in days_named.items() if known}
+    garbled = _garbled({text: counts[text] for text, known in days_named.items() if not known})
+    published = [(released, _ANY) for released in reference.agent_releases()["iso_date"].dt.date]
+    dated = _dated_bars(pinned, published, day)
+    return _draw(ax, _AGENT, day, [following], dated, [*garbled, _later(pinned, day), unnamed])
 
 
 def base_image_releases(
@@ -122,7 +116,7 @@ def base_image_releases(
         One row an image, ``frames.images`` or a part of it, with the columns ``public_base_image_released_date`` and
         ``platform``; AWS's public images count too unless you leave them out.
     ax : Axes, optional
-        Where to draw; without it a new figure is made, as tall as its rows need.
+        Where to draw; by default a figure of its own, as tall as its rows need.
     today : str, date or Timestamp, optional
         The day (UTC) from which ages are counted; releases after it are not looked at. By default the newest
         ``snapshot`` in the frame, else now.
@@ -131,11 +125,6 @@ def base_image_releases(
     -------
     Axes
         The Axes drawn into; ``ax.get_title()`` is the finding.
-
-    Raises
-    ------
-    RequestError
-        The frame lacks one of the columns, or `today` is no day.
 
     Examples
     --------
@@ -150,14 +139,14 @@ def base_image_releases(
         days.column(images, name)  # refuses what is no frame of images
     images, day = distinct_images(images), days.choose_day(today, images)
     released = days.days(images["public_base_image_released_date"])
-    families = [_family(platform) for platform in _texts(images["platform"])]
+    families = [_family(platform) for platform in texts_of(images["platform"])]
     counts = Counter((known, family) for known, family in zip(released, families, strict=True) if known)
     verdicts = zip(released, families, _verdicts(images, day), strict=True)
     current = Counter((known, family) for known, family, verdict in verdicts if known and verdict == "current")
     newest = {release for release, count in current.items() if count > counts[release] / 2}
     unnamed = Bar("no base release named", released.count(None), layout.UNKNOWN)
-    dated = _dated_bars(counts, _bases({family for _, family in counts}), day, newest)
-    return _draw(_Chart(*_BASE, day, [], dated, [_later(counts, day), unnamed]), ax)
+    dated = _dated_bars(counts, _published_bases({*families}), day, newest)
+    return _draw(ax, _BASE, day, [], dated, [_later(counts, day), unnamed])
 
 
 def _verdicts(images: pd.DataFrame, today: date) -> Iterable[str | None]:
@@ -166,24 +155,14 @@ def _verdicts(images: pd.DataFrame, today: date) -> Iterable[str | None]:
     return base_images(images, today=today)["verdict"] if needed <= set(images.columns) else [None] * len(images)
 
 
-def _texts(column: pd.Series) -> list[str | None]:
-    return [None if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)]
-
-
 def _family(platform: str | None) -> str:
     names = (name for start, name in _FAMILIES.items() if platform and platform.startswith(start))
     return next(names, _UNKNOWN_FAMILY)
 
 
-def _agents() -> list[_Release]:
-    return [(day, _ANY) for day in reference.agent_releases()["iso_date"].dt.date]
-
-
-def _bases(families: Iterable[str]) -> list[_Release]:
+def _published_bases(families: Collection[str]) -> list[_Release]:
     table = reference.base_image_releases()
-    table = table[
-        table["image_types"].str.split(";").map(lambda types: "Base" in types)
-    ]  # not of one graphics family only
+    table = table[["Base" in types.split(";") for types in table["image_types"]]]  # not of one graphics family only
     named = zip(table["release_date"].dt.date, table["platform"].replace(_REFERENCE_FAMILIES), strict=True)
     return [release for release in named if release[1] in families]
 
@@ -221,59 +200,53 @@ def _garbled(texts: Mapping[str, int]) -> list[Bar]:
     return [*first, others]
 
 
-def _draw(chart: _Chart, ax: Axes | None) -> Axes:
-    above, below = ([bar for bar in bars if bar.count] for bars in (chart.above, chart.below))
-    if not any(bar.count for bar in _all_bars(chart)):
+def _draw(
+    ax: Axes | None, words: _Words, today: date, above: list[Bar], dated: list[_DatedBar], below: list[Bar]
+) -> Axes:
+    bars = [*above, *(bar for _, bar in dated), *below]
+    if not any(bar.count for bar in bars):
         return layout.draw_nothing(ax, "No images")
-    dated = _fitted(chart, layout.available(ax).rows - len(above) - len(below))
-    return draw_bars(ax, [*above, *dated, *below], _title(chart), _note(chart))
+    above, below = ([bar for bar in part if bar.count] for part in (above, below))
+    rows = layout.available(ax).rows - len(above) - len(below)
+    note = f"Ages at {today} (UTC)"
+    note += " · red: over a year old" if any(bar.count and bar.colour == layout.OLD for bar in bars) else ""
+    note += " · newest: of a kind of base" if words is _BASE else ""
+    return draw_bars(ax, [*above, *_fold(dated, rows, words.thing, today), *below], _title(words, bars), note)
 
 
-def _all_bars(chart: _Chart) -> list[Bar]:
-    return [*chart.above, *(bar for _, bar in chart.dated), *chart.below]
-
-
-def _fitted(chart: _Chart, rows: int) -> list[Bar]:
+def _fold(dated: list[_DatedBar], rows: int, thing: str, today: date) -> list[Bar]:
     """Return bars in so many rows if possible: releases that do not fit share a bar by year or, failing that, by age."""
     for by_year, fewest in ((True, 4), (False, 1)):
         for kept in range(max(fewest, rows), fewest - 1, -1):
-            bars = _split(chart, kept, by_year)
+            bars = [bar for number, (_, bar) in enumerate(dated) if number < kept or bar.colour == layout.NEWEST]
+            rest = [(day, bar) for day, bar in dated[kept:] if bar.count and bar.colour != layout.NEWEST]
+            groups = groupby(rest, key=lambda one: (one[1].colour, one[0].year if by_year else None))
+            bars += [_shared_bar([*group], thing, today, by_year) for _, group in groups]
             if len(bars) <= rows:
                 return bars
     return bars
 
 
-def _split(chart: _Chart, kept: int, by_year: bool) -> list[Bar]:
-    alone = [bar for n, (_, bar) in enumerate(chart.dated) if n < kept or bar.colour == layout.NEWEST]
-    rest = [(day, bar) for day, bar in chart.dated[kept:] if bar.count and bar.colour != layout.NEWEST]
-    groups = groupby(rest, key=lambda one: (one[1].colour == layout.OLD, by_year and one[0].year))
-    return alone + [_shared_bar(chart, list(group), by_year) for _, group in groups]
-
-
-def _shared_bar(chart: _Chart, dated: list[_DatedBar], by_year: bool) -> Bar:
+def _shared_bar(dated: list[_DatedBar], thing: str, today: date, by_year: bool) -> Bar:
     oldest, bar = dated[-1]
     if len(dated) == 1:
         return bar
-    what = f"{len(dated):,} more {chart.thing}s" + (f" of {oldest.year}" if by_year else "")
-    count = sum(bar.count for _, bar in dated)
-    return Bar(f"{what} · up to {layout.age((chart.today - oldest).days)}", count, bar.colour)
+    label = f"{len(dated):,} more {thing}s" + (f" of {oldest.year}" if by_year else "")
+    label += f" · up to {layout.age((today - oldest).days)}"
+    return Bar(label, sum(bar.count for _, bar in dated), bar.colour)
 
 
-def _title(chart: _Chart) -> str:
+def _title(words: _Words, bars: list[Bar]) -> str:
     counts: Counter[str] = Counter()
-    for bar in _all_bars(chart):
+    for bar in bars:
         counts[bar.colour] += bar.count
     total, unknown, old = counts.total(), counts[layout.UNKNOWN], counts[layout.OLD]
     current = counts[layout.FOLLOWS] + counts[layout.NEWEST]
     if unknown == total:
-        return f"No image names a known {chart.thing}"
-    aged = f"{layout.share(old, total, chart.verb)} {chart.one} {chart.thing} over a year old"
-    newest = f"{layout.share(current, total, chart.verb)} {chart.newest} {chart.thing}"
-    finding = aged if old else newest if current == total else f"{newest}; no {chart.thing} is over a year old"
+        return f"No image names a known {words.thing}"
+    finding = f"{layout.share(current, total, words.verb)} {words.newest} {words.thing}"
+    if old:
+        finding = f"{layout.share(old, total, words.verb)} {words.one} {words.thing} over a year old"
+    elif current < total:
+        finding += f"; no {words.thing} is over a year old"
     return finding + (f"; {unknown:,} unknown" if unknown else "")
-
-
-def _note(chart: _Chart) -> str:
-    old = any(bar.count and bar.colour == layout.OLD for bar in _all_bars(chart))
-    kinds = " · newest: of a kind of base" if chart.thing == _BASE[-1] else ""
-    return f"Ages at {chart.today} (UTC)" + (" · red: over a year old" if old else "") + kinds

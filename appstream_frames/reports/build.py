@@ -9,7 +9,7 @@ import base64
 import hashlib
 import os
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -88,15 +88,15 @@ def report(root: str | os.PathLike[str], *, today: Day = None, reference: str | 
 def build_page(
     root: str | os.PathLike[str], *, today: Day = None, reference: str | os.PathLike[str] | None = None
 ) -> Page:
-    """Return the report, and whether it is of a whole snapshot; for the rest see `report`."""
+    """Return the report as `report` does, and whether it is of a whole snapshot."""
     given = None if today is None else days.choose_day(today, empty("images"))
     listed = list_intact(root)
     newest = listed.iloc[-1]
     frames = read_snapshot(root, newest["id"])
     day = given or newest["snapshot"].date()
-    found = findings(frames, today=day, history=root, reference=reference)
-    known = find_facts(newest["id"], newest["snapshot"], day, frames, found, reference)
-    known = replace(known, since=_since(root, listed, frames), trend=_trend(root, listed))
+    since, counts = _since(root, listed, frames), _trend(root, listed)
+    todo = findings(frames, today=day, history=root, reference=reference)
+    known = find_facts(newest, day, frames, todo, since, counts, reference)
     whole, total = count_whole(frames.coverage)
     return Page(*_render(known), whole == total)
 

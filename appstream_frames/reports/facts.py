@@ -6,11 +6,11 @@ Only counting and choosing; the verdicts are those of `agents` and `base_images`
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from appstream_frames.history.reads import normalize_request
@@ -52,8 +52,13 @@ class Facts:
     bases: pd.DataFrame
     usage: pd.DataFrame | None
     findings: pd.DataFrame
-    since: Since | None = None
-    trend: pd.DataFrame | None = None
+    since: Since | None
+    trend: pd.DataFrame | None
+
+    @property
+    def where(self) -> list[str]:
+        """The keys by which places differ: account and region, if there are several."""
+        return [key for key in ("account", "region") if self.coverage[key].nunique(dropna=False) > 1]
 
     @property
     def late_agents(self) -> pd.DataFrame:
@@ -73,47 +78,48 @@ class Facts:
 
 
 def find_facts(
-    name: str,
-    taken: pd.Timestamp,
+    newest: pd.Series,
     today: date,
     frames: Frames,
     findings: pd.DataFrame,
+    since: Since | None,
+    trend: pd.DataFrame | None,
     reference: str | os.PathLike[str] | None = None,
 ) -> Facts:
-    """Return the facts of one snapshot, with what is to be done about it.
+    """Return the facts of one snapshot, a row of `list_snapshots`.
 
     Whole frames are judged, as AWS's public images say what is newest, but only the others are counted, an image that several
     accounts see once: nobody but AWS can make a public image newer.
     """
     images = frames.images.reset_index(drop=True)
-    pairs = zip(images["visibility"], images["arn"], strict=True)
-    public = np.array(
-        [seen == "PUBLIC" or (isinstance(arn, str) and base_names.is_public(arn)) for seen, arn in pairs], bool
-    )
+    named = images["arn"].map(base_names.is_public, na_action="ignore").eq(True).fillna(False)
+    public = (images["visibility"].eq("PUBLIC").fillna(False) | named).astype(bool)
     yours = distinct_images(images[~public])
-    count = len(distinct_images(images[public]))
-    used = distinct_images(judge_usage(frames)) if {"fleets", "image_builders"} <= set(frames.tables) else None
     return Facts(
-        name,
-        taken,
-        today,
-        frames.coverage,
-        count,
-        yours,
-        frames.errors,
+        name=newest["id"],
+        taken=newest["snapshot"],
+        today=today,
+        coverage=frames.coverage,
+        public=len(distinct_images(images[public])),
+        images=yours,
+        errors=frames.errors,
         agents=agents(images, today=today, reference=reference).loc[yours.index],
         bases=base_images(images, today=today, reference=reference).loc[yours.index],
-        usage=used,
+        usage=distinct_images(judge_usage(frames)) if {"fleets", "image_builders"} <= set(frames.tables) else None,
         findings=findings,
+        since=since,
+        trend=trend,
     )
 
 
 def _worst(verdicts: pd.DataFrame, late: tuple[str, ...], by: str) -> pd.DataFrame:
     rows = verdicts[verdicts["verdict"].isin(late)]
-    first = (rows["verdict"] != late[0]).astype(int)
-    order = {"first": first, "days": -rows[by].where(first == 0, rows["days_behind"]).fillna(0)}
-    keys = ["first", "days", "name", "account", "region"]
-    return rows.assign(**order).sort_values(keys, kind="stable").drop(columns=list(order))
+    other = rows["verdict"] != late[0]
+    days = -rows["days_behind"].where(other, rows[by]).fillna(0)
+    order = rows.assign(other=other, days=days).sort_values(
+        ["other", "days", "name", "account", "region"], kind="stable"
+    )
+    return rows.loc[order.index]
 
 
 def count_by_location(known: Facts) -> pd.DataFrame:
@@ -121,28 +127,23 @@ def count_by_location(known: Facts) -> pd.DataFrame:
 
     No rows when there is one target only. Those with most outdated images come first.
     """
-    keys = [key for key in ("account", "region") if known.coverage[key].nunique(dropna=False) > 1]
     table = known.images[["account", "region"]].assign(
         agent=known.agents["verdict"].isin(LATE_AGENTS), base=known.bases["verdict"].isin(LATE_BASES)
     )
     table["outdated"] = table["agent"] | table["base"]
-    grouped = table.groupby(keys[:1] or ["account"], dropna=False)
-    counts = grouped[["agent", "base", "outdated"]].sum().astype(int).assign(images=grouped.size())
-    order = counts.reset_index().sort_values(
-        [*["outdated", "images"], counts.index.name], ascending=[False, False, True]
-    )
-    return order if keys else order.head(0)
+    if not known.where:
+        return table.head(0)
+    key = known.where[0]
+    grouped = table.groupby(key, dropna=False)
+    counts = grouped[["agent", "base", "outdated"]].sum().astype(int).assign(images=grouped.size()).reset_index()
+    return counts.sort_values(["outdated", "images", key], ascending=[False, False, True])
 
 
 def list_requests(coverage: pd.DataFrame) -> dict[str, int]:
     """Return the requests for less than everything, and in how many targets each was made."""
     requests = [normalize_request(None if pd.isna(request) else request) for request in coverage["request"]]
-    counts = (
-        pd.DataFrame({"request": requests, "target": number_targets(coverage)})
-        .drop_duplicates()["request"]
-        .value_counts()
-    )
-    return {request: int(counts[request]) for request in sorted(counts.index) if request not in ("{}", "None")}
+    counts = Counter(request for request, _ in {*zip(requests, number_targets(coverage), strict=True)})
+    return {request: counts[request] for request in sorted(counts) if request not in ("{}", "None")}
 
 
 @dataclass(frozen=True)

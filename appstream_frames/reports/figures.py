@@ -17,7 +17,6 @@ from markupsafe import Markup
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation
 
 _SETTINGS: Final[list[Any]] = ["default", {"svg.hashsalt": "appstream_frames", "svg.fonttype": "path"}]
 _DESK, _PHONE = 8.2, 4.0  # inches, as are the heights below
@@ -43,15 +42,7 @@ class Picture:
 
 
 def picture(draw: Callable[[Axes], Axes], height: float | None = None) -> Picture:
-    """Return a chart as pictures that fit the page.
-
-    Parameters
-    ----------
-    draw : callable
-        Draws into the Axes it is given, and returns it.
-    height : float, optional
-        Inches; default: what the chart's rows need.
-    """
+    """Return a chart, drawn by a function of an Axes, as high as its rows need or so many inches."""
     with style.context(_SETTINGS):
         (desk, title), (phone, _) = (_draw(draw, width, height) for width in (_DESK, _PHONE))
     return Picture(desk, phone, title)
@@ -60,38 +51,21 @@ def picture(draw: Callable[[Axes], Axes], height: float | None = None) -> Pictur
 def _draw(draw: Callable[[Axes], Axes], width: float, height: float | None) -> tuple[Markup, str]:
     tall = height or _measure_height(draw, width)
     figure = Figure(figsize=(width, tall), layout="constrained")
-    ax = _axes(draw, figure)
-    file = io.BytesIO()
+    ax, file = draw(figure.subplots()), io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
-    uri = Markup("data:image/svg+xml;base64,") + _shorten(file.getvalue().decode())  # base64 needs no escape
-    return uri, " ".join(ax.get_title().split())
-
-
-def _shorten(svg: str) -> str:
-    """Return an SVG, all whose text is outlines, in base64 without what it can do without."""
+    svg = file.getvalue()
     for pattern, shorter in _SHORTER:
         svg = pattern.sub(shorter, svg)
     for number, font in enumerate(sorted(set(_FONT.findall(svg)), key=len, reverse=True)):
         svg = svg.replace(font, f"{number}-")
-    return base64.b64encode(svg.encode()).decode()
-
-
-def _axes(draw: Callable[[Axes], Axes], figure: Figure) -> Axes:
-    ax = figure.add_subplot()
-    ax.set_axis_off()
-    figure.draw_without_rendering()  # lays it out, so that the size a chart measures is the size it will have
-    ax.set_axis_on()
-    return draw(ax)
+    uri = Markup("data:image/svg+xml;base64,") + base64.b64encode(svg.encode()).decode()  # base64 needs no escape
+    return uri, " ".join(ax.get_title().split())
 
 
 def _measure_height(draw: Callable[[Axes], Axes], width: float) -> float:
-    """Return the height in inches that a chart's rows need, found by drawing it on trial."""
+    """Return the height in inches that a chart's rows, each of which has a tick, need; found by drawing it on trial."""
     trial = 4.6 if width == _DESK else 6.2
-    ax = _axes(draw, Figure(figsize=(width, trial), layout="constrained"))
-    labels = [label for label in ax.texts if not isinstance(label, Annotation)]
-    rows = 1 + max((round(label.get_position()[1]) for label in labels), default=0)
-    bottom, top = ax.get_ylim()
-    height = ax.bbox.height / ax.figure.dpi
+    ax = draw(Figure(figsize=(width, trial), layout="constrained").subplots())
+    rows, (bottom, top), height = len(ax.get_yticks()), ax.get_ylim(), ax.bbox.height / ax.figure.dpi
     row = height / (bottom - top)
-    unused = height - (rows - 0.5 - top) * row
-    return trial - max(0.0, unused) - rows * max(0.0, row - _ROWS[width]) + _SLACK
+    return trial - (bottom - rows + 0.5) * row - rows * max(0.0, row - _ROWS[width]) + _SLACK

@@ -36,11 +36,7 @@ def save(text: str, output: str) -> None:
     path = Path(os.path.realpath(output))
     if path.exists() and not path.is_file():  # a pipe or a device, which nothing can take the place of
         path.write_bytes(content)
-    else:
-        _replaced(path, content)
-
-
-def _replaced(path: Path, content: bytes) -> None:
+        return
     aside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
     try:
         with open(aside, "xb") as file:

@@ -9,16 +9,15 @@ from typing import Any, Final
 import pandas as pd
 
 from appstream_frames import charts
+from appstream_frames.charts.layout import many
 from appstream_frames.insights.findings import RULES, Rule
 from appstream_frames.insights.rows import to_records
 from appstream_frames.reports.facts import Changed, Facts, count_by_location, list_changed
 from appstream_frames.reports.figures import Picture, picture
-from appstream_frames.reports.wording import listing, many, moment
+from appstream_frames.reports.wording import listing, moment
 from appstream_frames.tables.coverage import count_whole, list_causes
 from appstream_frames.text import printable
 
-_FIRST: Final = 10  # rows of a table that are shown at once
-_MOST: Final = 500  # rows on the page
 _BARS: Final = 10  # images in a chart
 _VALUES: Final = 3  # changed columns of one image
 _NAMED: Final = 5  # resources of one rule
@@ -40,26 +39,6 @@ class Table:
     numbers: Sequence[str] = ()
     kind: str = "table"
 
-    @property
-    def first(self) -> Sequence[Sequence[Cell]]:
-        """The rows that are shown at once."""
-        return self.rows[:_FIRST]
-
-    @property
-    def more(self) -> Sequence[Sequence[Cell]]:
-        """The rows that are shown when the reader opens them."""
-        return self.rows[_FIRST:_MOST]
-
-    @property
-    def left_out(self) -> int:
-        """How many rows are not shown at once."""
-        return len(self.rows) - _FIRST
-
-    @property
-    def missing(self) -> int:
-        """How many rows are not on the page."""
-        return max(0, len(self.rows) - _MOST)
-
 
 @dataclass(frozen=True)
 class Words:
@@ -69,13 +48,16 @@ class Words:
     kind: str
 
 
+Part = Table | Picture | Words
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the page with a heading."""
 
     id: str
     heading: str
-    parts: Sequence[Table | Picture | Words]
+    parts: Sequence[Part]
 
 
 def find_todo(known: Facts) -> Table | None:
@@ -86,9 +68,8 @@ def find_todo(known: Facts) -> Table | None:
         more = [many(len(found) - _NAMED, "other")] if len(found) > _NAMED else []
         which = f"{names[0]}: {found['finding'].iloc[0]}" if len(found) == 1 else listing([*names, *more])
         rows.append([_state(RULES[rule]), severity, len(found), which, found["remedy"].iloc[0]])
-    return (
-        Table("Worst first", ("What", "Severity", "Count", "Which", "What to do"), rows, ("Count",)) if rows else None
-    )
+    columns = ("What", "Severity", "Count", "Which", "What to do")
+    return Table("Worst first", columns, rows, ("Count",)) if rows else None
 
 
 def _state(rule: Rule) -> str:
@@ -100,19 +81,23 @@ def _state(rule: Rule) -> str:
 
 def list_sections(known: Facts) -> list[Section]:
     """Return the sections that have something in them, in their order."""
-    sections = [
-        Section("agents", "Agents", _agents(known)),
-        Section("bases", "Base images", _bases(known)),
-        Section("failed", "Failed images", _failed(known)),
-        Section("usage", "Who uses the images", _usage(known)),
-        Section("places", "Where the images are", _locations(known)),
-        Section("changes", "What changed", _changes(known)),
-        Section("coverage", "Coverage", _coverage(known)),
-    ]
-    return [section for section in sections if section.parts]
+    found = {
+        "agents": ("Agents", _agents(known)),
+        "bases": ("Base images", _bases(known)),
+        "failed": ("Failed images", _failed(known)),
+        "usage": ("Who uses the images", _usage(known)),
+        "places": ("Where the images are", _locations(known)),
+        "changes": ("What changed", _changes(known)),
+        "coverage": ("Coverage", _coverage(known)),
+    }
+    sections = []
+    for name, (heading, parts) in found.items():
+        if told := [part for part in parts if not isinstance(part, Table) or part.rows]:
+            sections.append(Section(name, heading, told))
+    return sections
 
 
-def _agents(known: Facts) -> list[Table | Picture | Words]:
+def _agents(known: Facts) -> list[Part]:
     if known.agents.empty:
         return []
     late = known.late_agents.assign(behind=_in_days(known.late_agents["days_behind"]))
@@ -121,7 +106,7 @@ def _agents(known: Facts) -> list[Table | Picture | Words]:
     table = _table("Advised against first, then furthest behind", late, names, known, ("Behind by",))
     return [
         picture(lambda ax: charts.agents(known.agents, ax, top=_BARS)),
-        *([table] if table.rows else []),
+        table,
         Words("All agents", "heading"),
         picture(lambda ax: charts.agent_versions(known.images, ax, today=known.today)),
     ]
@@ -131,7 +116,7 @@ def _reason(row: Mapping[str, Any]) -> str:
     return "; ".join(words for words in (row["reason"], row["contradiction"]) if words)
 
 
-def _bases(known: Facts) -> list[Table | Picture | Words]:
+def _bases(known: Facts) -> list[Part]:
     if known.bases.empty:
         return []
     late = known.late_bases
@@ -140,42 +125,40 @@ def _bases(known: Facts) -> list[Table | Picture | Words]:
     names = {"family": "Base image", "released": "Released", "behind": "Behind by", "age": "Age"}
     names |= {"verdict": "Verdict", "reason": "Why"}
     table = _table("Retired first, then furthest behind", late, names, known, ("Behind by", "Age"))
-    return [picture(lambda ax: charts.base_images(known.bases, ax)), *([table] if table.rows else [])]
+    return [picture(lambda ax: charts.base_images(known.bases, ax)), table]
 
 
 def _in_days(column: pd.Series) -> list[str | None]:
     return [None if pd.isna(days) else many(int(days), "day") for days in column]
 
 
-def _failed(known: Facts) -> list[Table | Picture | Words]:
+def _failed(known: Facts) -> list[Part]:
     failed = known.failed.assign(reasons=[tuple(reasons) for reasons in known.failed["reasons"]])
-    table = _table("Images that AWS could not make", failed, {"reasons": "AWS's reason"}, known)
-    return [table] if table.rows else []
+    return [_table("Images that AWS could not make", failed, {"reasons": "AWS's reason"}, known)]
 
 
-def _usage(known: Facts) -> list[Table | Picture | Words]:
+def _usage(known: Facts) -> list[Part]:
     used = known.usage
     if used is None or used.empty:
         return []
     unused = used[used["verdict"] == "unused"].sort_values(
         ["deletable", "name"], ascending=[False, True], kind="stable"
     )
-    unused = unused.assign(deletable=["yes" if known else "no" for known in unused["deletable"].fillna(False)])
+    unused = unused.assign(deletable=["yes" if one else "no" for one in unused["deletable"].fillna(False)])
     table = _table("Images that nobody uses", unused, {"deletable": "Deletable", "reason": "Why"}, known)
-    return [picture(lambda ax: charts.usage(used, ax)), *([table] if table.rows else [])]
+    return [picture(lambda ax: charts.usage(used, ax)), table]
 
 
 def _table(
     caption: str, images: pd.DataFrame, names: Mapping[str, str], known: Facts, numbers: Sequence[str] = ()
 ) -> Table:
     """Return a table of images, those of one name and the same values in one row."""
-    where = [key for key in ("account", "region") if known.coverage[key].nunique(dropna=False) > 1]
     groups = images.groupby(["name", *names], dropna=False, sort=False)
     rows = [
-        [key[0], *(_locations_of(group[column], column) for column in where), *map(_cell, key[1:])]
+        [key[0], *(_locations_of(group[column], column) for column in known.where), *map(_cell, key[1:])]
         for key, group in groups
     ]
-    return Table(caption, ["Image", *(column.capitalize() for column in where), *names.values()], rows, numbers)
+    return Table(caption, ["Image", *(column.capitalize() for column in known.where), *names.values()], rows, numbers)
 
 
 def _locations_of(column: pd.Series, what: str) -> str | None:
@@ -189,7 +172,7 @@ def _cell(value: Any) -> Cell:
     return None if pd.isna(value) else str(value)
 
 
-def _locations(known: Facts) -> list[Table | Picture | Words]:
+def _locations(known: Facts) -> list[Part]:
     table = count_by_location(known)
     if table.empty:
         return []
@@ -200,9 +183,9 @@ def _locations(known: Facts) -> list[Table | Picture | Words]:
     return [Table(caption, [what.capitalize(), *numbers], rows, numbers)]
 
 
-def _changes(known: Facts) -> list[Table | Picture | Words]:
+def _changes(known: Facts) -> list[Part]:
     trend = known.trend
-    parts: list[Table | Picture | Words] = []
+    parts: list[Part] = []
     if trend is not None and not trend.empty:
         parts.append(picture(lambda ax: charts.trend(trend, ax), height=4.0))
     if known.since is None:
@@ -211,12 +194,11 @@ def _changes(known: Facts) -> list[Table | Picture | Words]:
     if not known.since.week:
         between += " No snapshot is a week older, so this is the one before."
     images, _ = list_changed(known.since)
-    where = [key for key in ("account", "region") if known.coverage[key].nunique(dropna=False) > 1]
-    rows = [[image.name, *(getattr(image, key) for key in where), _describe(image)] for image in images]
-    columns = ["Image", *(key.capitalize() for key in where), "Change"]
-    parts.append(Words(between, "soft"))
-    parts += [Words(note.partition(_ADVICE)[0] + ".", "small") for note in known.since.notes]
-    return [*parts, *([Table("Images that were removed, added or changed", columns, rows)] if rows else [])]
+    rows = [[image.name, *(getattr(image, key) for key in known.where), _describe(image)] for image in images]
+    columns = ["Image", *(key.capitalize() for key in known.where), "Change"]
+    notes = [Words(note.partition(_ADVICE)[0] + ".", "small") for note in known.since.notes]
+    table = Table("Images that were removed, added or changed", columns, rows)
+    return [*parts, Words(between, "soft"), *notes, table]
 
 
 def _describe(image: Changed) -> list[str]:
@@ -236,17 +218,16 @@ def _value(value: Any) -> str:
     return "nothing" if value is None else printable(value, 40) or "empty"
 
 
-def _coverage(known: Facts) -> list[Table | Picture | Words]:
+def _coverage(known: Facts) -> list[Part]:
     causes = to_records(list_causes(known.coverage))
     names = ("Status", "Targets", "Operation", "First of them", "Why")
     rows: list[list[Cell]] = [
         [row["status"].replace("_", " "), row["targets"], row["operation"], row["where"], _why(row)] for row in causes
     ]
     table = Table("What was not read to the end, and why, worst first", names, rows, ("Targets",))
-    picture_of_all = (
-        [picture(lambda ax: charts.coverage(known.coverage, ax))] if count_whole(known.coverage)[1] > 1 else []
-    )
-    return [*picture_of_all, *([table] if rows else [])]
+    if count_whole(known.coverage)[1] == 1:
+        return [table]
+    return [picture(lambda ax: charts.coverage(known.coverage, ax)), table]
 
 
 def _why(row: Mapping[str, Any]) -> str:

@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from appstream_frames.charts.layout import age, share
+from appstream_frames.charts.layout import age, many, share
 from appstream_frames.insights.rows import to_records
 from appstream_frames.reports.facts import Facts, list_changed, list_requests
-from appstream_frames.reports.wording import day, listing, many, moment, sentence
+from appstream_frames.reports.wording import day, listing, moment, sentence
 from appstream_frames.tables.coverage import count_whole
 from appstream_frames.text import printable
 

@@ -31,17 +31,6 @@ def moment(when: datetime) -> str:
     return f"{day(when)}, {when:%H:%M} UTC"
 
 
-def many(number: int, thing: str) -> str:
-    """Return a count and its noun.
-
-    Examples
-    --------
-    >>> many(1, "image"), many(2000, "image"), many(0, "image")
-    ('1 image', '2,000 images', 'no images')
-    """
-    return f"{number:,} {thing}{'' if number == 1 else 's'}" if number else f"no {thing}s"
-
-
 def listing(words: Sequence[str]) -> str:
     """Return words one after another.
 

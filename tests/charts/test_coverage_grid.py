@@ -58,7 +58,7 @@ def coverage_of(accounts: int, regions: int, troubled: int = 7) -> pd.DataFrame:
 
 
 def marks(ax: Axes) -> Counter[str]:
-    """Count the marks in the grid and in the key by shape."""
+    """Count the marks in the grid by shape."""
     found: Counter[str] = Counter()
     for line in ax.lines:
         if line.get_marker() not in ("None", "."):
@@ -67,7 +67,7 @@ def marks(ax: Axes) -> Counter[str]:
 
 
 def places(ax: Axes, shape: str) -> list[tuple[float, float]]:
-    """Return where marks of a shape are; the one in the key is the lowest."""
+    """Return where marks of a shape are."""
     lines = [line for line in ax.lines if line.get_marker() == shape]
     return sorted(((float(x), float(y)) for line in lines for x, y in line.get_xydata()), key=lambda place: place[1])
 
@@ -80,9 +80,10 @@ def rows_of(ax: Axes) -> list[str]:
 
 @pytest.mark.parametrize("status", [*STATUSES, "a new word"])
 def test_each_status_has_a_mark_and_a_word(status):
-    """A target is drawn with the mark of its status and told in words; the key has the mark once more, with the count."""
+    """A target is drawn with the mark of its status and told in words; the legend has the mark with the count."""
     ax = charts.coverage(read(("1", "eu-west-1", status, 0)))
-    assert list(marks(ax).values()) == [2]
+    assert list(marks(ax).values()) == [1]
+    assert [handle.get_marker() for handle in ax.get_legend().legend_handles] == [*marks(ax)]
     assert f"{status} 1" in words(ax)
     assert ("0 images" if status == "complete" else status) in words(ax)
 
@@ -150,7 +151,7 @@ def test_no_target_is_a_dot():
     ax = charts.coverage(read(("1", "a", "complete", 1), ("2", "b", "complete", 1)))
     dots = [line for line in ax.lines if line.get_marker() == "."]
     assert sum(len(line.get_xdata()) for line in dots) == 2
-    assert marks(ax)["s"] == 2 + 1
+    assert marks(ax)["s"] == 2
 
 
 def test_accounts_without_room_are_said():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from support.charted import counted
-from support.drawn import title, words
+from support.drawn import colour, title, words
 
 from appstream_frames import charts
 from appstream_frames.charts import layout
@@ -17,10 +17,7 @@ from appstream_frames.charts import layout
 
 def heights(ax: Axes) -> list[list[float]]:
     """Read the height of each area in counts, bottom to top, at each snapshot."""
-    scale = {float(text.get_text()): text.get_position()[1] for text in ax.texts if text.get_text().isdigit()}
-    (one, low), (two, high) = min(scale.items()), max(scale.items())
-    unit = (low - high) / (two - one)
-    return [[(below - above) / unit for below, above in _edges(area)] for area in ax.collections]
+    return [[above - below for below, above in _edges(area)] for area in ax.collections]
 
 
 def _edges(area: mpl.collections.Collection) -> list[tuple[float, float]]:
@@ -28,7 +25,7 @@ def _edges(area: mpl.collections.Collection) -> list[tuple[float, float]]:
     across = [(min(a, b), max(a, b), y) for (a, y), (b, z) in pairwise(points) if y == z and a != b]
     starts = sorted({float(x) for x in points[:, 0]})[:-1]
     found = [[y for a, b, y in across if a <= x < b] for x in starts]
-    return [(max(here), min(here)) for here in found]
+    return [(min(here), max(here)) for here in found]
 
 
 def hatched(ax: Axes) -> list[tuple[float, float]]:
@@ -43,14 +40,13 @@ def test_trend_areas_are_as_high_as_counts():
     assert heights(ax) == [pytest.approx([40, 40, 50]), pytest.approx([10, 20, 30])]
 
 
-def test_trend_names_stand_at_the_right_end():
-    """Each area is named beside its last block, with its last count and its colour; bottom to top as the areas."""
+def test_trend_legend_is_in_the_order_of_the_areas():
+    """Each area is named with its last count and its colour, top to bottom as the areas."""
     ax = charts.trend(counted(("small", [10, 30]), ("large", [40, 50])))
-    named = [text for text in ax.texts if " · " in text.get_text()]
-    assert [text.get_text() for text in named] == ["large · 50", "small · 30"]
-    assert named[0].get_position()[1] > named[1].get_position()[1]
-    squares = [line.get_color() for line in ax.lines if line.get_marker() == "s"]
-    assert squares == [*layout.SERIES[:2]]
+    squares = [colour(square.get_facecolor()) for square in ax.get_legend().legend_handles]
+    assert words(ax) == ["small · 30", "large · 50"]
+    assert squares == [colour(name) for name in layout.SERIES[1::-1]]
+    assert [colour(area.get_facecolor()[0]) for area in ax.collections] == squares[::-1]
 
 
 def test_trend_gap_is_hatched_to_the_next_snapshot():
@@ -95,14 +91,14 @@ def test_trend_last_count_not_known_is_said():
 def test_trend_other_values_share_an_area():
     """Beyond `top` values one grey area is as high as all others together."""
     ax = charts.trend(counted(*((f"v{n}", [100 - n, 100 - n]) for n in range(10))), top=3)
-    assert words(ax)[-4:] == ["v0 · 100", "v1 · 99", "v2 · 98", f"7 others · {sum(range(91, 98))}"]
+    assert words(ax) == [f"7 others · {sum(range(91, 98))}", "v2 · 98", "v1 · 99", "v0 · 100"]
     assert heights(ax)[-1] == pytest.approx([sum(range(91, 98))] * 2)
 
 
 def test_trend_value_called_others_is_a_value():
     """A stranger's value that reads like our own words takes nothing away."""
     ax = charts.trend(counted(("2 others", [9, 9]), ("a", [8, 8]), ("b", [7, 7])), top=1)
-    assert words(ax)[-2:] == ["2 others · 9", "2 others · 15"]
+    assert words(ax) == ["2 others · 15", "2 others · 9"]
 
 
 @pytest.mark.parametrize(

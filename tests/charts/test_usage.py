@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from matplotlib.axes import Axes
-from support.drawn import HOSTILE, assert_legible, colour, on, title, words
+from support.drawn import HOSTILE, assert_legible, bars, colour, on, title, words
 
 import appstream_frames as asf
 from appstream_frames import charts
@@ -29,12 +28,6 @@ def used(*rows: tuple[str, int, str]) -> pd.DataFrame:
         ],
         dtype=object,  # a text that is no UTF-8 fits no other
     )
-
-
-def bars(ax: Axes) -> list[tuple[str, str, float]]:
-    """Read label, words at the end, and length of each bar."""
-    texts = words(ax)
-    return list(zip(texts[::2], texts[1::2], [bar.get_width() for bar in ax.containers[0].patches], strict=True))
 
 
 def test_images_with_fleets_come_first_and_the_unused_last() -> None:

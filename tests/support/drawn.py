@@ -52,8 +52,21 @@ def title(ax: Axes) -> str:
 
 
 def words(ax: Axes) -> list[str]:
-    """Return the texts inside an Axes, in the order they were drawn."""
-    return [text.get_text() for text in ax.texts]
+    """Return the texts inside an Axes, in the order they were drawn; those of its legend come last."""
+    legend = ax.get_legend()
+    return [text.get_text() for text in [*ax.texts, *(legend.get_texts() if legend else [])]]
+
+
+def ticks(ax: Axes) -> list[str]:
+    """Return the labels of the scale below the marks."""
+    return [text.get_text() for text in ax.get_xticklabels()]
+
+
+def bars(ax: Axes) -> list[tuple[str, str, float]]:
+    """Read label, words at the end, and length of each bar, top to bottom."""
+    lengths = [bar.get_width() for bar in ax.containers[0].patches]
+    labels, values = words(ax)[: len(lengths)], words(ax)[len(lengths) :]
+    return list(zip(labels, values, lengths, strict=True))
 
 
 def colour(name: str) -> tuple[float, ...]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
+from support.drawn import bars
 
 from appstream_frames import charts
 from appstream_frames.insights import reference
@@ -89,11 +90,9 @@ def bases(*released: str | None, platform: object = "WINDOWS_SERVER_2022") -> pd
 
 def rows(ax: Axes) -> list[Row]:
     """Read the chart from top to bottom."""
-    bars = ax.containers[0].patches
-    texts = [text.get_text() for text in ax.texts]
     drawn = [
-        Row(label, int(count.replace(",", "")), bar.get_width(), bar.get_y(), bar.get_facecolor())
-        for label, count, bar in zip(texts[::2], texts[1::2], bars, strict=True)
+        Row(label, int(count.replace(",", "")), width, bar.get_y(), bar.get_facecolor())
+        for (label, count, width), bar in zip(bars(ax), ax.containers[0].patches, strict=True)
     ]
     top_first = ax.yaxis_inverted()
     return sorted(drawn, key=lambda row: row.y if top_first else -row.y)
