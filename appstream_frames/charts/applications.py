@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
-from appstream_frames.charts.rows import check, cut, numbers, texts_of
+from appstream_frames.charts.rows import check, cut, read_numbers, read_texts
 
 
 def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
@@ -37,7 +37,7 @@ def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top:
     check(versions, ("name", "images"), "what asf.application_versions(frames) gives", top)
     if not len(versions):
         return layout.draw_nothing(ax, "No applications")
-    table = pd.DataFrame({"name": texts_of(versions["name"]), "images": numbers(versions["images"]).fillna(0)})
+    table = pd.DataFrame({"name": read_texts(versions["name"]), "images": read_numbers(versions["images"]).fillna(0)})
     found = table.groupby("name", dropna=False)["images"].agg(variants="size", images="sum").reset_index()
     found["differs"] = found["variants"] > 1
     kept, rest = cut(found.sort_values(["differs", "variants", "images"], ascending=False, kind="stable"), ax, top, 0)

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.layout import GAP
-from appstream_frames.charts.rows import check, days_of, draw_dates, moments, numbers
+from appstream_frames.charts.rows import check, format_days, read_moments, read_numbers
 from appstream_frames.text import encodable
 
 _SOURCE = "what asf.trend(root, by=…) gives"
@@ -51,7 +51,7 @@ def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout
     table = _by_value(counts)
     if not table.size:
         return layout.draw_nothing(ax)
-    rows, gaps, days = layout.available(ax).rows, table.isna().any(axis=1), days_of([*table.index])
+    rows, gaps, days = layout.available(ax).rows, table.isna().any(axis=1), format_days([*table.index])
     note = " to ".join(dict.fromkeys([days[0], days[-1]])) + " (UTC)"
     title = _change(table, layout.drawable(of, 30))
     ax, space = layout.set_out(ax, rows, title, note + (" · hatched: not read whole" if gaps.any() else ""))
@@ -72,7 +72,7 @@ def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout
     lower = table.sum(axis=1)[gaps]
     ax.bar(starts[gaps], most - lower, (ends - starts)[gaps], lower, align="edge", **hatch)
     _draw_counts(ax, most, starts[0], ends[-1], left - GAP / 2, size)
-    draw_dates(ax, starts[0], starts[-1], 0, most, size)
+    layout.draw_dates(ax, starts[0], starts[-1], 0, most, size)
     place = {"loc": "center left", "bbox_to_anchor": (ends[-1] + GAP * day, most / 2), "bbox_transform": ax.transData}
     layout.add_legend(ax, areas[::-1], labels[::-1], fontsize=size, handlelength=1, handleheight=1, **place)
     return ax
@@ -107,8 +107,8 @@ def _by_value(counts: pd.DataFrame) -> pd.DataFrame:
     by = [name for name in counts.columns if name not in ("snapshot", "count", "complete")]
     words = [[_word(name, value) for value in counts[name].astype(object)] for name in by]
     texts = [encodable(" · ".join(row)) for row in zip(*words, strict=True)] if by else "all"
-    count = numbers(counts["count"]).where(lambda known: known >= 0)
-    long = pd.DataFrame({"when": moments(counts, "snapshot", _SOURCE), "value": texts, "count": count})
+    count = read_numbers(counts["count"]).where(lambda known: known >= 0)
+    long = pd.DataFrame({"when": read_moments(counts, "snapshot", _SOURCE), "value": texts, "count": count})
     table = long.groupby(["when", "value"])["count"].sum(skipna=False).unstack()
     table = table[table.max().fillna(-1).sort_values(ascending=False, kind="stable").index]
     return table.set_axis([layout.drawable(value, 40) for value in table], axis=1)
@@ -131,7 +131,7 @@ def _change(table: pd.DataFrame, of: str) -> str:
         return f"No count is whole: {missing}"
     ends = whole.iloc[[0, -1]] if len(whole) > 1 else whole
     first, *later = [f"{total:,.0f}" for total in ends.sum(axis=1)]
-    days = zip([f"{first} {of}", *later], days_of([*ends.index]), strict=True)
+    days = zip([f"{first} {of}", *later], format_days([*ends.index]), strict=True)
     moved = ends.iloc[-1] - ends.iloc[0]
     moved = moved.iloc[np.argsort(-moved.abs().to_numpy(), kind="stable")].head(2)
     words = [f"{layout.drawable(name, 24)} {'+' if n > 0 else '−'}{abs(n):,.0f}" for name, n in moved.items() if n]

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.layout import GAP, many, measure
-from appstream_frames.charts.rows import check, numbers
+from appstream_frames.charts.rows import check, read_numbers
 from appstream_frames.insights import days
 from appstream_frames.tables.coverage import FIRST_OPERATION, number_targets
 
@@ -156,7 +156,7 @@ def _read_operations(frame: pd.DataFrame) -> pd.DataFrame:
         {name: ["?" if pd.isna(text) else layout.drawable(text, 24) for text in known[name]] for name in known}
     )
     table["status"] = table["status"].replace("not_offered", "complete")  # nothing was there to be read
-    images = numbers(frame["rows"]).fillna(0).clip(0, 2**53).astype(int)
+    images = read_numbers(frame["rows"]).fillna(0).clip(0, 2**53).astype(int)
     return table.assign(images=images.where(table["operation"] == FIRST_OPERATION, 0))
 
 

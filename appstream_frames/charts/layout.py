@@ -17,6 +17,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, num2date
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.legend import Legend
 from matplotlib.text import Text
@@ -47,6 +48,10 @@ _HEAD = 2 * _TITLE * _LEADING + GAP
 _ROW, _DOUBLE_ROW, _TALLEST_ROW = 15.0, 18.0, 34.0
 _WIDE = 6.1 * 72
 _OWN_WIDTH = 8.0  # inches
+
+# ISO dates, as in the titles: no month's name in the language of the machine
+_DATES = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%H:%M:%S"]
+_FIRSTS = ["%Y", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,21 @@ def draw_scale(ax: Axes, ticks: Sequence[float], labels: Sequence[str], low: flo
     ax.set_xticks(ticks, labels, fontsize=size, alpha=SOFT, color=ink(ax), **PLAIN)
     ax.tick_params(axis="x", labelbottom=True, pad=4 - below)  # inside of the Axes
     ax.plot([ticks, ticks], [[low] * len(ticks), [high] * len(ticks)], **THIN)
+
+
+def draw_dates(ax: Axes, first: float, last: float, low: float, high: float, size: float) -> None:
+    """Draw a scale of dates, as few as there is room for, below the range from the first to the last; none of one moment."""
+    if first == last:
+        return
+    left, right = ax.get_xlim()
+    width = size_of(ax).width * (last - first) / (right - left)
+    most = max(2, int(width / (5.5 * size)))
+    locator = AutoDateLocator(tz="UTC", minticks=max(2, most // 2), maxticks=most)
+    dates = ConciseDateFormatter(locator, tz="UTC", formats=_DATES, zero_formats=_FIRSTS, usetex=False)
+    found = locator.tick_values(num2date(first, "UTC"), num2date(last, "UTC"))
+    ticks = [tick for tick in found if first <= tick <= last]
+    ticks = ticks if len(ticks) > 1 else [first, last]
+    draw_scale(ax, ticks, dates.format_ticks(ticks), low, high, size)
 
 
 def add_legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], **options: Any) -> Legend:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.layout import GAP
-from appstream_frames.charts.rows import check, cut, days_of, draw_dates, label_rows, moments, names, numbers
+from appstream_frames.charts.rows import check, cut, format_days, label_rows, name_rows, read_moments, read_numbers
 
 _SOURCE = "what asf.timeline(root) gives"
 _LABELS = 0.42  # of the width, at most
@@ -54,7 +54,7 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     kept = kept.sort_values(["first", "gone", "name"], kind="stable")
     seen = np.unique(images[["first", "last", "gone"]].to_numpy())
     seen = seen[~np.isnan(seen)]
-    days = dict(zip(seen, days_of(seen), strict=True))
+    days = dict(zip(seen, format_days(seen), strict=True))
     rows = len(kept) + bool(len(rest))
     ax, space, size = layout.set_out_rows(ax, rows + 1, _title(images, days), _note(images, days[seen[-1]]))
     rebuilt = [f" · rebuilt {count - 1:,}×" if count > 1 else "" for count in kept["generations"]]
@@ -67,16 +67,16 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     last = seen[-1] if len(seen) > 1 else seen[0] + 1  # a day
     point = layout.set_range(ax, seen[0], last, left + 2 * GAP, 3 * GAP)
     _draw_lives(ax, kept, days, lower, last + GAP * point, size)
-    draw_dates(ax, seen[0], seen[-1], rows - 0.5, -0.5, size)
+    layout.draw_dates(ax, seen[0], seen[-1], rows - 0.5, -0.5, size)
     return ax
 
 
 def _read_lifetimes(lifetimes: pd.DataFrame) -> pd.DataFrame:
     """Return a row per image: its moments, its state (there, gone or unseen), and what happened to it, its kind."""
-    first, last = (moments(lifetimes, name, _SOURCE) for name in ("first_seen", "last_seen"))
-    gone = moments(lifetimes, "gone_by", _SOURCE, nulls=True)
-    images = pd.DataFrame({"name": names(lifetimes), "first": first, "last": last, "gone": gone})
-    images["generations"] = numbers(lifetimes["generations"]).fillna(1).clip(1, 10**6).astype(int)
+    first, last = (read_moments(lifetimes, name, _SOURCE) for name in ("first_seen", "last_seen"))
+    gone = read_moments(lifetimes, "gone_by", _SOURCE, nulls=True)
+    images = pd.DataFrame({"name": name_rows(lifetimes), "first": first, "last": last, "gone": gone})
+    images["generations"] = read_numbers(lifetimes["generations"]).fillna(1).clip(1, 10**6).astype(int)
     target = [ascii([*key]) for key in lifetimes.reindex(columns=["account", "region"]).astype(object).to_numpy()]
     images["came"] = first > first.groupby(target).transform("min")
     newest = np.floor(np.nanmax([last.max(), gone.max()]))

@@ -1,4 +1,4 @@
-"""What charts in rows share: labels, dates, which rows are kept, and a frame's columns read. It knows nothing of AWS."""
+"""What charts in rows share: labels, which rows are kept, and a frame's columns read. It knows nothing of AWS."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num, num2date
+from matplotlib.dates import date2num, num2date
 
 from appstream_frames.charts import layout
 from appstream_frames.errors import RequestError
 from appstream_frames.text import encodable
-
-# ISO dates, as in the titles: no month's name in the language of the machine
-_DATES = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%H:%M:%S"]
-_FIRSTS = ["%Y", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M"]
 
 Label = tuple[str, str]  # a name, which may be cut, and what follows it, which may not
 
@@ -42,21 +38,6 @@ def label_rows(
     return left if space.beside else 0.0, lower
 
 
-def draw_dates(ax: Axes, first: float, last: float, low: float, high: float, size: float) -> None:
-    """Draw a scale of dates, as few as there is room for, below the range from the first to the last; none of one moment."""
-    if first == last:
-        return
-    left, right = ax.get_xlim()
-    width = layout.size_of(ax).width * (last - first) / (right - left)
-    most = max(2, int(width / (5.5 * size)))
-    locator = AutoDateLocator(tz="UTC", minticks=max(2, most // 2), maxticks=most)
-    dates = ConciseDateFormatter(locator, tz="UTC", formats=_DATES, zero_formats=_FIRSTS, usetex=False)
-    found = locator.tick_values(num2date(first, "UTC"), num2date(last, "UTC"))
-    ticks = [tick for tick in found if first <= tick <= last]
-    ticks = ticks if len(ticks) > 1 else [first, last]
-    layout.draw_scale(ax, ticks, dates.format_ticks(ticks), low, high, size)
-
-
 def cut(ranked: Any, ax: Axes | None, top: int, extra: int) -> tuple[Any, Any]:
     """Return what has a row of its own and what shares one, when so many more rows are needed."""
     rows = len(ranked) if ax is None else layout.available(ax).rows - extra
@@ -74,18 +55,18 @@ def check(frame: object, columns: Iterable[str], source: str, top: object) -> No
         raise RequestError(f"top={layout.drawable(top)}: expected a whole number from 1 on")
 
 
-def texts_of(column: pd.Series) -> list[str | None]:
+def read_texts(column: pd.Series) -> list[str | None]:
     """Return a column as texts that pandas can group by, None where there is none."""
     return [None if pd.isna(value) else encodable(str(value)) for value in column]
 
 
-def numbers(column: pd.Series) -> pd.Series:
+def read_numbers(column: pd.Series) -> pd.Series:
     """Return a column as floats, NaN where it holds no number, with a plain index."""
     found = pd.to_numeric(column, errors="coerce").astype("Float64").astype(float)
     return found.replace([np.inf, -np.inf], np.nan).reset_index(drop=True)
 
 
-def moments(frame: pd.DataFrame, name: str, source: str, *, nulls: bool = False) -> pd.Series:
+def read_moments(frame: pd.DataFrame, name: str, source: str, *, nulls: bool = False) -> pd.Series:
     """Return a column's moments as matplotlib's dates, NaN where null is allowed, with a plain index.
 
     Raises
@@ -102,14 +83,14 @@ def moments(frame: pd.DataFrame, name: str, source: str, *, nulls: bool = False)
     return pd.Series(date2num(found.dt.tz_localize(None).to_numpy()))
 
 
-def days_of(dates: Sequence[float]) -> list[str]:
+def format_days(dates: Sequence[float]) -> list[str]:
     """Return days in UTC, with the time of day where a day alone does not tell them apart."""
     stamps = [num2date(date, tz="UTC") for date in dates]
     apart = len({stamp.date() for stamp in stamps}) == len(set(stamps))
     return [f"{stamp:%Y-%m-%d}" if apart else f"{stamp:%Y-%m-%d %H:%M}" for stamp in stamps]
 
 
-def names(frame: pd.DataFrame) -> list[str]:
+def name_rows(frame: pd.DataFrame) -> list[str]:
     """Return names as they can be drawn, with account and region where the frame has several."""
     columns = ["name", *(key for key in ("account", "region") if key in frame and frame[key].nunique() > 1)]
     rows = frame[columns].astype(object).itertuples(index=False)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
 from appstream_frames.charts.layout import many
-from appstream_frames.charts.rows import check, names, numbers
+from appstream_frames.charts.rows import check, name_rows, read_numbers
 
 _KINDS = {"fleets": "fleet", "image_builders": "image builder", "accounts": "share", "images": "image"}
 _NOBODY = "used by nobody"
@@ -44,7 +44,7 @@ def usage(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     if not len(images):
         return layout.draw_nothing(ax)
     images = images.assign(
-        label=names(images), **{kind: numbers(images[kind]).fillna(0).astype(int) for kind in _KINDS}
+        label=name_rows(images), **{kind: read_numbers(images[kind]).fillna(0).astype(int) for kind in _KINDS}
     )
     used, unused = (images[images["verdict"].eq(verdict).fillna(False)] for verdict in ("in_use", "unused"))
     serving = used[used["fleets"] > 0].sort_values("fleets", ascending=False, kind="stable")

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
 from appstream_frames.charts.layout import GAP
-from appstream_frames.charts.rows import check, cut, label_rows, names, numbers, texts_of
+from appstream_frames.charts.rows import check, cut, label_rows, name_rows, read_numbers, read_texts
 from appstream_frames.insights.distinct import distinct_images
 
 _COLOURS = {
@@ -102,8 +102,8 @@ def agents(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> 
 
 def _group_late(verdicts: pd.DataFrame, kinds: list[str]) -> pd.DataFrame:
     """Return the images that are behind by name, known bad ones first, then those furthest behind."""
-    table = pd.DataFrame({"name": texts_of(verdicts["name"]), "label": names(verdicts), "verdict": kinds})
-    table["days"] = numbers(verdicts["days_behind"]).fillna(0)
+    table = pd.DataFrame({"name": read_texts(verdicts["name"]), "label": name_rows(verdicts), "verdict": kinds})
+    table["days"] = read_numbers(verdicts["days_behind"]).fillna(0)
     grouped = table[table["verdict"].isin(_AGENTS)].groupby(["name", "verdict"], dropna=False, sort=False)
     late = grouped.agg(
         label=("label", "first"), images=("days", "size"), fewest=("days", "min"), most=("days", "max")
@@ -154,9 +154,9 @@ def base_images(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20
     if not len(verdicts):
         return layout.draw_nothing(ax)
     verdicts = distinct_images(verdicts)
-    kinds, age = _kinds(verdicts), numbers(verdicts["age_days"]).where(lambda days: days >= 0)
-    newest = (age - numbers(verdicts["days_behind"])).where(lambda days: days >= 0)
-    table = pd.DataFrame({"family": texts_of(verdicts["family"]), "verdict": kinds, "age": age, "newest": newest})
+    kinds, age = _kinds(verdicts), read_numbers(verdicts["age_days"]).where(lambda days: days >= 0)
+    newest = (age - read_numbers(verdicts["days_behind"])).where(lambda days: days >= 0)
+    table = pd.DataFrame({"family": read_texts(verdicts["family"]), "verdict": kinds, "age": age, "newest": newest})
     groups = sorted(table.groupby("family", dropna=False), key=lambda one: -len(one[1]))
     kept, rest = cut(groups, ax, top, 1)
     if rest:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
-from appstream_frames.charts.rows import texts_of
+from appstream_frames.charts.rows import read_texts
 from appstream_frames.insights import days, reference
 from appstream_frames.insights.base_names import Base, family_retired
 from appstream_frames.insights.days import over_a_year, version_day
@@ -86,7 +86,7 @@ def agent_versions(
     """
     days.column(images, "appstream_agent_version")  # refuses what is no frame of images
     images, day = distinct_images(images), days.choose_day(today, images)
-    versions = texts_of(images["appstream_agent_version"])
+    versions = read_texts(images["appstream_agent_version"])
     unnamed = Bar("no version named", versions.count(None), layout.UNKNOWN)
     counts = Counter(text for text in versions if text is not None)
     following = Bar("LATEST · follows AWS's newest", counts.pop("LATEST", 0), layout.FOLLOWS)
@@ -139,7 +139,7 @@ def base_image_releases(
         days.column(images, name)  # refuses what is no frame of images
     images, day = distinct_images(images), days.choose_day(today, images)
     released = days.days(images["public_base_image_released_date"])
-    families = [_family(platform) for platform in texts_of(images["platform"])]
+    families = [_family(platform) for platform in read_texts(images["platform"])]
     counts = Counter((known, family) for known, family in zip(released, families, strict=True) if known)
     verdicts = zip(released, families, _verdicts(images, day), strict=True)
     current = Counter((known, family) for known, family, verdict in verdicts if known and verdict == "current")

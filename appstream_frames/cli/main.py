@@ -148,7 +148,7 @@ def report(root: str, output: str, today: str | None, reference: str | None) -> 
 
     Exit codes: 0 every target was read to its end, 3 some were not (the page says which).
     """
-    output = save.checked(output)
+    output = save.check_output(output)
     with notes():
         page = build_page(root, today=today, reference=reference)
     if output == save.STDOUT:
@@ -166,7 +166,7 @@ def report(root: str, output: str, today: str | None, reference: str | None) -> 
 @click.option("--public", is_flag=True, help="With AWS's own public images.")
 def export(root: str, output: str, name: str | None, public: bool) -> None:
     """Write the newest snapshot under ROOT as an Excel workbook, a sheet a table; needs the extra `excel`."""
-    save.checked(output)
+    save.check_output(output)
     frames = asf.read_snapshot(root, name)
     frames = frames if public else frames.own
     frames.to_excel(output)

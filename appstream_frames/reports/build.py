@@ -44,24 +44,22 @@ class Page:
 def report(root: str | os.PathLike[str], *, today: Day = None, reference: str | os.PathLike[str] | None = None) -> str:
     """Return a report on an archive's newest snapshot: one HTML page that needs no script and asks for nothing.
 
-    It says how many images there are and where, which are furthest behind in agent and base image, what changed since last
-    week, and what was not covered. AWS's own public images are left out of the counts: only AWS can make them newer. Changes are
-    counted since the newest snapshot that is a week older, or else since the one before.
+    AWS's own public images are left out of the counts: only AWS can make them newer. Changes are counted since the newest
+    snapshot that is a week older, or else since the one before.
 
     Parameters
     ----------
     root : str or path
         The archive: a folder or ``s3://bucket/prefix``.
     today : str, date or Timestamp, optional
-        The day from which ages are counted. Default: the day of the newest snapshot. The same archive and day give the same
-        page, byte for byte.
+        The day from which ages are counted. Default: the day of the newest snapshot.
     reference : str or path, optional
         A folder with reference tables of your own, see `reference`.
 
     Returns
     -------
     str
-        The page, to be written as UTF-8.
+        The page, to be written as UTF-8; the same archive and day give the same page, byte for byte.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from appstream_frames.text import printable
 STDOUT = "-"
 
 
-def checked(output: str) -> str:
+def check_output(output: str) -> str:
     """Return where to write, unless it can be seen beforehand that no file can be written there.
 
     Raises
