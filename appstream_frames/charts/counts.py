@@ -73,8 +73,8 @@ def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout
     ax.bar(starts[gaps], most - lower, (ends - starts)[gaps], lower, align="edge", **hatch)
     _draw_counts(ax, most, starts[0], ends[-1], left - GAP / 2, size)
     layout.draw_dates(ax, starts[0], starts[-1], 0, most, size)
-    place = {"loc": "center left", "bbox_to_anchor": (ends[-1] + GAP * day, most / 2), "bbox_transform": ax.transData}
-    layout.add_legend(ax, areas[::-1], labels[::-1], fontsize=size, handlelength=1, handleheight=1, **place)
+    anchor = {"loc": "center left", "bbox_to_anchor": (ends[-1] + GAP * day, most / 2), "bbox_transform": ax.transData}
+    layout.add_legend(ax, areas[::-1], labels[::-1], fontsize=size, handlelength=1, handleheight=1, **anchor)
     return ax
 
 
@@ -93,12 +93,12 @@ def _labels(table: pd.DataFrame, widest: float, size: float) -> list[str]:
     return [layout.shorten(name, points, size) + end for name, points, end in zip(table, wide, ends, strict=True)]
 
 
-def _draw_counts(ax: Axes, most: float, first: float, last: float, place: float, size: float) -> None:
+def _draw_counts(ax: Axes, most: float, first: float, last: float, left: float, size: float) -> None:
     """Draw a few round counts at the left, each with a thin line."""
     ticks = [tick for tick in MaxNLocator(4, integer=True).tick_values(0, most) if 0 < tick <= most]
     labels = [f"{tick:,.0f}" for tick in ticks]
     ax.set_yticks(ticks, labels, fontsize=size, alpha=layout.SOFT, color=layout.ink(ax), **layout.PLAIN)
-    ax.tick_params(axis="y", labelleft=True, pad=-place)  # inside of the Axes
+    ax.tick_params(axis="y", labelleft=True, pad=-left)  # inside of the Axes
     ax.plot([[first] * len(ticks), [last] * len(ticks)], [ticks, ticks], **layout.THIN)
 
 

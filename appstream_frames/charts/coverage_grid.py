@@ -85,9 +85,9 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     for line, words in enumerate(grid.rest, grid.head + len(grid.accounts)):
         layout.write(ax, line, layout.shorten(words, space.width, grid.size), fontsize=grid.size)
     labels = [layout.shorten(words, space.width - 3 * grid.key_size, grid.key_size) for words in key.values()]
-    place = {"loc": "upper left", "bbox_to_anchor": (0, grid.head + len(grid.accounts) + len(grid.rest) - 0.5)}
+    anchor = {"loc": "upper left", "bbox_to_anchor": (0, grid.head + len(grid.accounts) + len(grid.rest) - 0.5)}
     spaces = {"handlelength": 1, "columnspacing": GAP / grid.key_size, "labelspacing": 0.3}
-    options = {"ncols": grid.key_columns, "bbox_transform": ax.get_yaxis_transform(), **place, **spaces}
+    options = {"ncols": grid.key_columns, "bbox_transform": ax.get_yaxis_transform(), **anchor, **spaces}
     layout.add_legend(ax, handles, labels, fontsize=grid.key_size, **options)
     return ax
 

@@ -66,7 +66,7 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
         layout.write(ax, len(kept), words, fontsize=size)
     last = seen[-1] if len(seen) > 1 else seen[0] + 1  # a day
     point = layout.set_range(ax, seen[0], last, left + 2 * GAP, 3 * GAP)
-    _draw_lives(ax, kept, days, lower, last + GAP * point, size)
+    _draw_lifetimes(ax, kept, days, lower, last + GAP * point, size)
     layout.draw_dates(ax, seen[0], seen[-1], rows - 0.5, -0.5, size)
     return ax
 
@@ -112,15 +112,17 @@ def _note(images: pd.DataFrame, now: str) -> str:
     return " · ".join(word for state, word in words.items() if state in set(images["state"]))
 
 
-def _draw_lives(ax: Axes, lives: pd.DataFrame, days: dict[float, str], lower: float, right: float, size: float) -> None:
+def _draw_lifetimes(
+    ax: Axes, images: pd.DataFrame, days: dict[float, str], lower: float, right: float, size: float
+) -> None:
     point = np.ptp(ax.get_xlim()) / layout.size_of(ax).width
     left = min(days) - GAP * point
-    ends = lives["last"].where(lives["state"] != "there", right)
-    colours = [layout.RECENT if state == "gone" else layout.FOLLOWS for state in lives["state"]]
-    rows = np.arange(len(lives)) + lower
-    ax.barh(rows, np.maximum(2 * point, ends - lives["first"]), 0.28 if lower else 0.5, lives["first"], color=colours)
+    ends = images["last"].where(images["state"] != "there", right)
+    colours = [layout.RECENT if state == "gone" else layout.FOLLOWS for state in images["state"]]
+    rows = np.arange(len(images)) + lower
+    ax.barh(rows, np.maximum(2 * point, ends - images["first"]), 0.28 if lower else 0.5, images["first"], color=colours)
     font: dict[str, Any] = {"fontsize": max(6.0, size - 1), "alpha": layout.SOFT}
-    for y, life in zip(rows, lives.itertuples(index=False), strict=True):
+    for y, life in zip(rows, images.itertuples(index=False), strict=True):
         if life.state == "unseen":
             ax.plot([life.last + 2 * point, right], [y, y], ":", color=layout.FOLLOWS, linewidth=1.2)
         if life.state == "gone":

@@ -92,8 +92,8 @@ def list_sections(known: Facts) -> list[Section]:
     }
     sections = []
     for name, (heading, parts) in found.items():
-        if told := [part for part in parts if not isinstance(part, Table) or part.rows]:
-            sections.append(Section(name, heading, told))
+        if filled := [part for part in parts if not isinstance(part, Table) or part.rows]:
+            sections.append(Section(name, heading, filled))
     return sections
 
 
