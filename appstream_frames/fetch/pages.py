@@ -64,6 +64,7 @@ def read_pages(client: Any, request: Request, outcome: Outcome, deadline: Deadli
             raise _explain_endless(words, outcome, client)
         sent.add(page.token)
         token, skipped = page.token, 0
+        del page, rows  # the traceback of a later failure may show variables, and rows hold what signs URLs
 
 
 def _resume_token(token: str | None, **more: int) -> str:

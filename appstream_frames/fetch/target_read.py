@@ -143,6 +143,7 @@ class TargetRead:
             for rows in read_pages(client, request, outcome, self.deadline):
                 self._note_questions(operation, rows, key)
                 yield Rows(outcome, key, rows, sum(map(len, rows)))
+                del rows  # as in read_pages
 
     def _note_questions(self, operation: Operation, rows: list[bytes], key: Key) -> None:
         """Keep what operations are asked about each of these rows."""
