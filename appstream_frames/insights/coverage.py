@@ -21,10 +21,11 @@ class Coverage:
     def missing(self, account: str | None, region: str | None, operation: str) -> str | None:
         """Return why an operation was not read whole in a target; None when it was, but for a filter."""
         found = self._readings.get((account, region, operation))
+        target = f"{account or '?'}/{region or '?'}"
         if found is None:
-            return f"{operation} was not read in {account}/{region}"
+            return f"{operation} was not read in {target}"
         status, _ = found
-        return None if status == "complete" else f"{operation} in {account}/{region} is {status}"
+        return None if status == "complete" else f"{operation} in {target} is {status}"
 
     def excludes(self, account: str | None, region: str | None, arn: str | None, whose: str | None) -> bool:
         """Tell whether the request for a target's images leaves out an image, or with no `arn` any of its owner's."""

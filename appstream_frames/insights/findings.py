@@ -17,6 +17,7 @@ from typing import Any, Final
 import pandas as pd
 
 from appstream_frames.errors import RequestError
+from appstream_frames.insights.base_names import newest_listed
 from appstream_frames.insights.days import Day, choose_day
 from appstream_frames.insights.reference import read_tables
 from appstream_frames.insights.rows import check_frames, to_records, to_typed
@@ -48,7 +49,9 @@ RULES: Final[dict[str, Rule]] = {
     "image_failed": Rule("high", "image", None, "AWS could not make the image"),
     "agent_known_bad": Rule("high", "image", None, "AWS advises against the image's agent"),
     "base_retired": Rule("high", "image", None, "AWS has retired the image's base"),
-    "support_ended": Rule("high", "image", 0, "vendor support of the operating system has ended"),
+    "support_ended": Rule(
+        "high", "image", 0, "vendor support of the operating system ended more than so many days ago"
+    ),
     "fleet_image_gone": Rule("high", "fleet", None, "a fleet stands on an image that is retired, withdrawn or deleted"),
     "fleet_error": Rule("high", "fleet", None, "AWS reports an error of a fleet"),
     "operation_not_read": Rule("medium", "operation", None, "an operation of a target was not read to the end"),
@@ -65,17 +68,22 @@ RULES: Final[dict[str, Rule]] = {
     "quota_near": Rule(
         "low", "image", 10, "80 % or more of so many images, fleets, image builders or stacks are there"
     ),
-    "image_unused": Rule("low", "image", None, "nobody stands on the image"),
-    "reference_old": Rule("info", "reference", None, "AWS knows newer agents than the reference table"),
+    "image_unused": Rule(
+        "low", "image", None, "nobody in the image's own account stands on it, and it is shared with nobody"
+    ),
+    "reference_old": Rule("info", "reference", None, "a reference table is older than what was drained"),
     "not_drained": Rule("info", "operation", None, "an operation was not drained, so that its rules found nothing"),
 }
 _QUOTAS: Final = ("images", "fleets", "image_builders", "stacks")
 _NEEDED: Final = ("DescribeFleets", "DescribeImageBuilders", "DescribeStacks", "DescribeImagePermissions")
+_RENEW: Final = "Upgrade appstream-frames, or add what is newer to a reference folder of your own."
 _GONE: Final = ("retired by AWS", "share withdrawn", "deleted")
 
 
 def list_rules(changes: Mapping[str, int | str | None] | None) -> dict[str, Rule]:
     """Return the rules as a caller wants them; refuse what is no rule, or cannot be changed like this."""
+    if not isinstance(changes, Mapping | None):
+        raise RequestError(f"rules={printable(repr(changes))} must be a mapping such as {{'builder_running': 14}}.")
     rules = dict(RULES)
     for name, change in (changes or {}).items():
         if name not in rules:
@@ -107,7 +115,7 @@ def find(
     """
     chosen = list_rules(rules)
     estate = _Estate(
-        frames, choose_day(today, check_frames(frames).images), RULES | chosen, running_since or {}, reference
+        frames, choose_day(today, check_frames(frames).coverage), RULES | chosen, running_since or {}, reference
     )
     order = {name: number for number, name in enumerate(chosen)}
 
@@ -181,9 +189,11 @@ class _Estate:
         for row, reasons in zip(to_records(failed), list_reasons(failed, self.frames.errors), strict=True):
             remedy = "Mend what AWS names, build the image again, and delete this one."
             yield self._row("image_failed", row, f"AWS could not make the image: {'; '.join(reasons)}.", remedy)
-        yield from self._judge_agents(judge_agents(images, self.today, self.reference, apart=True)[own])
+        verdicts = judge_agents(images, self.today, self.reference, apart=True)
+        yield from self._judge_agents(verdicts[own])
         yield from self._judge_bases(self.bases[own])
-        yield from self._judge_support(self.bases[own])
+        yield from self._judge_support(self.bases[own], images.loc[own, "platform"])
+        yield from self._judge_references(verdicts)
 
     def _judge_agents(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
         remedy = "Build the image again with the newest agent, or let it follow LATEST."
@@ -195,11 +205,6 @@ class _Estate:
             days, newest = row["days_behind"], row["newest_agent"]
             finding = f"Its agent {row['appstream_agent_version']} is {days:,} days behind {newest:%m-%d-%Y}."
             yield self._row("agent_behind", row, finding, remedy, value=days, reference_date=newest)
-        if verdicts["contradiction"].eq(NONE_NEWER).any():
-            newest = read_tables(self.reference)["agent_versions"]["iso_date"].max()
-            finding = f"AWS flags the newest agent known here, of {newest:%Y-%m-%d}, as not the latest."
-            remedy = "Upgrade appstream-frames, or add the agent to your own reference folder."
-            yield self._row("reference_old", {"name": "agent_versions"}, finding, remedy, reference_date=newest)
 
     def _judge_bases(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
         remedy = "Build the image again on the newest base."
@@ -212,18 +217,44 @@ class _Estate:
             more = {"value": row["days_behind"], "reference_date": row["newest_released"]}
             yield _lower(row, self._row("base_behind", row, finding, remedy, **more))
 
-    def _judge_support(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    def _judge_support(self, verdicts: pd.DataFrame, platforms: pd.Series) -> Iterator[dict[str, Any]]:
+        """Find systems out of support: of the base image's name, or else the one that AWS reports of the image."""
         table = read_tables(self.reference)["vendor_support"]
         system = verdicts["family"].str.extract(r"(\S+)\Z", expand=False)
+        system = system.where(system.isin(table["family_os"]), platforms.set_axis(verdicts.index)).map(_spell_system)
         for name, end in zip(table["family_os"], table["vendor_support_ends"], strict=True):
             days = (end.date() - self.today).days
-            if days >= 0 and days > (self.rules["support_ending"].threshold or 0):
-                continue
             rule, verb = ("support_ended", "ended") if days < 0 else ("support_ending", "ends")
+            threshold = self.rules[rule].threshold or 0
+            if -days <= threshold if days < 0 else days > threshold:
+                continue
             finding = f"Vendor support of {name} {verb} on {end:%Y-%m-%d}."
             remedy = "Build the image again on a newer operating system."
-            for row in to_records(verdicts[system.eq(name).fillna(False)]):
+            for row in to_records(verdicts[system == _spell_system(name)]):
                 yield self._row(rule, row, finding, remedy, value=abs(days), reference_date=end)
+
+    def _judge_references(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
+        """Find reference tables that are older than what the drain shows, each once."""
+        tables = read_tables(self.reference)
+        known, drained = tables["agent_versions"]["iso_date"].max(), verdicts["newest_agent"].max()
+        if drained > known:
+            finding = f"The newest agent in the table is of {known:%Y-%m-%d}, and there are images with one of {drained:%Y-%m-%d}"
+            yield self._row("reference_old", {"name": "agent_versions"}, finding, _RENEW, reference_date=known)
+        elif verdicts["contradiction"].eq(NONE_NEWER).any():
+            finding = f"AWS flags the newest agent known here, of {known:%Y-%m-%d}, as not the latest"
+            yield self._row("reference_old", {"name": "agent_versions"}, finding, _RENEW, reference_date=known)
+        listed = newest_listed(tables["latest_public_base_images"], date.max)
+        of_drain = self.bases[self.bases["newest_from"] == "drain"].drop_duplicates("newest_base")
+        newer = sorted(
+            row["newest_base"]
+            for row in to_records(of_drain)
+            if row["family"] not in listed or row["newest_released"].date() > listed[row["family"]][0].released
+        )
+        if newer:
+            finding = f"AWS lists base images that are newer than those in the table: {', '.join(newer)}"
+            read = tables["latest_public_base_images"]["read_on"].max()
+            table = {"name": "latest_public_base_images"}
+            yield self._row("reference_old", table, finding, _RENEW, reference_date=read)
 
     # fleets and image builders
 
@@ -245,7 +276,9 @@ class _Estate:
         yield from self._find_old_images(fleets)
 
     def _find_old_images(self, fleets: pd.DataFrame) -> Iterator[dict[str, Any]]:
-        built = (pd.Timestamp(self.today, tz="UTC") - self.frames.images["created_time"]).dt.days.to_numpy()
+        built = (
+            pd.Timestamp(self.today, tz="UTC") - self.frames.images["created_time"].dt.normalize()
+        ).dt.days.to_numpy()
         ages = self.bases[["account", "region", "arn"]].assign(built=built, base=self.bases["age_days"])
         ages = ages.rename(columns={"arn": "image_arn"}).drop_duplicates(["account", "region", "image_arn"])
         joined = fleets.merge(ages, on=["account", "region", "image_arn"])
@@ -276,11 +309,12 @@ class _Estate:
     def _find_unused(self) -> Iterator[dict[str, Any]]:
         if not {"fleets", "image_builders"} <= set(self.frames.tables):
             return
-        judged = judge_usage(self.frames, self.users)
+        judged = judge_usage(self.frames, self.users, apart=True)
         owned = self.frames.images["owner"].reindex(judged.index) == judged["account"]
         for row in to_records(judged[owned & (judged["verdict"] == "unused")]):
-            remedy = "Delete it." if row["deletable"] else "Unshare it, then delete it."
-            yield self._row("image_unused", row, row["reason"].capitalize(), remedy)
+            unshare = "" if row["deletable"] else "unshare it and "
+            remedy = f"Once usage finds no user in another account, {unshare}delete it."
+            yield self._row("image_unused", row, f"In its own account {row['reason']}", remedy)
 
     def _find_shares(self) -> Iterator[dict[str, Any]]:
         shares = self.frames.tables.get("permissions")
@@ -318,6 +352,11 @@ def list_reasons(images: pd.DataFrame, errors: pd.DataFrame) -> list[list[str]]:
         words = [own, *found.get((row["account"], row["region"], row["arn"], row["name"]), [])]
         reasons.append(list(dict.fromkeys(filter(None, words))) or ["AWS gives no reason"])
     return reasons
+
+
+def _spell_system(name: object) -> str:
+    """Return an operating system as the names of base images and AWS's platforms both spell it, but for case."""
+    return str(name).upper().replace("_", "").replace("WINDOWSSERVER", "WINSERVER")
 
 
 def _lower(verdict: Mapping[str, Any], row: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Everything is joined on account, region and ARN. Nothing here calls AWS, and the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from appstream_frames.insights.rows import check_frames, iterate_rows, to_typed
 from appstream_frames.tables.frames import Frames
 
 KINDS: Final = {"fleet": "fleets", "image_builder": "image_builders", "account": "accounts", "image": "images"}
+_Unread: TypeAlias = dict[str | None, list[tuple[str | None, str]]]
 _IDENTITY: Final = "user_account user_region user_name user_arn".split()
 _USED_BY: Final = """account region image_arn image_name kind user_account user_region user_name user_arn state stacks
     running_instances reason""".split()
@@ -66,21 +67,35 @@ def used_by(frames: Frames) -> pd.DataFrame:
     return to_typed(users.assign(stacks=_stacks(frames, users, covered)), _USED_BY)
 
 
-def judge_usage(frames: Frames, users: pd.DataFrame | None = None) -> pd.DataFrame:
+def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: bool = False) -> pd.DataFrame:
     """Return what `appstream_frames.usage` says of each image that is not AWS's, without its history.
 
-    `users` is what `used_by` says of the frames, where that is known.
+    `users` is what `used_by` says of the frames, where that is known. With `apart`, each image is judged by its owner's own
+    target alone: by the users there, and the accounts that its permissions name.
     """
     images, covered = _images(frames), Coverage(frames.coverage)
     images = images[~images["public"]]
-    counts = _counts(used_by(frames) if users is None else users, images)
+    users = used_by(frames) if users is None else users
+    counts = _counts(_told_by_owner(frames, users) if apart else users, images)
     owned = _owned(images)
     shared = {(region, arn): flag for region, arn, flag in iterate_rows(owned, "region", "arn", "shared")}
     rows = iterate_rows(images.assign(users=counts.sum(axis=1)), "region", "arn", "owner", "users")
-    verdicts = [_verdict(shared, covered, *row) for row in rows]
+    unread = {} if apart else _find_unread(frames.coverage, covered)
+    verdicts = [_verdict(shared, covered, unread, *row) for row in rows]
     judged = pd.DataFrame(verdicts, columns=["verdict", "deletable", "reason"], index=images.index)
     table = pd.concat([images[["account", "region", "name", "arn"]], counts, judged], axis=1)
     return to_typed(table, _USAGE).set_index(images.index)
+
+
+def _told_by_owner(frames: Frames, users: pd.DataFrame) -> pd.DataFrame:
+    """Return the users in the account of their image, and the accounts that its permissions name."""
+    kept = users["user_account"] == users["account"]
+    if "permissions" in frames.tables:
+        keys = ["account", "region", "image_arn", "user_account"]
+        named = frames.permissions.rename(columns={"shared_account_id": "user_account"})[keys]
+        shares = pd.MultiIndex.from_frame(users[keys]).isin(pd.MultiIndex.from_frame(named))
+        kept |= (users["kind"] == "account") & shares
+    return users[kept.fillna(False).to_numpy(bool)]
 
 
 def _images(frames: Frames) -> pd.DataFrame:
@@ -214,9 +229,29 @@ def _counts(users: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     return counts.reindex(rows, fill_value=0).set_axis(images.index)
 
 
+def _find_unread(coverage: pd.DataFrame, covered: Coverage) -> _Unread:
+    """Return by region the accounts of which something was not read that may use an image, and what that is."""
+    found: _Unread = {}
+    there = coverage[~coverage["status"].isin(["region_disabled", "not_offered"])]
+    for account, region in dict.fromkeys(iterate_rows(there, "account", "region")):
+        if lacking := next(_list_lacking(covered, account, region), None):
+            found.setdefault(region, []).append((account, lacking))
+    return found
+
+
+def _list_lacking(covered: Coverage, account: str | None, region: str | None) -> Iterator[str]:
+    """Yield what was not read of a target's fleets, image builders and images."""
+    for operation in ("DescribeImages", "DescribeFleets", "DescribeImageBuilders"):
+        if missing := covered.missing(account, region, operation):
+            yield missing
+    if covered.excludes(account, region, None, account):
+        yield f"the images of {account}/{region} were drained by type, name or ARN"
+
+
 def _verdict(
     shared: dict[tuple[str, str], bool | None],
     covered: Coverage,
+    unread: _Unread,
     region: str,
     arn: str | None,
     whose: str | None,
@@ -224,7 +259,7 @@ def _verdict(
 ) -> tuple[str, bool, str]:
     if users:
         return "in_use", False, f"{users} user{'' if users == 1 else 's'}, see used_by"
-    lacking = next(_lacking(region, arn, whose, shared, covered), None)
+    lacking = next(_lacking(region, arn, whose, shared, covered, unread), None)
     if lacking is not None:
         return "unknown", False, lacking
     if arn is not None and shared[region, arn]:
@@ -233,7 +268,12 @@ def _verdict(
 
 
 def _lacking(
-    region: str, arn: str | None, whose: str | None, shared: dict[tuple[str, str], bool | None], covered: Coverage
+    region: str,
+    arn: str | None,
+    whose: str | None,
+    shared: dict[tuple[str, str], bool | None],
+    covered: Coverage,
+    unread: _Unread,
 ) -> Iterator[str]:
     """Yield what has to be known before an image without a user can be called unused."""
     if arn is None:
@@ -241,10 +281,9 @@ def _lacking(
     elif (region, arn) not in shared:
         yield f"its owner {whose} was not drained in {region}"
     else:
-        for operation in ("DescribeImages", "DescribeFleets", "DescribeImageBuilders"):
-            if missing := covered.missing(whose, region, operation):
-                yield missing
-        if covered.excludes(whose, region, None, whose):
-            yield f"the images of {whose}/{region} were drained by type, name or ARN"
+        yield from _list_lacking(covered, whose, region)
         if shared[region, arn] is not False and (missing := covered.missing(whose, region, "DescribeImagePermissions")):
             yield f"it may be shared, and {missing}"
+        for account, missing in (*unread.get(region, ()), *unread.get(None, ())):
+            if account != whose:
+                yield f"another account may use it since an earlier share, and {missing}"

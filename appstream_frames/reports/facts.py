@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
@@ -95,6 +95,7 @@ def find_facts(
     named = images["arn"].map(base_names.is_public, na_action="ignore").eq(True).fillna(False)
     public = (images["visibility"].eq("PUBLIC").fillna(False) | named).astype(bool)
     yours = distinct_images(images[~public])
+    whole = replace(frames, tables={**frames.tables, "images": images})  # coverage tells which bases AWS lists no more
     return Facts(
         name=newest["id"],
         taken=newest["snapshot"],
@@ -104,7 +105,7 @@ def find_facts(
         images=yours,
         errors=frames.errors,
         agents=agents(images, today=today, reference=reference).loc[yours.index],
-        bases=base_images(images, today=today, reference=reference).loc[yours.index],
+        bases=base_images(whole, today=today, reference=reference).loc[yours.index],
         usage=distinct_images(judge_usage(frames)) if {"fleets", "image_builders"} <= set(frames.tables) else None,
         findings=findings,
         since=since,

@@ -194,12 +194,12 @@ def find_table(name: str) -> Table:
     if name in tables:
         return tables[name]
     raise RequestError(
-        f"There is no table {printable(repr(name))}.{_suggest(name)} The tables are {', '.join(tables)}."
+        f"There is no table {printable(repr(name))}.{_suggest(name, tables)} The tables are {', '.join(tables)}."
     )
 
 
-def _suggest(name: object) -> str:
-    similar = get_close_matches(str(name), all_tables(), n=1)
+def _suggest(name: object, names: Iterable[str]) -> str:
+    similar = get_close_matches(str(name).lower(), list(names), n=1)
     return f" Did you mean {similar[0]!r}?" if similar else ""
 
 
@@ -214,11 +214,14 @@ def operations_for(include: str | Iterable[str] | None = None) -> list[Operation
     >>> [operation.name for operation in operations_for("fleets")]
     ['DescribeImages', 'DescribeFleets']
     """
+    if not isinstance(include, Iterable | None):
+        raise RequestError(f"include={printable(repr(include))} must be the name of a table, or a list of names.")
     names = [include] if isinstance(include, str) else list(include or ())
     tables = {name: table.operation for name, table in all_tables().items() if table.operation}
     if unknown := [name for name in names if name not in (*tables, "all")]:
+        similar = _suggest(unknown[0], [*tables, "all"])
         raise RequestError(
-            f"include holds {printable(repr(unknown[0]))}, which is no table to read.{_suggest(unknown[0])} "
+            f"include holds {printable(repr(unknown[0]))}, which is no table to read.{similar} "
             f"Choose from: all, {', '.join(tables)}."
         )
     wanted = set(OPERATIONS) if "all" in names else {"DescribeImages", *(tables[name] for name in names)}

@@ -53,10 +53,14 @@ def test_a_table_brings_what_it_is_asked_about(box: Any, include: Any, read: lis
     assert list(by_operation(asf.drain(box.client(), include=include))) == read
 
 
-def test_a_table_that_is_none_is_refused(box: Any) -> None:
+@pytest.mark.parametrize(
+    ("include", "words"),
+    [("fleet", "Did you mean 'fleets'"), ("ALL", "Did you mean 'all'"), (42, "the name of a table")],
+)
+def test_a_table_that_is_none_is_refused(box: Any, include: Any, words: str) -> None:
     """Before anything is sent."""
-    with pytest.raises(asf.RequestError, match="Did you mean 'fleets'"):
-        asf.drain(box.client(), include="fleet")
+    with pytest.raises(asf.RequestError, match=words):
+        asf.drain(box.client(), include=include)
     assert box.calls == 0
 
 

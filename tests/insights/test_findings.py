@@ -26,8 +26,9 @@ def changed(estate: asf.Frames, table: str, row: int = 0, **values: object) -> a
     """Return the frames with other values in one row of a table."""
     copy = estate.tables[table].copy()
     for name, value in values.items():
-        copy[name] = copy[name].astype(object)
-        copy.loc[row, name] = value
+        column = copy[name].astype(object)
+        column.loc[row] = value
+        copy[name] = column.astype(copy[name].dtype)
     return asf.Frames({**estate.tables, table: copy})
 
 
@@ -67,6 +68,49 @@ def test_support_that_has_ended_is_worse_than_one_that_ends(estate: asf.Frames) 
     """On the day after the end the finding is another one."""
     for today, rule in (("2027-01-12", "support_ending"), ("2027-01-13", "support_ended")):
         assert rule in rules_of(asf.findings(estate, today=today), "quality-lims-2024")
+
+
+@pytest.mark.parametrize(("days", "expected"), [(0, True), (9, True), (10, False)])
+def test_support_has_ended_more_than_so_many_days_ago(estate: asf.Frames, days: int, expected: bool) -> None:
+    """The threshold is the caller's: on the tenth day after the end, ten days are not more than ten."""
+    found = asf.findings(estate, today="2027-01-22", rules={"support_ended": days})
+    assert ("support_ended" in rules_of(found, "quality-lims-2024")) == expected
+
+
+def test_support_is_of_the_platform_where_no_base_tells(estate: asf.Frames) -> None:
+    """An image whose base is not known has the operating system that AWS reports of it."""
+    row = int(estate.images.index[estate.images["name"] == "win11-shopfloor-byol"][0])
+    for platform, rules in (("WINDOWS_SERVER_2016", {"support_ending"}), ("WINDOWS_SERVER_2022", set())):
+        found = asf.findings(changed(estate, "images", row, platform=platform))
+        assert rules_of(found, "win11-shopfloor-byol") & {"support_ending"} == rules
+
+
+@pytest.mark.parametrize(("created", "old"), [("2026-10-24T00:00", False), ("2026-10-23T23:59", True)])
+def test_the_age_of_a_fleet_s_image_is_in_days(estate: asf.Frames, created: str, old: bool) -> None:
+    """An image of thirty days ago is not too old and one of 31 is, at whatever time of the day it was made."""
+    image = estate.images["name"] == "win11-shopfloor-byol"  # imported: no base is older
+    row, arn = int(estate.images.index[image][0]), estate.images.loc[image, "arn"].item()
+    frames = changed(estate, "images", row, created_time=pd.Timestamp(created, tz="UTC"))
+    found = asf.findings(changed(frames, "fleets", 0, image_arn=arn))
+    assert ("fleet_image_old" in rules_of(found, estate.fleets["name"].iloc[0])) == old
+
+
+def test_a_table_older_than_the_drain_is_found_once(estate: asf.Frames) -> None:
+    """Agents and base images that the reference does not list, in however many images."""
+    row = int(estate.images.index[estate.images["owner"].eq(ACCOUNT)][0])
+    frames = changed(estate, "images", row, appstream_agent_version="11-02-2026")
+    public = int(estate.images.index[estate.images["owner"].isna()][0])
+    arn = "arn:aws:appstream:eu-west-1::image/AppStream-WinServer2022-11-09-2026"
+    found = asf.findings(changed(frames, "images", public, arn=arn))
+    old = found[found["rule"] == "reference_old"]
+    assert old["name"].to_list() == ["agent_versions", "latest_public_base_images"]
+    assert old["finding"].str.contains("2026-11-02|AppStream-WinServer2022-11-09-2026").all()
+
+
+def test_days_are_counted_from_the_snapshot_where_no_image_was_read(estate: asf.Frames) -> None:
+    """Not from the day on which somebody asks."""
+    found = asf.findings(asf.Frames({**estate.tables, "images": estate.images.head(0)}))
+    assert found.loc[found["rule"] == "builder_running", "value"].to_list() == [66]
 
 
 def test_what_was_not_read_is_found(estate: asf.Frames) -> None:
@@ -156,11 +200,12 @@ def test_a_severity_is_the_callers(estate: asf.Frames) -> None:
 
 
 @pytest.mark.parametrize(
-    "rules", [{"nonsense": 1}, {"image_failed": 3}, {"agent_behind": "red"}, {"agent_behind": True}]
+    "rules",
+    [{"nonsense": 1}, {"image_failed": 3}, {"agent_behind": "red"}, {"agent_behind": True}, [("agent_behind", 1)]],
 )
 def test_a_rule_that_cannot_be_changed_so_is_refused(estate: asf.Frames, rules: dict[str, object]) -> None:
     """The message says what there is to choose."""
-    with pytest.raises(asf.RequestError, match=r"none of target_not_read|expected"):
+    with pytest.raises(asf.RequestError, match=r"none of target_not_read|expected|must be a mapping"):
         asf.findings(estate, rules=rules)
 
 

@@ -15,7 +15,6 @@ from support.usage_oracle import (
     differences,
     estate,
     expected_usage,
-    expected_users,
     frames_of,
     image_arn,
     read_in_part,
@@ -45,16 +44,27 @@ def test_answers_equal_the_oracle_s(rnd: Random) -> None:
 @pytest.mark.slow
 @given(RANDOM)
 def test_nothing_is_unused_for_want_of_reading(rnd: Random) -> None:
-    """What has a user in truth is never called unused or deletable because a part of its owner's account was not read."""
+    """What has a user in truth is never called unused or deletable because a part of an account was not read."""
     whole = estate(rnd)
     in_use = {row[:3] for row in expected_usage(whole) if row[7] == "in_use"}
-    part = read_in_part(rnd, whole)
-    foreign = {use[2] for use in expected_users(whole) if use[4] != "account" and use[5] not in (use[0], None)}
-    for row in seen_usage(frames_of(part)):
-        if row[7] == "unused":
-            assert (
-                row[:3] not in in_use or row[2] in foreign
-            )  # a share that was withdrawn, used by an account that was not read
+    seen = seen_usage(frames_of(read_in_part(rnd, whole)))
+    assert not in_use & {row[:3] for row in seen if row[7] == "unused" or row[8]}
+
+
+def test_a_withdrawn_share_may_be_in_use_where_fleets_were_not_read() -> None:
+    """An image that only another account's fleet stands on is in use, and unknown once that account's fleets are denied."""
+    (owner, other, _), region = usage_oracle.ACCOUNTS, "eu-west-1"
+    image = {"account": owner, "region": region, "owner": owner, "name": "a", "arn": image_arn(owner, region, "a")}
+    image |= {"visibility": "PRIVATE", "image_shared_with_others": False}
+    fleet = {"account": other, "region": region, "name": "f", "arn": "fleet", "image_arn": image["arn"]}
+    operations = usage_oracle.OPERATIONS
+    coverage = [usage_oracle.covered(account, region, each) for account in (owner, other) for each in operations]
+    denied = [row | ({"status": "denied"} if row["account"] == other else {}) for row in coverage]
+    rows: Estate = {name: [] for name in usage_oracle.COLUMNS} | {"images": [image], "coverage": denied}
+    whole = rows | {"coverage": coverage, "fleets": [fleet]}
+    verdicts = [asf.usage(frames_of(each)).iloc[0] for each in (whole, rows, rows | {"coverage": coverage})]
+    assert [row["verdict"] for row in verdicts] == ["in_use", "unknown", "unused"]
+    assert f"DescribeImages in {other}/{region} is denied" in verdicts[1]["reason"]
 
 
 @pytest.mark.slow

@@ -248,6 +248,8 @@ def expected_usage(rows: Estate) -> list[tuple[Any, ...]]:
         if owns and owns[0]["image_shared_with_others"] is not False:
             needed.append("DescribeImagePermissions")
         whole = bool(owns) and all(_status(rows, owner, operation) == "complete" for operation in needed)
+        for other in [each for each in rows["coverage"] if each["region"] == image["region"]]:
+            whole = whole and all(_status(rows, other, operation) == "complete" for operation in needed[:3])
         verdict = "in_use" if kinds else "unused" if whole else "unknown"
         shared = bool(owns and owns[0]["image_shared_with_others"])
         deletable = verdict == "unused" and image["account"] == owner["account"] and not shared

@@ -24,7 +24,7 @@ from torture.disks import damaged, fill_files, full
 from torture.drains import drain_estates, drain_in_children, estates, forks, signals
 from torture.laws import laws
 from torture.repairs import repairs
-from torture.usage import usage
+from torture.usage import failures, usage
 from torture.writers import kill_writers, killed, write_side_by_side, writers
 
 PARTS: dict[str, Callable[[float], Tally]] = {
@@ -37,6 +37,7 @@ PARTS: dict[str, Callable[[float], Tally]] = {
     "signals": signals,
     "forks": forks,
     "usage": usage,
+    "findings": failures,
     "laws": laws,
 }
 
