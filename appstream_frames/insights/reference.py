@@ -69,7 +69,7 @@ def reference(folder: str | os.PathLike[str] | None = None) -> dict[str, pd.Data
 def read_tables(folder: str | os.PathLike[str] | None) -> dict[str, pd.DataFrame]:
     """Return the tables of `reference`."""
     chosen = folder or os.environ.get(VARIABLE)
-    own = _own_files(Path(chosen).expanduser()) if chosen else {}
+    own = _own_files(Path(chosen).expanduser(), "reference" if folder else VARIABLE) if chosen else {}
     return {name: _merge(name, _shipped(name), own.get(name)) for name in _KEYS}
 
 
@@ -101,15 +101,17 @@ def _shipped(name: str) -> pd.DataFrame:
     return _read(data_path(f"{name}.csv")).assign(origin="reference")
 
 
-def _own_files(folder: Path) -> dict[str, Path]:
+def _own_files(folder: Path, given_as: str) -> dict[str, Path]:
     """Return the files of a user's folder by table."""
     if not folder.is_dir():
-        raise RequestError(f"reference={printable(folder)!r} is no folder. Name one that holds {_expected()}.")
+        raise RequestError(f"{given_as}={printable(folder)!r} is no folder. Name one that holds {_expected()}.")
     files = {path.stem: path for path in sorted(folder.glob("*.csv"))}
     if unknown := sorted(set(files) - set(_KEYS)):
         raise RequestError(f"{printable(files[unknown[0]])} is none of the reference tables: {_expected()}.")
     if not files:
-        raise RequestError(f"reference={printable(folder)!r} holds no table. Put some of these into it: {_expected()}.")
+        raise RequestError(
+            f"{given_as}={printable(folder)!r} holds no table. Put some of these into it: {_expected()}."
+        )
     return files
 
 

@@ -110,12 +110,15 @@ def test_a_table_that_is_none_is_refused(name: str, lines: list[str], message: s
         asf.reference(tmp_path)
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
-    """A folder that does not exist, and one without a table, are errors."""
+def test_a_folder_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that does not exist, and one without a table, are errors, which name the variable that named the folder."""
     with pytest.raises(asf.RequestError, match=r"is no folder\. Name one that holds agent_versions\.csv"):
         asf.reference(tmp_path / "nothing")
     with pytest.raises(asf.RequestError, match="holds no table"):
         asf.agents(images(), reference=tmp_path)
+    monkeypatch.setenv("APPSTREAM_FRAMES_REFERENCE", str(tmp_path / "nothing"))
+    with pytest.raises(asf.RequestError, match=r"APPSTREAM_FRAMES_REFERENCE='.*nothing' is no folder"):
+        asf.reference()
 
 
 def test_the_tables_handed_out_are_copies() -> None:
