@@ -253,22 +253,28 @@ def test_ddl_prints_a_statement() -> None:
     assert "LOCATION 's3://bucket/archive/images/'" in run("ddl", "images", "s3://bucket/archive").stdout
 
 
+@pytest.fixture
+def small(frames: asf.Frames, root: Path) -> Path:
+    """Return an archive of one image, of which a report is soon made."""
+    asf.write_snapshot(asf.Frames({name: table.head(1) for name, table in frames.tables.items()}), root)
+    return root
+
+
 @pytest.mark.slow
-def test_report_writes_one_page(weeks: Path, tmp_path: Path) -> None:
+def test_report_writes_one_page(small: Path, tmp_path: Path) -> None:
     """The page is that of the function, under its name, with nothing left beside it."""
     path = tmp_path / "out" / "report.html"
     path.parent.mkdir()
-    done = run("report", str(weeks), "-o", str(path))
-    assert (done.returncode, done.stderr, path.read_text("utf-8")) == (0, "", asf.report(weeks))
+    done = run("report", str(small), "-o", str(path))
+    assert (done.returncode, done.stderr, path.read_text("utf-8")) == (0, "", asf.report(small))
     assert os.listdir(path.parent) == ["report.html"]
 
 
 @pytest.mark.slow
-def test_report_goes_to_standard_output(frames: asf.Frames, root: Path) -> None:
+def test_report_goes_to_standard_output(small: Path) -> None:
     """A dash prints the page and nothing else, whatever the terminal's encoding."""
-    asf.write_snapshot(asf.Frames({name: table.head(1) for name, table in frames.tables.items()}), root)
-    done = run_alone("report", str(root), "-o", "-", environment={"PYTHONIOENCODING": "ascii"})
-    assert (done.returncode, done.stderr, done.stdout.decode()) == (0, b"", asf.report(root))
+    done = run_alone("report", str(small), "-o", "-", environment={"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr, done.stdout.decode()) == (0, b"", asf.report(small))
 
 
 def test_report_of_a_partial_snapshot_exits_with_3(box: asf.sandbox, root: Path, tmp_path: Path) -> None:
