@@ -87,7 +87,7 @@ def _folder(text: str) -> Path:
         raise _refuse(text, "is a URL that cannot be written to", _EXPECTED)
     if _VARIABLE.search(text):
         raise _refuse(text, "holds a variable, which only a shell replaces", "pass os.path.expandvars(root)")
-    if not _WINDOWS and ("\\" in text or re.match(r"[A-Za-z]:", text)):
+    if not _WINDOWS and ("\\" in text or re.match(r"[A-Za-z]:|//[^/]", text)):
         raise _refuse(text, "is a path of Windows, and this is another system", _EXPECTED)
     path = Path(os.path.expanduser(text))  # Path.expanduser raises where there is no such user
     if text.startswith("~") and str(path).startswith("~"):

@@ -58,6 +58,7 @@ REFUSED = {
     "%USERPROFILE%/snapshots": "expandvars",
     "~nobody-of-that-name/x": "a user that is not known",
     "\\\\server\\share\\x": "a path of Windows",
+    "//server/share/x": "a path of Windows",
     "C:\\snapshots": "a path of Windows",
     "C:/snapshots": "a path of Windows",
     None: "names nothing",
