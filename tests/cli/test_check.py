@@ -69,6 +69,7 @@ def test_the_exit_code_says_whether_something_severe_was_found(weeks: Path, word
     assert run("check", str(weeks), *words).returncode == code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "newest"), [(("check",), "11-20-2026"), (("report", "-o", "-"), "20 November 2026")])
 def test_a_folder_of_ones_own_is_the_yardstick(
     weeks: Path, tmp_path: Path, words: tuple[str, ...], newest: str

@@ -47,6 +47,7 @@ def failing(data: st.DataObject, world: World) -> World:
     return {**world, "coverage": coverage, "images": images}
 
 
+@pytest.mark.slow
 def test_runs_that_fail_differently_differ_in_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over real sockets: two runs of a world that stands still have no difference, merged or not."""
     from appstream_frames.aws import retries
