@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from appstream_frames.archive import store
 from appstream_frames.archive.store import STAGING, SUFFIX, StagedFile, StoredFile, explain_errors
 
 _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+_NOT_THERE: Final = {errno.ENOENT, errno.ELOOP}
 _NO_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
@@ -31,12 +33,16 @@ class LocalStore(store.Store):
         """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
         path = self._root / folder
         entries: list[os.DirEntry[str]] = []
+        linked = bool(folder) and path.is_symlink()
         with suppress(FileNotFoundError), explain_errors(f"listing {path}", but=FileNotFoundError):
             entries = list(os.scandir(path))
         found = []
         for entry in entries:
-            with suppress(FileNotFoundError):  # published or removed meanwhile
-                found.append(_describe_entry(folder, entry))
+            try:
+                found.append(_describe_entry(folder, entry, linked))
+            except OSError as error:
+                if error.errno not in _NOT_THERE:  # published or removed meanwhile, or a link to nothing
+                    raise
         return sorted(found, key=lambda file: file.filename)
 
     def locate(self, folder: str, name: str) -> str:
@@ -107,11 +113,12 @@ class LocalStore(store.Store):
         return [*made, folder]
 
 
-def _describe_entry(folder: str, entry: os.DirEntry[str]) -> StoredFile:
+def _describe_entry(folder: str, entry: os.DirEntry[str], linked: bool) -> StoredFile:
     status = entry.stat()
     # a copy or a move may keep the time of the content, and not that of the file's entry
     age = time.time() - max(status.st_mtime, status.st_ctime)
-    return StoredFile(folder, entry.name + ("/" if entry.is_dir() else ""), entry.path, status.st_size, age)
+    name = entry.name + ("" if stat.S_ISREG(status.st_mode) else "/")  # a folder; whoever opens a pipe waits
+    return StoredFile(folder, name, entry.path, status.st_size, age, linked or entry.is_symlink())
 
 
 def _move(source: Path, target: Path) -> None:

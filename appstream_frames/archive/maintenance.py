@@ -23,11 +23,12 @@ from appstream_frames.archive.store import STAGING, SUFFIX, Store, StoredFile
 from appstream_frames.errors import SnapshotCorruptError
 from appstream_frames.tables.frames import to_pandas
 from appstream_frames.tables.schema import all_tables
-from appstream_frames.text import printable
+from appstream_frames.text import encodable, printable
 
 _PORTION: Final = 16 * 2**20  # bytes hashed at once
 _AT_WORK: Final = 3600.0  # seconds for which a file may belong to a writer at work
 _STAGED: Final = 24 * _AT_WORK  # the same, of one in staging: a long drain may have no row for it for hours
+_LEAST: Final = {"images", "applications", "errors"}  # tables that every snapshot has
 _SCHEMA: Final = pa.schema([(name, pa.string()) for name in ("id", "file", "problem", "detail")])
 
 
@@ -81,9 +82,10 @@ class Inventory:
         for file in orphans:
             folders.setdefault(file.name, set()).add(file.folder)
         seals = tuple(self._staged_seals())
-        whole = {name for name, held in folders.items() if any(set(one.files) <= held for one in self.manifests)}
+        snapshots = [_LEAST, *(set(one.files) for one in self.manifests)]  # the tables of a snapshot that was committed
+        whole = {name for name, held in folders.items() if any(tables <= held for tables in snapshots)}
         lost = {name for name in whole if not name.endswith(seals)}  # its manifest, as far as we can tell
-        return [file for file in orphans if not _is_young(file) and file.name not in lost]
+        return [file for file in orphans if not _is_young(file) and not file.linked and file.name not in lost]
 
     def _staged_seals(self) -> Iterator[str]:
         """Yield the seals of the manifests that a crash left in staging: their snapshots were never committed."""
@@ -206,11 +208,13 @@ def _describe_orphan(file: StoredFile, leftover: bool) -> dict[str, Any]:
     advice = "left behind; `verify --repair` removes it"
     if not leftover:
         advice = "perhaps being written"
-        if not _is_young(file):
+        if file.linked:
+            advice = "a link, or in a folder that is one; not removed, as it may be another archive's"
+        elif not _is_young(file):
             advice = f"every table of this snapshot is there and its manifest is not: restore {FOLDER}/{file.filename}"
     name = "" if file.folder == STAGING else file.name
     return _problem(name, file.location, "orphan", f"{file.age / 3600:.1f} hours old, {advice}")
 
 
 def _problem(name: str, location: str, problem: str, detail: str) -> dict[str, Any]:
-    return {"id": name or None, "file": location, "problem": problem, "detail": printable(detail, 300)}
+    return {"id": name or None, "file": encodable(location), "problem": problem, "detail": printable(detail, 300)}

@@ -13,6 +13,7 @@ import secrets
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,8 +45,16 @@ class Manifest:
 
 
 def is_id(name: str) -> bool:
-    """Tell whether a file's name is one that a snapshot may have."""
-    return bool(_ID.fullmatch(name))
+    """Tell whether a file's name is one that a snapshot may have.
+
+    Examples
+    --------
+    >>> is_id("20261123T101500.123456Z-3f9c1a"), is_id("20261399T101500.123456Z-3f9c1a")
+    (True, False)
+    """
+    with suppress(ValueError):
+        return bool(_ID.fullmatch(name) and parse_moment(name))
+    return False
 
 
 def make_id(moment: dt.datetime, sha256: str) -> str:
@@ -112,7 +121,7 @@ def read_manifest(store: Store, name: str) -> Manifest:
                 f"{location} has format {record['format']}, this version reads up to {FORMAT}. Upgrade appstream-frames."
             )
         whole = record["digest"] == _digest(record, coverage, content)
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SnapshotCorruptError(f"{location} cannot be read ({printable(error)}). {RESTORE}") from error
     if not whole:
         raise SnapshotCorruptError(f"{location} does not hold what was written into it. {RESTORE}")

@@ -47,6 +47,7 @@ class StoredFile:
     location: str  # its path or URL, for messages
     bytes: int
     age: float  # seconds since it was written, or came to be where it is
+    linked: bool = False  # it is a symbolic link, or in a folder that is one: it may be another archive's
 
     @property
     def name(self) -> str:

@@ -137,6 +137,25 @@ def test_a_stranger_s_file_among_ours_is_named(name: str, root: Path) -> None:
     assert asf.verify(root)[["file", "problem"]].to_numpy().tolist() == [[str(path), "foreign"]]
 
 
+STRANGE: dict[str, Callable[[Path], object]] = {
+    "a moment that is none": lambda folder: (folder / "20261399T000000.000000Z-abcdef.parquet").write_bytes(b"?"),
+    "a pipe": lambda folder: os.mkfifo(folder / f"{OTHER}.parquet"),
+    "a link to itself": lambda folder: (folder / f"{OTHER}.parquet").symlink_to(f"{OTHER}.parquet"),
+    "a name that is no text": lambda folder: (folder / os.fsdecode(b"\xff.parquet")).write_bytes(b"?"),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.parametrize("folder", ["coverage", "images"])
+@pytest.mark.parametrize("kind", STRANGE)
+def test_a_strange_file_stops_nothing(name: str, root: Path, kind: str, folder: str) -> None:
+    """What can be no snapshot's file is named, and everything else is listed, read and checked."""
+    STRANGE[kind](root / folder)
+    assert asf.list_snapshots(root)["id"].to_list() == [name]
+    assert len(asf.read_history(root, "images", columns=["name"])) == len(asf.read_snapshot(root).images)
+    assert asf.verify(root)["problem"].to_list() == ([] if kind == "a link to itself" else ["foreign"])
+
+
 def test_repair_removes_old_orphans(name: str, root: Path, later: Later) -> None:
     """Older than an hour: no writer works on it; the snapshot stays."""
     path, before = orphan(root), asf.list_snapshots(root)
@@ -195,6 +214,31 @@ def test_repair_leaves_a_snapshot_whose_manifest_was_lost(frames: asf.Frames, ro
     later(99)
     assert (repair(root), everything(root)) == (3, before)
     assert asf.verify(root)["detail"].str.contains(f"restore coverage/{names[0]}.parquet").all()
+
+
+def test_a_snapshot_of_fewer_tables_may_have_lost_its_manifest_too(
+    frames: asf.Frames, root: Path, later: Later
+) -> None:
+    """Beside others of more tables, as where fleets are read on Sundays only."""
+    with asf.sandbox() as box:
+        asf.take_snapshot(root, box.client(), include=["fleets"], progress=False)
+    lost = asf.write_snapshot(frames, root)
+    (root / "coverage" / f"{lost}.parquet").unlink()
+    before = everything(root)
+    later(99)
+    assert (repair(root), everything(root)) == (3, before)
+
+
+def test_repair_follows_no_link(frames: asf.Frames, root: Path, tmp_path: Path, later: Later) -> None:
+    """A table's folder that is a link may be another archive's, whose snapshots have their manifests elsewhere."""
+    asf.write_snapshot(frames, root)
+    shutil.copytree(root, tmp_path / "other")
+    asf.write_snapshot(frames.relabel("2026-11-16"), root)
+    shutil.rmtree(tmp_path / "other" / "images")
+    (tmp_path / "other" / "images").symlink_to(root / "images")
+    before = everything(root)
+    later(99)
+    assert (repair(tmp_path / "other"), everything(root)) == (3, before)
 
 
 @pytest.mark.parametrize("lost", ["coverage", "images"])
