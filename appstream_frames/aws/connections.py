@@ -43,7 +43,7 @@ class _DeadlineStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        ends = time.monotonic() + self._read_timeout
+        ends = time.monotonic() + min(self._read_timeout, self._deadline.patience())
         while True:
             left = min(self._deadline.left(), ends - time.monotonic())
             self._sock.settimeout(max(0.0001, min(left, _CANCEL_CHECK)))
@@ -74,7 +74,7 @@ class _Connecting:
 
     def connect(self) -> None:
         if (deadline := current_deadline()) is not None:
-            self.timeout = min(self.timeout or threading.TIMEOUT_MAX, deadline.left())
+            self.timeout = min(self.timeout or threading.TIMEOUT_MAX, deadline.left(), deadline.patience())
         super().connect()  # type: ignore[misc]  # of botocore's class
 
 

@@ -22,9 +22,8 @@ from botocore.exceptions import NoCredentialsError
 from botocore.session import Session
 
 from appstream_frames.aws import botocore_private, regions, sessions
-from appstream_frames.aws.connections import own_connections
 from appstream_frames.aws.redaction import redacting
-from appstream_frames.aws.retries import until_answered
+from appstream_frames.aws.retries import BrokenReplyError, require_whole_replies, until_answered
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
@@ -123,8 +122,15 @@ def open_sts(session: Session, partition: str) -> BaseClient:
 
 def ask_account(sts: BaseClient) -> str:
     """Return the account of the credentials that a client of STS has."""
-    with own_connections(sts):
-        return check_account(until_answered(sts.get_caller_identity).get("Account"))
+
+    def ask() -> object:
+        account: object = sts.get_caller_identity().get("Account")
+        if account is None:
+            raise BrokenReplyError("AWS named the account None")
+        return account
+
+    with require_whole_replies(sts):
+        return check_account(until_answered(ask))
 
 
 def check_account(account: object) -> str:
@@ -149,8 +155,11 @@ def assume_role(base: Session, sts: BaseClient, source: Source) -> Session:
         parameters["ExternalId"] = source.external_id
 
     def refresh() -> dict[str, str]:
-        with own_connections(sts):
-            keys: dict[str, str] = create_assume_role_refresher(sts, parameters)()
+        with require_whole_replies(sts):
+            try:
+                keys: dict[str, str] = create_assume_role_refresher(sts, parameters)()
+            except KeyError as error:
+                raise BrokenReplyError(f"the reply of STS has no {error}") from None
         return keys
 
     return botocore_private.with_credentials(base, DeferredRefreshableCredentials(refresh, "assume-role"))

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from typing import Final, Self, TypeVar
 
 _GRACE: Final = 1.0  # seconds in which a thread keeps its deadline by itself
+_SHORTEST_PATIENCE: Final = 5.0
 T = TypeVar("T")
 
 
@@ -56,6 +57,10 @@ class Deadline:
         if left <= 0:
             raise timeout_error(self.seconds)
         return left
+
+    def patience(self) -> float:
+        """Return the seconds to wait for a sign of life: half of those left, which leaves time to ask on another connection."""
+        return max(self.left() / 2, _SHORTEST_PATIENCE)
 
     def sleep(self, seconds: float) -> None:
         """Wait, and raise `Cancelled` as soon as the deadline is cancelled."""

@@ -10,6 +10,7 @@ import errno
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
 from botocore import exceptions
@@ -21,8 +22,11 @@ from appstream_frames.text import printable
 
 _THROTTLES: Final = (
     "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException TooManyRequestsException "
-    "RequestLimitExceeded RequestLimitExceededException SlowDown BandwidthLimitExceeded PriorRequestNotComplete".split()
+    "RequestLimitExceeded RequestLimitExceededException SlowDown BandwidthLimitExceeded PriorRequestNotComplete "
+    "LimitExceededException EC2ThrottledException ProvisionedThroughputExceededException "
+    "TransactionInProgressException".split()
 )
+_PASSING: Final = ("RequestTimeout", "RequestTimeoutException", "IDPCommunicationError")
 _BAD_CREDENTIALS: Final = (
     "ExpiredToken ExpiredTokenException RequestExpired InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId "
     "InvalidSignatureException SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken AuthFailure "
@@ -122,7 +126,9 @@ def is_throttle(error: BaseException) -> bool:
 
 def is_passing(error: BaseException) -> bool:
     """Tell whether the same request may well succeed in a moment: AWS is busy, or the network or this machine is."""
-    if is_throttle(error) or _http_status(error) >= 500 or is_out_of_files(error):
+    if is_throttle(error) or is_out_of_files(error) or get_code(error) in _PASSING:
+        return True
+    if _http_status(error) == HTTPStatus.REQUEST_TIMEOUT or _http_status(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return True
     network = HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError
     return isinstance(error, network) and not _is_untrusted(error)

@@ -11,7 +11,7 @@ from appstream_frames.aws import credentials, failures, regions, sessions
 from appstream_frames.aws.credentials import Source
 from appstream_frames.aws.deadlines import call_within
 from appstream_frames.aws.redaction import redacting
-from appstream_frames.aws.retries import until_answered
+from appstream_frames.aws.retries import BrokenReplyError, require_whole_replies, until_answered
 from appstream_frames.errors import AppStreamFramesError
 
 _ADVICE: Final = (
@@ -40,7 +40,8 @@ def _list_accounts(source: Source) -> tuple[str, dict[str, str]]:
     with redacting(session):
         caller = credentials.ask_account(sts)
         client = sessions.create_client(session, "organizations", region, config=sessions.SIGN_IN)
-        accounts = _list_every_account(client)
+        with require_whole_replies(client):
+            accounts = _list_every_account(client)
     states = {
         credentials.check_account(each.get("Id")): str(each.get("State") or each.get("Status")) for each in accounts
     }
@@ -54,10 +55,7 @@ def _list_every_account(client: BaseClient) -> list[dict[str, Any]]:
     accounts: list[dict[str, Any]] = []
     token, seen = None, set()
     while True:
-        page: dict[str, str] = {"NextToken": token} if token else {}
-        reply = until_answered(partial(client.list_accounts, **page))
-        if not isinstance(reply.get("Accounts"), list):
-            raise ValueError("the reply has no accounts")
+        reply = until_answered(partial(_list_page, client, token))
         accounts += reply["Accounts"]
         token = reply.get("NextToken")
         if not token:
@@ -65,3 +63,11 @@ def _list_every_account(client: BaseClient) -> list[dict[str, Any]]:
         if token in seen:
             raise ValueError("AWS sent a NextToken that it had sent before")
         seen.add(token)
+
+
+def _list_page(client: BaseClient, token: str | None) -> dict[str, Any]:
+    page: dict[str, str] = {"NextToken": token} if token else {}
+    reply: dict[str, Any] = client.list_accounts(**page)
+    if not isinstance(reply.get("Accounts"), list):
+        raise BrokenReplyError("the reply has no accounts")
+    return reply

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 from botocore.parsers import ResponseParserError
 
 from appstream_frames.aws import failures
+from appstream_frames.aws.connections import attach, own_connections
 from appstream_frames.aws.deadlines import Deadline, current_deadline
+from appstream_frames.text import printable
 
 _BROKEN_REPLIES: Final = 6
 _LONGEST_PAUSE: Final = 8.0
@@ -25,6 +28,16 @@ class BrokenReplyError(Exception):
     def __init__(self, message: str, *, cut: bool = False) -> None:
         super().__init__(message)
         self.cut = cut
+
+
+def check_length(body: bytes, headers: Mapping[str, str], kind: type[BrokenReplyError] = BrokenReplyError) -> None:
+    """Raise an error of some kind when a body is not as long as its header says; packed ones have no length of their own."""
+    declared = headers.get("content-length")
+    if headers.get("content-encoding", "identity") != "identity" or declared is None:
+        return
+    if not declared.isdecimal() or int(declared) != len(body):
+        words = f"the reply is {len(body)} bytes long where its Content-Length says {printable(declared, 20)}"
+        raise kind(words, cut=declared.isdecimal() and int(declared) > len(body))
 
 
 class Attempts:
@@ -63,6 +76,18 @@ class Attempts:
         pause = random.uniform(0, min(_LONGEST_PAUSE, 0.2 * 2 ** min(self.failed, 10)))  # noqa: S311  jitter is no secret
         self._deadline.sleep(min(pause, left / 2))  # the last of the time is for asking once more
         return True
+
+
+@contextmanager
+def require_whole_replies(client: Any) -> Iterator[None]:
+    """Send a client's requests over `own_connections`, and raise BrokenReplyError for a reply that was cut short."""
+    service = client.meta.service_model.service_id.hyphenize()
+    with own_connections(client), attach(client, {f"before-parse.{service}": _check_reply}):
+        yield
+
+
+def _check_reply(*, response_dict: dict[str, Any], **_: object) -> None:
+    check_length(response_dict["body"], response_dict["headers"])
 
 
 def until_answered(call: Callable[[], T]) -> T:

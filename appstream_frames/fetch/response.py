@@ -15,18 +15,20 @@ import zlib
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, Final
 
 import msgspec
 
 from appstream_frames.aws.connections import attach
-from appstream_frames.aws.retries import BrokenReplyError
+from appstream_frames.aws.retries import BrokenReplyError, check_length
 from appstream_frames.tables import raw_json
 from appstream_frames.tables.schema import rows_member
 from appstream_frames.text import printable
 
 _TOKEN: Final = "NextToken"  # noqa: S105  a member's name
+_ALIKE: Final = 0.9  # of the letters: as "NextTokens" and "Image" are of the members of a page
 _GZIP: Final = b"\x1f\x8b"
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
@@ -93,11 +95,7 @@ def _whole(body: bytes, headers: MutableMapping[str, str]) -> bytes:
             return gzip.decompress(body)
         except (OSError, EOFError, zlib.error) as error:
             raise PageError(f"the reply is not whole gzip: {printable(error, 80)}") from None
-    declared = headers.get("content-length", str(len(body)))
-    encoded = headers.get("content-encoding", "identity") != "identity"
-    if not encoded and not (declared.isdecimal() and int(declared) == len(body)):
-        words = f"the reply is {len(body)} bytes long where its Content-Length says {printable(declared, 20)}"
-        raise PageError(words, cut=declared.isdecimal() and int(declared) > len(body))
+    check_length(body, headers, PageError)
     return body
 
 
@@ -116,8 +114,8 @@ def validate(body: bytes, member: str = "Images", *, strings: bool = False) -> P
     Raises
     ------
     PageError
-        When the body is not strict UTF-8 JSON, lacks the list, has a row of another kind, a token that is not text, or one of
-        the two members twice or misspelt.
+        When the body is not strict UTF-8 JSON, lacks the list, has a row of another kind, a token that is not text, a member
+        twice, or the list or the token misspelt.
 
     Examples
     --------
@@ -187,12 +185,15 @@ def _token(text: str) -> str | None:
 
 
 def _check_names(body: bytes, rows: list[bytes], member: str) -> None:
-    """Refuse a body in which a member of the page is there twice, of which parsers see the last, or misspelt."""
+    """Refuse a body that has a member twice, of which parsers see the last, or a member of the page misspelt."""
     names = _names(body, rows)
-    for expected in (member, _TOKEN):
-        alike = [name for name in names if _letters(name) == _letters(expected)]
-        if len(alike) > 1 or (alike and alike != [expected]):
-            raise ValueError(f"expected {expected} once, got the members {', '.join(map(repr, alike))}")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"expected every member once, got {twice!r} {names.count(twice)} times")
+    for name in set(names) - {member, _TOKEN}:
+        meant = get_close_matches(_letters(name), [_letters(member), _letters(_TOKEN)], n=1, cutoff=_ALIKE)
+        if meant:
+            raise ValueError(f"expected {member} and {_TOKEN}, each spelt so and once, got {name!r}")
 
 
 def _names(body: bytes, rows: list[bytes]) -> list[str]:

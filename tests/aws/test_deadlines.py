@@ -32,6 +32,12 @@ def test_a_deadline_that_is_over_is_an_error() -> None:
     assert deadline.left() > 1
 
 
+def test_half_of_the_time_is_left_for_another_connection() -> None:
+    """But for the last seconds, in which a reply may well be only slow."""
+    assert 29 < Deadline(60).patience() <= 30
+    assert Deadline(2).patience() == 5
+
+
 def test_a_thread_that_sleeps_is_woken() -> None:
     """When another thread cancels its deadline."""
     deadline, began = Deadline(60), time.monotonic()

@@ -47,6 +47,25 @@ def test_a_refusal_is_one_clear_error(code: str, status: int, kind: Any, verdict
     assert len(server.faulted) == 1
 
 
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        *((code, 400) for code in ("RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete")),
+        *(
+            (code, 400)
+            for code in ("LimitExceededException", "EC2ThrottledException", "TransactionInProgressException")
+        ),
+        *((code, 400) for code in ("ProvisionedThroughputExceededException", "IDPCommunicationError")),
+        *(("SomethingNew", status) for status in (408, 429, 500, 502, 503, 504, 520)),
+    ],
+)
+def test_what_botocore_asks_again_about_is_asked_again(code: str, status: int) -> None:
+    """Its own repetition is not used, and none of what it would have repeated fails a target."""
+    with FaultServer(fault=error(code, f"{status} No"), at=1, times=1) as server:
+        frames = drain(server.client())
+    assert (len(frames.images), frames.coverage["retries"].item()) == (9, 1)
+
+
 @pytest.mark.parametrize("mixed_in", [asf.AppStreamFramesError, RuntimeError, PermissionError, OSError])
 def test_a_denied_drain_is_a_permission_error(mixed_in: type[Exception]) -> None:
     """Old habits catch it too."""

@@ -9,10 +9,12 @@ from typing import Any
 
 import boto3
 import pytest
+from support.faults import BAD
 from support.faultserver import UNCLOSED, FaultServer, body
 from support.sources_of import DEV, HOME, PROD
 
 import appstream_frames as asf
+from appstream_frames.aws import retries
 from appstream_frames.aws.client_pool import ClientPool
 
 pytestmark = UNCLOSED
@@ -79,12 +81,22 @@ LISTS: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("case", LISTS)
 def test_an_organization_that_is_not_whole_is_an_error(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reply that botocore takes for the end of the list is none: accounts are never lost without a word."""
+    monkeypatch.setattr(retries, "_LONGEST_PAUSE", 0.05)
     replies, words = LISTS[case]
     with FaultServer(**replies) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         with pytest.raises(asf.DrainError, match=words) as caught:
             asf.targets(session=boto3.Session("a", "b"), organization_role="R", regions=HOME)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("kind", ["empty", "cut", "short", "closed", "503"])
+def test_a_bad_reply_costs_no_organization(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked again, as pages are."""
+    with FaultServer(pages={None: LISTED}, fault=BAD[kind], times=1) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        found = asf.targets(session=boto3.Session("a", "b"), organization_role="R", regions=HOME)
+    assert [target.account for target in found] == [PROD]
 
 
 @pytest.mark.slow

@@ -17,11 +17,14 @@ from typing import Any
 import pytest
 from support.chains import drain
 from support.estates import everywhere, quiet
-from support.faults import BAD
+from support.faults import BAD, stall
 from support.faultserver import UNCLOSED, Connection, FaultServer, arns, body, chain, error, page
+from support.marks import Tally
 from support.outcomes import statuses
+from torture.trouble import drain_in_trouble
 
 import appstream_frames as asf
+from appstream_frames.aws import retries
 from appstream_frames.fetch import response
 
 pytestmark = UNCLOSED
@@ -79,6 +82,16 @@ def test_a_network_that_stays_down_is_no_missing_endpoint() -> None:
     assert (type(caught.value), caught.value.status, caught.value.page) == (asf.DrainError, "failed", 2)
 
 
+@pytest.mark.slow
+def test_a_reply_that_never_comes_leaves_time_to_ask_again() -> None:
+    """A connection that is dead, which no reset tells of, is given up after half of the time."""
+    with FaultServer(fault=stall, at=1, times=1) as server:
+        began = time.monotonic()
+        frames = drain(server.client(), timeout=12)
+        assert 5 < time.monotonic() - began < 12
+    assert (len(frames.images), frames.coverage["retries"].item()) == (9, 1)
+
+
 def test_a_name_server_that_hangs_does_not_hold_up_a_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no socket whose timeout could be kept: the thread that asks it is left."""
     with FaultServer() as server:
@@ -105,19 +118,21 @@ def test_a_provider_of_credentials_that_hangs_does_not_hold_up_a_drain(
 
 
 def test_a_bad_second_of_sts_fails_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Closed connections, errors of the server and throttles at sign-in are asked about again, once for all targets."""
+    """Closed connections, errors of the server, throttles and cut replies are asked about again, once for all targets."""
     faults = [BAD["closed"], body(b"", status="503 Service Unavailable"), BAD["reset"], _throttled_sts]
+    faults += [BAD["short"], body(b"", kind="text/xml")]
 
     def sts(connection: Connection, good: bytes) -> None:
         (faults.pop(0) if faults else body(good, kind="text/xml"))(connection, good)
 
+    monkeypatch.setattr(retries, "_LONGEST_PAUSE", 0.3)
     for name, value in (("ACCESS_KEY_ID", "A"), ("SECRET_ACCESS_KEY", "S")):
         monkeypatch.setenv(f"AWS_{name}", value)
     with FaultServer(sts=sts) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         where = asf.targets(regions=["eu-west-1", "us-east-1", "us-west-2"])
         assert statuses(asf.drain_targets(where, progress=False)) == ["complete"] * 3
-        assert server.sts == 5
+        assert server.sts == 7
 
 
 def _throttled_sts(connection: Connection, _: bytes) -> None:
@@ -139,6 +154,15 @@ def test_throttles_are_no_attempts() -> None:
     assert frames.coverage["retries"].item() == 8
 
 
+@pytest.mark.slow
+def test_no_target_that_has_time_left_is_lost() -> None:
+    """Trouble of every kind, of AppStream and STS or of STS alone, for a part of the time; at length in `torture`."""
+    tally = Tally()
+    for seed in range(8):
+        drain_in_trouble(seed, tally, 0.5, 1.5)
+    assert tally.breaches == []
+
+
 # bodies
 
 
@@ -158,6 +182,10 @@ def test_throttles_are_no_attempts() -> None:
         b'{"Images": [], "NextToken\\u0020": "a"}',
         b'{"Images": [], "Im\\u0061ges": [{"Name": "a"}]}',
         b'{"Images": [], "New": {}, "NextToken": "a", "NextToken": "b"}',
+        b'{"Images": [], "New": 1, "New": 2}',
+        b'{"Images": [], "Image": [{"Name": "a"}]}',
+        b'{"Images": [], "NextTokn": "a"}',
+        b'{"Images": [], "NextTokens": ["a"]}',
     ],
 )
 def test_a_member_twice_or_misspelt_is_no_page(content: bytes) -> None:

@@ -45,12 +45,11 @@ class Proxy:
     _at_work: int = 0
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._stopped = threading.Event()
         self._open: dict[threading.Thread, socket.socket] = {}
-        self._thread = threading.Thread(target=self._accept, name="proxy.accept", daemon=True)
-        self._thread.start()
+        self._address = ("127.0.0.1", 0)
+        self.listen()
+        self.url = f"http://127.0.0.1:{self._address[1]}"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,6 +60,17 @@ class Proxy:
         if self._stopped.is_set():
             return
         self._stopped.set()
+        hang_up(self._listener, self._thread, self._open)
+
+    def listen(self) -> None:
+        """Accept connections, say again after `refuse`."""
+        self._listener = socket.create_server(self._address, backlog=128)
+        self._address = self._listener.getsockname()
+        self._thread = threading.Thread(target=self._accept, name="proxy.accept", daemon=True)
+        self._thread.start()
+
+    def refuse(self) -> None:
+        """Break every connection off and accept none, as a network does that is down."""
         hang_up(self._listener, self._thread, self._open)
 
     def heal(self) -> None:

@@ -24,6 +24,7 @@ from torture.disks import damaged, fill_files, full
 from torture.drains import drain_estates, drain_in_children, estates, forks, signals
 from torture.laws import laws
 from torture.repairs import repairs
+from torture.trouble import trouble
 from torture.usage import failures, usage
 from torture.writers import kill_writers, killed, write_side_by_side, writers
 
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[float], Tally]] = {
     "estates": estates,
     "signals": signals,
     "forks": forks,
+    "trouble": trouble,
     "usage": usage,
     "findings": failures,
     "laws": laws,
