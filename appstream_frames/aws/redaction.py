@@ -35,7 +35,8 @@ _SHORTEST: Final = 8  # a literal that is shorter would take ordinary words out
 _PIECE: Final = 12  # so many characters of a secret in a row are not there by chance
 _NOT_SHOWN: Final = "what the credential provider gave is not shown, as it may hold secrets"
 _LARGEST_FILE: Final = 100_000
-_CARRIERS: Final = ("botocore", "urllib3", "http.client")  # in the variables of their frames is the session token
+#: In the variables of their frames is the session token, or the reply.
+_CARRIERS: Final = ("botocore", "urllib3", "http.client", "json", "appstream_frames.fetch.response")
 #: Providers whose messages are what a program or a server of the user's printed, which may be the credentials themselves.
 _VERBATIM: Final = ("custom-process", "container-role")
 _SECRET_VARIABLES: Final = (
@@ -46,7 +47,7 @@ _TOKEN_FILES: Final = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATI
 _SECRET_SETTINGS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "external_id")
 
 _NAMES: Final = (
-    r"token|secret|passw(?:or)?d|pwd|signature(?:[-_]?provided)?|credentials?|authorization|assertion|api[-_]?key|"
+    r"token|secret|cookie|passw(?:or)?d|pwd|signature(?:[-_]?provided)?|credentials?|authorization|assertion|api[-_]?key|"
     r"private[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?|secret[-_ ]?key|key-pair-id"
 )
 _QUOTE: Final = r"""(?:["'`\\]|&quot;|&\#34;|&\#39;|%22)*"""
@@ -69,6 +70,7 @@ _FORMS: Final = (
         ),
         rf"\1\2{MASK}",
     ),
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"), MASK),
     (re.compile(r"(?i)\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{8,}"), MASK),  # key ids
     (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]+){0,4}"), MASK),  # JSON web tokens
     (re.compile(r"\b(?:IQoJ|FwoG|FQoG)[\w+/=%-]{16,}"), MASK),  # session tokens
@@ -193,12 +195,14 @@ def scrub(error: BaseException, secrets: Iterable[str]) -> None:
 
 
 def with_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and all that led to it."""
-    seen = set[int]()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
+    """Yield an error and all that led to it, contexts that are not shown too."""
+    left, seen = [error], set[int]()
+    while left:
+        error = left.pop(0)
+        if error is not None and id(error) not in seen:
+            seen.add(id(error))
+            yield error
+            left += [error.__cause__, error.__context__]
 
 
 def is_verbatim(error: BaseException) -> bool:

@@ -18,6 +18,7 @@ from typing import Final
 import pyarrow as pa
 
 from appstream_frames.aws.client_pool import ClientPool
+from appstream_frames.aws.redaction import known_secrets, redact
 from appstream_frames.aws.targets import Target
 from appstream_frames.errors import DrainError
 from appstream_frames.fetch.outcomes import Outcome
@@ -139,7 +140,7 @@ class ExecutorReads:
         try:
             outcomes, packed = future.result()
             tables = {name: pa.ipc.open_stream(buffer).read_all() for name, buffer in packed.items()}
-        except (Exception, CancelledError) as error:  # noqa: BLE001  whatever an executor raises whose worker died
+        except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001  whatever it raises whose worker died
             self._lose(number, error)
             return
         read.outcomes = outcomes
@@ -148,11 +149,8 @@ class ExecutorReads:
         self._end(number, tables)
 
     def _lose(self, number: int, error: BaseException) -> None:
-        name = self._reads[number].name
-        message = (
-            f"{name}: the executor gave no result, but {type(error).__name__}: {printable(error, 300)}. "
-            "Drain this target again."
-        )
+        name, words = self._reads[number].name, printable(redact(str(error), known_secrets()), 300)
+        message = f"{name}: the executor gave no result, but {type(error).__name__}: {words}. Drain this target again."
         for outcome in self._reads[number].outcomes:
             outcome.fail(DrainError(message, target=name, code=type(error).__name__))
             outcome.end()

@@ -94,14 +94,14 @@ def _read_page(ask: Callable[[], object], client: Any, outcome: Outcome, deadlin
                 raise PageError("the reply passed by the strict reader", cut=True)
             return page
         except Exception as error:  # noqa: BLE001  every kind is asked about again, or explained
-            if not attempts.wait(error):
-                last = attempts.last or error
-                late = TimeoutError(f"no whole page within {deadline.seconds:g} s") if attempts.is_late else None
-                position = outcome.position(holder=client)
-                raise failures.explain(
-                    last, position, attempts.failed, late, unreachable=attempts.unreachable
-                ) from last
-            outcome.retries += 1
+            if attempts.wait(error):
+                outcome.retries += 1
+                continue
+            last = attempts.last or error
+        late = TimeoutError(f"no whole page within {deadline.seconds:g} s") if attempts.is_late else None
+        position = outcome.position(holder=client)
+        # not amid another error, whose frames hold credentials
+        raise failures.explain(last, position, attempts.failed, late, unreachable=attempts.unreachable) from last
 
 
 def _explain_endless(seen: str, outcome: Outcome, client: Any) -> AppStreamFramesError:

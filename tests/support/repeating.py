@@ -69,6 +69,8 @@ FORMS: dict[str, Form] = {
     "somebody's key": lambda _: f"User {SOMEBODY[0]} may not",
     "somebody's web identity": lambda _: f"{SOMEBODY[2]} is not valid",
     "user and password": lambda _: f"https://user:{PASSWORD}@proxy.invalid:8080/ refused",
+    "cookie": lambda _: f"Set-Cookie: session={PASSWORD}; Path=/",
+    "private key": lambda _: f"-----BEGIN PRIVATE KEY-----\n{PASSWORD}\n-----END PRIVATE KEY-----",
     "password, named": lambda _: f"password={PASSWORD}; try again",
 }
 
