@@ -341,8 +341,13 @@ def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
         raise RequestError(
             f"The frame {name!r} lacks its key {', '.join(missing)}; pass Frames as a drain returned them."
         )
+    columns = list(frame.columns)
+    if unfit := [column for column in columns if not isinstance(column, str) or columns.count(column) > 1]:
+        raise RequestError(
+            f"The frame {name!r} has a column named {printable(repr(unfit[0]))}, which is no text or is there twice; rename it."
+        )
     try:
-        return pa.table({column: _as_arrow(frame[column], known.get(column)) for column in frame.columns})
+        return pa.table({column: _as_arrow(frame[column], known.get(column)) for column in columns})
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise RequestError(
             f"The frame {name!r} holds a value that does not fit its column: {printable(error)}"

@@ -352,3 +352,12 @@ def test_a_workbook_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) ->
     with pytest.raises(asf.RequestError, match="images has 1,048,576 rows"):
         Frames({"images": many, "coverage": empty("coverage")}).to_excel(path)
     assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("column", ["name", 5, None, ("a", "b")])
+def test_a_column_that_no_file_can_name_is_refused(column: object) -> None:
+    """One that is there twice, or whose name is no text."""
+    frame = empty("images")
+    frame.insert(0, column, None, allow_duplicates=True)
+    with pytest.raises(asf.RequestError, match="rename it"):
+        to_arrow(frame, "images")
