@@ -76,7 +76,7 @@ def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: boo
     images, covered = _images(frames), Coverage(frames.coverage)
     images = images[~images["public"]]
     users = used_by(frames) if users is None else users
-    counts = _counts(_told_by_owner(frames, users) if apart else users, images)
+    counts = _counts(_judged_by_owner(frames, users) if apart else users, images)
     owned = _owned(images)
     shared = {(region, arn): flag for region, arn, flag in iterate_rows(owned, "region", "arn", "shared")}
     rows = iterate_rows(images.assign(users=counts.sum(axis=1)), "region", "arn", "owner", "users")
@@ -87,7 +87,7 @@ def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: boo
     return to_typed(table, _USAGE).set_index(images.index)
 
 
-def _told_by_owner(frames: Frames, users: pd.DataFrame) -> pd.DataFrame:
+def _judged_by_owner(frames: Frames, users: pd.DataFrame) -> pd.DataFrame:
     """Return the users in the account of their image, and the accounts that its permissions name."""
     kept = users["user_account"] == users["account"]
     if "permissions" in frames.tables:
