@@ -6,6 +6,7 @@ out inside the Axes, so that nothing is clipped whatever figure the Axes is in.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -145,11 +146,15 @@ def draw_dates(ax: Axes, first: float, last: float, low: float, high: float, siz
         return
     left, right = ax.get_xlim()
     width = size_of(ax).width * (last - first) / (right - left)
-    most = max(2, int(width / (5.5 * size)))
-    locator = AutoDateLocator(tz="UTC", minticks=max(2, most // 2), maxticks=most)
+    fitting = max(2, int(width / (5.5 * size)))
+    most = max(3, fitting)
+    locator = AutoDateLocator(
+        tz="UTC", minticks=(most - 1) // 2, maxticks=most
+    )  # more of them, and it warns of some ranges
     dates = ConciseDateFormatter(locator, tz="UTC", formats=_DATES, zero_formats=_FIRSTS, usetex=False)
     found = locator.tick_values(num2date(first, "UTC"), num2date(last, "UTC"))
     ticks = [tick for tick in found if first <= tick <= last]
+    ticks = ticks[:: math.ceil(len(ticks) / fitting) or 1]
     ticks = ticks if len(ticks) > 1 else [first, last]
     draw_scale(ax, ticks, dates.format_ticks(ticks), low, high, size)
 

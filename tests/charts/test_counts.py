@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from support.charted import bars, counted, example, lived
 from support.drawn import FORMS, HOSTILE, assert_legible, on, saved, title, words
 
@@ -139,3 +140,16 @@ def test_two_thousand_rows_are_quick(chart):
     table, start = example(chart, 2000), time.perf_counter()
     chart(table)
     assert time.perf_counter() - start < 3
+
+
+@pytest.mark.parametrize("width", [3, 6, 14])
+@pytest.mark.parametrize("unit", ["us", "s", "min", "h", "D", "W"])
+def test_any_stretch_of_time_has_dates(unit, width):
+    """There are two dates at least, and matplotlib warns of nothing, however far apart the first and last snapshot are."""
+    for apart in [1, 1.9, 2.9, 3.9, 5.9, 7.9, 55]:
+        first = pd.Timestamp("2026-11-23 10:15", tz="UTC")
+        last = first + pd.Timedelta(round(apart * pd.Timedelta(1, unit).value / 1000), "us")
+        ax = Figure(figsize=(width, 3)).subplots()
+        charts.trend(pd.DataFrame({"snapshot": [first, last], "platform": "RHEL8", "count": [12, 14]}), ax)
+        dates = [text.get_text() for text in ax.get_xticklabels()]
+        assert (len(dates) >= 2, all(dates)) == (True, True), (apart, unit)
