@@ -30,6 +30,7 @@ _PANDAS: Final[dict[pa.DataType, Any]] = {
 #: What draining a target again cannot mend: it was read, or there is nothing to be read.
 _SETTLED: Final = ("complete", "limited", "region_disabled", "not_offered")
 _TOP: Final = 8
+_SMALL: Final = 2**28  # bytes of a column whose parts are made one before its tuples are
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -276,20 +277,20 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 
     Column by column, so that each Arrow column is given up as soon as its pandas column is there.
     """
-    made = {}
-    for name in table.schema.names:
-        made[name] = _to_series(table.column(name))
-        table = table.drop_columns([name])
+    columns, made = dict(zip(table.schema.names, table.columns, strict=True)), {}
+    del table
+    for name in list(columns):
+        made[name] = _to_array(columns.pop(name))
     return pd.DataFrame(made, copy=False)
 
 
-def _to_series(column: pa.ChunkedArray) -> pd.Series:
+def _to_array(column: pa.ChunkedArray) -> Any:
     if not pa.types.is_list(column.type) and not pa.types.is_map(column.type):
         if not column.num_chunks:  # pandas cannot merge on a column without any
             column = pa.chunked_array([pa.array([], column.type)])
-        return column.to_pandas(types_mapper=_PANDAS.get, use_threads=False)
-    parts = [np.empty(0, object), *(_tuples(chunk) for chunk in column.chunks if len(chunk))]
-    return pd.Series(np.concatenate(parts), dtype=object)
+        return column.to_pandas(types_mapper=_PANDAS.get, use_threads=False).array
+    chunks = [column.combine_chunks()] if column.nbytes < _SMALL else column.chunks
+    return np.concatenate([np.empty(0, object), *(_tuples(chunk) for chunk in chunks if len(chunk))])
 
 
 def _tuples(array: pa.ListArray | pa.MapArray) -> np.ndarray:
