@@ -5,7 +5,7 @@ Whoever needs to know which operations there are asks this registry, so that one
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,7 +29,7 @@ class Parent:
     table: str
     parameters: Mapping[str, str]  # the column of the row that fills each parameter of the request
     keys: Mapping[str, str] = field(default_factory=dict)  # the same for key columns in front of the reply's columns
-    where: pc.Expression | None = None  # which rows are asked about; None: all
+    where: Callable[[], pc.Expression] | None = None  # which rows are asked about; None: all
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Operation:
         if self.parent is None:
             return []
         parent = self.parent
-        chosen = rows if parent.where is None else rows.filter(parent.where)
+        chosen = rows if parent.where is None else rows.filter(parent.where())
         columns = list(dict.fromkeys([*parent.parameters.values(), *parent.keys.values()]))
         made = [
             [{name: row[column] for name, column in each.items()} for each in (parent.parameters, parent.keys)]
@@ -129,7 +129,7 @@ _ALL: Final = (
             "images",
             {"Name": "name"},
             {"image_arn": "arn", "image_name": "name"},
-            where=pc.field("image_shared_with_others") & (pc.field("owner") == pc.field("account")),
+            where=lambda: pc.field("image_shared_with_others") & (pc.field("owner") == pc.field("account")),
         ),
     ),
     Operation("DescribeApplications", "elastic_applications"),
@@ -144,7 +144,7 @@ _ALL: Final = (
         "application_fleet_associations",
         resource=("fleet_name",),
         identity=("application_arn",),
-        parent=Parent("fleets", {"FleetName": "name"}, where=pc.field("fleet_type") == "ELASTIC"),
+        parent=Parent("fleets", {"FleetName": "name"}, where=lambda: pc.field("fleet_type") == "ELASTIC"),
     ),
 )
 

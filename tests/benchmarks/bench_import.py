@@ -27,8 +27,8 @@ def main() -> int:
     middle = {name: statistics.median(times) for name, times in samples.items()}
     ratio, apart = middle["ours"] / middle["theirs"], abs(middle["ours"] / middle["ours again"] - 1)
     print(f"{OURS}: {middle['ours']:.3f} s; {THEIRS}: {middle['theirs']:.3f} s")
-    print(f"ratio {ratio:.2f}, bound 1.15 {'kept' if ratio <= 1.15 else 'BROKEN'}; A/A control {apart:.1%} apart")
-    return 0 if ratio <= 1.15 else 1
+    print(f"ratio {ratio:.2f}, bound 1.10 {'kept' if ratio <= 1.10 else 'BROKEN'}; A/A control {apart:.1%} apart")
+    return 0 if ratio <= 1.10 else 1
 
 
 if __name__ == "__main__":
