@@ -67,7 +67,7 @@ def credentials_of(client: BaseClient) -> Credentials | None:
     return getattr(signer, "_credentials", None)
 
 
-def loaded_credentials(session: Session) -> Credentials | None:
+def find_loaded_credentials(session: Session) -> Credentials | None:
     """Return the credentials of a session when they are there, without looking for them."""
     return session._credentials
 

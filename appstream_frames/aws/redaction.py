@@ -135,7 +135,7 @@ def known_secrets(holder: object = None) -> list[str]:
         credentials = botocore_private.credentials_of(holder)
         urls += [str(holder.meta.endpoint_url), *map(str, (holder.meta.config.proxies or {}).values())]
     elif isinstance(holder, Session):
-        credentials = botocore_private.loaded_credentials(holder)
+        credentials = botocore_private.find_loaded_credentials(holder)
         with suppress(BotoCoreError):
             for profile in _profiles_of(holder):
                 found += [*map(profile.get, _SECRET_SETTINGS), _content(profile.get("web_identity_token_file"))]

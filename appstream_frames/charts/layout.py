@@ -255,7 +255,7 @@ def drawable(value: object, width: int = 60) -> str:
     'café \\u4eca'
     """
     known = _glyphs(tuple(FontProperties().get_family()))
-    text = "".join(char if _drawn(char, known) else _escape(char) for char in printable(value, width))
+    text = "".join(char if _find_missing_glyphs(char, known) else _escape(char) for char in printable(value, width))
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
@@ -298,7 +298,7 @@ def _glyphs(families: tuple[str, ...]) -> frozenset[int]:
     return frozenset(code for path in paths or [findfont(FontProperties())] for code in get_font(path).get_charmap())
 
 
-def _drawn(char: str, known: frozenset[int]) -> bool:
+def _find_missing_glyphs(char: str, known: frozenset[int]) -> bool:
     return ord(char) in known and unicodedata.category(char)[0] != "M"
 
 

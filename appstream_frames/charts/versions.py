@@ -15,7 +15,7 @@ from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
 from appstream_frames.charts.rows import read_texts
 from appstream_frames.insights import days, reference
-from appstream_frames.insights.base_names import Base, family_retired
+from appstream_frames.insights.base_names import Base, is_family_retired
 from appstream_frames.insights.days import over_a_year, version_day
 from appstream_frames.insights.distinct import distinct_images
 from appstream_frames.insights.verdicts import base_images
@@ -92,9 +92,9 @@ def agent_versions(
     following = Bar("LATEST · follows AWS's newest", counts.pop("LATEST", 0), layout.FOLLOWS)
     days_named = {text: version_day(text) for text in counts}
     pinned = {(known, _ANY): counts[text] for text, known in days_named.items() if known}
-    garbled = _garbled({text: counts[text] for text, known in days_named.items() if not known})
+    garbled = _count_garbled({text: counts[text] for text, known in days_named.items() if not known})
     published = [(released, _ANY) for released in reference.agent_releases()["iso_date"].dt.date]
-    dated = _dated_bars(pinned, published, day)
+    dated = _make_dated_bars(pinned, published, day)
     return _draw(ax, _AGENT, day, [following], dated, [*garbled, _later(pinned, day), unnamed])
 
 
@@ -145,7 +145,7 @@ def base_image_releases(
     current = Counter((known, family) for known, family, verdict in verdicts if known and verdict == "current")
     newest = {release for release, count in current.items() if count > counts[release] / 2}
     unnamed = Bar("no base release named", released.count(None), layout.UNKNOWN)
-    dated = _dated_bars(counts, _published_bases({*families}), day, newest)
+    dated = _make_dated_bars(counts, _read_published_bases({*families}), day, newest)
     return _draw(ax, _BASE, day, [], dated, [_later(counts, day), unnamed])
 
 
@@ -160,14 +160,14 @@ def _family(platform: str | None) -> str:
     return next(names, _UNKNOWN_FAMILY)
 
 
-def _published_bases(families: Collection[str]) -> list[_Release]:
+def _read_published_bases(families: Collection[str]) -> list[_Release]:
     table = reference.base_image_releases()
     table = table[["Base" in types.split(";") for types in table["image_types"]]]  # not of one graphics family only
     named = zip(table["release_date"].dt.date, table["platform"].replace(_REFERENCE_FAMILIES), strict=True)
     return [release for release in named if release[1] in families]
 
 
-def _dated_bars(
+def _make_dated_bars(
     counts: Mapping[_Release, int], published: Iterable[_Release], today: date, current: Collection[_Release] = ()
 ) -> list[_DatedBar]:
     """Return a bar for each release up to today, newest first; the newest of each family has one even at 0 images."""
@@ -183,7 +183,7 @@ def _release_bar(release: _Release, count: int, newest: bool, today: date) -> Ba
     day, family = release
     name = f"{day} · {family}" if family else f"{day:%m-%d-%Y}"
     mark = " · AWS's newest" if newest else ""
-    offered = newest and not (family in _SYSTEMS and family_retired(Base("", "Base", _SYSTEMS[family], day), today))
+    offered = newest and not (family in _SYSTEMS and is_family_retired(Base("", "Base", _SYSTEMS[family], day), today))
     colour = layout.NEWEST if offered else layout.OLD if over_a_year(day, today) else layout.RECENT
     return Bar(f"{name}{mark} · {layout.age((today - day).days)}", count, colour, marked=newest)
 
@@ -192,7 +192,7 @@ def _later(counts: Mapping[_Release, int], today: date) -> Bar:
     return Bar(f"dated after {today}", sum(n for (day, _), n in counts.items() if day > today), layout.UNKNOWN)
 
 
-def _garbled(texts: Mapping[str, int]) -> list[Bar]:
+def _count_garbled(texts: Mapping[str, int]) -> list[Bar]:
     """Return bars for texts that are no versions: the most frequent one, and all others together."""
     ranked = sorted(texts.items(), key=lambda item: (-item[1], item[0]))
     first = [Bar(f"not a version: “{layout.drawable(text, 20)}”", n, layout.UNKNOWN) for text, n in ranked[:1]]
@@ -221,13 +221,13 @@ def _fold(dated: list[_DatedBar], rows: int, thing: str, today: date) -> list[Ba
             bars = [bar for number, (_, bar) in enumerate(dated) if number < kept or bar.colour == layout.NEWEST]
             rest = [(day, bar) for day, bar in dated[kept:] if bar.count and bar.colour != layout.NEWEST]
             groups = groupby(rest, key=lambda one: (one[1].colour, one[0].year if by_year else None))
-            bars += [_shared_bar([*group], thing, today, by_year) for _, group in groups]
+            bars += [_make_shared_bar([*group], thing, today, by_year) for _, group in groups]
             if len(bars) <= rows:
                 return bars
     return bars
 
 
-def _shared_bar(dated: list[_DatedBar], thing: str, today: date, by_year: bool) -> Bar:
+def _make_shared_bar(dated: list[_DatedBar], thing: str, today: date, by_year: bool) -> Bar:
     oldest, bar = dated[-1]
     if len(dated) == 1:
         return bar

@@ -112,11 +112,11 @@ def speak_of_options(text: str, command: click.Command) -> str:
     names = "|".join(options)
     given = re.compile(rf"\b({names})=(\[[^]]*\]|'[^']*'|\"[^\"]*\"|[\w.-]*\w)?")
 
-    def spoken(found: re.Match[str]) -> str:
+    def speak(found: re.Match[str]) -> str:
         value = (found[2] or "").translate(str.maketrans("", "", "[]'\""))
         return f"{options[found[1]]} {value}".rstrip()
 
-    return re.sub(r",? or None\b(?: \([^)]*\))?", "", given.sub(spoken, text) if names else text)
+    return re.sub(r",? or None\b(?: \([^)]*\))?", "", given.sub(speak, text) if names else text)
 
 
 def as_records(frame: pd.DataFrame) -> Any:

@@ -104,11 +104,11 @@ def rows_of(operation: str, account: str, region: str, week: int) -> list[Any]:
     >>> rows_of("ListAssociatedFleets", "012345678901", "us-east-1", week_at())[:2]
     ['finance-us', 'sales-amer']
     """
-    return [finished(row.row, week) for row in listed(operation, account, region, week)]
+    return [finish(row.row, week) for row in list_rows(operation, account, region, week)]
 
 
 @lru_cache(maxsize=512)  # the sandbox needs them for every page
-def listed(operation: str, account: str, region: str, week: int) -> list[Row]:
+def list_rows(operation: str, account: str, region: str, week: int) -> list[Row]:
     """Return the rows of `rows_of` with what they belong to; images with the keys of their applications."""
     model, like = _like(account), _like_region(region)
     if model is None:
@@ -116,14 +116,14 @@ def listed(operation: str, account: str, region: str, week: int) -> list[Row]:
     owner = model if account == model or (int(account[:4]) + crc32(region.encode())) % 2 else None
     found = []
     for record in catalogue()["operations"].get(operation, ()):
-        row = _seen(record, owner, like, week)
+        row = _see(record, owner, like, week)
         if row is not None:
             of_owner = account if record["owner"] == owner else record["owner"]
-            found.append(Row(_filled(row, region, of_owner or ""), record.get("of", {})))
+            found.append(Row(_fill(row, region, of_owner or ""), record.get("of", {})))
     return found
 
 
-def finished(row: Any, week: int) -> Any:
+def finish(row: Any, week: int) -> Any:
     """Return an image with its applications written out; any other row as it is."""
     if not isinstance(row, dict) or not isinstance(row.get("Applications"), list):
         return row
@@ -161,21 +161,21 @@ def _like_region(region: str) -> str:
     return region if region in known else known[crc32(region.encode()) % len(known)]
 
 
-def _filled(value: Any, region: str, account: str) -> Any:
+def _fill(value: Any, region: str, account: str) -> Any:
     """Return a row with a region and an account in place of ``{region}`` and ``{account}``."""
     if isinstance(value, str):
         text = value.replace("{region}", region).replace("{account}", account)
         return text.replace("arn:aws:", f"arn:{_partition(region)}:") if text.startswith("arn:") else text
     if isinstance(value, dict):
-        return {name: _filled(each, region, account) for name, each in value.items()}
-    return [_filled(each, region, account) for each in value] if isinstance(value, list) else value
+        return {name: _fill(each, region, account) for name, each in value.items()}
+    return [_fill(each, region, account) for each in value] if isinstance(value, list) else value
 
 
 def _partition(region: str) -> str:
     return {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
 
 
-def _seen(record: Json, account: str | None, region: str, week: int) -> Any:
+def _see(record: Json, account: str | None, region: str, week: int) -> Any:
     """Return the row of one record as `account` sees it, or who owns nothing; None when it is not seen."""
     if not _during(record["in"].get(region), week):
         return None
@@ -210,7 +210,7 @@ def _current(record: Json, week: int) -> Any:
 
 
 def _application(key: str, image: str, owner: str, region: str, day: str) -> Json:
-    application: Json = _filled(catalogue()["applications"][key], region, owner)
+    application: Json = _fill(catalogue()["applications"][key], region, owner)
     # looks like what AWS signs, and is good for nothing
     signature = (
         f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={day}T120000Z&X-Amz-SignedHeaders=host&X-Amz-Expires=3600"

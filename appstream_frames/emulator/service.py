@@ -21,7 +21,7 @@ from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.validate import ParamValidator
 
 from appstream_frames.emulator.accounts import Caller, ServiceError
-from appstream_frames.emulator.catalogue import Json, Row, finished, has_elastic_fleets, listed
+from appstream_frames.emulator.catalogue import Json, Row, finish, has_elastic_fleets, list_rows
 from appstream_frames.emulator.faults import Faults, Scope, matching
 
 #: What may reply in place of the sandbox: takes operation, account, region and request, returns a reply or None.
@@ -113,21 +113,21 @@ class AppStream:
         """Return every row of an operation that an account sees in a region."""
         with self._lock:
             found = matching(self._rows, (account, region, operation))
-        return found[0] if found else listed(operation, account, region, self._week)
+        return found[0] if found else list_rows(operation, account, region, self._week)
 
     def finished_rows(self, operation: str, account: str, region: str) -> list[Any]:
         """Return the rows of `rows` as they are sent."""
-        return [finished(each.row, self._week) for each in self.rows(operation, account, region)]
+        return [finish(each.row, self._week) for each in self.rows(operation, account, region)]
 
     def _page(self, operation: OperationModel, account: str, region: str, request: Json) -> Json:
-        rows = self._selected(operation, account, region, request)
+        rows = self._select_rows(operation, account, region, request)
         # the page's size is not part of what a token belongs to: AWS lets it change on the way
         selected = {name: value for name, value in request.items() if name not in _PAGING}
         belongs = json.dumps([operation.name, account, region, selected])
         start = self._offset(request["NextToken"], belongs) if "NextToken" in request else 0
         end = start + min(request.get("MaxResults") or _PAGE, self.page_size or len(rows) + 1)
         more = self._token(belongs, end) if end < len(rows) else None
-        page = [finished(row, self._week) for row in rows[start:end]]
+        page = [finish(row, self._week) for row in rows[start:end]]
         own = {name: value for name, value in selected.items() if name in operation.output_shape.members}
         return own | {str(listing(operation.name)): page, "NextToken": more}
 
@@ -144,14 +144,14 @@ class AppStream:
             raise ServiceError("ValidationException", "Invalid NextToken")
         return offset
 
-    def _selected(self, operation: OperationModel, account: str, region: str, request: Json) -> list[Any]:
+    def _select_rows(self, operation: OperationModel, account: str, region: str, request: Json) -> list[Any]:
         """Return the rows that a request selects."""
         rows = self.rows(operation.name, account, region)
         for name, value in request.items():
             if name == "Type":
                 rows = [each for each in rows if each.row["Visibility"] == value]
             elif isinstance(value, list) and value:
-                rows = _named(rows, name, value, operation)
+                rows = _choose_named(rows, name, value, operation)
             elif isinstance(value, str) and name not in _PAGING:
                 rows = [each for each in rows if (each.of or each.row).get(name) == value]
         if operation.name == "DescribeImagePermissions":
@@ -167,7 +167,7 @@ def error_names(operation: str) -> frozenset[str]:
     return frozenset(shape.name for shape in model().operation_model(operation).error_shapes)
 
 
-def _named(rows: list[Row], parameter: str, wanted: list[str], operation: OperationModel) -> list[Row]:
+def _choose_named(rows: list[Row], parameter: str, wanted: list[str], operation: OperationModel) -> list[Row]:
     """Return the rows with one of the names or ARNs; it is an error when one is not there, if the operation has it."""
     member = _MEMBERS.get(parameter, parameter.removesuffix("s"))
     found = [each for each in rows if each.row.get(member) in wanted]
@@ -207,13 +207,13 @@ def _violations(request: Json, shape: Shape) -> list[str]:
         member = shape.members[name]
         values, rule = (value, member.member) if member.type_name == "list" else ([value], member)
         for each in values:
-            if constraint := _violated(each, rule):
+            if constraint := _find_violation(each, rule):
                 path = f"{name[0].lower()}{name[1:]}"
                 found.append(f"Value '{each}' at '{path}' failed to satisfy constraint: {constraint}")
     return found
 
 
-def _violated(value: Any, rule: Shape) -> str | None:
+def _find_violation(value: Any, rule: Shape) -> str | None:
     limits = rule.metadata
     if "enum" in limits and value not in limits["enum"]:
         return f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"

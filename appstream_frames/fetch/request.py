@@ -50,7 +50,7 @@ class Request:
         """
         _, smallest, largest = request_limits()
         return cls(
-            _given({"Names": _texts("names", names), "Arns": _texts("arns", arns), "Type": _type(type)}),
+            _drop_missing({"Names": _texts("names", names), "Arns": _texts("arns", arns), "Type": _type(type)}),
             _number("max_items", max_items, 1, None),
             _number("page_size", page_size, smallest, largest),
             _token(starting_token),
@@ -63,15 +63,15 @@ class Request:
 
     def page_parameters(self, token: str | None) -> dict[str, object]:
         """Return the parameters of a call for the page that a token of AWS's names, by the API's names."""
-        return _given({**self.parameters, "MaxResults": self.page_size, "NextToken": token})
+        return _drop_missing({**self.parameters, "MaxResults": self.page_size, "NextToken": token})
 
     def as_json(self) -> str:
         """Return all that was asked for as JSON, by the paginator's names."""
         paging = {"MaxItems": self.max_items, "PageSize": self.page_size, "StartingToken": self.starting_token}
-        return json.dumps(_given({**self.parameters, **paging}))
+        return json.dumps(_drop_missing({**self.parameters, **paging}))
 
 
-def _given(parameters: Mapping[str, object]) -> dict[str, object]:
+def _drop_missing(parameters: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 

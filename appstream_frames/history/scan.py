@@ -97,7 +97,8 @@ class SnapshotRange:
         lacking = [
             parse_moment(name)
             for name, manifest in self.manifests.items()
-            if not set(columns).difference(_KEYS) <= set(_stored_columns(manifest, table)).difference(manifest.redacted)
+            if not set(columns).difference(_KEYS)
+            <= set(_list_stored_columns(manifest, table)).difference(manifest.redacted)
         ]
         return self.moments[self.moments.isin(lacking)]
 
@@ -128,7 +129,7 @@ class SnapshotRange:
     def _check_columns(self, table: Table, columns: Iterable[str] | None) -> list[str]:
         found = dict.fromkeys(table.schema.names)
         for manifest in self.manifests.values():
-            found |= dict.fromkeys(_stored_columns(manifest, table))
+            found |= dict.fromkeys(_list_stored_columns(manifest, table))
         known = [*(name for name in found if name != UNMODELED.name), UNMODELED.name]
         if columns is None:
             return known
@@ -139,7 +140,7 @@ class SnapshotRange:
         return list(dict.fromkeys([*_KEYS, *names]))
 
 
-def _stored_columns(manifest: Manifest, table: Table) -> list[str]:
+def _list_stored_columns(manifest: Manifest, table: Table) -> list[str]:
     if table.operation is None:
         return list(manifest.coverage.schema.names)
     return list(manifest.files[table.name]["columns"]) if table.name in manifest.files else []

@@ -40,47 +40,47 @@ class Base:
 
 
 @lru_cache(maxsize=8192)
-def named(arn: str | None) -> Base | None:
+def parse_arn(arn: str | None) -> Base | None:
     """Return the base image that a public ARN names.
 
     Examples
     --------
-    >>> named("arn:aws:appstream:eu-west-1::image/AppStream-Graphics-NV-RHEL8-09-22-2026").family
+    >>> parse_arn("arn:aws:appstream:eu-west-1::image/AppStream-Graphics-NV-RHEL8-09-22-2026").family
     'Graphics NV RHEL8'
-    >>> named("arn:aws:appstream:eu-west-1::image/Graphics-Pro-Image-Builder-06-12-2018").family
+    >>> parse_arn("arn:aws:appstream:eu-west-1::image/Graphics-Pro-Image-Builder-06-12-2018").family
     'Graphics Pro WinServer2012R2'
     """
     if arn is None or not is_public(arn):
         return None
     name = arn.rpartition("/")[2]
     if match := _SAMPLE_NAME.fullmatch(name):
-        return _dated(name, "Sample apps", "", match[1])
+        return _parse_dated(name, "Sample apps", "", match[1])
     if match := _OLD_NAME.fullmatch(name):
-        return _dated(name, match[1] or "Base", "WinServer2012R2", match[2])
+        return _parse_dated(name, match[1] or "Base", "WinServer2012R2", match[2])
     match = _BASE_NAME.fullmatch(name)
-    return _dated(name, match[1] or "Base", match[2], match[3]) if match else None
+    return _parse_dated(name, match[1] or "Base", match[2], match[3]) if match else None
 
 
-def _dated(name: str, kind: str, os: str, version: str) -> Base | None:
+def _parse_dated(name: str, kind: str, os: str, version: str) -> Base | None:
     released = days.version_day(version)
     return None if released is None else Base(name, kind.replace("-", " "), os, released)
 
 
-def newest_drained(seen: Iterable[tuple[Any, str | None]], today: date) -> dict[tuple[Any, str], Base]:
+def find_newest_drained(seen: Iterable[tuple[Any, str | None]], today: date) -> dict[tuple[Any, str], Base]:
     """Return the newest base of each family by target, of the (target, ARN) pairs that were seen."""
     newest: dict[tuple[Any, str], Base] = {}
     for target, arn in seen:
-        base = named(arn)
+        base = parse_arn(arn)
         if base and base.released <= today:
             newest[target, base.family] = max(newest.get((target, base.family), base), base, key=_release)
     return newest
 
 
-def newest_listed(table: pd.DataFrame, today: date) -> dict[str, tuple[Base, str]]:
+def find_newest_listed(table: pd.DataFrame, today: date) -> dict[str, tuple[Base, str]]:
     """Return the newest base of each family, and its origin, of a table of newest bases; a user's rows replace a family's."""
     newest: dict[str, tuple[Base, str]] = {}
     for name, origin in zip(table["image_name"], table["origin"], strict=True):
-        base = named(f"arn:aws:appstream:::image/{name}")
+        base = parse_arn(f"arn:aws:appstream:::image/{name}")
         if base and base.released <= today:
             known = newest.get(base.family, (base, origin))
             if (origin == "yours", *_release(base)) >= (known[1] == "yours", *_release(known[0])):
@@ -116,7 +116,7 @@ class Retirements:
                 yield reason, before
 
 
-def family_retired(base: Base, today: date) -> bool:
+def is_family_retired(base: Base, today: date) -> bool:
     """Tell whether AWS had retired all releases of a base image's family on a day."""
     return Retirements(read_tables(None)["retired_base_images"], today).whole_family(base)
 

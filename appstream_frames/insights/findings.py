@@ -17,7 +17,7 @@ from typing import Any, Final
 import pandas as pd
 
 from appstream_frames.errors import RequestError
-from appstream_frames.insights.base_names import newest_listed
+from appstream_frames.insights.base_names import find_newest_listed
 from appstream_frames.insights.days import Day, choose_day
 from appstream_frames.insights.reference import read_tables
 from appstream_frames.insights.rows import check_frames, to_records, to_typed
@@ -243,7 +243,7 @@ class _Estate:
         elif verdicts["contradiction"].eq(NONE_NEWER).any():
             finding = f"AWS flags the newest agent known here, of {known:%Y-%m-%d}, as not the latest"
             yield self._row("reference_old", {"name": "agent_versions"}, finding, _RENEW, reference_date=known)
-        listed = newest_listed(tables["latest_public_base_images"], date.max)
+        listed = find_newest_listed(tables["latest_public_base_images"], date.max)
         of_drain = self.bases[self.bases["newest_from"] == "drain"].drop_duplicates("newest_base")
         newer = sorted(
             row["newest_base"]

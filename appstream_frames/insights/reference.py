@@ -69,8 +69,8 @@ def reference(folder: str | os.PathLike[str] | None = None) -> dict[str, pd.Data
 def read_tables(folder: str | os.PathLike[str] | None) -> dict[str, pd.DataFrame]:
     """Return the tables of `reference`."""
     chosen = folder or os.environ.get(VARIABLE)
-    own = _own_files(Path(chosen).expanduser(), "reference" if folder else VARIABLE) if chosen else {}
-    return {name: _merge(name, _shipped(name), own.get(name)) for name in _KEYS}
+    own = _list_own_files(Path(chosen).expanduser(), "reference" if folder else VARIABLE) if chosen else {}
+    return {name: _merge(name, _read_shipped(name), own.get(name)) for name in _KEYS}
 
 
 def agent_releases() -> pd.DataFrame:
@@ -81,7 +81,7 @@ def agent_releases() -> pd.DataFrame:
     >>> agent_releases()["agent_version"].iloc[-1]
     '06-29-2026'
     """
-    return _shipped("agent_versions").sort_values("iso_date", ignore_index=True)
+    return _read_shipped("agent_versions").sort_values("iso_date", ignore_index=True)
 
 
 def base_image_releases() -> pd.DataFrame:
@@ -92,30 +92,32 @@ def base_image_releases() -> pd.DataFrame:
     >>> base_image_releases().columns.to_list()[:3]
     ['release_date', 'platform', 'image_types']
     """
-    table = _shipped("base_image_releases").assign(platform=lambda found: found["platform"].str.split(";"))
+    table = _read_shipped("base_image_releases").assign(platform=lambda found: found["platform"].str.split(";"))
     return table.explode("platform").sort_values("release_date", ignore_index=True)
 
 
 @cache
-def _shipped(name: str) -> pd.DataFrame:
+def _read_shipped(name: str) -> pd.DataFrame:
     return _read(data_path(f"{name}.csv")).assign(origin="reference")
 
 
-def _own_files(folder: Path, given_as: str) -> dict[str, Path]:
+def _list_own_files(folder: Path, given_as: str) -> dict[str, Path]:
     """Return the files of a user's folder by table."""
     if not folder.is_dir():
-        raise RequestError(f"{given_as}={printable(folder)!r} is no folder. Name one that holds {_expected()}.")
+        raise RequestError(
+            f"{given_as}={printable(folder)!r} is no folder. Name one that holds {_describe_expected()}."
+        )
     files = {path.stem: path for path in sorted(folder.glob("*.csv"))}
     if unknown := sorted(set(files) - set(_KEYS)):
-        raise RequestError(f"{printable(files[unknown[0]])} is none of the reference tables: {_expected()}.")
+        raise RequestError(f"{printable(files[unknown[0]])} is none of the reference tables: {_describe_expected()}.")
     if not files:
         raise RequestError(
-            f"{given_as}={printable(folder)!r} holds no table. Put some of these into it: {_expected()}."
+            f"{given_as}={printable(folder)!r} holds no table. Put some of these into it: {_describe_expected()}."
         )
     return files
 
 
-def _expected() -> str:
+def _describe_expected() -> str:
     return ", ".join(f"{name}.csv" for name in _KEYS)
 
 

@@ -76,8 +76,8 @@ def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: boo
     images, covered = _images(frames), Coverage(frames.coverage)
     images = images[~images["public"]]
     users = used_by(frames) if users is None else users
-    counts = _counts(_judged_by_owner(frames, users) if apart else users, images)
-    owned = _owned(images)
+    counts = _counts(_keep_judged_by_owner(frames, users) if apart else users, images)
+    owned = _keep_owned(images)
     shared = {(region, arn): flag for region, arn, flag in iterate_rows(owned, "region", "arn", "shared")}
     rows = iterate_rows(images.assign(users=counts.sum(axis=1)), "region", "arn", "owner", "users")
     unread = {} if apart else _find_unread(frames.coverage, covered)
@@ -87,7 +87,7 @@ def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: boo
     return to_typed(table, _USAGE).set_index(images.index)
 
 
-def _judged_by_owner(frames: Frames, users: pd.DataFrame) -> pd.DataFrame:
+def _keep_judged_by_owner(frames: Frames, users: pd.DataFrame) -> pd.DataFrame:
     """Return the users in the account of their image, and the accounts that its permissions name."""
     kept = users["user_account"] == users["account"]
     if "permissions" in frames.tables:
@@ -107,7 +107,7 @@ def _images(frames: Frames) -> pd.DataFrame:
     return images
 
 
-def _owned(images: pd.DataFrame) -> pd.DataFrame:
+def _keep_owned(images: pd.DataFrame) -> pd.DataFrame:
     """Return the images as their owners see them."""
     owned = images[(images["account"] == images["owner"]) & images["arn"].notna()]
     return owned.drop_duplicates(["region", "arn"])
@@ -162,7 +162,7 @@ def _attach(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage) -> pd.
         indicator="listed",
     )
     keys = {"arn": "image_arn", "name": "owned_name"}
-    owned = _owned(images)[["account", "region", "arn", "name"]].rename(columns=keys)
+    owned = _keep_owned(images)[["account", "region", "arn", "name"]].rename(columns=keys)
     users = users.merge(owned, "left", ["region", "image_arn"])
     rows = iterate_rows(users, "listed", "target", "region", "image_arn")
     return users.assign(
@@ -192,7 +192,7 @@ def _why_unlisted(covered: Coverage, account: str, region: str, arn: str | None)
 def _accounts(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
     """Return with which accounts the images are shared: by their owners' permissions, and by who of the frames sees them."""
     keys = ["account", "region", "image_arn", "image_name", "user_account"]
-    owned = _owned(images)[["account", "region", "arn", "name"]].rename(
+    owned = _keep_owned(images)[["account", "region", "arn", "name"]].rename(
         columns={"arn": "image_arn", "name": "image_name"}
     )
     others = images[(images["account"] != images["owner"]) & ~images["public"]]

@@ -88,7 +88,7 @@ def judge_agents(
     day, found = days.choose_day(today, images), read_tables(reference)
     versions = _texts(images, "appstream_agent_version")
     flags = [None if pd.isna(flag) else bool(flag) for flag in days.column(images, "latest_appstream_agent_version")]
-    listed = _newest_listed(found["agent_versions"], day)
+    listed = _find_newest_listed(found["agent_versions"], day)
     newest: dict[_Target | None, _Yardstick] = {}
     scopes = _list_targets(images) if apart else [None] * len(images)
     for scope, version in zip(scopes, versions, strict=True):
@@ -107,7 +107,7 @@ def judge_agents(
             "the package, or give a folder with a newer agent_versions.csv as reference=.",
             stacklevel=3,
         )
-    return _judged(images, rows, _AGENTS)
+    return _to_verdicts(images, rows, _AGENTS)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class _Yardstick:
     as_of: date | None
 
 
-def _newest_listed(table: pd.DataFrame, today: date) -> _Yardstick:
+def _find_newest_listed(table: pd.DataFrame, today: date) -> _Yardstick:
     listed = zip(days.days(table["iso_date"]), table["origin"], strict=True)
     known = sorted((day, origin) for day, origin in listed if day is not None)
     day, origin = next((each for each in reversed(known) if each[0] <= today), known[0])
@@ -249,7 +249,7 @@ def judge_bases(
         judge.judge(*_find_origin(scope, arn, base, ancestors), *facts)
         for scope, arn, base, *facts in zip(scopes, arns, bases_named, targets, released, kinds, builders, strict=True)
     ]
-    return _judged(images, rows, _BASES)
+    return _to_verdicts(images, rows, _BASES)
 
 
 def _name_bases(
@@ -292,9 +292,9 @@ class _Judge:
     ) -> None:
         self._today, self._seen, self._covered = today, set(seen), covered
         self._with_public = {target for target, arn in self._seen if arn is not None and base_names.is_public(arn)}
-        self._drained = base_names.newest_drained(self._seen, today)
+        self._drained = base_names.find_newest_drained(self._seen, today)
         table = found["latest_public_base_images"]
-        self._listed = base_names.newest_listed(table, today)
+        self._listed = base_names.find_newest_listed(table, today)
         self._read_on = {origin: _read_on(table, origin) for origin in ("reference", "yours")}
         self._read_on["drain"] = today
         self._retirements = Retirements(found["retired_base_images"], today)
@@ -309,7 +309,7 @@ class _Judge:
         builder: str | None,
     ) -> dict[str, Any]:
         """Return the columns of one image, whose first ancestor is `origin`."""
-        base = base_names.named(origin)
+        base = base_names.parse_arn(origin)
         if base is None or kind in _IMPORTED:
             reason = "its base is no public base image of these frames" if origin else "AWS names no base image"
             imported = f"imported ({kind}); it has no base image of AppStream's"
@@ -380,7 +380,7 @@ def _list_targets(images: pd.DataFrame) -> list[_Target]:
     return list(zip(_texts(images, "account"), _texts(images, "region"), strict=True))
 
 
-def _judged(images: pd.DataFrame, rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+def _to_verdicts(images: pd.DataFrame, rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     """Return verdicts beside the keys of their images."""
     keys = {name: _texts(images, name) for name in columns[:4]}
     values = {name: [row.get(name) for row in rows] for name in columns[4:]}

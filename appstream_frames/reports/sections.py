@@ -84,7 +84,7 @@ def list_sections(known: Facts) -> list[Section]:
     found = {
         "agents": ("Agents", _agents(known)),
         "bases": ("Base images", _bases(known)),
-        "failed": ("Failed images", _failed(known)),
+        "failed": ("Failed images", _list_failed_images(known)),
         "usage": ("Who uses the images", _usage(known)),
         "places": ("Where the images are", _locations(known)),
         "changes": ("What changed", _changes(known)),
@@ -132,7 +132,7 @@ def _in_days(column: pd.Series) -> list[str | None]:
     return [None if pd.isna(days) else many(int(days), "day") for days in column]
 
 
-def _failed(known: Facts) -> list[Part]:
+def _list_failed_images(known: Facts) -> list[Part]:
     failed = known.failed.assign(reasons=[tuple(reasons) for reasons in known.failed["reasons"]])
     return [_table("Images that AWS could not make", failed, {"reasons": "AWS's reason"}, known)]
 

@@ -69,12 +69,12 @@ def ddl(table: str, location: str) -> str:
     LOCATION 's3://bucket/appstream/images/'
     """
     sentences = columns(table)["sentence"]
-    root = _checked(location)
+    root = _check_location(location)
     lines = ",\n".join(map(_column, find_table(table).columns, sentences))
     return f"CREATE EXTERNAL TABLE `appstream_{table}` (\n{lines}\n)\nSTORED AS PARQUET\nLOCATION '{root}/{table}/'"
 
 
-def _checked(location: str) -> str:
+def _check_location(location: str) -> str:
     root = str(location).rstrip("/")
     if not _ROOT.fullmatch(root):
         raise RequestError(

@@ -24,7 +24,7 @@ from appstream_frames.tables import raw_json
 from appstream_frames.tables.operations import OPERATIONS, Operation
 from appstream_frames.tables.schema import UTC_US, Column, Table, tables_of
 from appstream_frames.tables.urls import ICON_URL, clean, clean_text
-from appstream_frames.tables.values import POOL, RoundingError, convert, decoded_type, to_array
+from appstream_frames.tables.values import POOL, RoundingError, choose_decoded_type, convert, to_array
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class _Layout:
     def _type(self, member: str, node: Any) -> Any:
         if isinstance(node, _Layout):
             return list[node.struct]
-        return decoded_type(node) if isinstance(node, Column) else self._struct(member, node)
+        return choose_decoded_type(node) if isinstance(node, Column) else self._struct(member, node)
 
 
 @lru_cache(maxsize=64)

@@ -38,7 +38,7 @@ def columns(table: str) -> pd.DataFrame:
         "column": [column.name for column in rows.columns],
         "type": [str(column.type) for column in rows.columns],
         "api_path": [_api_path(rows, column) for column in rows.columns],
-        "sentence": [_described(column) for column in rows.columns],
+        "sentence": [_describe(column) for column in rows.columns],
     }
     enums = pd.Series([None if column.kind == "flag" else column.enum or None for column in rows.columns], dtype=object)
     return pd.DataFrame(frame, dtype="str").assign(enum_values=enums)
@@ -49,7 +49,7 @@ def _api_path(table: Table, column: Column) -> str | None:
     return row if table.strings and column.path else ".".join((row, *column.path)) if column.path else None
 
 
-def _described(column: Column) -> str:
+def _describe(column: Column) -> str:
     if column.kind != "flag":
         return column.sentence
     true, false = column.flag

@@ -253,7 +253,7 @@ class Frames:
         if len(self.coverage):
             yield "taken", f"{self.snapshot:%Y-%m-%d %H:%M:%S} UTC"
         for column in ("visibility", "state", "platform", "appstream_agent_version"):
-            yield "agent" if "agent" in column else column, _counted(self.images[column])
+            yield "agent" if "agent" in column else column, _format_counts(self.images[column])
         dates = self.images["public_base_image_released_date"].dropna()
         range_ = f"{dates.min():%Y-%m-%d} (oldest) to {dates.max():%Y-%m-%d} (newest)" if len(dates) else "—"
         yield "base images", range_
@@ -264,7 +264,7 @@ class Frames:
             yield "not complete", printable(f"{row.account}/{row.region} {row.operation} {row.status}{why}", 160)
 
 
-def _counted(values: pd.Series) -> str:
+def _format_counts(values: pd.Series) -> str:
     counts = values.fillna("(none)").value_counts()
     shown = counts if len(counts) <= _TOP + 1 else counts.head(_TOP)
     words = [f"{printable(name, 40)} {count}" for name, count in shown.items()]

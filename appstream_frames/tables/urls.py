@@ -54,12 +54,12 @@ def without_signatures(text: str) -> str:
     >>> without_signatures("see https://i.example/a.png?X-Amz-Signature=5ec&size=2")
     'see https://i.example/a.png?size=2'
     """
-    return _QUERY.sub(lambda query: _unsigned(query[0]), text) if "?" in text else text
+    return _QUERY.sub(lambda query: _drop_signatures(query[0]), text) if "?" in text else text
 
 
-def _unsigned(query: str) -> str:
+def _drop_signatures(query: str) -> str:
     parameters = query[1:].split("&")
-    kept = [_inner_unsigned(parameter) for parameter in parameters if not _signs(parameter)]
+    kept = [_clean_parameter(parameter) for parameter in parameters if not _signs(parameter)]
     if kept == parameters:
         return query
     return f"?{'&'.join(kept)}" if kept else ""
@@ -70,7 +70,7 @@ def _signs(parameter: str) -> bool:
     return bool(_SIGNATURE.fullmatch(name))
 
 
-def _inner_unsigned(parameter: str) -> str:
+def _clean_parameter(parameter: str) -> str:
     """Return a parameter whose value may be a URL with a signature of its own."""
     name, equals, value = parameter.partition("=")
     inner = unquote(value)

@@ -42,7 +42,7 @@ class RoundingError(Exception):
     """A timestamp is finer than its column."""
 
 
-def decoded_type(column: Column) -> Any:
+def choose_decoded_type(column: Column) -> Any:
     """Return the msgspec type that accepts the column's values and nothing else."""
     return Literal[column.flag] if column.kind == "flag" else _DECODED[column.kind]
 
@@ -58,11 +58,11 @@ def convert(value: Any, column: Column) -> tuple[Any, Any]:
     """
     if column.kind == "json":
         return msgspec.Raw(raw_json.dumps(value).encode()), None
-    converted = _converted(value, column)
+    converted = _convert_value(value, column)
     return converted, None if converted is not None and _is_same(converted, value, column.kind) else value
 
 
-def _converted(value: Any, column: Column) -> Any:
+def _convert_value(value: Any, column: Column) -> Any:
     match column.kind, value:
         case "string", str():
             return _legible(value)
