@@ -8,16 +8,14 @@ and stops when its standard input ends.
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import sys
-import threading
 import time
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from page_server import PAGE, page
+from page_server import PAGE, page, serve
 
 SCOPE = re.compile(r"Credential=([0-9]+)/[0-9]+/([a-z0-9-]+)/")
 EMPTY = b'{"Images": []}'
@@ -68,7 +66,6 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     """Takes many connections at once."""
 
-    daemon_threads = True
     request_queue_size = socket.SOMAXCONN
 
 
@@ -78,11 +75,7 @@ def main() -> None:
     for pages in range(1, Handler.most + 1):
         for start in range(0, pages * PAGE, PAGE):
             page(start, pages * PAGE)
-    server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.server_address[1], flush=True)
-    sys.stdin.read()
-    os._exit(0)
+    serve(Server(("127.0.0.1", 0), Handler))
 
 
 if __name__ == "__main__":

@@ -97,10 +97,8 @@ class Handler(BaseHTTPRequestHandler):
         """Stay quiet."""
 
 
-def main() -> None:
-    """Serve until standard input ends."""
-    Handler.images = int(sys.argv[1])
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+def serve(server: ThreadingHTTPServer) -> None:
+    """Print the port, and serve until standard input ends."""
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_address[1], flush=True)
@@ -109,4 +107,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    Handler.images = int(sys.argv[1])
+    serve(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
