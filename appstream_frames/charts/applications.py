@@ -45,7 +45,7 @@ def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top:
     if len(rest):
         most = int(rest["images"].max())
         words = f"up to {most:,}" if len(rest) > 1 else ""
-        bars.append(Bar(layout.many(len(rest), "more application"), most, layout.RECENT, words=words))
+        bars.append(Bar(layout.format_count(len(rest), "more application"), most, layout.RECENT, words=words))
     note = "Numbers: images that hold it · green: several paths or parameters under one name"
     return draw_bars(ax, bars, _title(int(found["differs"].sum()), len(found)), note)
 
@@ -58,7 +58,7 @@ def _bar(name: object, images: int, variants: int) -> Bar:
 
 
 def _title(differing: int, total: int) -> str:
-    counted = layout.many(total, "application")
+    counted = layout.format_count(total, "application")
     if not differing:
         return f"None of {counted} differs between images"
     return f"{differing:,} of {counted} differ{'s' if differing == 1 else ''} between images"

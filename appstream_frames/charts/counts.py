@@ -82,7 +82,7 @@ def _layers(table: pd.DataFrame, shown: int) -> tuple[pd.DataFrame, list[str]]:
     """Return what is drawn, from the bottom, and its colours: so many values, and the sum of the others."""
     if table.shape[1] <= shown:
         return table, [*layout.SERIES[: table.shape[1]]]
-    rest = table.iloc[:, shown:].sum(axis=1, skipna=False).rename(layout.many(table.shape[1] - shown))
+    rest = table.iloc[:, shown:].sum(axis=1, skipna=False).rename(layout.format_count(table.shape[1] - shown))
     return pd.concat([table.iloc[:, :shown], rest], axis=1), [*layout.SERIES[:shown], layout.RECENT]
 
 
@@ -97,7 +97,7 @@ def _draw_counts(ax: Axes, most: float, first: float, last: float, left: float, 
     """Draw a few round counts at the left, each with a thin line."""
     ticks = [tick for tick in MaxNLocator(4, integer=True).tick_values(0, most) if 0 < tick <= most]
     labels = [f"{tick:,.0f}" for tick in ticks]
-    ax.set_yticks(ticks, labels, fontsize=size, alpha=layout.SOFT, color=layout.ink(ax), **layout.PLAIN)
+    ax.set_yticks(ticks, labels, fontsize=size, alpha=layout.SOFT, color=layout.choose_ink(ax), **layout.PLAIN)
     ax.tick_params(axis="y", labelleft=True, pad=-left)  # inside of the Axes
     ax.plot([[first] * len(ticks), [last] * len(ticks)], [ticks, ticks], **layout.THIN)
 

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from appstream_frames.charts import layout
-from appstream_frames.charts.layout import GAP, many, measure
+from appstream_frames.charts.layout import GAP, format_count, measure
 from appstream_frames.charts.rows import check, read_numbers
 from appstream_frames.insights import days
 from appstream_frames.tables.coverage import FIRST_OPERATION, number_targets
@@ -184,8 +184,8 @@ def _tell_rest(bad: pd.Series, what: str) -> list[str]:
     """Return words for what does not fit."""
     partly, whole = int((bad > 0).sum()), int((bad == 0).sum())
     if partly and whole:
-        return [f"+ {many(partly, what)} not read whole, {whole:,} read whole"]
-    return [f"+ {many(len(bad), what)} {'not ' if partly else ''}read whole"] if len(bad) else []
+        return [f"+ {format_count(partly, what)} not read whole, {whole:,} read whole"]
+    return [f"+ {format_count(len(bad), what)} {'not ' if partly else ''}read whole"] if len(bad) else []
 
 
 def _title(targets: pd.DataFrame) -> str:

@@ -135,7 +135,7 @@ def draw_scale(ax: Axes, ticks: Sequence[float], labels: Sequence[str], low: flo
     """Draw thin lines from `high` down to `low`, each with a label below it."""
     bottom, top = ax.get_ylim()
     below = size_of(ax).height * (low - bottom) / (top - bottom)
-    ax.set_xticks(ticks, labels, fontsize=size, alpha=SOFT, color=ink(ax), **PLAIN)
+    ax.set_xticks(ticks, labels, fontsize=size, alpha=SOFT, color=choose_ink(ax), **PLAIN)
     ax.tick_params(axis="x", labelbottom=True, pad=4 - below)  # inside of the Axes
     ax.plot([ticks, ticks], [[low] * len(ticks), [high] * len(ticks)], **THIN)
 
@@ -162,7 +162,7 @@ def draw_dates(ax: Axes, first: float, last: float, low: float, high: float, siz
 def add_legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], **options: Any) -> Legend:
     """Add a legend without a frame; its labels may begin with an underscore or hold a ``$``."""
     options = {"frameon": False, "borderpad": 0, "borderaxespad": 0, "handletextpad": 0.5, **options}
-    legend = ax.legend(handles, ["-"] * len(handles), labelcolor=ink(ax), **options)
+    legend = ax.legend(handles, ["-"] * len(handles), labelcolor=choose_ink(ax), **options)
     for text, label in zip(legend.get_texts(), labels, strict=True):
         text.set(text=label, **PLAIN)
     return legend
@@ -177,7 +177,7 @@ def draw_nothing(ax: Axes | None, message: str = "Nothing to draw") -> Axes:
 
 def put(ax: Axes, x: float, y: float, text: str, **font: Any) -> Text:
     """Write a text into an Axes, in the colour of the Axes' own text and with no character taken for mathematics."""
-    return ax.text(x, y, text, **{"color": ink(ax), "va": "center_baseline", **PLAIN, **font})
+    return ax.text(x, y, text, **{"color": choose_ink(ax), "va": "center_baseline", **PLAIN, **font})
 
 
 def write(ax: Axes, row: float, text: str, **font: Any) -> None:
@@ -186,7 +186,7 @@ def write(ax: Axes, row: float, text: str, **font: Any) -> None:
     put(ax, 0, row, text, transform=ax.get_yaxis_transform(), **font)
 
 
-def ink(ax: Axes) -> Any:
+def choose_ink(ax: Axes) -> Any:
     """Return the colour of an Axes' text: what is black on white is white on black."""
     return ax.title.get_color()
 
@@ -204,14 +204,14 @@ def _bare(ax: Axes) -> None:
     ax.tick_params(which="both", length=0, left=False, labelleft=False, bottom=False, labelbottom=False)
 
 
-def share(part: int, whole: int, verb: str) -> str:
+def format_share(part: int, whole: int, verb: str) -> str:
     """Return how many of the images do what a verb says.
 
     Examples
     --------
-    >>> share(14, 61, "run"), share(1, 61, "run"), share(0, 61, "run")
+    >>> format_share(14, 61, "run"), format_share(1, 61, "run"), format_share(0, 61, "run")
     ('14 of 61 images run', '1 of 61 images runs', 'No image runs')
-    >>> share(2000, 2000, "run"), share(1, 1, "run")
+    >>> format_share(2000, 2000, "run"), format_share(1, 1, "run")
     ('All 2,000 images run', 'The only image runs')
     """
     does = "is" if verb == "are" else f"{verb}s"
@@ -222,27 +222,27 @@ def share(part: int, whole: int, verb: str) -> str:
     return f"{part:,} of {whole:,} images {does if part == 1 else verb}"
 
 
-def many(number: int, thing: str = "other") -> str:
+def format_count(number: int, thing: str = "other") -> str:
     """Return a count and its noun.
 
     Examples
     --------
-    >>> many(1), many(2000, "image"), many(0, "image")
+    >>> format_count(1), format_count(2000, "image"), format_count(0, "image")
     ('1 other', '2,000 images', 'no images')
     """
     return f"{number:,} {thing}{'' if number == 1 else 's'}" if number else f"no {thing}s"
 
 
-def age(days: int) -> str:
+def format_age(days: int) -> str:
     """Return an age that a person can take in.
 
     Examples
     --------
-    >>> age(0), age(1), age(30), age(275), age(767)
+    >>> format_age(0), format_age(1), format_age(30), format_age(275), format_age(767)
     ('today', '1 day', '30 days', '9 months', '2.1 years')
     """
     if days < 45:
-        return many(days, "day") if days else "today"
+        return format_count(days, "day") if days else "today"
     return f"{round(days / 30.44)} months" if days < 365 else f"{days / 365.25:.1f} years"
 
 
@@ -255,7 +255,7 @@ def drawable(value: object, width: int = 60) -> str:
     'café \\u4eca'
     """
     known = _glyphs(tuple(FontProperties().get_family()))
-    text = "".join(char if _find_missing_glyphs(char, known) else _escape(char) for char in printable(value, width))
+    text = "".join(char if _is_drawn(char, known) else _escape(char) for char in printable(value, width))
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
@@ -298,7 +298,7 @@ def _glyphs(families: tuple[str, ...]) -> frozenset[int]:
     return frozenset(code for path in paths or [findfont(FontProperties())] for code in get_font(path).get_charmap())
 
 
-def _find_missing_glyphs(char: str, known: frozenset[int]) -> bool:
+def _is_drawn(char: str, known: frozenset[int]) -> bool:
     return ord(char) in known and unicodedata.category(char)[0] != "M"
 
 

@@ -62,7 +62,7 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     if len(rest):
         counts = rest["kind"].value_counts()
         words = ", ".join(f"{counts[kind]:,} {word}" for kind, word in _WORDS.items() if kind in counts)
-        words = layout.shorten(f"{layout.many(len(rest))}: {words}", space.width, size)
+        words = layout.shorten(f"{layout.format_count(len(rest))}: {words}", space.width, size)
         layout.write(ax, len(kept), words, fontsize=size)
     last = seen[-1] if len(seen) > 1 else seen[0] + 1  # a day
     point = layout.set_range(ax, seen[0], last, left + 2 * GAP, 3 * GAP)
@@ -103,7 +103,7 @@ def _title(images: pd.DataFrame, days: dict[float, str]) -> str:
     )
     named = {"came": images["came"].sum(), "rebuilt": (images["generations"] > 1).sum()}
     named["not seen lately"] = counts.get("unseen", 0)
-    title = f"{layout.share(gone, len(images), 'are')} gone {when}"
+    title = f"{layout.format_share(gone, len(images), 'are')} gone {when}"
     return title + "".join(f"; {count:,} {words}" for words, count in named.items() if count)
 
 
@@ -127,7 +127,7 @@ def _draw_lifetimes(
             ax.plot([life.last + 2 * point, right], [y, y], ":", color=layout.FOLLOWS, linewidth=1.2)
         if life.state == "gone":
             ax.plot([life.last, life.gone], [y, y], color=layout.RECENT, linewidth=1)
-            ax.plot(life.gone, y, "x", color=layout.ink(ax), markersize=4)
+            ax.plot(life.gone, y, "x", color=layout.choose_ink(ax), markersize=4)
             words, start = f"gone by {days[life.gone]}", life.gone + GAP * point
             if start + layout.measure(words, font["fontsize"]) * point <= right:
                 layout.put(ax, start, y, words, **font)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
-from appstream_frames.charts.layout import many
+from appstream_frames.charts.layout import format_count
 from appstream_frames.charts.rows import check, name_rows, read_numbers
 
 _KINDS = {"fleets": "fleet", "image_builders": "image builder", "accounts": "share", "images": "image"}
@@ -52,15 +52,15 @@ def usage(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     rows = top if ax is None else min(top, layout.available(ax).rows)
     half = max(1, (rows - bool(others) - bool(unknown)) // 2)
     counts = serving[[*_KINDS]].to_dict("records")
-    users = [", ".join(many(count, _KINDS[kind]) for kind, count in row.items() if count) for row in counts]
+    users = [", ".join(format_count(count, _KINDS[kind]) for kind, count in row.items() if count) for row in counts]
     served = zip(serving["label"], serving["fleets"], users, strict=True)
     bars = _cut([Bar(label, fleets, layout.NEWEST, words=words) for label, fleets, words in served], half)
     if others:
-        bars.append(Bar(many(others, "image"), 0, layout.RECENT, words="in use, without a fleet"))
+        bars.append(Bar(format_count(others, "image"), 0, layout.RECENT, words="in use, without a fleet"))
     bars += _cut([Bar(label, 0, layout.BEHIND, words=_NOBODY) for label in unused["label"]], half)
     if unknown:
-        bars.append(Bar(many(unknown, "image"), 0, layout.UNKNOWN, words="unknown: not all was read"))
-    title = f"{layout.share(len(serving), len(images), 'serve')} fleets"
+        bars.append(Bar(format_count(unknown, "image"), 0, layout.UNKNOWN, words="unknown: not all was read"))
+    title = f"{layout.format_share(len(serving), len(images), 'serve')} fleets"
     title += f"; {len(unused):,} {'is' if len(unused) == 1 else 'are'} used by nobody" if len(unused) else ""
     title += f"; {unknown:,} unknown" if unknown else ""
     return draw_bars(ax, bars, title, "Bars: fleets that start new instances from the image")
@@ -72,5 +72,5 @@ def _cut(bars: list[Bar], most: int) -> list[Bar]:
         return bars
     rest = bars[most - 1 :]
     fleets = sum(bar.count for bar in rest)
-    colour, words = (layout.RECENT, many(fleets, "fleet")) if fleets else (layout.BEHIND, _NOBODY)
-    return [*bars[: most - 1], Bar(many(len(rest)), 0, colour, words=words)]
+    colour, words = (layout.RECENT, format_count(fleets, "fleet")) if fleets else (layout.BEHIND, _NOBODY)
+    return [*bars[: most - 1], Bar(format_count(len(rest)), 0, colour, words=words)]

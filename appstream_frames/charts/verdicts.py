@@ -89,13 +89,13 @@ def agents(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> 
     bars = [_late_bar(row.label, row.most, row.verdict == "known_bad", row.fewest < row.most) for row in rows]
     if len(rest):
         bad = rest.loc[rest["verdict"] == "known_bad", "images"].sum()
-        label = f"{layout.many(rest['images'].sum())} behind" + (f", {bad:,} known bad" if bad else "")
+        label = f"{layout.format_count(rest['images'].sum())} behind" + (f", {bad:,} known bad" if bad else "")
         bars.append(_late_bar(label, rest["most"].max(), known_bad=False, several=True))
     if counts["unknown"] == len(verdicts):
         title = "No agent is known"
     else:
         late = counts["known_bad"] + counts["behind"]
-        title = f"{layout.share(late, len(verdicts), 'are')} behind AWS's newest agent"
+        title = f"{layout.format_share(late, len(verdicts), 'are')} behind AWS's newest agent"
         title += _add_counts(counts, {"known_bad": "known bad", "unknown": "unknown"})
     return draw_bars(ax, [*bars, *below], title, _explain(_AGENTS, kinds))
 
@@ -117,7 +117,7 @@ def _group_late(verdicts: pd.DataFrame, kinds: list[str]) -> pd.DataFrame:
 
 
 def _late_bar(label: str, most: float, known_bad: bool, several: bool) -> Bar:
-    days = layout.many(int(most), "day") if most > 0 else "days not known"
+    days = layout.format_count(int(most), "day") if most > 0 else "days not known"
     words = ("up to " if several and most > 0 else "") + days + (" · known bad" if known_bad else "")
     return Bar(label, max(0, int(most)), _COLOURS["known_bad" if known_bad else "behind"], words=words)
 
@@ -161,7 +161,7 @@ def base_images(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20
     kept, rest = cut(groups, ax, top, 1)
     if rest:
         others = pd.concat([group for _, group in rest])
-        kept = [*kept, (layout.many(len(rest)), others.assign(newest=np.nan))]
+        kept = [*kept, (layout.format_count(len(rest)), others.assign(newest=np.nan))]
     labels = [
         ("base unknown" if pd.isna(name) else layout.drawable(name, 40), f" · {len(group):,}") for name, group in kept
     ]
@@ -169,7 +169,7 @@ def base_images(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20
     if counts["unknown"] == len(table):
         title = "No base is known"
     else:
-        title = f"{layout.share(counts['behind'] + counts['retired'], len(table), 'stand')} on an outdated base"
+        title = f"{layout.format_share(counts['behind'] + counts['retired'], len(table), 'stand')} on an outdated base"
         title += _add_counts(counts, {"retired": "on one that AWS retired", "unknown": "unknown"})
     note = "Outlined: AWS's newest · " + _explain(_BASES, dated["verdict"])
     ax, _, size = layout.set_out_rows(ax, len(labels) + 1, title, note)
@@ -188,7 +188,7 @@ def _round_ages(oldest: float, most: int) -> dict[str, float]:
     word, days, _ = next(unit for unit in _UNITS if oldest <= unit[2])
     locator = MaxNLocator(min(7, max(1, most)), integer=True, steps=[1, 2, 3, 5, 6, 10])
     ages = [int(age) for age in locator.tick_values(0, oldest / days) if 0 < age * days <= oldest]
-    return {"today": 0.0, **{layout.many(age, word): age * days for age in ages}}
+    return {"today": 0.0, **{layout.format_count(age, word): age * days for age in ages}}
 
 
 @dataclass(frozen=True)
@@ -203,15 +203,15 @@ def _draw_boxes(ax: Axes, y: float, group: pd.DataFrame, oldest: float, point: f
     """Write counts in boxes, oldest first, none over another, and mark the newest release."""
     newest = group["newest"].min()
     if newest <= oldest and not (group["age"] == newest).any():
-        ax.plot([newest] * 2, [y - 0.22, y + 0.22], color=layout.ink(ax), linewidth=2, zorder=1)
+        ax.plot([newest] * 2, [y - 0.22, y + 0.22], color=layout.choose_ink(ax), linewidth=2, zorder=1)
     gap = apart = (layout.measure(f"{len(group):,}", size + 1) + 9) * point
     while (len(boxes := _share_boxes(group, gap)) - 1) * apart > oldest and gap <= oldest:
         gap *= 1.5
     for age, box in zip(_set_apart([box.ages[0] for box in boxes], apart), boxes, strict=True):
         colour = _COLOURS[box.verdict]
-        edge = (layout.ink(ax), 1.4) if newest in box.ages else (layout.RECENT, 0.6)
+        edge = (layout.choose_ink(ax), 1.4) if newest in box.ages else (layout.RECENT, 0.6)
         shape = {"boxstyle": f"round,pad={0.15 if y % 1 else 0.25}", "edgecolor": edge[0], "linewidth": edge[1]}
-        text = layout.ink(ax) if colour == layout.UNKNOWN else "black"
+        text = layout.choose_ink(ax) if colour == layout.UNKNOWN else "black"
         font = {"color": text, "fontsize": size, "ha": "center"}
         layout.put(ax, age, y, f"{len(box.ages):,}", bbox={"facecolor": colour, **shape}, **font)
 

@@ -92,7 +92,7 @@ def agent_versions(
     following = Bar("LATEST · follows AWS's newest", counts.pop("LATEST", 0), layout.FOLLOWS)
     days_named = {text: version_day(text) for text in counts}
     pinned = {(known, _ANY): counts[text] for text, known in days_named.items() if known}
-    garbled = _count_garbled({text: counts[text] for text, known in days_named.items() if not known})
+    garbled = _make_garbled_bars({text: counts[text] for text, known in days_named.items() if not known})
     published = [(released, _ANY) for released in reference.agent_releases()["iso_date"].dt.date]
     dated = _make_dated_bars(pinned, published, day)
     return _draw(ax, _AGENT, day, [following], dated, [*garbled, _later(pinned, day), unnamed])
@@ -185,14 +185,14 @@ def _release_bar(release: _Release, count: int, newest: bool, today: date) -> Ba
     mark = " · AWS's newest" if newest else ""
     offered = newest and not (family in _SYSTEMS and is_family_retired(Base("", "Base", _SYSTEMS[family], day), today))
     colour = layout.NEWEST if offered else layout.OLD if over_a_year(day, today) else layout.RECENT
-    return Bar(f"{name}{mark} · {layout.age((today - day).days)}", count, colour, marked=newest)
+    return Bar(f"{name}{mark} · {layout.format_age((today - day).days)}", count, colour, marked=newest)
 
 
 def _later(counts: Mapping[_Release, int], today: date) -> Bar:
     return Bar(f"dated after {today}", sum(n for (day, _), n in counts.items() if day > today), layout.UNKNOWN)
 
 
-def _count_garbled(texts: Mapping[str, int]) -> list[Bar]:
+def _make_garbled_bars(texts: Mapping[str, int]) -> list[Bar]:
     """Return bars for texts that are no versions: the most frequent one, and all others together."""
     ranked = sorted(texts.items(), key=lambda item: (-item[1], item[0]))
     first = [Bar(f"not a version: “{layout.drawable(text, 20)}”", n, layout.UNKNOWN) for text, n in ranked[:1]]
@@ -232,7 +232,7 @@ def _make_shared_bar(dated: list[_DatedBar], thing: str, today: date, by_year: b
     if len(dated) == 1:
         return bar
     label = f"{len(dated):,} more {thing}s" + (f" of {oldest.year}" if by_year else "")
-    label += f" · up to {layout.age((today - oldest).days)}"
+    label += f" · up to {layout.format_age((today - oldest).days)}"
     return Bar(label, sum(bar.count for _, bar in dated), bar.colour)
 
 
@@ -244,9 +244,9 @@ def _title(words: _Words, bars: list[Bar]) -> str:
     current = counts[layout.FOLLOWS] + counts[layout.NEWEST]
     if unknown == total:
         return f"No image names a known {words.thing}"
-    finding = f"{layout.share(current, total, words.verb)} {words.newest} {words.thing}"
+    finding = f"{layout.format_share(current, total, words.verb)} {words.newest} {words.thing}"
     if old:
-        finding = f"{layout.share(old, total, words.verb)} {words.one} {words.thing} over a year old"
+        finding = f"{layout.format_share(old, total, words.verb)} {words.one} {words.thing} over a year old"
     elif current < total:
         finding += f"; no {words.thing} is over a year old"
     return finding + (f"; {unknown:,} unknown" if unknown else "")

@@ -116,7 +116,7 @@ def list_rows(operation: str, account: str, region: str, week: int) -> list[Row]
     owner = model if account == model or (int(account[:4]) + crc32(region.encode())) % 2 else None
     found = []
     for record in catalogue()["operations"].get(operation, ()):
-        row = _see(record, owner, like, week)
+        row = _view_as(record, owner, like, week)
         if row is not None:
             of_owner = account if record["owner"] == owner else record["owner"]
             found.append(Row(_fill(row, region, of_owner or ""), record.get("of", {})))
@@ -175,7 +175,7 @@ def _partition(region: str) -> str:
     return {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
 
 
-def _see(record: Json, account: str | None, region: str, week: int) -> Any:
+def _view_as(record: Json, account: str | None, region: str, week: int) -> Any:
     """Return the row of one record as `account` sees it, or who owns nothing; None when it is not seen."""
     if not _during(record["in"].get(region), week):
         return None

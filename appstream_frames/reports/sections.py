@@ -9,12 +9,12 @@ from typing import Any, Final
 import pandas as pd
 
 from appstream_frames import charts
-from appstream_frames.charts.layout import many
+from appstream_frames.charts.layout import format_count
 from appstream_frames.insights.findings import RULES, Rule
 from appstream_frames.insights.rows import to_records
 from appstream_frames.reports.facts import Changed, Facts, count_by_location, list_changed
 from appstream_frames.reports.figures import Picture, picture
-from appstream_frames.reports.wording import listing, moment
+from appstream_frames.reports.wording import format_moment, join_words
 from appstream_frames.tables.coverage import count_whole, list_causes
 from appstream_frames.text import printable
 
@@ -65,8 +65,8 @@ def find_todo(known: Facts) -> Table | None:
     rows: list[list[Cell]] = []
     for (rule, severity), found in known.findings.groupby(["rule", "severity"], sort=False):
         names = [printable(row["name"] or row["region"], _LONGEST) for row in to_records(found.head(_NAMED))]
-        more = [many(len(found) - _NAMED, "other")] if len(found) > _NAMED else []
-        which = f"{names[0]}: {found['finding'].iloc[0]}" if len(found) == 1 else listing([*names, *more])
+        more = [format_count(len(found) - _NAMED, "other")] if len(found) > _NAMED else []
+        which = f"{names[0]}: {found['finding'].iloc[0]}" if len(found) == 1 else join_words([*names, *more])
         rows.append([_state(RULES[rule]), severity, len(found), which, found["remedy"].iloc[0]])
     columns = ("What", "Severity", "Count", "Which", "What to do")
     return Table("Worst first", columns, rows, ("Count",)) if rows else None
@@ -129,7 +129,7 @@ def _bases(known: Facts) -> list[Part]:
 
 
 def _in_days(column: pd.Series) -> list[str | None]:
-    return [None if pd.isna(days) else many(int(days), "day") for days in column]
+    return [None if pd.isna(days) else format_count(int(days), "day") for days in column]
 
 
 def _list_failed_images(known: Facts) -> list[Part]:
@@ -163,7 +163,7 @@ def _table(
 
 def _locations_of(column: pd.Series, what: str) -> str | None:
     found = column.dropna().unique()
-    return many(len(found), what) if len(found) > 1 else next(iter(found), None)
+    return format_count(len(found), what) if len(found) > 1 else next(iter(found), None)
 
 
 def _cell(value: Any) -> Cell:
@@ -190,7 +190,7 @@ def _changes(known: Facts) -> list[Part]:
         parts.append(picture(lambda ax: charts.trend(trend, ax), height=4.0))
     if known.since is None:
         return parts
-    between = f"From {moment(known.since.before)} to {moment(known.taken)}."
+    between = f"From {format_moment(known.since.before)} to {format_moment(known.taken)}."
     if not known.since.week:
         between += " No snapshot is a week older, so this is the one before."
     images, _ = list_changed(known.since)

@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from appstream_frames.charts.layout import age, many, share
+from appstream_frames.charts.layout import format_age, format_count, format_share
 from appstream_frames.insights.rows import to_records
 from appstream_frames.reports.facts import Facts, list_changed, list_requests
-from appstream_frames.reports.wording import day, listing, moment, sentence
+from appstream_frames.reports.wording import format_day, format_moment, join_words, make_sentence
 from appstream_frames.tables.coverage import count_whole
 from appstream_frames.text import printable
 
@@ -29,23 +29,24 @@ class Line:
 
 def title(known: Facts) -> str:
     """Return what the page is called."""
-    return f"AppStream images on {day(known.taken)}"
+    return f"AppStream images on {format_day(known.taken)}"
 
 
 def scope(known: Facts) -> str:
     """Return of what the page speaks."""
-    places = [many(known.coverage[key].nunique(dropna=False), key) for key in ("account", "region")]
-    words = f"{many(len(known.images), 'image')} of yours or shared with you, in {listing(places)}, as of {moment(known.taken)}."
-    public = f" AWS's own {many(known.public, 'public image')} are left out: only AWS can make them newer."
+    places = [format_count(known.coverage[key].nunique(dropna=False), key) for key in ("account", "region")]
+    images, taken = format_count(len(known.images), "image"), format_moment(known.taken)
+    words = f"{images} of yours or shared with you, in {join_words(places)}, as of {taken}."
+    public = f" AWS's own {format_count(known.public, 'public image')} are left out: only AWS can make them newer."
     return words[:1].upper() + words[1:] + (public if known.public else "")
 
 
 def foot(known: Facts) -> str:
     """Return what a reader must know to understand the numbers."""
     return (
-        f"Snapshot {known.name}; ages are counted at {day(known.today)} (UTC). An image that several accounts see is counted "
-        "once. The newest agent and base image are the newest of those in the snapshot and of those that appstream-frames "
-        "has heard of, so there may be newer ones. An image is behind by the days between the release that it has and the "
+        f"Snapshot {known.name}; ages are counted at {format_day(known.today)} (UTC). An image that several accounts see is "
+        "counted once. The newest agent and base image are the newest of the snapshot and of the reference tables, so there may be "
+        "newer ones. An image is behind by the days between the release that it has and the "
         "newest one."
     )
 
@@ -68,7 +69,8 @@ def _agents(known: Facts) -> str:
     late, verdicts = known.late_agents, known.agents
     if verdicts.empty:
         return ""
-    words = f"{share(len(late), len(verdicts), 'run')} an agent behind AWS's newest, of {day(verdicts['newest_agent'].max())}."
+    newest = format_day(verdicts["newest_agent"].max())
+    words = f"{format_share(len(late), len(verdicts), 'run')} an agent behind AWS's newest, of {newest}."
     counts = verdicts["verdict"].value_counts()
     if bad := counts.get("known_bad", 0):
         words += f" {bad:,} {'runs' if bad == 1 else 'run'} one that AWS advises against."
@@ -76,7 +78,7 @@ def _agents(known: Facts) -> str:
         words += f" Of {unknown:,} it is not known."
     for row in to_records(late.sort_values("days_behind", ascending=False, kind="stable").head(1)):
         if row["days_behind"]:
-            words += f" Furthest behind, by {age(int(row['days_behind']))}, is {printable(row['name'], _NAME)}."
+            words += f" Furthest behind, by {format_age(int(row['days_behind']))}, is {printable(row['name'], _NAME)}."
     return words
 
 
@@ -84,7 +86,7 @@ def _bases(known: Facts) -> str:
     late, verdicts = known.late_bases, known.bases
     if verdicts.empty:
         return ""
-    words = f"{share(len(late), len(verdicts), 'stand')} on an outdated base image"
+    words = f"{format_share(len(late), len(verdicts), 'stand')} on an outdated base image"
     counts = verdicts["verdict"].value_counts()
     if retired := counts.get("retired", 0):
         words += (
@@ -94,7 +96,7 @@ def _bases(known: Facts) -> str:
     if unknown := counts.get("unknown", 0):
         words += f" Of {unknown:,} it is not known."
     for row in to_records(late.sort_values("age_days", ascending=False, kind="stable").head(1)):
-        words += f" The oldest base, of {day(row['released'])}, is that of {printable(row['name'], _NAME)}."
+        words += f" The oldest base, of {format_day(row['released'])}, is that of {printable(row['name'], _NAME)}."
     return words
 
 
@@ -104,18 +106,18 @@ def _states(known: Facts) -> str:
     if other.empty:
         return ""
     counts = [f"{count:,} {printable(state, 30)}" for state, count in other.head(5).items()]
-    words = f"{share(int(other.sum()), len(states), 'are')} not available: {listing(counts)}."
+    words = f"{format_share(int(other.sum()), len(states), 'are')} not available: {join_words(counts)}."
     failed = to_records(known.failed)
     named = [f"{printable(row['name'], _NAME)} ({printable(row['reasons'][0], 160)})" for row in failed[:_NAMED]]
-    more = [many(len(failed) - _NAMED, "other")] if len(failed) > _NAMED else []
-    return words + (f" Failed: {listing([*named, *more])}." if named else "")
+    more = [format_count(len(failed) - _NAMED, "other")] if len(failed) > _NAMED else []
+    return words + (f" Failed: {join_words([*named, *more])}." if named else "")
 
 
 def _use(known: Facts) -> str:
     if known.usage is None or known.usage.empty:
         return ""
     unused, total = known.usage["verdict"].eq("unused"), len(known.usage)
-    words = f"{share(int(unused.sum()), total, 'are')} used by nobody"
+    words = f"{format_share(int(unused.sum()), total, 'are')} used by nobody"
     if deletable := int(known.usage["deletable"].fillna(False).sum()):
         words += f"; {deletable:,} can be deleted"
     unknown = int(known.usage["verdict"].eq("unknown").sum())
@@ -128,29 +130,34 @@ def _changes(known: Facts) -> str:
     images, public = list_changed(known.since)
     counts = Counter(image.what for image in images)
     words = [
-        f"{many(counts[what], 'image')} {_were(counts[what])} {kind}" for what, kind in _CHANGES.items() if counts[what]
+        f"{format_count(counts[what], 'image')} {_were(counts[what])} {kind}"
+        for what, kind in _CHANGES.items()
+        if counts[what]
     ]
-    since = f"Since {day(known.since.before)}: {listing(words) or 'none of these images changed'}."
-    own = [f"{kind} {many(public[kind], 'public image')}" for kind in ("added", "removed") if public[kind]]
-    since += f" AWS {listing(own)} of its own." if own else ""
+    since = f"Since {format_day(known.since.before)}: {join_words(words) or 'none of these images changed'}."
+    own = [f"{kind} {format_count(public[kind], 'public image')}" for kind in ("added", "removed") if public[kind]]
+    since += f" AWS {join_words(own)} of its own." if own else ""
     return since + (" Not everything could be compared." if known.since.notes else "")
 
 
 def _coverage(known: Facts) -> str:
     whole, total = count_whole(known.coverage)
     if whole < total:
-        missing = total - whole
-        words = f"{missing:,} of {many(total, 'target')} {_were(missing)} not read to the end, so the numbers here are too low."
+        missing, targets = total - whole, format_count(total, "target")
+        words = f"{missing:,} of {targets} {_were(missing)} not read to the end, so the numbers here are too low."
     else:
-        words = "All that was asked for was read to the end" + (f", in {many(total, 'target')}." if total > 1 else ".")
+        words = "All that was asked for was read to the end" + (
+            f", in {format_count(total, 'target')}." if total > 1 else "."
+        )
     if disabled := int(known.coverage["status"].eq("region_disabled").sum()):
-        words += f" {many(disabled, 'target').capitalize()} {'is' if disabled == 1 else 'are'} in a region that is not enabled."
+        are = "is" if disabled == 1 else "are"
+        words += f" {format_count(disabled, 'target').capitalize()} {are} in a region that is not enabled."
     requests = [
-        f"{printable(request, 80)} in {many(count, 'target')}"
+        f"{printable(request, 80)} in {format_count(count, 'target')}"
         for request, count in list_requests(known.coverage).items()
     ]
     more = f" and {len(requests) - 3} other requests" if len(requests) > 3 else ""
-    return words + (sentence(f" Asked only for {listing(requests[:3])}{more}") if requests else "")
+    return words + (make_sentence(f" Asked only for {join_words(requests[:3])}{more}") if requests else "")
 
 
 def _were(count: int) -> str:

@@ -9,45 +9,45 @@ from typing import Final
 _MONTHS: Final = "January February March April May June July August September October November December".split()
 
 
-def day(when: date) -> str:
+def format_day(when: date) -> str:
     """Return a day as it is written in a letter.
 
     Examples
     --------
-    >>> day(date(2026, 11, 3))
+    >>> format_day(date(2026, 11, 3))
     '3 November 2026'
     """
     return f"{when.day} {_MONTHS[when.month - 1]} {when.year}"
 
 
-def moment(when: datetime) -> str:
+def format_moment(when: datetime) -> str:
     """Return a moment in UTC to the minute.
 
     Examples
     --------
-    >>> moment(datetime(2026, 11, 3, 9, 5))
+    >>> format_moment(datetime(2026, 11, 3, 9, 5))
     '3 November 2026, 09:05 UTC'
     """
-    return f"{day(when)}, {when:%H:%M} UTC"
+    return f"{format_day(when)}, {when:%H:%M} UTC"
 
 
-def listing(words: Sequence[str]) -> str:
+def join_words(words: Sequence[str]) -> str:
     """Return words one after another.
 
     Examples
     --------
-    >>> listing(["a"]), listing(["a", "b", "c"])
+    >>> join_words(["a"]), join_words(["a", "b", "c"])
     ('a', 'a, b and c')
     """
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def sentence(words: str) -> str:
+def make_sentence(words: str) -> str:
     """Return words with a capital letter in front and a full stop behind.
 
     Examples
     --------
-    >>> sentence("no images were added")
+    >>> make_sentence("no images were added")
     'No images were added.'
     """
     return f"{words[:1].upper()}{words[1:]}."

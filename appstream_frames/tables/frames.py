@@ -30,7 +30,7 @@ _PANDAS: Final[dict[pa.DataType, Any]] = {
 #: What draining a target again cannot mend: it was read, or there is nothing to be read.
 _SETTLED: Final = ("complete", "limited", "region_disabled", "not_offered")
 _TOP: Final = 8
-_SMALL: Final = 2**28  # bytes of a column whose parts are made one before its tuples are
+_SMALL: Final = 2**28  # bytes up to which the chunks of a column of lists are joined first
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -180,10 +180,10 @@ def rows_member(operation: str) -> tuple[str, bool]:
     >>> rows_member("DescribeImages"), rows_member("ListAssociatedFleets")
     (('Images', False), ('Names', True))
     """
-    return _find_rows(_service().operation_model(operation).output_shape)
+    return _find_rows_member(_service().operation_model(operation).output_shape)
 
 
-def _find_rows(reply: Shape) -> tuple[str, bool]:
+def _find_rows_member(reply: Shape) -> tuple[str, bool]:
     member = next(name for name, shape in reply.members.items() if shape.type_name == "list")
     return member, reply.members[member].member.type_name == "string"
 
@@ -239,7 +239,7 @@ def tables_of(operation: Operation, service: ServiceModel | None = None) -> dict
     ``AccessEndpoints`` of a ``Stack`` are ``stack_errors`` and ``stack_access_endpoints``; position distinguishes its rows.
     """
     reply = (service or _service()).operation_model(operation.name).output_shape
-    member, strings = _find_rows(reply)
+    member, strings = _find_rows_member(reply)
     row = reply.members[member].member
     parent = operation.parent.keys if operation.parent else {}
     of = f" of the row of `{operation.parent.table}` that was asked about." if operation.parent else ""
