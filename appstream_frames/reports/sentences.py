@@ -45,9 +45,8 @@ def foot(known: Facts) -> str:
     """Return what a reader must know to understand the numbers."""
     return (
         f"Snapshot {known.name}; ages are counted at {format_day(known.today)} (UTC). An image that several accounts see is "
-        "counted once. The newest agent and base image are the newest of the snapshot and of the reference tables, so there may be "
-        "newer ones. An image is behind by the days between the release that it has and the "
-        "newest one."
+        "counted once. The newest agent and base image are the newest of the snapshot and of the reference tables, so there "
+        "may be newer ones. An image is behind by the days between the release that it has and the newest one."
     )
 
 
