@@ -88,13 +88,19 @@ class Source:
 
 def open_base(source: Source) -> tuple[Session, BaseClient]:
     """Return the session of a source without a role, with its credentials, and a client of STS; this may take a while."""
+    session = until_answered(partial(_open_with_credentials, source))
+    with redacting(session):
+        return session, open_sts(session, source.partition)
+
+
+def _open_with_credentials(source: Source) -> Session:
     if source.reference is not None:
         session = botocore_private.botocore_session(source.reference.session)
     else:
-        session = until_answered(partial(sessions.open_session, source.profile))
-    with redacting(session):
-        until_answered(partial(load_credentials, session))
-        return session, open_sts(session, source.partition)
+        session = sessions.open_session(source.profile)
+    with redacting(session), sessions.reading_profiles():
+        load_credentials(session)
+    return session
 
 
 def load_credentials(session: Session) -> None:

@@ -7,7 +7,9 @@ data files, and AppStream's clients have only the operations that read, as a met
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +17,7 @@ from typing import Any, Final
 import botocore.session
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.exceptions import ProfileNotFound
+from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 from botocore.session import Session
 
@@ -27,20 +29,18 @@ APP_ID: Final = (
 #: The configuration of STS and Organizations clients; `retries` decides when a call is repeated.
 SIGN_IN: Final = Config(connect_timeout=10, read_timeout=20, max_pool_connections=50, retries={"total_max_attempts": 1})
 _READS: Final = ("Describe", "List")
+_SPARE_FILES: Final = 8  # as many as signing in opens at most; where they are not to be had, its failure says nothing
 
 
 def open_session(profile: str | None = None) -> Session:
     """Return a new botocore session of a profile, or of the default credentials.
 
-    Raise ProfileNotFound when there is no such profile, or the environment names one that is not there; and OSError when
-    the files of profiles cannot be opened, say as this process may open no more.
+    Raise ProfileNotFound when there is no such profile, or the environment names one that is not there; and OSError as
+    `reading_profiles` does.
     """
     session = Session(profile=profile)
-    try:
+    with reading_profiles():
         session.get_scoped_config()
-    except ProfileNotFound:
-        _check_files_open()
-        raise
     session.register_component("data_loader", shared_loader(session.get_config_variable("data_path")))
     session.set_config_variable("sts_regional_endpoints", "regional")
     if session.get_config_variable("user_agent_appid") is None:
@@ -54,12 +54,21 @@ def create_client(session: Session, service: str, region: str, **options: Any) -
         return session.create_client(service, region_name=region, **options)
 
 
-def _check_files_open() -> None:
-    """Open the files of profiles: `configparser` passes over one that it cannot open, and every profile in it is missing."""
-    session = without_profile()
-    for name in ("config_file", "credentials_file"):
-        with suppress(FileNotFoundError):
-            Path(session.get_config_variable(name)).expanduser().open("rb").close()
+@contextmanager
+def reading_profiles() -> Iterator[None]:
+    """Raise OSError in place of botocore's error when the files of profiles cannot be opened, or hardly any file.
+
+    `configparser` passes over a file that it cannot open, and every profile in it is missing, or has no keys.
+    """
+    try:
+        yield
+    except BotoCoreError:
+        session = without_profile()
+        files = [Path(session.get_config_variable(name)).expanduser() for name in ("config_file", "credentials_file")]
+        with ExitStack() as opened:
+            for path in [path for path in files if path.is_file()] + [Path(os.devnull)] * _SPARE_FILES:
+                opened.enter_context(path.open("rb"))
+        raise
 
 
 def without_profile() -> Session:
