@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from appstream_frames.errors import RequestError
 from appstream_frames.tables.schema import all_tables
+from appstream_frames.text import printable
 
 _MAGIC: Final = b"PAR1"
 _LARGE: Final = 16 * 2**20  # bytes from which reading with several threads is worth it
@@ -36,6 +38,19 @@ def writer_options(name: str, schema: pa.Schema) -> dict[str, Any]:
         "write_statistics": [key for key in keys if key in schema.names],
         "store_schema": not set(schema.types) <= _PLAIN,
     }
+
+
+def check_types(table: str, schema: pa.Schema) -> None:
+    """Raise RequestError when a column has a type that Parquet does not have, such as objects without members."""
+    for field in schema:
+        try:
+            pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])).close()
+        except pa.ArrowNotImplementedError as error:
+            raise RequestError(
+                f"The frame {table!r} has the column {printable(repr(field.name))} of type {printable(field.type)}, which "
+                "Parquet does not have. Expected text, numbers, booleans, times, or lists and objects of these with at least "
+                "one member; make it text, say with .map(str), or drop the column."
+            ) from error
 
 
 def read(content: bytes) -> pa.Table:

@@ -1,4 +1,7 @@
-"""Frames and drains to Parquet: one file a table, ``<root>/<table>/<id>.parquet``; that of ``coverage``, the manifest, last."""
+"""Frames and drains to Parquet: one file a table, ``<root>/<table>/<id>.parquet``; that of ``coverage``, the manifest, last.
+
+Every file is staged batch by batch, with no more than a row group of each table in memory, before the first one is published.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,17 @@ import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from appstream_frames.archive import parquet
 from appstream_frames.archive.manifest import FOLDER, list_ids, make_id, parse_moment, read_manifest, write_manifest
 from appstream_frames.archive.reader import complete, read_tables
 from appstream_frames.archive.redaction import Redaction
 from appstream_frames.archive.roots import open_store
-from appstream_frames.archive.row_groups import RowGroups, stage_tables
 from appstream_frames.archive.store import StagedFile, Store
 from appstream_frames.errors import DrainError, RequestError, SnapshotCorruptError
 from appstream_frames.fetch.drains import Drain
@@ -25,8 +28,10 @@ from appstream_frames.fetch.outcomes import coverage
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.frames import Frames, to_arrow, to_pandas
-from appstream_frames.tables.schema import all_tables, operations_for
+from appstream_frames.tables.schema import Table, all_tables, operations_for
 from appstream_frames.text import printable
+
+GROUP: Final = 8_192  # rows held before a row group is written
 
 
 def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iterable[str] = ()) -> str:
@@ -71,13 +76,14 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     redaction, store = Redaction.of(redact, held), open_store(root)
     tables = {name: redaction.apply(to_arrow(table, name), name) for name, table in frames.tables.items()}
     tables["coverage"] = redaction.apply_to_coverage(complete(tables["coverage"], "coverage"))
+    for name, table in tables.items():
+        parquet.check_types(name, table.schema)
     if (written := _find_equal(store, frames.snapshot, tables)) is not None:
         return written
-    with _stage_and_commit(store) as staged:
-        schemas = {name: tables[name].schema for name in _in_order(tables)}
-        with stage_tables(store, schemas, staged) as files:
-            for name in schemas:
-                files[name].add(tables[name])
+    with _discard_on_failure(store) as staged:
+        with stage_tables(store, _order_schemas(tables), staged) as files:
+            for name, file in files.items():
+                file.add(tables[name])
         return _commit(store, frames.snapshot, tables["coverage"], files, staged)
 
 
@@ -138,28 +144,25 @@ def take_snapshot(
     redaction, store = Redaction.of(redact), open_store(root)
     drained = Drain(targets, request, operations_for(include), timeout, executor=executor)
     read = {operation.name for operation in drained.operations}
-    schemas = {
-        name: all_tables()[name].schema for name in _in_order(all_tables()) if all_tables()[name].operation in read
-    }
-    with _stage_and_commit(store) as staged, Bar(drained.names, progress) as bar:
+    schemas = _order_schemas({name: table for name, table in all_tables().items() if table.operation in read})
+    with _discard_on_failure(store) as staged, Bar(drained.names, progress) as bar:
         with stage_tables(store, schemas, staged) as files:
             for batch in drained.batches(bar):
                 for name, rows in batch.items():
                     files[name].add(redaction.apply(rows, name))
         table = coverage(drained.outcomes)
-        _refuse_nothing([outcome.failure for outcome in drained.outcomes], table)
+        _raise_if_all_failed([outcome.failure for outcome in drained.outcomes], table)
         return _commit(store, drained.moment, redaction.apply_to_coverage(table), files, staged)
 
 
-def _refuse_nothing(failures: list[DrainError | None], table: pa.Table) -> None:
-    """Raise the first failure when nothing was read."""
+def _raise_if_all_failed(failures: list[DrainError | None], table: pa.Table) -> None:
     if failures[0] is not None and None not in failures:
         failures[0].coverage = to_pandas(table)
         raise failures[0]
 
 
 @contextmanager
-def _stage_and_commit(store: Store) -> Iterator[list[StagedFile]]:
+def _discard_on_failure(store: Store) -> Iterator[list[StagedFile]]:
     """Yield a list for staged files; they are removed when the block fails."""
     staged: list[StagedFile] = []
     try:
@@ -180,9 +183,10 @@ def _commit(
     return name
 
 
-def _in_order(tables: Iterable[str]) -> list[str]:
-    """Return the tables in the order of writing: children, then images; coverage comes after all of them."""
-    return sorted(set(tables) - {"coverage"}, key=lambda table: (table == "images", table))
+def _order_schemas(tables: Mapping[str, pa.Table | Table]) -> dict[str, pa.Schema]:
+    """Return schemas in the order of writing: children, then images; coverage, written after all of them, is left out."""
+    order = sorted(set(tables) - {"coverage"}, key=lambda name: (name == "images", name))
+    return {name: tables[name].schema for name in order}
 
 
 def _record(file: StagedFile, rows: int) -> dict[str, Any]:
@@ -201,3 +205,45 @@ def _find_equal(store: Store, moment: dt.datetime, tables: Mapping[str, pa.Table
                 ):
                     return name
     return None
+
+
+class RowGroups:
+    """Gathers a table's rows until there are enough for a row group."""
+
+    def __init__(self, writer: pq.ParquetWriter, group: int) -> None:
+        self._writer, self._group = writer, group
+        self._held: list[pa.Table] = []
+        self._written = self.rows = 0
+
+    def add(self, table: pa.Table) -> None:
+        """Add rows, which are written with later ones."""
+        if table.num_rows:  # or a drain of a million images without errors would hold thousands of empty tables
+            self._held.append(table)
+        self.rows += table.num_rows
+        if self.rows - self._written >= self._group:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that are held."""
+        if self._held:
+            self._writer.write_table(pa.concat_tables(self._held), row_group_size=self.rows - self._written)
+        self._held, self._written = [], self.rows
+
+
+@contextmanager
+def stage_tables(
+    store: Store, schemas: Mapping[str, pa.Schema], staged: list[StagedFile], group: int = GROUP
+) -> Iterator[dict[str, RowGroups]]:
+    """Stage a file for each of some tables; when the block ends well they are in `staged`, in the order of the tables.
+
+    A row group of a file is written as soon as `group` rows are there.
+    """
+    with ExitStack() as stack:
+        files = {}
+        for name, schema in reversed(list(schemas.items())):  # the file that is begun last is finished first
+            sink = stack.enter_context(store.stage(name, staged))
+            writer = pq.ParquetWriter(sink, schema, **parquet.writer_options(name, schema))
+            files[name] = RowGroups(stack.enter_context(writer), group)
+        yield files
+        for each in files.values():
+            each.flush()

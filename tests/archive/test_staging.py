@@ -20,7 +20,7 @@ from support.faultserver import UNCLOSED, FaultServer, chain
 import appstream_frames as asf
 from appstream_frames.archive import store
 from appstream_frames.archive.roots import open_store
-from appstream_frames.archive.row_groups import RowGroups, stage_tables
+from appstream_frames.archive.writer import RowGroups, stage_tables
 from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.schema import all_tables
 

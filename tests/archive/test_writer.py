@@ -191,6 +191,20 @@ def test_files_of_two_snapshots_cannot_be_swapped(frames: asf.Frames, root: Path
         asf.read_snapshot(root, other)
 
 
+def test_a_manifest_that_nests_too_deep_is_damaged(frames: asf.Frames, root: Path) -> None:
+    """Whatever its record holds: it is refused by name, and the list goes on with the others."""
+    whole = asf.write_snapshot(frames, root)
+    bad = root / "coverage" / "bad.parquet"
+    nested = {b"appstream_frames": b"[" * 100_000}
+    pq.write_table(pq.read_table(root / "coverage" / f"{whole}.parquet").replace_schema_metadata(nested), bad)
+    name = f"20261123T000000.000000Z-{hashlib.sha256(bad.read_bytes()).hexdigest()[:6]}"
+    bad.rename(bad.with_stem(name))
+    with pytest.raises(asf.SnapshotCorruptError, match=f"{name}.parquet cannot be read"):
+        asf.read_snapshot(root, name)
+    problems = asf.list_snapshots(root).set_index("id")["problem"]
+    assert problems[[whole, name]].notna().to_list() == [False, True]
+
+
 def test_redacted_columns_are_null_in_the_file(frames: asf.Frames, root: Path) -> None:
     """A redacted column is there, with its type, and holds nothing."""
     name = asf.write_snapshot(frames, root, redact=["launch_parameters"])
@@ -267,6 +281,16 @@ def test_a_foreign_value_in_a_column_is_refused(frames: asf.Frames, root: Path) 
     broken = Frames({**frames.tables, "images": frames.images.assign(created_time="yesterday")})
     with pytest.raises(asf.RequestError, match="images"):
         asf.write_snapshot(broken, root)
+
+
+@pytest.mark.parametrize("value", [{}, [{}], {"inner": {}}, pd.DateOffset(months=1)], ids=str)
+def test_a_column_that_parquet_cannot_hold_is_refused(frames: asf.Frames, root: Path, value: object) -> None:
+    """Objects without members, and intervals: the error names the frame and the column, and nothing is written."""
+    column = pd.Series([value] * len(frames.images), dtype=object)
+    odd = Frames({**frames.tables, "images": frames.images.assign(tags=column)})
+    with pytest.raises(asf.RequestError, match=r"'images' has the column 'tags' of type .*; make it text"):
+        asf.write_snapshot(odd, root)
+    assert not root.exists()
 
 
 def test_duckdb_reads_account_ids_as_text(frames: asf.Frames, root: Path) -> None:

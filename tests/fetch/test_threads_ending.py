@@ -20,7 +20,7 @@ from support.outcomes import statuses
 from torture.drains import interrupt
 
 import appstream_frames as asf
-from appstream_frames.archive.row_groups import RowGroups
+from appstream_frames.archive.writer import RowGroups
 from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
