@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from appstream_frames.emulator.catalogue import Json, accounts
+from appstream_frames.emulator.catalogue import Json, list_accounts
 
 KEY: Final = "ASIASANDBOX0"  # an access key id is this and the account, and of temporary keys an R
 _ROLE: Final = re.compile(r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:.+/)?([\w+=,.@-]+)", re.ASCII)
@@ -70,14 +70,14 @@ class Accounts:
     """The accounts of one organization, whose management account is the first."""
 
     def __init__(self, count: int | None) -> None:
-        self.known = accounts(count)
+        self.known = list_accounts(count)
         self.roles = {"AppStreamReader": Role()}
         self.life: float | None = None  # seconds for which temporary keys are valid, whatever was requested
         self.requests: Counter[str] = Counter()  # answered requests to STS and Organizations, by operation
         self.revoked: set[str] = set()
         self._tokens: dict[str, tuple[Caller, float]] = {}  # whose keys, and until when they are valid
 
-    def caller(self, authorization: str, token: str | None) -> Caller | None:
+    def find_caller(self, authorization: str, token: str | None) -> Caller | None:
         """Return who signed, from the headers; None when there is no signature of version 4."""
         found = _SCOPE.search(authorization)
         if found is None:
@@ -92,14 +92,14 @@ class Accounts:
             return Caller(None, region, service)
         return replace(assumed, region=region, service=service, expired=until <= time.time())
 
-    def sts(self, caller: Caller | None, body: bytes) -> tuple[str, Json]:
+    def reply_as_sts(self, caller: Caller | None, body: bytes) -> tuple[str, Json]:
         """Return the action of one request of the query protocol, and the members of its result."""
         if caller is None:
             raise ServiceError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
         caller.check("InvalidClientTokenId", "ExpiredToken", 403)
         parameters = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
         action = parameters.get("Action", "")
-        replies = {"GetCallerIdentity": _identity, "AssumeRole": self._assume}
+        replies = {"GetCallerIdentity": _identify, "AssumeRole": self._assume}
         if action not in replies:
             raise ServiceError("InvalidAction", f"Could not find operation {action} for version 2011-06-15")
         self.requests[action] += 1
@@ -133,7 +133,7 @@ class Accounts:
             "Expiration": dt.datetime.fromtimestamp(until, dt.UTC).isoformat(),
         }
 
-    def organizations(self, operation: str, caller: Caller, body: bytes) -> Json:
+    def reply_as_organizations(self, operation: str, caller: Caller, body: bytes) -> Json:
         """Return the reply to one request of AWS JSON 1.1; only the first account may list the others."""
         caller.check("UnrecognizedClientException", "ExpiredTokenException", 400)
         if operation != "AWSOrganizationsV20161128.ListAccounts":
@@ -167,5 +167,5 @@ class Accounts:
         }
 
 
-def _identity(caller: Caller, _: Any) -> Json:
+def _identify(caller: Caller, _: Any) -> Json:
     return {"Arn": caller.arn, "UserId": f"AROASANDBOX:{caller.role.split('/')[-1]}", "Account": caller.account}

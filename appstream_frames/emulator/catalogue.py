@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
+from appstream_frames.aws.regions import find_partition
 from appstream_frames.errors import RequestError
 from appstream_frames.resources import data_path
 
@@ -23,27 +24,21 @@ _INVENTED: Final = re.compile(r"([0-9]{4})\1\1")
 
 
 @cache
-def catalogue() -> Json:
-    """Return the content of ``catalogue.json``; read once, not to be changed.
-
-    Examples
-    --------
-    >>> len(catalogue()["weeks"])
-    13
-    """
+def read_catalogue() -> Json:
+    """Return the content of ``catalogue.json``; read once, not to be changed."""
     content: Json = json.loads(data_path("catalogue.json").read_text(encoding="utf-8"))
     return content
 
 
-def week_at(at: str | dt.date | None = None) -> int:
+def find_week(at: str | dt.date | None = None) -> int:
     """Return the number of the newest week that is not later than a day; without one, of the newest week.
 
     Examples
     --------
-    >>> week_at("2026-09-10")
+    >>> find_week("2026-09-10")
     1
     """
-    weeks = catalogue()["weeks"]
+    weeks = read_catalogue()["weeks"]
     if at is None:
         return len(weeks) - 1
     hint = f"Give a date from these weeks on: {', '.join(weeks)}."
@@ -57,15 +52,15 @@ def week_at(at: str | dt.date | None = None) -> int:
     return earlier - 1
 
 
-def accounts(count: int | None = None) -> list[str]:
+def list_accounts(count: int | None = None) -> list[str]:
     """Return the first `count` accounts: the catalogue's three, and after them more, each of which is like one of the three.
 
     Examples
     --------
-    >>> accounts(4)[2:]
+    >>> list_accounts(4)[2:]
     ['444455556666', '000400040004']
     """
-    known: list[str] = catalogue()["accounts"]
+    known: list[str] = read_catalogue()["accounts"]
     if count is None:
         return list(known)
     if type(count) is not int or not 0 < count <= 9_998:
@@ -80,20 +75,9 @@ class Row(NamedTuple):
     of: Json
 
 
-def images_of(account: str, region: str, week: int) -> list[Json]:
-    """Return every image that `account` sees in `region` in that week, each as the API's ``Image``; not to be changed.
-
-    Examples
-    --------
-    >>> images_of("012345678901", "eu-west-1", week_at())[0]["Visibility"]
-    'PRIVATE'
-    """
-    return rows_of("DescribeImages", account, region, week)
-
-
-@lru_cache(maxsize=128)
-def rows_of(operation: str, account: str, region: str, week: int) -> list[Any]:
-    """Return every row of an operation in one account, region and week, as the API sends them; not to be changed.
+@lru_cache(maxsize=512)  # the sandbox needs them for every page
+def list_rows(operation: str, account: str, region: str, week: int) -> list[Row]:
+    """Return every row of an operation in one account, region and week, as `finish` takes it; not to be changed.
 
     An account of `accounts` that is not in the catalogue sees what one of the catalogue's sees, with its own account in the
     ARNs, in every other region; in the regions between it owns nothing and sees AWS's images only. A region that is not
@@ -101,21 +85,15 @@ def rows_of(operation: str, account: str, region: str, week: int) -> list[Any]:
 
     Examples
     --------
-    >>> rows_of("ListAssociatedFleets", "012345678901", "us-east-1", week_at())[:2]
-    ['finance-us', 'sales-amer']
+    >>> list_rows("ListAssociatedFleets", "012345678901", "us-east-1", find_week())[0]
+    Row(row='finance-us', of={'StackName': 'finance-us'})
     """
-    return [finish(row.row, week) for row in list_rows(operation, account, region, week)]
-
-
-@lru_cache(maxsize=512)  # the sandbox needs them for every page
-def list_rows(operation: str, account: str, region: str, week: int) -> list[Row]:
-    """Return the rows of `rows_of` with what they belong to; images with the keys of their applications."""
     model, like = _like(account), _like_region(region)
     if model is None:
         return []
     owner = model if account == model or (int(account[:4]) + crc32(region.encode())) % 2 else None
     found = []
-    for record in catalogue()["operations"].get(operation, ()):
+    for record in read_catalogue()["operations"].get(operation, ()):
         row = _view_as(record, owner, like, week)
         if row is not None:
             of_owner = account if record["owner"] == owner else record["owner"]
@@ -124,10 +102,10 @@ def list_rows(operation: str, account: str, region: str, week: int) -> list[Row]
 
 
 def finish(row: Any, week: int) -> Any:
-    """Return an image with its applications written out; any other row as it is."""
+    """Return a row as the API sends it: an image with its applications written out, any other one as it is."""
     if not isinstance(row, dict) or not isinstance(row.get("Applications"), list):
         return row
-    day = catalogue()["weeks"][week].replace("-", "")
+    day = read_catalogue()["weeks"][week].replace("-", "")
     _, _, _, region, owner, _ = row["Arn"].split(":", 5)
     written = [
         _application(each, row["Name"], owner or "aws", region, day) if isinstance(each, str) else each
@@ -137,27 +115,22 @@ def finish(row: Any, week: int) -> Any:
 
 
 def has_elastic_fleets(region: str) -> bool:
-    """Tell whether AppStream offers Elastic fleets in a region of the catalogue, or one that is like it.
-
-    Examples
-    --------
-    >>> has_elastic_fleets("eu-west-1"), has_elastic_fleets("ap-southeast-2")
-    (True, False)
-    """
-    return _like_region(region) not in catalogue()["not_elastic"]
+    """Tell whether AppStream offers Elastic fleets in a region of the catalogue, or one that is like it."""
+    return _like_region(region) not in read_catalogue()["not_elastic"]
 
 
 def _like(account: str) -> str | None:
     """Return the account of the catalogue which an account is like; None for a stranger."""
-    known: list[str] = catalogue()["accounts"]
-    if account in known or not _INVENTED.fullmatch(account) or int(account[:4]) < _FIRST:
-        return account if account in known else None
-    return known[int(account[:4]) % len(known)]
+    known: list[str] = read_catalogue()["accounts"]
+    if account in known:
+        return account
+    invented = _INVENTED.fullmatch(account) and int(account[:4]) >= _FIRST
+    return known[int(account[:4]) % len(known)] if invented else None
 
 
 def _like_region(region: str) -> str:
     """Return the region of the catalogue which a region is like."""
-    known: list[str] = catalogue()["regions"]
+    known: list[str] = read_catalogue()["regions"]
     return region if region in known else known[crc32(region.encode()) % len(known)]
 
 
@@ -165,52 +138,38 @@ def _fill(value: Any, region: str, account: str) -> Any:
     """Return a row with a region and an account in place of ``{region}`` and ``{account}``."""
     if isinstance(value, str):
         text = value.replace("{region}", region).replace("{account}", account)
-        return text.replace("arn:aws:", f"arn:{_partition(region)}:") if text.startswith("arn:") else text
+        return text.replace("arn:aws:", f"arn:{find_partition(region)}:") if text.startswith("arn:") else text
     if isinstance(value, dict):
         return {name: _fill(each, region, account) for name, each in value.items()}
     return [_fill(each, region, account) for each in value] if isinstance(value, list) else value
 
 
-def _partition(region: str) -> str:
-    return {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
-
-
 def _view_as(record: Json, account: str | None, region: str, week: int) -> Any:
     """Return the row of one record as `account` sees it, or who owns nothing; None when it is not seen."""
-    if not _during(record["in"].get(region), week):
+    if not _is_during(record["in"].get(region), week):
         return None
-    if record["owner"] in (None, account):
-        return _current(record, week)
-    share = record.get("shared", {}).get(account)
-    if share is None or not _during(share["weeks"], week):
-        return None
-    image = _current(record, week)
-    if image["State"] != "AVAILABLE":
-        return None
-    # AWS tells a consumer neither the owner's builder nor with whom else the image is shared
-    image |= {"Visibility": "SHARED", "ImagePermissions": share["permissions"], "ImageBuilderName": None}
-    image.pop("ImageSharedWithOthers", None)
-    return image
-
-
-def _during(weeks: list[int | None] | None, week: int) -> bool:
-    if weeks is None:
-        return False
-    first, until = weeks
-    return first is not None and first <= week and (until is None or week < until)
-
-
-def _current(record: Json, week: int) -> Any:
-    """Return the row of a record as it is in a week."""
     row = record["row"]
     for since, members in record.get("changes", {}).items():
         if int(since) <= week:
             row = row | members
-    return dict(row) if isinstance(row, dict) else row
+    if record["owner"] in (None, account):
+        return row
+    share = record.get("shared", {}).get(account)
+    if share is None or not _is_during(share["weeks"], week) or row["State"] != "AVAILABLE":
+        return None
+    # AWS tells a consumer neither the owner's builder nor with whom else the image is shared
+    shared = row | {"Visibility": "SHARED", "ImagePermissions": share["permissions"], "ImageBuilderName": None}
+    shared.pop("ImageSharedWithOthers", None)
+    return shared
+
+
+def _is_during(weeks: tuple[int, int | None] | None, week: int) -> bool:
+    """Tell whether a week is from the first of two on and before the second."""
+    return weeks is not None and weeks[0] <= week and (weeks[1] is None or week < weeks[1])
 
 
 def _application(key: str, image: str, owner: str, region: str, day: str) -> Json:
-    application: Json = _fill(catalogue()["applications"][key], region, owner)
+    application: Json = _fill(read_catalogue()["applications"][key], region, owner)
     # looks like what AWS signs, and is good for nothing
     signature = (
         f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={day}T120000Z&X-Amz-SignedHeaders=host&X-Amz-Expires=3600"

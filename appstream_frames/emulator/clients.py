@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Final
+from configparser import ConfigParser
+from typing import Any
 
 import botocore.session
 
 from appstream_frames.emulator.accounts import KEY
-from appstream_frames.emulator.service import loader
-
-_STRANGER: Final = "999999999999"
+from appstream_frames.emulator.service import make_loader
 
 
 class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has no types
@@ -26,7 +25,7 @@ class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has 
         super().__init__(session_vars=own)
         for name in ("config_file", "credentials_file"):
             self.set_config_variable(name, os.devnull)
-        self.register_component("data_loader", loader())
+        self.register_component("data_loader", make_loader())
         self._url, self._refusing, self._nowhere = url, refusing, ("appstream", nowhere)
 
     def create_client(self, service_name: str, region_name: str | None = None, *args: Any, **kwargs: Any) -> Any:
@@ -36,28 +35,20 @@ class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has 
         return super().create_client(service_name, region_name, *args, **kwargs | {"endpoint_url": url})
 
 
-def key_of(account: str) -> tuple[str, str]:
-    """Return the access key id and the secret key with which an account signs."""
-    return KEY + account, "sandbox"
+def keys_of(account: str) -> dict[str, str]:
+    """Return the access key id and the secret key with which an account signs, by their names in AWS's files."""
+    return {"aws_access_key_id": KEY + account, "aws_secret_access_key": "sandbox"}
 
 
-def configuration(url: str, refusing: str, accounts: Sequence[str], region: str) -> str:
-    """Return the text of an AWS configuration file with the profiles that `Sandbox.config` tells of."""
-    first = f"sandbox-{accounts[0]}"
-    profiles = {f"sandbox-{account}": _keys(account) for account in [*accounts, _STRANGER]}
-    profiles["sandbox-stranger"] = profiles.pop(f"sandbox-{_STRANGER}")
-    profiles["sandbox-nowhere"] = {**_keys(accounts[0]), "services": "nowhere"}
+def make_configuration(url: str, refusing: str, accounts: Sequence[str], region: str) -> ConfigParser:
+    """Return an AWS configuration file with the profiles that `Sandbox.config` tells of."""
+    profiles = {account: keys_of(account) for account in [*accounts, "stranger"]}  # the last is no account
     for account in accounts[2::3]:
         role = f"arn:aws:iam::{account}:role/AppStreamReader"
-        profiles[f"sandbox-{account}"] = {"role_arn": role, "source_profile": first}
-    settings = {"region": region, "endpoint_url": url}
-    sections = [_section(f"profile {name}", own | settings) for name, own in profiles.items()]
-    return "\n".join([*sections, f"[services nowhere]\nappstream =\n  endpoint_url = {refusing}\n"])
-
-
-def _keys(account: str) -> dict[str, str]:
-    return dict(zip(("aws_access_key_id", "aws_secret_access_key"), key_of(account), strict=True))
-
-
-def _section(name: str, members: dict[str, str]) -> str:
-    return "\n".join([f"[{name}]", *(f"{key} = {value}" for key, value in members.items()), ""])
+        profiles[account] = {"role_arn": role, "source_profile": f"sandbox-{accounts[0]}"}
+    profiles["nowhere"] = keys_of(accounts[0]) | {"services": "nowhere"}
+    file = ConfigParser(interpolation=None)
+    for name, own in profiles.items():
+        file[f"profile sandbox-{name}"] = own | {"region": region, "endpoint_url": url}
+    file["services nowhere"] = {"appstream": f"\nendpoint_url = {refusing}"}
+    return file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from itertools import product
 from typing import Final, TypeVar
 
 from appstream_frames.emulator.accounts import ServiceError
@@ -58,24 +59,24 @@ class Faults:
         with self._lock:
             self._latency[account, region, None] = seconds
 
-    def latency(self, account: str | None, region: str | None) -> float:
+    def find_latency(self, account: str | None, region: str | None) -> float:
         """Return for how many seconds an answer waits."""
         with self._lock:
-            return next(iter(matching(self._latency, (account, region, None))), 0.0)
+            return next(iter(find_matching(self._latency, (account, region, None))), 0.0)
 
-    def due(self, account: str | None, region: str | None, operation: str) -> str | None:
+    def take(self, account: str | None, region: str | None, operation: str) -> str | None:
         """Return the fault that a reply has on the wire; raise the error that is sent in its place."""
         with self._lock:
             if self._next:
                 raise self._next.pop(0)
-            kind = self._kind((account, region, operation))
+            kind = self._find_kind((account, region, operation))
         if kind in ERRORS:
             code, message, status = ERRORS[kind]
             raise ServiceError(code, message.format(operation=operation), status)
         return kind
 
-    def _kind(self, scope: Scope) -> str | None:
-        for fault in matching(self._faults, scope):
+    def _find_kind(self, scope: Scope) -> str | None:
+        for fault in find_matching(self._faults, scope):
             if fault.times == 0:
                 continue
             if fault.after:
@@ -87,9 +88,8 @@ class Faults:
         return None
 
 
-def matching(known: dict[Scope, _T], scope: Scope) -> list[_T]:
+def find_matching(known: dict[Scope, _T], scope: Scope) -> list[_T]:
     """Return the values whose scope holds another one, the narrowest first: an operation's before a target's."""
     account, region, operation = scope
-    targets = [(account, region), (account, None), (None, region), (None, None)]
-    scopes = [(*target, name) for name in dict.fromkeys((operation, None)) for target in dict.fromkeys(targets)]
-    return [known[each] for each in scopes if each in known]
+    scopes = [(*target, name) for name in (operation, None) for target in product((account, None), (region, None))]
+    return [known[each] for each in dict.fromkeys(scopes) if each in known]

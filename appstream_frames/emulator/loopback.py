@@ -22,7 +22,7 @@ import msgspec
 
 from appstream_frames.emulator.accounts import Accounts, Caller, ServiceError
 from appstream_frames.emulator.catalogue import Json
-from appstream_frames.emulator.service import AppStream, error_names, listing
+from appstream_frames.emulator.service import AppStream, find_list_member, list_errors
 
 _JSON: Final = "application/x-amz-json-1.1"
 _AT_ONCE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: closing does not say goodbye, it resets
@@ -84,38 +84,38 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         service = self.server
         signed, token = self.headers.get("Authorization", ""), self.headers.get("X-Amz-Security-Token")
-        caller = service.accounts.caller(signed, token)
+        caller = service.accounts.find_caller(signed, token)
         target = (caller.account, caller.region) if caller else (None, None)
-        service.closing.wait(service.appstream.faults.latency(*target))
+        service.closing.wait(service.appstream.faults.find_latency(*target))
         if caller is not None and caller.service == "sts":
-            self._sts(caller, body)
+            self._reply_sts(caller, body)
         else:
-            self._json(caller, body)
+            self._reply_json(caller, body)
 
-    def _json(self, caller: Caller | None, body: bytes) -> None:
+    def _reply_json(self, caller: Caller | None, body: bytes) -> None:
         target, fault = self.headers.get("X-Amz-Target", ""), None
         try:
             if caller is not None and caller.service == "organizations":
-                reply = self.server.accounts.organizations(target, caller, body)
+                reply = self.server.accounts.reply_as_organizations(target, caller, body)
             else:
                 reply, fault = self.server.appstream.reply(target, caller, body)
         except ServiceError as error:
             operation = target.rpartition(".")[2]
-            modelled = listing(operation) is not None and error.code in error_names(operation)
+            modelled = find_list_member(operation) is not None and error.code in list_errors(operation)
             content = json.dumps({"__type": error.code, "Message" if modelled else "message": error.message})
             self._send(error.status, _JSON, content.encode(), **{"x-amzn-ErrorType": error.code})
         else:
             self._send(200, _JSON, msgspec.json.encode(reply), fault)
 
-    def _sts(self, caller: Caller, body: bytes) -> None:
+    def _reply_sts(self, caller: Caller, body: bytes) -> None:
         try:
-            action, result = self.server.accounts.sts(caller, body)
+            action, result = self.server.accounts.reply_as_sts(caller, body)
         except ServiceError as error:
-            content = _xml({"Type": "Sender", "Code": error.code, "Message": error.message})
-            self._send(error.status, "text/xml", _document("ErrorResponse", f"<Error>{content}</Error>"))
+            content = _to_xml({"Type": "Sender", "Code": error.code, "Message": error.message})
+            self._send(error.status, "text/xml", _wrap("ErrorResponse", f"<Error>{content}</Error>"))
         else:
-            inner = f"<{action}Result>{_xml(result)}</{action}Result>"
-            self._send(200, "text/xml", _document(f"{action}Response", inner))
+            inner = f"<{action}Result>{_to_xml(result)}</{action}Result>"
+            self._send(200, "text/xml", _wrap(f"{action}Response", inner))
 
     def _send(self, status: int, kind: str, body: bytes, fault: str | None = None, **headers: str) -> None:
         self.send_response(status)
@@ -144,10 +144,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
 
 
-def _xml(members: Json) -> str:
-    inner = ((name, _xml(value) if isinstance(value, dict) else escape(value)) for name, value in members.items())
+def _to_xml(members: Json) -> str:
+    inner = ((name, _to_xml(value) if isinstance(value, dict) else escape(value)) for name, value in members.items())
     return "".join(f"<{name}>{value}</{name}>" for name, value in inner)
 
 
-def _document(name: str, inner: str) -> bytes:
+def _wrap(name: str, inner: str) -> bytes:
     return f'<{name} xmlns="https://sts.amazonaws.com/doc/2011-06-15/">{inner}</{name}>'.encode()

@@ -20,10 +20,10 @@ from botocore.config import Config
 
 from appstream_frames.aws.regions import check_regions, list_appstream_regions
 from appstream_frames.emulator.accounts import Accounts, Role, ServiceError
-from appstream_frames.emulator.catalogue import catalogue, week_at
-from appstream_frames.emulator.clients import Loopback, configuration, key_of
+from appstream_frames.emulator.catalogue import find_week, read_catalogue
+from appstream_frames.emulator.clients import Loopback, keys_of, make_configuration
 from appstream_frames.emulator.loopback import Server
-from appstream_frames.emulator.service import AppStream, Responder, listing
+from appstream_frames.emulator.service import AppStream, Responder, find_list_member
 from appstream_frames.errors import RequestError
 
 
@@ -66,11 +66,6 @@ class Sandbox:
     1
 
     >>> with sandbox() as box:
-    ...     box.page_size(2)
-    ...     len(box.client().describe_fleets()["Fleets"])
-    2
-
-    >>> with sandbox() as box:
     ...     box.set_rows("ListAssociatedFleets", ["payroll"], StackName="finance")
     ...     box.client().list_associated_fleets(StackName="finance")["Names"]
     ['payroll']
@@ -83,24 +78,17 @@ class Sandbox:
 
     nowhere: Final = "xx-nowhere-1"
 
-    def __init__(
-        self,
-        at: str | dt.date | None = None,
-        port: int = 0,
-        accounts: int | None = None,
-        regions: int | Iterable[str] | None = None,
-    ) -> None:
-        week = week_at(at)
-        self.weeks: list[str] = list(catalogue()["weeks"])
-        self.regions: list[str] = _regions(regions)
+    def __init__(self, week: int, accounts: Accounts, regions: list[str], port: int) -> None:
+        self.weeks: list[str] = list(read_catalogue()["weeks"])
         self.at = self.weeks[week]
-        self._accounts = Accounts(accounts)
-        self.accounts: list[str] = self._accounts.known
-        self._service = AppStream(week, self.regions)
-        self._server = Server(self._service, self._accounts, _port(port))
+        self.accounts, self.regions = accounts.known, regions
+        self._accounts = accounts
+        self._service = AppStream(week, regions)
+        self._server = Server(self._service, accounts, port)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._nobody = socket.socket()  # it never listens, and nobody else gets its port
         self._nobody.bind(("127.0.0.1", 0))
+        self._refusing = f"http://127.0.0.1:{self._nobody.getsockname()[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -142,9 +130,9 @@ class Sandbox:
         nowhere : str, optional
             The region where nobody listens to AppStream, in place of the attribute `nowhere`.
         """
-        core = Loopback(self.url, self._refusing(), nowhere or self.nowhere)
+        core = Loopback(self.url, self._refusing, nowhere or self.nowhere)
         core.set_default_client_config(Config(proxies={}).merge(config or Config()))
-        core.set_credentials(*self._credentials(account))
+        core.set_credentials(*keys_of(account or self.accounts[0]).values())
         return boto3.Session(botocore_session=core, region_name=region or self.regions[0])
 
     def client(
@@ -160,8 +148,7 @@ class Sandbox:
     def environment(self, account: str | None = None, region: str | None = None) -> dict[str, str]:
         """Return the environment variables that point another program, say the AWS CLI, at the sandbox."""
         region = region or self.regions[0]
-        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        keys = dict(zip(names, self._credentials(account), strict=True))
+        keys = {name.upper(): value for name, value in keys_of(account or self.accounts[0]).items()}
         return {"AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": region, "AWS_REGION": region} | keys
 
     def config(self, path: str | os.PathLike[str]) -> dict[str, str]:
@@ -172,7 +159,8 @@ class Sandbox:
         nobody listens at.
         """
         path = Path(path).absolute()
-        path.write_text(configuration(self.url, self._refusing(), self.accounts, self.regions[0]), encoding="utf-8")
+        with path.open("w", encoding="utf-8") as file:
+            make_configuration(self.url, self._refusing, self.accounts, self.regions[0]).write(file)
         path.chmod(0o600)
         nothing = {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
         return {"AWS_CONFIG_FILE": str(path)} | nothing
@@ -323,12 +311,6 @@ class Sandbox:
         """Let the keys of roles that are assumed from now on expire so soon; None: after the time requested."""
         self._accounts.life = seconds
 
-    def _refusing(self) -> str:
-        return f"http://127.0.0.1:{self._nobody.getsockname()[1]}"
-
-    def _credentials(self, account: str | None) -> tuple[str, str]:
-        return key_of(account or self.accounts[0])
-
 
 def sandbox(
     *,
@@ -373,11 +355,14 @@ def sandbox(
     ...     box.at, {image["Visibility"] for page in pages for image in page["Images"]}
     ('2026-09-07', {'SHARED'})
     """
-    return Sandbox(at, port, accounts, regions)
+    week = find_week(at)
+    if type(port) is not int or not 0 <= port <= 65_535:
+        raise RequestError(f"port={port!r} must be a whole number from 0 to 65535; 0 takes a free one.")
+    return Sandbox(week, Accounts(accounts), _choose_regions(regions), port)
 
 
-def _regions(chosen: int | Iterable[str] | None) -> list[str]:
-    usual = list(catalogue()["regions"])
+def _choose_regions(chosen: int | Iterable[str] | None) -> list[str]:
+    usual = list(read_catalogue()["regions"])
     if chosen is None:
         return usual
     if not isinstance(chosen, int):
@@ -388,14 +373,8 @@ def _regions(chosen: int | Iterable[str] | None) -> list[str]:
     return known[:chosen]
 
 
-def _port(port: int) -> int:
-    if type(port) is not int or not 0 <= port <= 65_535:
-        raise RequestError(f"port={port!r} must be a whole number from 0 to 65535; 0 takes a free one.")
-    return port
-
-
 def _check_listing(operation: str) -> None:
-    if listing(operation) is None:
+    if find_list_member(operation) is None:
         raise RequestError(
             f"operation={operation!r} is no operation of AppStream that lists rows, such as 'DescribeFleets'."
         )

@@ -22,7 +22,7 @@ from botocore.validate import ParamValidator
 
 from appstream_frames.emulator.accounts import Caller, ServiceError
 from appstream_frames.emulator.catalogue import Json, Row, finish, has_elastic_fleets, list_rows
-from appstream_frames.emulator.faults import Faults, Scope, matching
+from appstream_frames.emulator.faults import Faults, Scope, find_matching
 
 #: What may reply in place of the sandbox: takes operation, account, region and request, returns a reply or None.
 Responder = Callable[[str, str, str, Json], Json | None]
@@ -36,29 +36,29 @@ _MEMBERS: Final = {"SharedAwsAccountIds": "sharedAccountId"}
 
 
 @cache
-def loader() -> Loader:
+def make_loader() -> Loader:
     """Return one loader of botocore's models for all sessions: each would otherwise read them anew."""
     return Loader()
 
 
 @cache
-def model() -> ServiceModel:
+def load_model() -> ServiceModel:
     """Return the installed botocore's model of AppStream."""
-    return ServiceModel(loader().load_service_model("appstream", "service-2"), "appstream")
+    return ServiceModel(make_loader().load_service_model("appstream", "service-2"), "appstream")
 
 
 @cache
-def listing(operation: str) -> str | None:
+def find_list_member(operation: str) -> str | None:
     """Return the member of an operation's reply that holds its rows; None when it lists nothing.
 
     Examples
     --------
-    >>> listing("DescribeStacks"), listing("CreateStack")
+    >>> find_list_member("DescribeStacks"), find_list_member("CreateStack")
     ('Stacks', None)
     """
-    if operation not in model().operation_names:
+    if operation not in load_model().operation_names:
         return None
-    output = model().operation_model(operation).output_shape
+    output = load_model().operation_model(operation).output_shape
     lists = [name for name, shape in output.members.items() if shape.type_name == "list"] if output else []
     return lists[0] if len(lists) == 1 and "NextToken" in output.members else None
 
@@ -73,30 +73,29 @@ class AppStream:
         self.respond_with: Responder | None = None
         self._week, self._regions = week, regions
         self._lock = threading.Lock()
-        self._pages: dict[str, tuple[str, int]] = {}  # by token: what was requested, and the offset of the next row
         self._rows: dict[Scope, list[Row]] = {}
 
     def reply(self, target: str, caller: Caller | None, body: bytes) -> tuple[Json, str | None]:
         """Return the reply to one request, whose X-Amz-Target is `target`, and the fault that it has on the wire."""
         prefix, _, name = target.partition(".")
-        if prefix != model().metadata["targetPrefix"] or listing(name) is None:
+        if prefix != load_model().metadata["targetPrefix"] or find_list_member(name) is None:
             raise ServiceError("UnknownOperationException", f"The sandbox has no operation {target!r} that lists rows")
         with self._lock:
             self.requests[name] += 1
         account, region = (caller.account, caller.region) if caller else (None, None)
-        fault = self.faults.due(account, region, name)
+        fault = self.faults.take(account, region, name)
         if caller is None:
             raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token")
         known = caller if caller.region in self._regions else replace(caller, account=None)
         known.check("UnrecognizedClientException", "ExpiredTokenException", 400)
-        return self._reply(model().operation_model(name), str(caller.account), caller.region, body), fault
+        return self._reply(load_model().operation_model(name), str(caller.account), caller.region, body), fault
 
     def _reply(self, operation: OperationModel, account: str, region: str, body: bytes) -> Json:
         request = _request(body, operation)
         given = self.respond_with and self.respond_with(operation.name, account, region, request)
         if given is not None:
             return given
-        if _NOT_ELASTIC in error_names(operation.name) and not has_elastic_fleets(region):
+        if _NOT_ELASTIC in list_errors(operation.name) and not has_elastic_fleets(region):
             raise ServiceError(_NOT_ELASTIC, f"{operation.name} is not permitted in {region}.")
         return self._page(operation, account, region, request)
 
@@ -112,7 +111,7 @@ class AppStream:
     def rows(self, operation: str, account: str, region: str) -> list[Row]:
         """Return every row of an operation that an account sees in a region."""
         with self._lock:
-            found = matching(self._rows, (account, region, operation))
+            found = find_matching(self._rows, (account, region, operation))
         return found[0] if found else list_rows(operation, account, region, self._week)
 
     def finished_rows(self, operation: str, account: str, region: str) -> list[Any]:
@@ -124,25 +123,12 @@ class AppStream:
         # the page's size is not part of what a token belongs to: AWS lets it change on the way
         selected = {name: value for name, value in request.items() if name not in _PAGING}
         belongs = json.dumps([operation.name, account, region, selected])
-        start = self._offset(request["NextToken"], belongs) if "NextToken" in request else 0
+        start = _read_token(request["NextToken"], belongs) if "NextToken" in request else 0
         end = start + min(request.get("MaxResults") or _PAGE, self.page_size or len(rows) + 1)
-        more = self._token(belongs, end) if end < len(rows) else None
         page = [finish(row, self._week) for row in rows[start:end]]
         own = {name: value for name, value in selected.items() if name in operation.output_shape.members}
-        return own | {str(listing(operation.name)): page, "NextToken": more}
-
-    def _token(self, belongs: str, offset: int) -> str:
-        token = hashlib.sha256(f"{offset} {belongs}".encode()).hexdigest()
-        with self._lock:
-            self._pages[token] = (belongs, offset)
-        return token
-
-    def _offset(self, token: str, belongs: str) -> int:
-        with self._lock:
-            of, offset = self._pages.get(token, ("", 0))
-        if of != belongs:
-            raise ServiceError("ValidationException", "Invalid NextToken")
-        return offset
+        more = _make_token(end, belongs) if end < len(rows) else None
+        return own | {str(find_list_member(operation.name)): page, "NextToken": more}
 
     def _select_rows(self, operation: OperationModel, account: str, region: str, request: Json) -> list[Any]:
         """Return the rows that a request selects."""
@@ -161,10 +147,22 @@ class AppStream:
         return [each.row for each in rows]
 
 
+def _make_token(offset: int, belongs: str) -> str:
+    """Return the token of the page that begins with a row: where that is, and a digest which tells that the token is ours."""
+    return f"{offset:08x}{hashlib.sha256(f'{offset} {belongs}'.encode()).hexdigest()}"
+
+
+def _read_token(token: str, belongs: str) -> int:
+    offset = int(token[:8], 16) if re.fullmatch("[0-9a-f]{72}", token) else 0
+    if token != _make_token(offset, belongs):
+        raise ServiceError("ValidationException", "Invalid NextToken")
+    return offset
+
+
 @cache
-def error_names(operation: str) -> frozenset[str]:
+def list_errors(operation: str) -> frozenset[str]:
     """Return the errors that the model gives an operation."""
-    return frozenset(shape.name for shape in model().operation_model(operation).error_shapes)
+    return frozenset(shape.name for shape in load_model().operation_model(operation).error_shapes)
 
 
 def _choose_named(rows: list[Row], parameter: str, wanted: list[str], operation: OperationModel) -> list[Row]:
@@ -174,8 +172,10 @@ def _choose_named(rows: list[Row], parameter: str, wanted: list[str], operation:
     if parameter != "Arns":  # as on AWS, a name never finds a shared image
         found = [each for each in found if each.row.get("Visibility") != "SHARED"]
     missing = set(wanted) - {each.row[member] for each in found}
-    if missing and parameter not in _MEMBERS and _NOT_FOUND in error_names(operation.name):
-        raise ServiceError(_NOT_FOUND, f"{str(listing(operation.name)).removesuffix('s')} {min(missing)} not found")
+    if missing and parameter not in _MEMBERS and _NOT_FOUND in list_errors(operation.name):
+        raise ServiceError(
+            _NOT_FOUND, f"{str(find_list_member(operation.name)).removesuffix('s')} {min(missing)} not found"
+        )
     return found
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 import botocore.session
 import pytest
+from support.catalogue import images_of
 from support.faultserver import CANARIES, UNCLOSED
 from support.sources_of import DEV, HOME, LAB, PROD, arn, configure, failure, sent
 
@@ -24,6 +25,7 @@ import appstream_frames as asf
 from appstream_frames.aws.client_pool import ClientPool
 from appstream_frames.aws.credentials import open_sts
 from appstream_frames.aws.targets import Target
+from appstream_frames.emulator.catalogue import find_week
 
 pytestmark = UNCLOSED
 
@@ -33,8 +35,6 @@ pytestmark = UNCLOSED
 
 def test_profiles_are_drained_as_themselves(configured: Any) -> None:
     """Each profile's place is its own account, keys and roles alike, and drains to what that account sees."""
-    from appstream_frames.emulator.catalogue import images_of, week_at
-
     clients = ClientPool()
     for account, target in zip(
         configured.accounts,
@@ -44,7 +44,7 @@ def test_profiles_are_drained_as_themselves(configured: Any) -> None:
         place = clients.locate(target, 10)
         assert (place.account, place.region) == (account, "eu-west-1")
         frames = asf.drain(place.client, account=place.account, progress=False)
-        assert set(frames.images["arn"]) == {image["Arn"] for image in images_of(account, "eu-west-1", week_at())}
+        assert set(frames.images["arn"]) == {image["Arn"] for image in images_of(account, "eu-west-1", find_week())}
 
 
 def test_default_credentials_are_those_of_the_environment(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,14 +124,17 @@ def test_role_credentials_are_renewed_during_a_drain(box: Any) -> None:
 
 def test_the_sandbox_refuses_expired_keys(box: Any) -> None:
     """What the renewal is for: without it the same drain is refused."""
-    box.expire_after(1.5)
-    keys = box.client(service="sts").assume_role(RoleArn=arn(DEV), RoleSessionName="once")["Credentials"]
-    session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
-    client = session.client("appstream", "eu-west-1", endpoint_url=box.url)
-    assert asf.drain(client, account=DEV, max_items=1).coverage["rows"].item() == 1
-    time.sleep(1.6)
+
+    def drain(life: float) -> asf.Frames:
+        box.expire_after(life)
+        keys = box.client(service="sts").assume_role(RoleArn=arn(DEV), RoleSessionName="once")["Credentials"]
+        session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+        client = session.client("appstream", "eu-west-1", endpoint_url=box.url)
+        return asf.drain(client, account=DEV, max_items=1, progress=False)
+
+    assert drain(600.0).coverage["rows"].item() == 1
     with pytest.raises(asf.AccessError, match="ExpiredToken"):
-        asf.drain(client, account=DEV)
+        drain(0.0)
 
 
 def test_no_credentials_at_all(monkeypatch: pytest.MonkeyPatch) -> None:

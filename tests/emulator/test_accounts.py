@@ -13,11 +13,12 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from support.asking import ONCE, error_code
+from support.catalogue import images_of
 from support.faultserver import UNCLOSED
 from support.sources_of import DEV, LAB, PROD
 
 import appstream_frames as asf
-from appstream_frames.emulator.catalogue import accounts, images_of, week_at
+from appstream_frames.emulator.catalogue import find_week, list_accounts
 from appstream_frames.emulator.sandbox import sandbox
 
 pytestmark = UNCLOSED
@@ -40,7 +41,7 @@ def drained(client: Any, **request: Any) -> list[dict[str, Any]]:
 
 def own(account: str, region: str) -> list[dict[str, Any]]:
     """Return the images that an account owns."""
-    return [image for image in images_of(account, region, week_at()) if image["Visibility"] == "PRIVATE"]
+    return [image for image in images_of(account, region, find_week()) if image["Visibility"] == "PRIVATE"]
 
 
 def as_role(box: Any, service: str = "sts", *, token: str | None = None, role: str = ROLE) -> Any:
@@ -55,9 +56,9 @@ def as_role(box: Any, service: str = "sts", *, token: str | None = None, role: s
 
 def test_accounts_are_the_same_every_time() -> None:
     """The catalogue's three come first; the others are twelve different digits, and always the same."""
-    assert accounts(60)[:4] == [PROD, DEV, LAB, "000400040004"]
-    assert len({account for account in accounts(9998) if len(account) == 12 and account.isdigit()}) == 9998
-    assert accounts(2) == [PROD, DEV]
+    assert list_accounts(60)[:4] == [PROD, DEV, LAB, "000400040004"]
+    assert len({account for account in list_accounts(9998) if len(account) == 12 and account.isdigit()}) == 9998
+    assert list_accounts(2) == [PROD, DEV]
 
 
 @pytest.mark.parametrize("count", [0, -1, 9999, 2.5, "3", True])
@@ -74,7 +75,7 @@ def test_every_target_serves_its_truth(many: Any) -> None:
         for region in many.regions:
             found = drained(many.client(account, region))
             assert [image["Arn"] for image in found] == [
-                image["Arn"] for image in images_of(account, region, week_at())
+                image["Arn"] for image in images_of(account, region, find_week())
             ]
 
 

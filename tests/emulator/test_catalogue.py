@@ -13,9 +13,10 @@ from typing import Any
 
 import botocore
 import pytest
+from support.catalogue import images_of
 
-from appstream_frames.emulator.catalogue import catalogue, images_of, week_at
-from appstream_frames.emulator.service import model
+from appstream_frames.emulator.catalogue import find_week, read_catalogue
+from appstream_frames.emulator.service import load_model
 from appstream_frames.errors import AppStreamFramesError, RequestError
 from appstream_frames.insights.reference import agent_releases
 from appstream_frames.resources import data_path
@@ -26,7 +27,7 @@ PROD, DEV, LAB = "012345678901", "111122223333", "444455556666"
 
 
 def targets() -> list[tuple[str, str]]:
-    return [(account, region) for account in catalogue()["accounts"] for region in catalogue()["regions"]]
+    return [(account, region) for account in read_catalogue()["accounts"] for region in read_catalogue()["regions"]]
 
 
 def everything(week: int = NEWEST) -> list[dict[str, Any]]:
@@ -48,7 +49,7 @@ def test_file_is_small():
 
 def test_there_are_thirteen_mondays():
     """The weeks are Mondays, one after another, from the end of August to the end of November."""
-    weeks = [dt.date.fromisoformat(week) for week in catalogue()["weeks"]]
+    weeks = [dt.date.fromisoformat(week) for week in read_catalogue()["weeks"]]
     assert weeks == [dt.date(2026, 8, 31) + dt.timedelta(weeks=week) for week in WEEKS]
 
 
@@ -100,7 +101,7 @@ def test_every_member_and_value_is_in_the_model():
     """All that the catalogue uses is a member, an enum value or a pattern of botocore's Image."""
     if tuple(map(int, botocore.__version__.split(".")[:3])) < (1, 43, 127):
         pytest.skip("an older botocore lacks the newest members and platforms")
-    shape = model().operation_model("DescribeImages").output_shape.members["Images"].member
+    shape = load_model().operation_model("DescribeImages").output_shape.members["Images"].member
     assert {fault for week in (0, NEWEST) for image in everything(week) for fault in faults(image, shape)} == set()
 
 
@@ -209,7 +210,7 @@ def test_maps_hold_null_values():
 
 def test_nothing_is_created_after_its_week():
     """A state knows nothing of the future."""
-    for week, monday in enumerate(catalogue()["weeks"]):
+    for week, monday in enumerate(read_catalogue()["weeks"]):
         end = dt.datetime.fromisoformat(monday).replace(tzinfo=dt.UTC) + dt.timedelta(days=1)
         assert max(image["CreatedTime"] for image in everything(week)) < end.timestamp()
 
@@ -234,14 +235,14 @@ def test_icons_look_signed_and_are_not():
         ("2099-01-01", 12),
     ],
 )
-def test_week_at_takes_the_newest_week_not_later(at, week):
+def test_find_week_takes_the_newest_week_not_later(at, week):
     """A date selects the newest week that is not later; no date selects the newest."""
-    assert week_at(at) == week
+    assert find_week(at) == week
 
 
 @pytest.mark.parametrize("at", ["2026-08-30", "yesterday", "", 20260907])
-def test_week_at_names_the_weeks_when_it_refuses(at):
+def test_find_week_names_the_weeks_when_it_refuses(at):
     """A date before the first week, or no date at all, is refused with the list of weeks."""
     with pytest.raises(RequestError, match="2026-08-31, 2026-09-07") as caught:
-        week_at(at)
+        find_week(at)
     assert isinstance(caught.value, AppStreamFramesError)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from support.asking import ONCE, error_code, post
+from support.catalogue import images_of, rows_of
 from support.sources_of import DEV, LAB, PROD
 
 import appstream_frames as asf
-from appstream_frames.emulator.catalogue import catalogue, images_of, rows_of
-from appstream_frames.emulator.service import model
+from appstream_frames.emulator.catalogue import read_catalogue
+from appstream_frames.emulator.service import load_model
 
 WEEKS = range(13)
 OPERATIONS = {
@@ -218,7 +219,7 @@ def test_revoked_keys_are_refused_until_they_are_not():
 
 
 def targets() -> list[tuple[str, str]]:
-    return [(account, region) for account in catalogue()["accounts"] for region in catalogue()["regions"]]
+    return [(account, region) for account in read_catalogue()["accounts"] for region in read_catalogue()["regions"]]
 
 
 def test_fleets_stand_on_images_that_their_account_sees():
@@ -268,8 +269,8 @@ def test_fleets_move_and_an_image_falls_out_of_use():
 
 def test_rows_fit_the_model():
     """Every row of every operation validates as botocore parses it: members, enums, nesting."""
-    for operation, records in catalogue()["operations"].items():
-        output = model().operation_model(operation).output_shape
+    for operation, records in read_catalogue()["operations"].items():
+        output = load_model().operation_model(operation).output_shape
         shape = next(member.member for member in output.members.values() if member.type_name == "list")
         for record in records:
             rows = [record["row"], *record.get("changes", {}).values()]

@@ -33,7 +33,7 @@ def test_botocore_looks_for_paginators_once(box: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "listdir", lambda *path: (searched.append(path), listed(*path))[1])
     counts = []
     for targets in (1, 12):
-        service.loader.cache_clear()
+        service.make_loader.cache_clear()
         searched.clear()
         asf.drain_targets(everywhere(box)[:targets], progress=False, type="SHARED")
         counts.append(len(searched))

@@ -18,9 +18,10 @@ from typing import Any, Final
 import boto3
 import pandas as pd
 from botocore.config import Config
+from support.catalogue import images_of
 
 import appstream_frames as asf
-from appstream_frames.emulator.catalogue import images_of, week_at
+from appstream_frames.emulator.catalogue import find_week
 
 MOMENTS: Final = ["snapshot", "started_at", "ended_at"]
 PAGE: Final = 25
@@ -157,7 +158,7 @@ def truth(account: str, region: str, **asked: Any) -> asf.Frames:
         frames = asf.drain(box.client(account, region), progress=False, **asked)
     known = [
         each["Arn"]
-        for each in images_of(account, region, week_at())
+        for each in images_of(account, region, find_week())
         if each["Visibility"] == asked.get("type", each["Visibility"])
     ]
     assert sorted(frames.images["arn"]) == sorted(known)
