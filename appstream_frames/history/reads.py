@@ -51,9 +51,12 @@ def find_gone(reads: pd.DataFrame, last_seen: pd.DataFrame) -> pd.Series:
     `SnapshotRange.find_reads` returns.
     """
     keys = [*TARGET, "last_seen"]
+    if last_seen.empty:  # merge_asof cannot join text of which there is none on either side
+        return last_seen["last_seen"]
     seen = last_seen[keys].drop_duplicates().merge(reads.rename(columns={"snapshot": "last_seen"}), on=keys)
     seen = seen[[*keys, "request"]].sort_values("last_seen")
-    whole = reads[reads["status"] == "complete"].assign(gone_by=reads["snapshot"])
+    whole = reads[reads["status"] == "complete"]
+    whole = whole.assign(gone_by=whole["snapshot"])  # of no rows none: assigning `reads` would add its rows
     later = {"left_on": "last_seen", "right_on": "snapshot", "direction": "forward", "allow_exact_matches": False}
     unfiltered = whole.loc[whole["request"] == UNFILTERED, [*TARGET, "snapshot", "gone_by"]]
     found = [

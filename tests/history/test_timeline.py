@@ -12,7 +12,9 @@ from hypothesis import given
 from support import oracle
 from support.worlds import CREATED, World, moment, one, series, with_status, written
 
+import appstream_frames as asf
 from appstream_frames.history.timelines import timeline, trend
+from appstream_frames.tables.schema import all_tables
 
 TABLES = ("images", "applications", "errors", "coverage")
 
@@ -46,6 +48,25 @@ def test_an_empty_timeline_has_all_types(root: Path, table: str) -> None:
     full = timeline(written(root, one()), table)
     assert empty.dtypes.to_dict() == full.dtypes.to_dict()
     assert str(empty["gone_by"].dtype) == "datetime64[us, UTC]"
+
+
+@pytest.mark.parametrize("table", TABLES[:3])
+@pytest.mark.parametrize("status", ["limited", "denied", "failed"])
+def test_where_nothing_was_read_whole_nothing_is_gone(root: Path, status: str, table: str) -> None:
+    """What was read in part is told of, and no moment says that it is gone."""
+    archive = written(root, with_status(one(), status), with_status(one(), status))
+    told = timeline(archive, table)
+    assert len(told) == len(asf.read_snapshot(archive).tables[table])
+    assert told["gone_by"].isna().all()
+    assert str(told["gone_by"].dtype) == "datetime64[us, UTC]"
+
+
+@pytest.mark.parametrize("table", [name for name in all_tables() if name not in TABLES])
+def test_a_table_that_was_never_read_has_an_empty_timeline(root: Path, table: str) -> None:
+    """An archive of images only holds nothing of fleets, and that is no error."""
+    told = timeline(written(root, one()), table)
+    assert told.empty
+    assert str(told["gone_by"].dtype) == "datetime64[us, UTC]"
 
 
 def gone_by(root: Path, *worlds: World) -> Any:
