@@ -26,14 +26,16 @@ class LocalStore(store.Store):
         self._made: list[Path] = []  # the root, and folders above it, when this store made them
 
     def exists(self) -> bool:
-        """Tell whether the folder is there."""
-        return self._root.is_dir()
+        """Tell whether the folder is there; StorageError when the system does not say."""
+        with suppress(FileNotFoundError), explain_errors(f"reading {self._root}", but=FileNotFoundError):
+            return stat.S_ISDIR(self._root.stat().st_mode)
+        return False
 
     def list_files(self, folder: str) -> list[StoredFile]:
         """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
         path = self._root / folder
         entries: list[os.DirEntry[str]] = []
-        linked = bool(folder) and path.is_symlink()
+        linked = bool(folder) and os.path.islink(path)
         with suppress(FileNotFoundError), explain_errors(f"listing {path}", but=FileNotFoundError):
             entries = list(os.scandir(path))
         found = []

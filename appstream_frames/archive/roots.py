@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 from appstream_frames.archive.local import LocalStore
 from appstream_frames.archive.s3 import S3Store
@@ -55,6 +56,8 @@ def _text_of(root: object) -> str:
         raise RequestError(f"root={printable(repr(root))} names nothing; {_EXPECTED}.")
     if text != text.strip() or any(char < " " for char in text):
         raise _refuse(text, "begins or ends with white space, or holds a control character", _EXPECTED)
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"`":  # of cmd.exe, or of a file of variables
+        raise _refuse(text, "is in quotation marks, which only some shells take away", f"pass {text[1:-1]}")
     return text
 
 
@@ -79,11 +82,14 @@ def _folder(text: str) -> Path:
     for pattern, meant in ((_HOSTED, r"\1\2"), (_LIKE_S3, r"\1"), (_ARN, r"\g<0>")):
         if found := pattern.fullmatch(text):
             bucket = found.expand(meant).replace("\\", "/").strip("/")
+            if not bucket:
+                raise _refuse(text, "names no bucket", "expected s3://bucket or s3://bucket/prefix")
             raise _refuse(text, "is no folder", f"for a bucket, pass 's3://{bucket}'")
     if re.match(r"(?i)file:", text):
-        plain = re.sub(r"(?i)^file:(//localhost)?/*", "/", text)
+        plain = unquote(re.sub(r"(?i)^file:(//localhost)?", "", text))
+        plain = re.sub(r"^/+([A-Za-z]:)?", lambda found: found[1] or "/", plain)
         raise _refuse(text, "is a URL", f"pass the folder itself, {printable(repr(plain))}")
-    if re.match(r"[A-Za-z][\w+.-]+:[/\\]", text):
+    if "://" in text or re.match(r"[A-Za-z][\w+.-]+:[/\\]", text):
         raise _refuse(text, "is a URL that cannot be written to", _EXPECTED)
     if _VARIABLE.search(text):
         raise _refuse(text, "holds a variable, which only a shell replaces", "pass os.path.expandvars(root)")
@@ -94,4 +100,4 @@ def _folder(text: str) -> Path:
         raise _refuse(text, "names a user that is not known here", f"for a folder of that name, pass './{text}'")
     if os.path.isfile(path):
         raise _refuse(text, "is a file", _EXPECTED)
-    return path
+    return Path(os.path.realpath(path)) if ".." in path.parts else path  # what is left of .. need not be there for long

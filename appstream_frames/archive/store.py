@@ -5,6 +5,7 @@ How a staged file gets its name differs from store to store (`local`, `s3`). Wha
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -229,6 +230,6 @@ def explain_errors(doing: str, *, but: type[OSError] | tuple[()] = ()) -> Iterat
 def _advise(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "Check who may read and write there, or choose another root. Nothing was changed."
-    if isinstance(error, NotADirectoryError | FileExistsError):
+    if isinstance(error, NotADirectoryError | FileExistsError) or error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
         return "Expected a folder; correct the root. Nothing was changed."
     return "The snapshots already there are as they were; free space or mend the storage, and try again."

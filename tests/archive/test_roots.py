@@ -21,6 +21,8 @@ FOLDERS = {
     "./snapshots": "snapshots",
     "snapshots/": "snapshots",
     "a/b/../c": "a/c",
+    "not/there/../c": "not/c",
+    "not-there/../c": "c",
     "with space": "with space",
     "50% of größe": "50% of größe",
     "~": "~",
@@ -45,6 +47,14 @@ REFUSED = {
     "s3://AKIDKEY:SECRETKEY@bucket/x": r"s3://\*\*\*@bucket",
     "s3://bucket//x": "'s3://bucket/x'",
     "s3://bucket/a/../x": "'s3://bucket/a/x'",
+    "'s3://bucket/x'": "pass s3://bucket/x",
+    '"s3://bucket/x"': "pass s3://bucket/x",
+    "'snapshots'": "quotation marks",
+    "s3:": "names no bucket",
+    "s3 ://bucket/x": "expected a folder, or s3://bucket/prefix",
+    "root=s3://bucket/x": "expected a folder, or s3://bucket/prefix",
+    "file:snapshots": "the folder itself, 'snapshots'",
+    "file:///C:/My%20data": "the folder itself, 'C:/My data'",
     "file:///data/x": "the folder itself, '/data/x'",
     "file://localhost/data/x": "the folder itself, '/data/x'",
     "gs://bucket/x": "expected a folder, or s3://bucket/prefix",
@@ -151,6 +161,38 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "mkdir", refused)
     with pytest.raises(asf.StorageError, match=r"writing into \S*/archive: Permission denied\. Check who may"):
         asf.write_snapshot(marked("nowhere"), tmp_path / "archive")
+
+
+USES = {
+    "list": asf.list_snapshots,
+    "verify": asf.verify,
+    "read": asf.read_snapshot,
+    "history": asf.read_history,
+    "connect": asf.connect,
+    "write": lambda root: asf.write_snapshot(marked("nowhere"), root),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_folder_whose_name_is_too_long_is_named(tmp_path: Path, use: Any) -> None:
+    """Whoever reads or writes learns which root, what the system said, and what to do."""
+    with pytest.raises(asf.StorageError, match=r"ing (into )?\S*/x{300}\S*: File name too long\. Expected a folder"):
+        use(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_folder_that_may_not_be_seen_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Any) -> None:
+    """It is not said to be missing: nobody knows."""
+    root, real = tmp_path / "closed" / "archive", os.stat
+
+    def refused(path: Any, *arguments: Any, **options: Any) -> Any:
+        if not isinstance(path, int) and os.fspath(path).startswith(str(root)):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", refused)
+    with pytest.raises(asf.StorageError, match=rf"ing (into )?{root}\S*: Permission denied\. Check who may"):
+        use(root)
 
 
 def test_a_snapshot_of_a_wrong_root_is_refused_before_signing_in(tmp_path: Path) -> None:
