@@ -20,7 +20,6 @@ from appstream_frames.aws.clients import Location, check_client
 from appstream_frames.aws.credentials import Source
 from appstream_frames.aws.deadlines import Cancelled, timeout_error
 from appstream_frames.aws.redaction import redacting
-from appstream_frames.aws.retries import until_answered
 from appstream_frames.aws.targets import Target
 from appstream_frames.errors import AccessError, AppStreamFramesError, RequestError
 
@@ -74,21 +73,15 @@ class ClientPool:
 
     def _login(self, source: Source) -> _SharedResult[tuple[Session, str]]:
         """Return what becomes the session of a source and the account that its credentials are of."""
-        base = self._bases.get(source.base) or self._bases.setdefault(
-            source.base, _SharedResult(lambda _: credentials.open_base(source.base))
-        )
-        return self._logins.get(source) or self._logins.setdefault(
-            source, _SharedResult(partial(_sign_in, source, base))
-        )
+        base = self._bases.setdefault(source.base, _SharedResult(lambda _: credentials.open_base(source.base)))
+        return self._logins.setdefault(source, _SharedResult(partial(_sign_in, source, base)))
 
 
 def _sign_in(source: Source, base: _SharedResult[tuple[Session, BaseClient]], timeout: float) -> tuple[Session, str]:
     session, sts = base.get(timeout)
     if source.role is not None:
         with redacting(session, source.external_id):
-            session = credentials.assume_role(session, sts, source)
-            until_answered(partial(credentials.load_credentials, session))
-            sts = credentials.open_sts(session, source.partition)
+            session, sts = credentials.open_role(session, sts, source)
     with redacting(session):
         return session, credentials.ask_account(sts)
 

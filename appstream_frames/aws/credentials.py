@@ -99,11 +99,11 @@ def _open_with_credentials(source: Source) -> Session:
     else:
         session = sessions.open_session(source.profile)
     with redacting(session), sessions.reading_profiles():
-        load_credentials(session)
+        _load_credentials(session)
     return session
 
 
-def load_credentials(session: Session) -> None:
+def _load_credentials(session: Session) -> None:
     """Have a session find its credentials; this may ask AWS, or whoever else gives them."""
     credentials = session.get_credentials()
     if credentials is None:
@@ -140,7 +140,7 @@ def ask_account(sts: BaseClient) -> str:
 
 
 def check_account(account: object) -> str:
-    """Return an account that AWS named; raise ValueError when it is none."""
+    """Return an account that AWS named; raise ValueError when it is not twelve digits."""
     if not is_account(account):
         raise ValueError(f"AWS named the account {printable(account)}")
     return str(account)
@@ -151,10 +151,10 @@ def is_account(value: object) -> bool:
     return isinstance(value, str) and _ACCOUNT.fullmatch(value) is not None
 
 
-def assume_role(base: Session, sts: BaseClient, source: Source) -> Session:
-    """Return a session that signs as a source's role and speaks wherever `base` does, of which `sts` is a client.
+def open_role(base: Session, sts: BaseClient, source: Source) -> tuple[Session, BaseClient]:
+    """Return what `open_base` does, of a source with a role: it is assumed by `sts`, a client of the session `base`.
 
-    The role is assumed when the session first signs, and again in time.
+    The session has the settings of `base`, and assumes the role again before its credentials expire.
     """
     parameters = {"RoleArn": source.role, "RoleSessionName": source.role_session_name or sessions.APP_ID}
     if source.external_id is not None:
@@ -168,4 +168,6 @@ def assume_role(base: Session, sts: BaseClient, source: Source) -> Session:
                 raise BrokenReplyError(f"the reply of STS has no {error}") from None
         return keys
 
-    return botocore_private.with_credentials(base, DeferredRefreshableCredentials(refresh, "assume-role"))
+    session = botocore_private.with_credentials(base, DeferredRefreshableCredentials(refresh, "assume-role"))
+    until_answered(partial(_load_credentials, session))
+    return session, open_sts(session, source.partition)

@@ -101,9 +101,8 @@ class Position:
     before: str = "GetCallerIdentity"  # what is done before the first page
     advice: str = _ACCOUNT  # what to do when that is denied or fails
     operation: str = "DescribeImages"  # of the pages
-    holder: object = field(
-        default=None, repr=False
-    )  # client or session whose secrets are taken out of the error's text
+    #: The client or session whose secrets are taken out of the error's text.
+    holder: object = field(default=None, repr=False)
 
     @property
     def step(self) -> str:
@@ -176,23 +175,9 @@ def explain(
 
     As `error` is shown as the cause, secrets are taken out of it and of what led to it.
 
-    Parameters
-    ----------
-    error : BaseException
-        What botocore or the page reader raised.
-    position : Position
-        Target, page and resume token.
-    attempts : int
-        How many times the page was requested.
-    late : BaseException, optional
-        That the time was up, when it was.
-    unreachable : bool
-        Whether every attempt before this one found no server either.
-
-    Returns
-    -------
-    DrainError or RequestError
-        The latter only for the first page: parameters that were right for it do not become wrong, and sign-in has none.
+    It was the last of so many `attempts`; `late` says that the time was up, when it was; `unreachable`, whether every attempt
+    before found no server either. A RequestError is returned for the first page only: parameters that were right for it do not
+    become wrong, and sign-in has none.
     """
     kind, status, advice = _classify(error, position.operation)
     if kind is RequestError and position.page != 1:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from botocore.client import BaseClient
 
-from appstream_frames.aws import credentials, failures, regions, sessions
-from appstream_frames.aws.credentials import Source
+from appstream_frames.aws import failures, regions, sessions
+from appstream_frames.aws.credentials import Source, ask_account, check_account, open_base
 from appstream_frames.aws.deadlines import call_within
 from appstream_frames.aws.redaction import redacting
 from appstream_frames.aws.retries import BrokenReplyError, require_whole_replies, until_answered
@@ -35,16 +35,14 @@ def read_organization(source: Source, timeout: float) -> tuple[str, dict[str, st
 
 
 def _list_accounts(source: Source) -> tuple[str, dict[str, str]]:
-    session, sts = credentials.open_base(source)
+    session, sts = open_base(source)
     region = regions.find_home_region(source.partition)
     with redacting(session):
-        caller = credentials.ask_account(sts)
+        caller = ask_account(sts)
         client = sessions.create_client(session, "organizations", region, config=sessions.SIGN_IN)
         with require_whole_replies(client):
             accounts = _list_every_account(client)
-    states = {
-        credentials.check_account(each.get("Id")): str(each.get("State") or each.get("Status")) for each in accounts
-    }
+    states = {check_account(each.get("Id")): str(each.get("State") or each.get("Status")) for each in accounts}
     if caller not in states:
         raise ValueError(f"{len(states)} accounts were listed, and the caller's own, {caller}, is not one of them")
     return caller, dict(sorted(states.items()))
@@ -66,8 +64,7 @@ def _list_every_account(client: BaseClient) -> list[dict[str, Any]]:
 
 
 def _list_page(client: BaseClient, token: str | None) -> dict[str, Any]:
-    page: dict[str, str] = {"NextToken": token} if token else {}
-    reply: dict[str, Any] = client.list_accounts(**page)
+    reply: dict[str, Any] = client.list_accounts(**{"NextToken": token} if token else {})
     if not isinstance(reply.get("Accounts"), list):
         raise BrokenReplyError("the reply has no accounts")
     return reply

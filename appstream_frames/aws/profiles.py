@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ProfileNotFound
 from botocore.session import Session
 
 from appstream_frames.aws import regions, sessions
+from appstream_frames.aws.credentials import Source
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
@@ -19,13 +20,12 @@ ROLE: Final = re.compile(r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/([\w+=,.@/-]+)
 
 
 @dataclass(frozen=True)
-class Profile:
-    """A profile, or the default credentials: its region, its partition, and its account where the files tell it."""
+class Login:
+    """What to sign in with, and what is known before it is done."""
 
-    name: str | None
-    region: str | None
-    partition: str
-    account: str | None  # that the credentials will be of: the role's, or the single sign-on's
+    source: Source
+    region: str | None  # that is configured
+    account: str | None  # whose credentials they will be: a role's, or a single sign-on's
 
 
 def open_profile(name: str | None) -> Session:
@@ -42,8 +42,8 @@ def open_profile(name: str | None) -> Session:
         raise RequestError(f"{printable(error)}. Correct the AWS configuration of this machine.") from None
 
 
-def read_profile(name: str | None) -> Profile:
-    """Return what is known of a profile, or of the default credentials.
+def read_profile(name: str | None) -> Login:
+    """Return what signs in as a profile, or with the default credentials.
 
     Raise RequestError when the files do not allow it, or when it asks for an MFA code.
     """
@@ -56,10 +56,12 @@ def read_profile(name: str | None) -> Profile:
     _check_mfa(name or session.profile or "default", own, session.full_config["profiles"])
     role = ROLE.fullmatch(str(own.get("role_arn")))
     partition = role[1] if role else regions.find_partition(region or str(own.get("sso_region")))
-    account = own.get("sso_account_id") if {"sso_session", "sso_start_url"} & set(own) else None
+    account = None
     if "role_arn" in own:
         account = role and role[2]
-    return Profile(name, region, partition, account if name is not None else None)
+    elif {"sso_session", "sso_start_url"} & set(own):
+        account = own.get("sso_account_id")
+    return Login(Source(partition, name), region, account if name is not None else None)
 
 
 def _check_mfa(name: str, own: dict[str, str], known: dict[str, dict[str, str]]) -> None:

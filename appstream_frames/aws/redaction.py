@@ -40,8 +40,8 @@ _CARRIERS: Final = ("botocore", "urllib3", "http.client", "json", "appstream_fra
 #: Providers whose messages are what a program or a server of the user's printed, which may be the credentials themselves.
 _VERBATIM: Final = ("custom-process", "container-role")
 _SECRET_VARIABLES: Final = (
-    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"),
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN "
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN".split()
 )
 _TOKEN_FILES: Final = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
 _SECRET_SETTINGS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "external_id")
@@ -114,11 +114,10 @@ def _encodings(secret: str) -> Iterator[str]:
     if len(secret) < _SHORTEST:
         return
     plain = secret.strip()
-    yield from (plain, quote(plain), quote(plain, safe=""), quote(quote(plain, safe=""), safe=""), html.escape(plain))
-    yield json.dumps(plain)[1:-1]
-    yield plain.replace("/", "\\/")
-    yield base64.b64encode(plain.encode("utf-8", "replace")).decode().rstrip("=")
-    yield plain.encode("utf-8", "replace").hex()
+    content, quoted = plain.encode("utf-8", "replace"), quote(plain, safe="")
+    yield from (plain, quote(plain), quoted, quote(quoted, safe=""), html.escape(plain))
+    yield from (json.dumps(plain)[1:-1], plain.replace("/", "\\/"))
+    yield from (base64.b64encode(content).decode().rstrip("="), content.hex())
 
 
 def known_secrets(holder: object = None) -> list[str]:

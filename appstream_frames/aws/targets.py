@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import total_ordering
 from typing import Any, Final
 
 import boto3
 
-from appstream_frames.aws import credentials, profiles
-from appstream_frames.aws.credentials import SessionReference, Source
+from appstream_frames.aws.credentials import SessionReference, Source, refer_to
 from appstream_frames.aws.organizations import read_organization
-from appstream_frames.aws.profiles import ROLE, Profile
+from appstream_frames.aws.profiles import ROLE, Login, read_profile
 from appstream_frames.aws.regions import check_regions, find_partition, list_appstream_regions
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
-#: What the texts that are for roles look like.
-_TEXTS: Final = {
+#: What texts look like: by parameter, a pattern and the words for it.
+_FORMS: Final = {
+    "roles": (ROLE.pattern, "a role's ARN, such as 'arn:aws:iam::012345678901:role/AppStreamReader'"),
     "external_id": (r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits and _+=,.@:/-"),
     "role_session_name": (r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits and _+=,.@-"),
     "organization_role": (r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", "the role's name, such as 'AppStreamReader'"),
@@ -149,97 +149,94 @@ def targets(
     >>> [str(target) for target in asf.targets(roles=roles, regions=["eu-west-1"])]
     ['012345678901/eu-west-1', '111122223333/eu-west-1']
     """
-    parameters = _Parameters(
-        _check_names("profiles", profiles),
-        regions if regions == "all" else _check_names("regions", regions),
-        _check_names("roles", roles),
-        organization_role,
-        external_id,
-        role_session_name,
-        None if session is None else credentials.refer_to(session),
+    names, arns = _check_names("profiles", profiles), _check_names("roles", roles)
+    chosen = "all" if regions == "all" else _check_names("regions", regions)
+    if isinstance(chosen, list):
+        check_regions(chosen)
+    texts = {"external_id": external_id, "role_session_name": role_session_name, "organization_role": organization_role}
+    _check_roles(names, arns, texts)
+    if session is None:
+        logins = [read_profile(None)] if names is None else [read_profile(name) for name in names]
+    elif names is None:
+        logins = [_read_session(session)]
+    else:
+        raise RequestError("session= has a profile of its own; pass session= or profiles=, not both.")
+    if arns is not None:
+        logins = [_assume(logins[0], arn, external_id, role_session_name) for arn in arns]
+    elif organization_role is not None:
+        logins = _list_organization(logins[0], organization_role, external_id, role_session_name)
+    return [
+        _make_target(login, region, optional=chosen == "all")
+        for login in logins
+        for region in _choose_regions(login, chosen)
+    ]
+
+
+def _check_roles(profiles: list[str] | None, roles: list[str] | None, texts: dict[str, str | None]) -> None:
+    """Raise RequestError when the parameters that are for roles do not fit together, or one of the texts cannot be right."""
+    if roles is not None and texts["organization_role"] is not None:
+        raise RequestError("Pass roles= or organization_role=, not both; the lists of two calls can be added.")
+    assumed = roles is not None or texts["organization_role"] is not None
+    if assumed and profiles is not None and len(profiles) > 1:
+        raise RequestError(
+            f"profiles= holds {len(profiles)}, and roles are assumed with one. Pass that one; the lists of two calls can be "
+            "added."
+        )
+    for parameter, value in texts.items():
+        if value is not None and not assumed:
+            raise RequestError(f"{parameter}= is for roles; pass roles= or organization_role= with it.")
+        if value is not None:
+            _match(parameter, value)
+
+
+def _read_session(session: boto3.Session) -> Login:
+    reference, region = refer_to(session), session.region_name
+    return Login(Source(find_partition(str(region)), reference=reference), region, account=None)
+
+
+def _assume(base: Login, arn: str, external_id: str | None, role_session_name: str | None) -> Login:
+    """Return what signs in as a role."""
+    found = _match("roles", arn)
+    source = replace(
+        base.source, partition=found[1], role=arn, external_id=external_id, role_session_name=role_session_name
     )
-    parameters.check()
-    return list(parameters.targets())
+    return Login(source, base.region, account=found[2])
 
 
-@dataclass(frozen=True)
-class _Parameters:
-    """The parameters of `targets`."""
+def _list_organization(base: Login, role: str, external_id: str | None, role_session_name: str | None) -> list[Login]:
+    """Return what signs in to each active account of an organization: the role, and in the caller's own account the caller."""
+    caller, states = read_organization(base.source, _TIMEOUT)
+    _warn_of_inactive(states)
+    prefix = f"arn:{base.source.partition}:iam::"
+    return [
+        replace(base, account=caller)
+        if account == caller
+        else _assume(base, f"{prefix}{account}:role/{role}", external_id, role_session_name)
+        for account, state in states.items()
+        if state == "ACTIVE"
+    ]
 
-    profiles: list[str] | None
-    regions: list[str] | str | None
-    roles: list[str] | None
-    organization_role: str | None
-    external_id: str | None
-    role_session_name: str | None
-    reference: SessionReference | None
 
-    def check(self) -> None:
-        assumed = self.roles is not None or self.organization_role is not None
-        if self.roles is not None and self.organization_role is not None:
-            raise RequestError("Pass roles= or organization_role=, not both; the lists of two calls can be added.")
-        if assumed and self.profiles is not None and len(self.profiles) > 1:
-            raise RequestError(
-                f"profiles= holds {len(self.profiles)}, and roles are assumed with one. Pass that one; the lists of two calls "
-                "can be added."
-            )
-        if isinstance(self.regions, list):
-            check_regions(self.regions)
-        if self.reference is not None and self.profiles is not None:
-            raise RequestError("session= has a profile of its own; pass session= or profiles=, not both.")
-        for parameter, (pattern, expected) in _TEXTS.items():
-            value = getattr(self, parameter)
-            if value is not None and not assumed:
-                raise RequestError(f"{parameter}= is for roles; pass roles= or organization_role= with it.")
-            if value is not None:
-                _match(parameter, value, re.compile(pattern, re.ASCII), expected)
+def _choose_regions(login: Login, regions: list[str] | str | None) -> list[str]:
+    partition = login.source.partition
+    if regions == "all":
+        return list_appstream_regions(partition)
+    if regions is None and login.region is None:
+        profile = login.source.profile
+        owner = f"profile {profile!r}" if profile else "this environment"
+        whose = "the session" if login.source.reference else owner
+        raise RequestError(f"No region is configured for {whose}. Name one: regions=['eu-west-1'], or \"all\".")
+    chosen = check_regions([login.region]) if regions is None else list(regions)
+    for region in chosen:
+        if login.source.role is not None and find_partition(region) != partition:
+            raise RequestError(f"Region {region} is not in {partition}, the partition of the role. Name its regions.")
+    return chosen
 
-    def targets(self) -> Iterator[Target]:
-        names: Sequence[str | None] = self.profiles or (None,)
-        if self.roles is None and self.organization_role is None:
-            for profile in map(self._read_profile, names):
-                yield from self._in_regions(profile, profile.partition, profile.account)
-            return
-        base = self._read_profile(names[0])
-        for arn in self.roles or ():
-            found = _match("roles", arn, ROLE, "a role's ARN, such as 'arn:aws:iam::012345678901:role/AppStreamReader'")
-            yield from self._in_regions(base, found[1], found[2], arn)
-        if self.organization_role is not None:
-            source = Source(base.partition, base.name, reference=self.reference)
-            caller, states = read_organization(source, _TIMEOUT)
-            _warn_of_inactive(states)
-            for account in sorted(account for account, state in states.items() if state == "ACTIVE"):
-                arn = f"arn:{base.partition}:iam::{account}:role/{self.organization_role}"
-                yield from self._in_regions(base, base.partition, account, None if account == caller else arn)
 
-    def _read_profile(self, name: str | None) -> Profile:
-        if self.reference is None:
-            return profiles.read_profile(name)
-        region = self.reference.session.region_name
-        return Profile(None, region, find_partition(str(region)), None)
-
-    def _in_regions(
-        self, profile: Profile, partition: str, account: str | None, role: str | None = None
-    ) -> Iterator[Target]:
-        external_id, session_name = (None, None) if role is None else (self.external_id, self.role_session_name)
-        optional = self.regions == "all"
-        for region in self._choose_regions(profile, partition, role is not None):
-            yield Target(account, region, profile.name, role, external_id, self.reference, session_name, optional)
-
-    def _choose_regions(self, profile: Profile, partition: str, assumed: bool) -> list[str]:
-        if self.regions == "all":
-            return list_appstream_regions(partition)
-        if self.regions is None and profile.region is None:
-            owner = f"profile {profile.name!r}" if profile.name else "this environment"
-            whose = "the session" if self.reference else owner
-            raise RequestError(f"No region is configured for {whose}. Name one: regions=['eu-west-1'], or \"all\".")
-        chosen = check_regions([profile.region] if self.regions is None else self.regions)
-        for region in chosen:
-            if assumed and find_partition(region) != partition:
-                raise RequestError(
-                    f"Region {region} is not in {partition}, the partition of the role. Name its regions."
-                )
-        return chosen
+def _make_target(login: Login, region: str, *, optional: bool) -> Target:
+    source = login.source
+    named = (source.profile, source.role, source.external_id, source.reference, source.role_session_name)
+    return Target(login.account, region, *named, optional)
 
 
 def _check_names(parameter: str, values: Iterable[str] | None) -> list[str] | None:
@@ -262,8 +259,9 @@ def _check_names(parameter: str, values: Iterable[str] | None) -> list[str] | No
     return names
 
 
-def _match(parameter: str, value: object, pattern: re.Pattern[str], expected: str) -> re.Match[str]:
-    found = pattern.fullmatch(value) if isinstance(value, str) else None
+def _match(parameter: str, value: object) -> re.Match[str]:
+    pattern, expected = _FORMS[parameter]
+    found = re.fullmatch(pattern, value, re.ASCII) if isinstance(value, str) else None
     if found is None:
         seen = "a value" if parameter == "external_id" else printable(repr(value))
         raise RequestError(f"{parameter}: {seen} cannot be right; expected {expected}.")
