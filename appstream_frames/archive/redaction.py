@@ -20,6 +20,7 @@ from appstream_frames.text import printable
 
 Path = tuple[str, ...]
 _GONE: Final = object()
+_OF_COVERAGE: Final = set(COVERAGE.schema.names) - {UNMODELED.name}
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Redaction:
                         f"redact={name!r} identifies the rows of {table.name}, which nobody could compare without it. "
                         f"Choose other columns; see columns({table.name!r})."
                     )
+            if name in _OF_COVERAGE:
+                raise RequestError(
+                    f"redact={name!r} says in coverage what was read, and no snapshot means anything without it. "
+                    "Choose other columns; see columns('images')."
+                )
         return cls(tuple(sorted(set(names))))
 
     def apply(self, table: pa.Table, name: str) -> pa.Table:

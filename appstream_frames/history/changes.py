@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from appstream_frames.archive.redaction import Redaction
 from appstream_frames.errors import RequestError
 from appstream_frames.history.identity import find_resource_table, identify, label_columns
 from appstream_frames.history.reads import select_reads
@@ -129,7 +130,9 @@ def _explain_exclusion(before: Mapping[str, str] | None, after: Mapping[str, str
 def _select_rows(frames: Frames, table: Table, targets: list[str], redacted: set[str]) -> pd.DataFrame:
     """Return the rows of some targets, without the columns that either side left out on purpose."""
     rows = frames.tables[table.name] if table.name in frames.tables else empty(table.name)
-    rows = rows.drop(columns=redacted.intersection(rows.columns))
+    if redacted:
+        kept = Redaction(tuple(redacted)).apply(to_arrow(rows, table.name), table.name)  # in `unmodeled` too
+        rows = to_pandas(kept.drop_columns([name for name in kept.schema.names if name in redacted]))
     return rows[_name_targets(rows).isin(targets)].reset_index(drop=True)
 
 

@@ -63,6 +63,26 @@ def test_a_redacted_value_is_nowhere(root: Path, way: str) -> None:
     assert [path for path in root.rglob("*.parquet") if SECRET.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_no_comparison_shows_what_one_side_redacted(root: Path, way: str) -> None:
+    """Neither as changed nor in a row that was added or removed, whichever side still holds it."""
+    whole = rows_of({"Name": "i", "Arn": "arn:i", **WAYS[way]})
+    asf.write_snapshot(whole, root, redact=COLUMNS)
+    redacted = asf.read_snapshot(root)
+    none = asf.Frames({**redacted.tables, "images": redacted.images[:0], "applications": redacted.applications[:0]})
+    for pair in ((whole, redacted), (redacted, whole), (whole, none), (none, whole)):
+        for table in ("images", "applications"):
+            assert SECRET not in repr(asf.diff(*pair, table).to_dict("records"))
+
+
+@pytest.mark.parametrize("name", ["status", "request", "operation", "rows", "started_at"])
+def test_what_says_how_a_drain_ended_is_refused(root: Path, name: str) -> None:
+    """Without its coverage a snapshot would be compared as if it had been read otherwise."""
+    with pytest.raises(asf.RequestError, match=f"redact='{name}' says in coverage what was read.*Choose other columns"):
+        asf.write_snapshot(rows_of({"Name": "i"}), root, redact=[name])
+    assert not root.exists()
+
+
 def test_what_is_not_redacted_stays(root: Path) -> None:
     """Other members of `unmodeled` are kept to the letter."""
     image = {"Name": "i", "Arn": "arn:i", "Color": [1.10, None], "New": {"LaunchParameters": SECRET, "Other": 1e400}}
