@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -38,7 +39,8 @@ PLATFORMS = {
     "RHEL8": "RHEL8",
     "RockyLinux8": "ROCKY_LINUX8",
 }
-# operating system -> its name in base_image_releases.csv, and the first and last day of its releases
+# operating system -> its name in base_image_releases.csv, and the first and last day of its releases there;
+# besides these there are those in latest_public_base_images.csv
 LINES = {
     "WinServer2012R2": ("Windows", date(2017, 5, 1), date(2022, 10, 31)),
     "WinServer2016": ("Windows", date(2019, 6, 1), date(2025, 11, 10)),
@@ -57,8 +59,10 @@ FAMILIES = {
     "Graphics-G5": ["GRAPHICS_G5"],
     "Graphics-G6": ["GRAPHICS_G6"],
     "Graphics-G7": ["GRAPHICS_G7"],
+    "Graphics-NV": ["GRAPHICS_G4", "GRAPHICS_G5", "GRAPHICS_G6"],
 }
-
+# day of a release -> the week in which it comes to each of the regions
+ARRIVALS = {date(2026, 8, 31): [1, 0, 0, 2], date(2026, 9, 22): [5, 4, 4, 6]}
 
 # name of a line -> members that it has besides the usual ones
 MORE: dict[str, Json] = {
@@ -152,12 +156,7 @@ def lines() -> list[Line]:
     return found
 
 
-# what was known when the accounts were invented: a later reading of AWS's pages does not change their images
-AGENTS = {
-    row["agent_version"]: date.fromisoformat(row["iso_date"])
-    for row in table("agent_versions.csv")
-    if row["read_on"] <= "2026-11-23"
-}
+AGENTS = {row["agent_version"]: date.fromisoformat(row["iso_date"]) for row in table("agent_versions.csv")}
 NEWEST_AGENT = max(AGENTS, key=lambda version: AGENTS[version])
 RELEASES = table("base_image_releases.csv")
 
@@ -187,13 +186,27 @@ def base_day(os: str, gpu: str, day: date) -> date:
         for row in RELEASES
         if row["platform"] == label and kind in row["image_types"].split(";")
     ]
-    days = sorted(out for out in days if first <= out <= last)
-    return max((out for out in days if out <= day), default=days[0])
+    days = [out for out in days if first <= out <= last]
+    days += [out for name in base_names() if name == base_name(os, gpu, out := release_day(name))]
+    return max((out for out in days if out <= day), default=min(days))
 
 
 def base_name(os: str, gpu: str, day: date) -> str:
     """Return a public image's name, as AWS composes it."""
     return "-".join(part for part in ("AppStream", gpu, os, f"{day:%m-%d-%Y}") if part)
+
+
+def release_day(name: str) -> date:
+    """Return the day in a public image's name."""
+    month, day, year = map(int, name.split("-")[-3:])
+    return date(year, month, day)
+
+
+@cache
+def base_names() -> list[str]:
+    """Return the names of the public images that are, or were, the newest of their families."""
+    names = [row["image_name"] for row in table("latest_public_base_images.csv")]
+    return [name for name in names if release_day(name) <= WEEKS[-1]]
 
 
 def driver(os: str, day: date) -> str:
@@ -211,9 +224,10 @@ def applications() -> Json:
 
 
 def application(position: int, row: dict[str, str]) -> Json:
-    """Return one application of an image, with nulls and absences as various as AWS's."""
+    """Return one application of an image, with nulls and absences as various as AWS's; SAPGUI@770 is another SAPGUI."""
     name, folder, parameters = row["name"], row["working_directory"], row["launch_parameters"]
-    definition: Json = {"Name": name, "DisplayName": row["display_name"], "LaunchPath": row["launch_path"]}
+    definition: Json = {"Name": name.partition("@")[0], "DisplayName": row["display_name"]}
+    definition["LaunchPath"] = row["launch_path"]
     if parameters or position % 3 == 0:
         definition["LaunchParameters"] = parameters or None
     if folder:
@@ -280,10 +294,9 @@ def record(
 
 
 def public_images() -> Iterator[Json]:
-    """Yield AWS's images: the newest ones by name, the older ones that are still, or were, in a region's list."""
-    for row in table("sample_public_images.csv"):
-        name = row["image_name"]
-        arrives = [1, 0, 0, 2] if name.endswith("08-31-2026") else [0, 0, 0, 0]
+    """Yield AWS's images: those that are or were the newest, then older ones that a region's list still has, or had."""
+    for name in base_names():
+        arrives = ARRIVALS.get(release_day(name), [0, 0, 0, 0])
         if "-G7-" in name:
             arrives = [1, 0, 1, 4]
         yield public(name, {region: [week, None] for region, week in zip(REGIONS, arrives, strict=True)})
@@ -301,8 +314,7 @@ def public_images() -> Iterator[Json]:
 def public(name: str, where: Json) -> Json:
     """Return one of AWS's images; what it is follows from its name."""
     rng = rng_of(f"{name}")
-    month, day, year = map(int, name.split("-")[-3:])
-    released = date(year, month, day)
+    released = release_day(name)
     sample = "Sample" in name
     os = "WinServer2019" if sample else name.split("-")[-4]
     gpu = "-".join(name.split("-")[1:3]) if "Graphics" in name else ""

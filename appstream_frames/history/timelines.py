@@ -184,7 +184,7 @@ def trend(
     ...             _ = asf.write_snapshot(asf.drain(sandbox.client()).relabel(week), root)
     ...     counts = trend(root, by="visibility")
     >>> counts.loc[counts["visibility"] == "PUBLIC", "count"].to_list()
-    [44, 35]
+    [59, 50]
     """
     kind, columns = find_resource_table(table), _check_by(by)
     if over not in ("all", "complete"):

@@ -43,7 +43,7 @@ def test_a_fault_is_of_its_target(kind: str) -> None:
         for account, region in ((DEV, "eu-west-1"), (PROD, "us-east-1")):
             assert len(asf.drain(running.client(account, region), account=account, progress=False).images)
         running.fault(DEV, "us-east-1", None)
-        assert len(asf.drain(running.client(DEV, "us-east-1"), account=DEV, progress=False).images) == 39
+        assert len(asf.drain(running.client(DEV, "us-east-1"), account=DEV, progress=False).images) == 54
 
 
 @pytest.mark.parametrize(("kind", "end"), [("reset", ConnectionResetError), ("cut", None)])
@@ -75,7 +75,7 @@ def test_a_fault_that_passes_is_retried(kind: str) -> None:
     with sandbox() as running:
         running.fault(region="us-east-1", kind=kind, times=2, after=1)
         frames = asf.drain(running.client(region="us-east-1"), account=PROD, progress=False)
-        assert frames.coverage[["status", "retries", "rows"]].to_numpy().tolist() == [["complete", 2, 51]]
+        assert frames.coverage[["status", "retries", "rows"]].to_numpy().tolist() == [["complete", 2, 66]]
 
 
 def test_the_narrower_fault_counts() -> None:

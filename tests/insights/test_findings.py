@@ -47,7 +47,7 @@ def rules_of(found: pd.DataFrame, name: str) -> set[str]:
         ("fleet_image_gone", "high", "kiosk-entrance", None),  # stands on a public image that AWS retired
         ("fleet_error", "high", "quality-lims", 2),  # two errors
         ("agent_behind", "medium", "BI-Analyst-2026Q1", 270),  # 10-02-2025
-        ("base_behind", "medium", "Finance-Desktop-2026-10", 294),  # 2025-11-10, the newest being 2026-08-31
+        ("base_behind", "medium", "Finance-Desktop-2026-08", 294),  # 2025-11-10, the newest being 2026-08-31
         ("support_ending", "medium", "quality-lims-2024", 50),  # Windows Server 2016, on 2027-01-12
         ("fleet_image_old", "medium", "bi-analyst", 378),  # a base of 2025-11-10
         ("builder_running", "medium", "ib-legacy-erp", 66),  # made on 2026-09-18
