@@ -46,7 +46,7 @@ def open_store(root: str | os.PathLike[str]) -> Store:
     text = _text_of(root)
     if text.lower().startswith("s3://") and not _HOSTED.fullmatch(text):
         bucket, prefix = _split(text)
-        return S3Store(bucket, prefix, clients.s3_client())
+        return S3Store(bucket, prefix, clients.open_s3_client())
     return LocalStore(_folder(text))
 
 

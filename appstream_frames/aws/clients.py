@@ -111,7 +111,7 @@ def open_sts_of(client: AppStreamClient) -> BaseClient:
     credentials = botocore_private.credentials_of(client)
     if credentials is None:
         raise NoCredentialsError
-    session, endpoint = _session_of(client), str(client.meta.endpoint_url)
+    session, endpoint = _find_session(client), str(client.meta.endpoint_url)
     configured = _configured_endpoint(session.get_scoped_config(), session.full_config)
     by_configuration = endpoint == configured or _is_amazon(endpoint)
     variant = botocore_private.endpoint_variant_of(client) if by_configuration else {}
@@ -129,19 +129,19 @@ def open_sts_of(client: AppStreamClient) -> BaseClient:
     )
 
 
-def _session_of(client: AppStreamClient) -> Session:
+def _find_session(client: AppStreamClient) -> Session:
     """Return a session with the configuration that a client was made with, as far as can be known.
 
     A client does not tell its profile. It is the one that has the client's key, or names its endpoint; or else the default.
     """
     if client in _sessions:
         return _sessions[client]
-    known = sessions.without_profile().full_config
+    known = sessions.open_without_profile().full_config
     try:
         default = sessions.open_session()
         settings = {None: default.get_scoped_config(), **known["profiles"]}
     except ProfileNotFound:  # the caller's client did without that profile, and so can we
-        default, settings = sessions.without_profile(), known["profiles"]
+        default, settings = sessions.open_without_profile(), known["profiles"]
     found = next((name for name, profile in settings.items() if _is_made_by(client, profile, known)), None)
     return default if found is None else sessions.open_session(found)
 
@@ -171,7 +171,7 @@ def _configured_endpoint(profile: dict[str, Any], known: dict[str, Any]) -> str 
     )
 
 
-def s3_client() -> Any:
+def open_s3_client() -> Any:
     """Return an S3 client of the default session; raise RequestError when the environment's settings allow none."""
     try:
         with process_lock("clients"):  # boto3's default session makes no two at once

@@ -86,6 +86,15 @@ class Source:
         return Source(self.partition, self.profile, reference=self.reference)
 
 
+@dataclass(frozen=True)
+class Login:
+    """A source, and what is known of it before anybody signs in."""
+
+    source: Source
+    region: str | None  # that is configured
+    account: str | None  # whose credentials they will be, where a role's ARN or a single sign-on's profile tells it
+
+
 def open_base(source: Source) -> tuple[Session, BaseClient]:
     """Return the session of a source without a role, with its credentials, and a client of STS; this may take a while."""
     session = until_answered(partial(_open_with_credentials, source))

@@ -5,27 +5,17 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 from botocore.session import Session
 
 from appstream_frames.aws import regions, sessions
-from appstream_frames.aws.credentials import Source
+from appstream_frames.aws.credentials import Login, Source
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
 ROLE: Final = re.compile(r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/([\w+=,.@/-]+)", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Login:
-    """What to sign in with, and what is known before it is done."""
-
-    source: Source
-    region: str | None  # that is configured
-    account: str | None  # whose credentials they will be: a role's, or a single sign-on's
 
 
 def open_profile(name: str | None) -> Session:
@@ -33,7 +23,7 @@ def open_profile(name: str | None) -> Session:
     try:
         return sessions.open_session(name)
     except ProfileNotFound as error:
-        known = sessions.without_profile().available_profiles
+        known = sessions.open_without_profile().available_profiles
         similar = difflib.get_close_matches(name or "", known, n=1)
         did = f"Did you mean {similar[0]!r}? " if similar else ""
         configured = ", ".join(map(printable, known)) or "none"

@@ -89,16 +89,16 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     >>> redact("the user hunter2hunter2 is not known", ["hunter2hunter2"])
     'the user *** is not known'
     """
-    text = _without_literals(text, secrets)
+    text = _mask_literals(text, secrets)
     for form, instead in _FORMS:
         text = form.sub(instead, text)
     return text
 
 
-def _without_literals(text: str, secrets: Iterable[str]) -> str:
+def _mask_literals(text: str, secrets: Iterable[str]) -> str:
     """Mask each run of characters that is a piece of a secret, long enough not to be there by chance."""
     pieces: dict[int, set[str]] = {}
-    for known in {form.lower() for secret in secrets for form in _encodings(secret)}:
+    for known in {form.lower() for secret in secrets for form in _list_encodings(secret)}:
         size = min(_PIECE, len(known))
         pieces.setdefault(size, set()).update(known[start : start + size] for start in range(len(known) - size + 1))
     chars, lower = list(text), [char.lower()[:1] for char in text]  # one for one, which str.lower is not
@@ -109,7 +109,7 @@ def _without_literals(text: str, secrets: Iterable[str]) -> str:
     return re.sub(f"{_HIDDEN}+", MASK, "".join(chars))
 
 
-def _encodings(secret: str) -> Iterator[str]:
+def _list_encodings(secret: str) -> Iterator[str]:
     """Yield a secret in the ways in which a reply may repeat it; nothing when it is as short as a word."""
     if len(secret) < _SHORTEST:
         return
@@ -126,7 +126,7 @@ def known_secrets(holder: object = None) -> list[str]:
     The credentials of that `holder` are taken as they are now, and not renewed.
     """
     found: list[str | None] = [os.environ.get(name) for name in _SECRET_VARIABLES]
-    found += map(_content, map(os.environ.get, _TOKEN_FILES))
+    found += map(_read_file, map(os.environ.get, _TOKEN_FILES))
     urls = list(urllib.request.getproxies().values())
     urls += [value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")]
     credentials = None
@@ -136,16 +136,16 @@ def known_secrets(holder: object = None) -> list[str]:
     elif isinstance(holder, Session):
         credentials = botocore_private.find_loaded_credentials(holder)
         with suppress(BotoCoreError):
-            for profile in _profiles_of(holder):
-                found += [*map(profile.get, _SECRET_SETTINGS), _content(profile.get("web_identity_token_file"))]
+            for profile in _list_profiles(holder):
+                found += [*map(profile.get, _SECRET_SETTINGS), _read_file(profile.get("web_identity_token_file"))]
                 services = holder.full_config.get("services", {}).get(profile.get("services"), {})
                 urls += [each["endpoint_url"] for each in (profile, *services.values()) if "endpoint_url" in each]
     if credentials is not None:
         found += botocore_private.keys_without_refresh(credentials)
-    return [secret for secret in [*found, *(each for url in urls for each in _user_info(url))] if secret]
+    return [secret for secret in [*found, *(each for url in urls for each in _find_user_info(url))] if secret]
 
 
-def _profiles_of(session: Session) -> Iterator[dict[str, Any]]:
+def _list_profiles(session: Session) -> Iterator[dict[str, Any]]:
     """Yield the settings of a session's profile, and of those that its role is assumed with."""
     profiles, name, passed = session.full_config["profiles"], session.profile or "default", set[str]()
     while name in profiles and name not in passed:
@@ -154,7 +154,7 @@ def _profiles_of(session: Session) -> Iterator[dict[str, Any]]:
         name = profiles[name].get("source_profile", "")
 
 
-def _content(path: str | None) -> str | None:
+def _read_file(path: str | None) -> str | None:
     """Return what is in a file of a token; None when it cannot be read."""
     with suppress(OSError, ValueError):
         if path and Path(path).stat().st_size < _LARGEST_FILE:
@@ -162,7 +162,7 @@ def _content(path: str | None) -> str | None:
     return None
 
 
-def _user_info(url: str) -> Iterator[str]:
+def _find_user_info(url: str) -> Iterator[str]:
     """Yield what stands before the host of a URL, and the password in it; a slash in it need not be quoted."""
     if found := re.search("://(.*)@", url):
         yield from (found[1], unquote(found[1]))

@@ -25,18 +25,20 @@ _HOME: Final = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn
 
 
 @cache
-def _session() -> Session:
-    return sessions.without_profile()
+def _open_session() -> Session:
+    return sessions.open_without_profile()
 
 
 @cache
 def _list_regions(partition: str) -> frozenset[str]:
     """Return every region of a partition: EC2 is in all of them."""
-    return frozenset(_session().get_available_regions("ec2", partition))
+    return frozenset(_open_session().get_available_regions("ec2", partition))
 
 
 def _list_known() -> list[str]:
-    return sorted(region for partition in _session().get_available_partitions() for region in _list_regions(partition))
+    return sorted(
+        region for partition in _open_session().get_available_partitions() for region in _list_regions(partition)
+    )
 
 
 @cache
@@ -49,31 +51,19 @@ def find_partition(region: str) -> str:
     ('aws-us-gov', 'aws')
     """
     try:
-        return str(_session().get_partition_for_region(region))
+        return str(_open_session().get_partition_for_region(region))
     except BotoCoreError:
         return "aws"
 
 
 def find_home_region(partition: str) -> str:
-    """Return a region of the partition whose STS every account can reach.
-
-    Examples
-    --------
-    >>> find_home_region("aws-cn")
-    'cn-north-1'
-    """
+    """Return a region of the partition whose STS every account can reach."""
     return _HOME.get(partition) or min(_list_regions(partition), default=_HOME["aws"])
 
 
 def list_appstream_regions(partition: str) -> list[str]:
-    """Return the regions of a partition that have AppStream, to the installed botocore's knowledge.
-
-    Examples
-    --------
-    >>> list_appstream_regions("aws-us-gov")
-    ['us-gov-east-1', 'us-gov-west-1']
-    """
-    regions = _session().get_available_regions("appstream", partition)
+    """Return the regions of a partition that have AppStream, to the installed botocore's knowledge."""
+    regions = _open_session().get_available_regions("appstream", partition)
     if not regions:
         raise RequestError(
             f'regions="all": the installed botocore {botocore.__version__} knows no region of partition {partition} with '
@@ -87,8 +77,6 @@ def check_regions(regions: Iterable[object]) -> list[str]:
 
     Examples
     --------
-    >>> check_regions(["eu-west-1", "us-east-1"])
-    ['eu-west-1', 'us-east-1']
     >>> check_regions(["eu-wset-1"])
     Traceback (most recent call last):
     appstream_frames.errors.RequestError: 'eu-wset-1' is no region. Did you mean 'eu-west-1'?

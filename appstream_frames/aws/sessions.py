@@ -41,7 +41,7 @@ def open_session(profile: str | None = None) -> Session:
     session = Session(profile=profile)
     with reading_profiles():
         session.get_scoped_config()
-    session.register_component("data_loader", shared_loader(session.get_config_variable("data_path")))
+    session.register_component("data_loader", share_loader(session.get_config_variable("data_path")))
     session.set_config_variable("sts_regional_endpoints", "regional")
     if session.get_config_variable("user_agent_appid") is None:
         session.set_default_client_config(Config(user_agent_appid=APP_ID))
@@ -63,7 +63,7 @@ def reading_profiles() -> Iterator[None]:
     try:
         yield
     except BotoCoreError:
-        session = without_profile()
+        session = open_without_profile()
         files = [Path(session.get_config_variable(name)).expanduser() for name in ("config_file", "credentials_file")]
         with ExitStack() as opened:
             for path in [path for path in files if path.is_file()] + [Path(os.devnull)] * _SPARE_FILES:
@@ -71,13 +71,13 @@ def reading_profiles() -> Iterator[None]:
         raise
 
 
-def without_profile() -> Session:
+def open_without_profile() -> Session:
     """Return a session that reads no profile, so that the environment may name one that is not there."""
     return Session(session_vars={"profile": (None, None, None, None)})
 
 
 @cache
-def shared_loader(data_path: str | None) -> Loader:
+def share_loader(data_path: str | None) -> Loader:
     """Return the loader of all sessions with this setting ``data_path``."""
     return _ReadOnlyAppStream(botocore.loaders.create_loader(data_path))
 

@@ -88,7 +88,7 @@ def list_rows(operation: str, account: str, region: str, week: int) -> list[Row]
     >>> list_rows("ListAssociatedFleets", "012345678901", "us-east-1", find_week())[0]
     Row(row='finance-us', of={'StackName': 'finance-us'})
     """
-    model, like = _like(account), _like_region(region)
+    model, like = _find_model(account), _find_model_region(region)
     if model is None:
         return []
     owner = model if account == model or (int(account[:4]) + crc32(region.encode())) % 2 else None
@@ -108,7 +108,7 @@ def finish(row: Any, week: int) -> Any:
     day = read_catalogue()["weeks"][week].replace("-", "")
     _, _, _, region, owner, _ = row["Arn"].split(":", 5)
     written = [
-        _application(each, row["Name"], owner or "aws", region, day) if isinstance(each, str) else each
+        _write_application(each, row["Name"], owner or "aws", region, day) if isinstance(each, str) else each
         for each in row["Applications"]
     ]
     return row | {"Applications": written}
@@ -116,10 +116,10 @@ def finish(row: Any, week: int) -> Any:
 
 def has_elastic_fleets(region: str) -> bool:
     """Tell whether AppStream offers Elastic fleets in a region of the catalogue, or one that is like it."""
-    return _like_region(region) not in read_catalogue()["not_elastic"]
+    return _find_model_region(region) not in read_catalogue()["not_elastic"]
 
 
-def _like(account: str) -> str | None:
+def _find_model(account: str) -> str | None:
     """Return the account of the catalogue which an account is like; None for a stranger."""
     known: list[str] = read_catalogue()["accounts"]
     if account in known:
@@ -128,7 +128,7 @@ def _like(account: str) -> str | None:
     return known[int(account[:4]) % len(known)] if invented else None
 
 
-def _like_region(region: str) -> str:
+def _find_model_region(region: str) -> str:
     """Return the region of the catalogue which a region is like."""
     known: list[str] = read_catalogue()["regions"]
     return region if region in known else known[crc32(region.encode()) % len(known)]
@@ -168,7 +168,7 @@ def _is_during(weeks: tuple[int, int | None] | None, week: int) -> bool:
     return weeks is not None and weeks[0] <= week and (weeks[1] is None or week < weeks[1])
 
 
-def _application(key: str, image: str, owner: str, region: str, day: str) -> Json:
+def _write_application(key: str, image: str, owner: str, region: str, day: str) -> Json:
     application: Json = _fill(read_catalogue()["applications"][key], region, owner)
     # looks like what AWS signs, and is good for nothing
     signature = (

@@ -91,7 +91,7 @@ class AppStream:
         return self._reply(load_model().operation_model(name), str(caller.account), caller.region, body), fault
 
     def _reply(self, operation: OperationModel, account: str, region: str, body: bytes) -> Json:
-        request = _request(body, operation)
+        request = _read_request(body, operation)
         given = self.respond_with and self.respond_with(operation.name, account, region, request)
         if given is not None:
             return given
@@ -179,7 +179,7 @@ def _choose_named(rows: list[Row], parameter: str, wanted: list[str], operation:
     return found
 
 
-def _request(body: bytes, operation: OperationModel) -> Json:
+def _read_request(body: bytes, operation: OperationModel) -> Json:
     """Return the request's members that the model knows, checked against it; AWS ignores any other and null."""
     try:
         sent = json.loads(body or b"{}")
@@ -190,7 +190,7 @@ def _request(body: bytes, operation: OperationModel) -> Json:
     shape = operation.input_shape
     request = {name: value for name, value in sent.items() if name in shape.members and value is not None}
     report = ParamValidator().validate(request, shape)
-    wrong = [report.generate_report()] if report.has_errors() else list(_violations(request, shape))
+    wrong = [report.generate_report()] if report.has_errors() else list(_list_violations(request, shape))
     if wrong:
         raise ServiceError("ValidationException", f"{len(wrong)} validation error detected: {'; '.join(wrong)}")
     if request.get("Names") and request.get("Arns"):
@@ -200,7 +200,7 @@ def _request(body: bytes, operation: OperationModel) -> Json:
     return request
 
 
-def _violations(request: Json, shape: Shape) -> list[str]:
+def _list_violations(request: Json, shape: Shape) -> list[str]:
     """Return what the model forbids and botocore's validator lets pass: the service itself has to check it."""
     found = []
     for name, value in request.items():

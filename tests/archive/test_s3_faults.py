@@ -100,7 +100,7 @@ def test_an_upload_that_arrives_after_the_writer_gave_up(
 ) -> None:
     """A manifest that is stored late makes a whole snapshot, and the writer was told that it may; others orphans."""
     impatient = seaweed.client(s3_proxy.url, read_timeout=0.25, retries={"total_max_attempts": 2})
-    monkeypatch.setattr(clients, "s3_client", lambda: impatient)
+    monkeypatch.setattr(clients, "open_s3_client", lambda: impatient)
     s3_proxy.fault, s3_proxy.to = bad_proxy.late, f"/{table}/"
     name = outcome(marked("late"), s3_root)
     s3_proxy.heal()
