@@ -85,8 +85,8 @@ STS_FAULTS: dict[str, tuple[Fault, str, str]] = {
 }
 
 
-#: What is asked again until the time is up.
-WAITED_OUT = ("throttled", "closed port", "never")
+#: Seconds for what is asked again until the time is up.
+WAITED_OUT = {"throttled": 6, "closed port": 6, "never": 3}
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ def test_an_account_that_sts_does_not_say(kind: str, monkeypatch: pytest.MonkeyP
         clients = ClientPool()
         started = time.monotonic()
         for target in asf.targets(session=core, regions=["eu-west-1", "us-east-1"]):
-            error_ = failure(clients, target, timeout=3 if kind in WAITED_OUT else 20)
+            error_ = failure(clients, target, timeout=WAITED_OUT.get(kind, 20))
             assert error_.status == status
             assert re.search(words, str(error_))
         assert time.monotonic() - started < 30
