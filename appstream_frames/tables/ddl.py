@@ -70,7 +70,7 @@ def ddl(table: str, location: str) -> str:
     """
     sentences = columns(table)["sentence"]
     root = _check_location(location)
-    lines = ",\n".join(map(_column, find_table(table).columns, sentences))
+    lines = ",\n".join(map(_define_column, find_table(table).columns, sentences))
     return f"CREATE EXTERNAL TABLE `appstream_{table}` (\n{lines}\n)\nSTORED AS PARQUET\nLOCATION '{root}/{table}/'"
 
 
@@ -84,17 +84,17 @@ def _check_location(location: str) -> str:
     return root
 
 
-def _column(column: Column, sentence: str) -> str:
-    quoted = comment(sentence).replace("\\", r"\\").replace("'", r"\'")
+def _define_column(column: Column, sentence: str) -> str:
+    quoted = to_comment(sentence).replace("\\", r"\\").replace("'", r"\'")
     return f"  `{column.name}` {HIVE[column.type]} COMMENT '{quoted}'"
 
 
-def comment(sentence: str) -> str:
+def to_comment(sentence: str) -> str:
     """Return a sentence as Glue accepts it: printable ASCII, no semicolon, at most 255 characters.
 
     Examples
     --------
-    >>> comment("The image’s name; “golden” …")
+    >>> to_comment("The image’s name; “golden” …")
     'The image\\'s name, "golden" ...'
     """
     plain = "".join(char for char in sentence.translate(_ASCII) if " " <= char <= "~")

@@ -9,9 +9,10 @@ list are the same: no value, no row. Dropped on purpose: what of a URL `urls` ta
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final
 
@@ -69,13 +70,13 @@ def decode_groups(groups: Sequence[Group], operation: str = "DescribeImages") ->
     """
     if not groups:
         return []
-    layout = _layout(OPERATIONS[operation])
+    layout = _make_layout(OPERATIONS[operation])
     try:
         batch = _Batch(groups, layout, careful=False)
-        tables = batch.tables()
+        tables = batch.make_tables()
     except (RoundingError, _RepeatedMemberError):  # rare enough to begin again
         batch = _Batch(groups, layout, careful=True)
-        tables = batch.tables()
+        tables = batch.make_tables()
     batch.remember()
     return tables
 
@@ -84,41 +85,51 @@ class _RepeatedMemberError(Exception):
     """An object in the batch has a member twice."""
 
 
-class _Layout:
-    """A table compiled: its columns as a tree by API member, and the msgspec struct a row decodes into."""
+class _Structure:
+    """A structure of the model: what it has by the API's names, and the msgspec struct that its JSON decodes into."""
+
+    def __init__(self, name: str, members: Mapping[str, Column | _Structure]) -> None:
+        self.members = members
+        fields = [(member, _choose_type(node) | None, None) for member, node in members.items()]
+        # no JSON decodes into the last field, so that no reply can fill it
+        fields.append(("_unmodeled", msgspec.UnsetType, None))
+        self.struct: Any = msgspec.defstruct(name, fields, forbid_unknown_fields=True, gc=False)
+
+
+class _Layout(_Structure):
+    """The structure of a table's rows, which holds those of its child tables."""
 
     def __init__(self, table: Table, children: Mapping[str, _Layout]) -> None:
+        super().__init__(table.name, {**_nest_columns(table.modelled), **children})
         self.table, self.children = table, children
-        self.tree: dict[str, Any] = {}
-        for column in table.modelled:
-            branch = self.tree
-            for member in column.path[:-1]:
-                branch = branch.setdefault(member, {})
-            branch[column.path[-1]] = column
-        self.tree.update(children)
-        self.structs: dict[int, Any] = {}
-        self.struct = self._struct(table.name, self.tree)
         self.decode = msgspec.json.Decoder(self.struct).decode
         paths = {column.name: column.path for column in table.modelled}
         names = [name for name in (*table.resource, *table.identity) if len(paths.get(name, ())) == 1]
         self.identity = [attrgetter(paths[name][0]) for name in names]
 
-    def _struct(self, name: str, tree: dict[str, Any]) -> Any:
-        fields = [(member, self._type(member, node) | None, None) for member, node in tree.items()]
-        made = msgspec.defstruct(name, fields, forbid_unknown_fields=True, gc=False)
-        self.structs[id(tree)] = made
-        return made
-
-    def _type(self, member: str, node: Any) -> Any:
-        if isinstance(node, _Layout):
-            return list[node.struct]
-        return choose_decoded_type(node) if isinstance(node, Column) else self._struct(member, node)
-
 
 @lru_cache(maxsize=64)
-def _layout(operation: Operation) -> _Layout:
+def _make_layout(operation: Operation) -> _Layout:
     own, *children = tables_of(operation).values()
     return _Layout(own, {child.path[-1]: _Layout(child, {}) for child in children})
+
+
+def _nest_columns(columns: Iterable[Column], depth: int = 0) -> dict[str, Column | _Structure]:
+    """Return columns by the member that each stands in; those below one member, which follow one another, in a structure."""
+    nested: dict[str, Column | _Structure] = {}
+    for member, found in groupby(columns, lambda column: column.path[depth]):
+        below = list(found)
+        leaf = len(below[0].path) == depth + 1
+        nested[member] = below[0] if leaf else _Structure(member, _nest_columns(below, depth + 1))
+    return nested
+
+
+def _choose_type(node: Column | _Structure) -> Any:
+    if isinstance(node, Column):
+        return choose_decoded_type(node)
+    if isinstance(node, _Layout):
+        return list[node.struct]  # type: ignore[name-defined]  # it is made at run time
+    return node.struct
 
 
 class _Batch:
@@ -130,14 +141,13 @@ class _Batch:
 
     def __init__(self, groups: Sequence[Group], layout: _Layout, *, careful: bool) -> None:
         self._layout, self._careful = layout, careful
-        self._leftovers: dict[int, tuple[Any, str]] = {}  # by id of the struct, which lives as long as it is in here
         self._plain: list[bytes] = []  # the text of each row that was decoded in one go
         self._split_by_hand = False
         self._members = 0  # of the decoded rows
         self._groups = groups
         self._new: list[set[int]] = [set() for _ in groups]
         rows = [
-            [row for text in group.rows if self._is_new(row := self._row(text), text, number)]
+            [row for text in group.rows if self._is_new(row := self._decode_row(text), text, number)]
             for number, group in enumerate(groups)
         ]
         self._rows = [row for group in rows for row in group]
@@ -161,7 +171,7 @@ class _Batch:
         self._new[group].add(identity)
         return True
 
-    def _row(self, text: bytes) -> Any:
+    def _decode_row(self, text: bytes) -> Any:
         if self._layout.table.strings:
             text = b'{"%b":%b}' % (self._layout.table.path[-1].encode(), text)
         if not self._careful:
@@ -172,74 +182,29 @@ class _Batch:
             else:
                 self._plain.append(text)
                 return row
-        return self._odd(str(text, "utf-8"))
-
-    def _odd(self, text: str) -> Any:
         self._split_by_hand = True
-        try:
-            return self._convert_row(raw_json.loads(text), self._layout)
-        except (ValueError, RecursionError):  # nested deeper than Python follows: keep it whole, as it came
-            row = self._layout.struct()
-            self._leftovers[id(row)] = row, clean_text(text)
-            return row
+        return _split_row(str(text, "utf-8"), self._layout)
 
-    def _convert_row(self, members: dict[str, Any], layout: _Layout) -> Any:
-        """Return the struct of a row, with what fits its columns, and keep the rest."""
-        row, rest = self._split(members, layout, layout.tree)
-        if rest:
-            self._leftovers[id(row)] = row, raw_json.dumps(clean(rest))
-        return row
-
-    def _split(self, members: dict[str, Any], layout: _Layout, tree: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Return a struct of what fits, and the rest in the API's names and nesting."""
-        fitting, rest = {}, {}
-        for name, value in members.items():
-            last = value[-1] if isinstance(value, raw_json.Repeated) else value
-            known, left = self._divide(last, tree.get(name), layout)
-            if known is not None:
-                fitting[name] = known
-            if last is not value:
-                rest[name] = value
-            elif left is not None:
-                rest[name] = None if left is _NULL else left
-        return layout.structs[id(tree)](**fitting), rest
-
-    def _divide(self, value: Any, node: Any, layout: _Layout) -> tuple[Any, Any]:
-        """Return the part of a member's value that the tables hold, and the part that they do not."""
-        if node is None:
-            return None, _NULL if value is None else value
-        if value is None:
-            return None, None
-        if isinstance(node, Column):
-            return convert(value, node)
-        if isinstance(node, _Layout) and isinstance(value, list):
-            rows = [self._convert_row(one, node) if isinstance(one, dict) else None for one in value]
-            return rows, value if None in rows else None  # one that is no object: the list as it came, beside the rows
-        if isinstance(node, dict) and isinstance(value, dict):
-            inner, rest = self._split(value, layout, node)
-            return inner, rest or None
-        return None, value
-
-    def tables(self) -> list[dict[str, pa.Table]]:
+    def make_tables(self) -> list[dict[str, pa.Table]]:
         """Return the tables of each group; unless the batch is `careful`, an error says that a row has to be split by hand."""
         own = self._layout.table
-        made = {own.name: self._table(self._layout, self._rows, self._group, {})}
+        made = {own.name: self._make_table(self._layout, self._rows, self._group, {})}
         groups = {own.name: self._group}
         for member, layout in self._layout.children.items():
             rows, parents, positions = self._expand(member)
             names = zip(layout.table.resource, own.resource, strict=True)
             above = {key: _take(made[own.name].column(name), parents) for key, name in names}
             groups[layout.table.name] = group = self._group[np.asarray(parents)]
-            made[layout.table.name] = self._table(layout, rows, group, {**above, "position": positions})
+            made[layout.table.name] = self._make_table(layout, rows, group, {**above, "position": positions})
         self._check_members()
         return [
-            {name: _part(table, groups[name], number) for name, table in made.items()}
+            {name: _select_group(table, groups[name], number) for name, table in made.items()}
             for number in range(len(self._groups))
         ]
 
     def _check_members(self) -> None:
         """Look for a member that stands twice in an object, unless there are as many in the text as were decoded."""
-        if not self._split_by_hand and _count_members(self._plain) == self._members:
+        if not self._split_by_hand and _count_in_texts(self._plain) == self._members:
             return
         if any(map(raw_json.has_repeated_members, self._plain)):
             raise _RepeatedMemberError
@@ -257,36 +222,35 @@ class _Batch:
             rows = [row for row in rows if row is not None]
         return rows, pa.array(parents[there]), pa.array(positions[there], pa.int64())
 
-    def _table(self, layout: _Layout, rows: list[Any], group: np.ndarray, above: Mapping[str, Any]) -> pa.Table:
-        made = {name: _take(values, pa.array(group)) for name, values in _key_columns(self._groups, layout.table)}
+    def _make_table(self, layout: _Layout, rows: list[Any], group: np.ndarray, above: Mapping[str, Any]) -> pa.Table:
+        made = {name: _take(values, pa.array(group)) for name, values in _list_keys(self._groups, layout.table)}
         made.update(above)
-        made.update(self._arrays(layout.tree, rows))
+        made.update(self._make_arrays(layout, rows))
         if "owner" in layout.table.schema.names:
-            made.setdefault("owner", pa.array([_owner(arn) for arn in made["arn"].to_pylist()], pa.string()))
+            made.setdefault("owner", pa.array([_find_owner(arn) for arn in made["arn"].to_pylist()], pa.string()))
         made["unmodeled"] = pa.nulls(len(rows), pa.string())
-        if self._leftovers:
-            kept = [self._leftovers.get(id(row), (row, None))[1] for row in rows]
-            made["unmodeled"] = pa.array(kept, pa.string())
+        if self._split_by_hand:
+            made["unmodeled"] = pa.array([row._unmodeled for row in rows], pa.string())
         return pa.table([made[name] for name in layout.table.schema.names], schema=layout.table.schema)
 
-    def _arrays(
-        self, tree: Mapping[str, Any], rows: list[Any], *, dense: bool = True
+    def _make_arrays(
+        self, structure: _Structure, rows: list[Any], *, dense: bool = True
     ) -> Iterator[tuple[str, pa.Array]]:
-        for member, node in tree.items():
+        for member, node in structure.members.items():
             if isinstance(node, _Layout):
                 continue
             get = attrgetter(member)
             values = list(map(get, rows)) if dense else [None if row is None else get(row) for row in rows]
-            if isinstance(node, dict):
+            if isinstance(node, _Structure):
                 self._members += len(values) - values.count(None)
-                yield from self._arrays(node, values, dense=False)
+                yield from self._make_arrays(node, values, dense=False)
                 continue
             if member == ICON_URL:
                 values = [url and url.partition("?")[0] for url in values]
             elif node.kind == "map":
                 values = [clean(pairs) if pairs and ICON_URL in pairs else pairs for pairs in values]
             array = to_array(values, node, rounded=self._careful)
-            self._members += _members(values, node, array)
+            self._members += _count_in_column(values, node, array)
             yield node.name, array
 
 
@@ -294,17 +258,66 @@ _TOGETHER: Final = 8  # texts whose members are counted at once
 _NULL: Final = object()  # a null of an unknown member, which is kept, unlike "nothing is left"
 
 
-def _members(values: list[Any], column: Column, array: pa.Array) -> int:
+def _split_row(text: str, layout: _Layout) -> Any:
+    """Return the struct of a row with what fits its columns, and with the rest of the JSON text as unmodeled."""
+    try:
+        return _convert_row(raw_json.loads(text), layout)
+    except (ValueError, RecursionError):  # nested deeper than Python follows: keep it whole, as it came
+        return layout.struct(_unmodeled=clean_text(text))
+
+
+def _convert_row(members: dict[str, Any], layout: _Layout) -> Any:
+    row, rest = _split_members(members, layout)
+    if rest:
+        row._unmodeled = raw_json.dumps(clean(rest))
+    return row
+
+
+def _split_members(members: dict[str, Any], structure: _Structure) -> tuple[Any, dict[str, Any]]:
+    """Return a struct of what fits, and the rest in the API's names and nesting."""
+    fitting, rest = {}, {}
+    for name, value in members.items():
+        last = value[-1] if isinstance(value, raw_json.Repeated) else value
+        known, left = _split_value(last, structure.members.get(name))
+        if known is not None:
+            fitting[name] = known
+        if last is not value:
+            rest[name] = value
+        elif left is not None:
+            rest[name] = None if left is _NULL else left
+    return structure.struct(**fitting), rest
+
+
+def _split_value(value: Any, node: Column | _Structure | None) -> tuple[Any, Any]:
+    """Return the part of a member's value that the tables hold, and the part that they do not."""
+    if node is None:
+        return None, _NULL if value is None else value
+    if value is None:
+        return None, None
+    if isinstance(node, Column):
+        return convert(value, node)
+    if isinstance(node, _Layout):
+        if not isinstance(value, list):
+            return None, value
+        rows = [_convert_row(one, node) if isinstance(one, dict) else None for one in value]
+        return rows, value if None in rows else None  # one that is no object: the list as it came, beside the rows
+    if isinstance(value, dict):
+        inner, rest = _split_members(value, node)
+        return inner, rest or None
+    return None, value
+
+
+def _count_in_column(values: list[Any], column: Column, array: pa.Array) -> int:
     """Return how many members of the reply the values of a column were: the column's own, and those inside of them."""
     if column.kind == "map":
         return len(values) - values.count(None) + sum(map(len, filter(None, values)))
     if column.kind == "json":
         texts = [bytes(value) for value in values if value is not None]
-        return len(texts) + _count_members(texts)
+        return len(texts) + _count_in_texts(texts)
     return len(values) - int(array.null_count)
 
 
-def _count_members(texts: Sequence[bytes]) -> int:
+def _count_in_texts(texts: Sequence[bytes]) -> int:
     """Return how many members JSON texts have, or more: a colon in a string may look like that of a member.
 
     A member's colon follows its closing quote or white space; a few texts at a time fit the processor's cache.
@@ -316,7 +329,7 @@ def _count_members(texts: Sequence[bytes]) -> int:
     return found
 
 
-def _key_columns(groups: Sequence[Group], table: Table) -> Iterator[tuple[str, pa.Array]]:
+def _list_keys(groups: Sequence[Group], table: Table) -> Iterator[tuple[str, pa.Array]]:
     """Yield the value of each key column, one for each group."""
     keys = [group.key for group in groups]
     yield "snapshot", pa.array([key.snapshot for key in keys], UTC_US)
@@ -327,7 +340,7 @@ def _key_columns(groups: Sequence[Group], table: Table) -> Iterator[tuple[str, p
         yield name, pa.array([key.parent.get(name) for key in keys], pa.string())
 
 
-def _part(table: pa.Table, group: np.ndarray, number: int) -> pa.Table:
+def _select_group(table: pa.Table, group: np.ndarray, number: int) -> pa.Table:
     """Return the rows of one group, which lie together."""
     first, last = np.searchsorted(group, [number, number + 1])
     return table.slice(first, last - first)
@@ -337,6 +350,6 @@ def _take(values: Any, indices: pa.Array) -> Any:
     return pc.take(values, indices, memory_pool=POOL)
 
 
-def _owner(arn: str | None) -> str | None:
+def _find_owner(arn: str | None) -> str | None:
     parts = (arn or "").split(":", 5)
     return parts[4] or None if len(parts) == 6 else None

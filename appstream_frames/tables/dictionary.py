@@ -33,20 +33,18 @@ def columns(table: str) -> pd.DataFrame:
     >>> columns("images").set_index("column").loc["state_change_reason_code", ["type", "api_path"]].to_list()
     ['string', 'Images[].StateChangeReason.Code']
     """
-    rows = find_table(table)
-    frame = {
-        "column": [column.name for column in rows.columns],
-        "type": [str(column.type) for column in rows.columns],
-        "api_path": [_api_path(rows, column) for column in rows.columns],
-        "sentence": [_describe(column) for column in rows.columns],
-    }
-    enums = pd.Series([None if column.kind == "flag" else column.enum or None for column in rows.columns], dtype=object)
-    return pd.DataFrame(frame, dtype="str").assign(enum_values=enums)
+    known = find_table(table)
+    rows = [(column.name, str(column.type), _find_path(known, column), _describe(column)) for column in known.columns]
+    enums = [None if column.kind == "flag" else column.enum or None for column in known.columns]
+    frame = pd.DataFrame(rows, columns=["column", "type", "api_path", "sentence"], dtype="str")
+    return frame.assign(enum_values=pd.Series(enums, dtype=object))
 
 
-def _api_path(table: Table, column: Column) -> str | None:
+def _find_path(table: Table, column: Column) -> str | None:
+    if not column.path:
+        return None
     row = ".".join(f"{member}[]" for member in table.path)
-    return row if table.strings and column.path else ".".join((row, *column.path)) if column.path else None
+    return row if table.strings else ".".join((row, *column.path))
 
 
 def _describe(column: Column) -> str:

@@ -68,30 +68,10 @@ class Frames:
             raise TableNotReadError(
                 f"These frames hold no {name}: the table was not read. Drain with include={name!r}, or include='all'."
             )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        return object.__getattribute__(self, name)  # raises again what a property met, or that there is no such name
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.tables})
-
-    @property
-    def images(self) -> pd.DataFrame:
-        """A row per image of a target."""
-        return self.tables["images"]
-
-    @property
-    def applications(self) -> pd.DataFrame:
-        """A row per application in an image."""
-        return self.tables["applications"]
-
-    @property
-    def errors(self) -> pd.DataFrame:
-        """A row per error that AWS reports of an image."""
-        return self.tables["errors"]
-
-    @property
-    def coverage(self) -> pd.DataFrame:
-        """A row per operation of a target: whether it was read whole, and if not, why."""
-        return self.tables["coverage"]
 
     @property
     def snapshot(self) -> pd.Timestamp:
@@ -232,24 +212,26 @@ class Frames:
         return replace(self, tables=changed)
 
     def __repr__(self) -> str:
-        return "\n".join([f"Frames: {self._headline()}", *(f"  {label}: {value}" for label, value in self._facts())])
+        return "\n".join(
+            [f"Frames: {self._summarize()}", *(f"  {label}: {value}" for label, value in self._list_facts())]
+        )
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f'<tr><th style="text-align:left">{label}</th><td style="text-align:left">{html.escape(value)}</td></tr>'
-            for label, value in self._facts()
+            for label, value in self._list_facts()
         )
         plain = 'class="tex2jax_ignore mathjax_ignore"'  # JupyterLab would read `$` as mathematics
-        return f"<div {plain}><b>Frames</b>: {html.escape(self._headline())}<table>{rows}</table></div>"
+        return f"<div {plain}><b>Frames</b>: {html.escape(self._summarize())}<table>{rows}</table></div>"
 
-    def _headline(self) -> str:
+    def _summarize(self) -> str:
         always = ("images", "applications", "errors")
         shown = {name: len(table) for name, table in self.tables.items() if name in always or len(table)}
         counts = [f"{count:,} {name}" for name, count in shown.items() if name != "coverage"]
         targets = len(self.coverage[["account", "region"]].drop_duplicates())
         return f"{', '.join(counts)} from {targets:,} target{'' if targets == 1 else 's'}"
 
-    def _facts(self) -> Iterator[tuple[str, str]]:
+    def _list_facts(self) -> Iterator[tuple[str, str]]:
         if len(self.coverage):
             yield "taken", f"{self.snapshot:%Y-%m-%d %H:%M:%S} UTC"
         for column in ("visibility", "state", "platform", "appstream_agent_version"):
@@ -280,20 +262,20 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     columns, made = dict(zip(table.schema.names, table.columns, strict=True)), {}
     del table
     for name in list(columns):
-        made[name] = _to_array(columns.pop(name))
+        made[name] = _column_to_pandas(columns.pop(name))
     return pd.DataFrame(made, copy=False)
 
 
-def _to_array(column: pa.ChunkedArray) -> Any:
+def _column_to_pandas(column: pa.ChunkedArray) -> Any:
     if not pa.types.is_list(column.type) and not pa.types.is_map(column.type):
         if not column.num_chunks:  # pandas cannot merge on a column without any
             column = pa.chunked_array([pa.array([], column.type)])
         return column.to_pandas(types_mapper=_PANDAS.get, use_threads=False).array
     chunks = [column.combine_chunks()] if column.nbytes < _SMALL else column.chunks
-    return np.concatenate([np.empty(0, object), *(_tuples(chunk) for chunk in chunks if len(chunk))])
+    return np.concatenate([np.empty(0, object), *(_make_tuples(chunk) for chunk in chunks if len(chunk))])
 
 
-def _tuples(array: pa.ListArray | pa.MapArray) -> np.ndarray:
+def _make_tuples(array: pa.ListArray | pa.MapArray) -> np.ndarray:
     """Return each list as a tuple, each map as a tuple of (key, value) pairs; null is None.
 
     A tuple is made once for all rows that are alike: a row's number has the numbers of its elements as digits.
@@ -348,14 +330,14 @@ def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
             f"The frame {name!r} has a column named {printable(repr(unfit[0]))}, which is no text or is there twice; rename it."
         )
     try:
-        return pa.table({column: _as_arrow(frame[column], known.get(column)) for column in columns})
+        return pa.table({column: _series_to_arrow(frame[column], known.get(column)) for column in columns})
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise RequestError(
             f"The frame {name!r} holds a value that does not fit its column: {printable(error)}"
         ) from error
 
 
-def _as_arrow(series: pd.Series, kind: pa.DataType | None) -> Any:
+def _series_to_arrow(series: pd.Series, kind: pa.DataType | None) -> Any:
     array = pa.array(series, kind, from_pandas=True)
     if kind is None and pa.types.is_large_string(array.type):
         kind = pa.string()

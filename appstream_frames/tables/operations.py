@@ -34,36 +34,16 @@ class Parent:
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One operation of the AppStream API.
+    """One operation of the AppStream API."""
 
-    Attributes
-    ----------
-    name : str
-        The API's name, such as ``DescribeFleets``.
-    table : str
-        The table that its rows fill; `include=` names it.
-    children : tuple of Child
-        What is known of lists of structures in a row; a list that is not mentioned becomes a table too.
-    resource : tuple of str
-        Columns that name the resource a row describes: its ARN, and the name that stands in when AWS sent no ARN.
-    identity : tuple of str
-        Columns that tell apart the rows of one resource; empty when there is one row a resource.
-    shared : bool
-        Whether rows may belong to other accounts; they then have a column ``owner``.
-    element : str or None
-        The column for rows that are plain strings.
-    parent : Parent or None
-        The table whose rows are asked about one by one; None: one sequence of pages holds everything.
-    """
-
-    name: str
-    table: str
-    children: tuple[Child, ...] = ()
-    resource: tuple[str, ...] = ("arn", "name")
-    identity: tuple[str, ...] = ()
-    shared: bool = False
-    element: str | None = None
-    parent: Parent | None = None
+    name: str  # the API's, such as `DescribeFleets`
+    table: str  # that its rows fill; `include=` names it
+    children: tuple[Child, ...] = ()  # lists of structures in a row; one that is not mentioned becomes a table too
+    resource: tuple[str, ...] = ("arn", "name")  # columns that name what a row describes: its ARN, or else its name
+    identity: tuple[str, ...] = ()  # columns that tell apart the rows of one resource; none when each has one row
+    shared: bool = False  # rows may belong to other accounts, and have a column `owner`
+    element: str | None = None  # the column for rows that are plain strings
+    parent: Parent | None = None  # its rows are asked about one by one; None: one sequence of pages holds everything
 
     def requests(self, rows: pa.Table) -> list[tuple[dict[str, str], dict[str, str | None]]]:
         """Return the parameters of a request and the values of its key columns, for each row that is asked about.

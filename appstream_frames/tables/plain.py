@@ -26,16 +26,16 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # i
 
 def to_plain(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table with lists as text, maps as JSON, and times in UTC without a zone."""
-    return pd.DataFrame({name: _plain_column(table[name]) for name in table.columns}, index=table.index)
+    return pd.DataFrame({name: _convert_column(table[name]) for name in table.columns}, index=table.index)
 
 
-def _plain_column(column: pd.Series) -> pd.Series:
+def _convert_column(column: pd.Series) -> pd.Series:
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return column.dt.tz_convert("UTC").dt.tz_localize(None)
-    return column.map(_plain_cell).infer_objects() if column.dtype == object else column
+    return column.map(_convert_cell).infer_objects() if column.dtype == object else column
 
 
-def _plain_cell(value: Any) -> Any:
+def _convert_cell(value: Any) -> Any:
     if not isinstance(value, tuple):
         return value
     if value and all(isinstance(element, tuple) for element in value):
@@ -57,7 +57,7 @@ def write_workbook(tables: Mapping[str, pd.DataFrame], path: str | os.PathLike[s
             )
     book = Workbook(write_only=True)
     for name, table in tables.items():
-        _write_sheet(book.create_sheet(_sheet_name(name, book.sheetnames)), table)
+        _write_sheet(book.create_sheet(_name_sheet(name, book.sheetnames)), table)
     target = Path(path)
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -67,7 +67,7 @@ def write_workbook(tables: Mapping[str, pd.DataFrame], path: str | os.PathLike[s
         aside.unlink(missing_ok=True)
 
 
-def _sheet_name(name: str, taken: list[str]) -> str:
+def _name_sheet(name: str, taken: list[str]) -> str:
     short = name[:_NAME]
     return short if short not in taken else f"{name[: _NAME - 3]}~{len(taken)}"
 
@@ -76,16 +76,16 @@ def _write_sheet(sheet: Any, table: pd.DataFrame) -> None:
     from openpyxl.utils import get_column_letter
 
     columns = [table[name].astype(object).where(table[name].notna(), None) for name in table.columns]
-    rows = [[_cell(value) for value in row] for row in zip(*columns, strict=True)]
+    rows = [[_to_cell(value) for value in row] for row in zip(*columns, strict=True)]
     sheet.freeze_panes = "A2"
     for number, name in enumerate(table.columns):
         longest = max((len(str(row[number])) for row in rows if row[number] is not None), default=0)
         sheet.column_dimensions[get_column_letter(number + 1)].width = 2 + min(_WIDEST, max(len(name), longest))
     for row in ([*table.columns], *rows):
-        sheet.append([_inert(sheet, value) if isinstance(value, str) else value for value in row])
+        sheet.append([_make_inert(sheet, value) if isinstance(value, str) else value for value in row])
 
 
-def _cell(value: Any) -> Any:
+def _to_cell(value: Any) -> Any:
     """Return a value as a cell holds it, without loss where that can be."""
     if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ") if value < _FIRST_DAY else value
@@ -97,7 +97,7 @@ def _cell(value: Any) -> Any:
     return text if len(text) <= _TEXT else text[: _TEXT - 1] + "…"
 
 
-def _inert(sheet: Any, text: str) -> Any:
+def _make_inert(sheet: Any, text: str) -> Any:
     """Return a cell that shows a text as it is, also after somebody edits it."""
     from openpyxl.cell import WriteOnlyCell
 

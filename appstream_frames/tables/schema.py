@@ -122,11 +122,7 @@ COVERAGE: Final = Table(
         Column("started_at", "timestamp", "Moment the first request was made, UTC."),
         Column("ended_at", "timestamp", "Moment the last page was read, or the failure was final, UTC."),
         Column("pages", "integer", "Pages read."),
-        Column(
-            "rows",
-            "integer",
-            "Rows of this target in the operation's own table; those of its child tables are not counted.",
-        ),
+        Column("rows", "integer", "Rows of this target in the operation's own table, without those of child tables."),
         Column("duplicates", "integer", "Rows AWS sent again in a later page; the first one was kept."),
         Column("retries", "integer", "Requests that had to be made again."),
         Column("error_code", "string", "AWS's error code, or the kind of failure, when the status is not complete."),
@@ -134,11 +130,7 @@ COVERAGE: Final = Table(
         Column("resume_token", "string", "Give it as `starting_token=` to read on from where this drain stopped."),
         Column("request", "string", "The parameters of the request, as JSON."),
         Column("botocore_version", "string", "Version of botocore whose model made the columns."),
-        Column(
-            "redacted",
-            "strings",
-            "Columns that were left out on purpose, of whichever table; null when there are none.",
-        ),
+        Column("redacted", "strings", "Columns left out on purpose, of whichever table; null when there are none."),
     ),
 )
 

@@ -65,18 +65,18 @@ def convert(value: Any, column: Column) -> tuple[Any, Any]:
 def _convert_value(value: Any, column: Column) -> Any:
     match column.kind, value:
         case "string", str():
-            return _legible(value)
+            return _replace_surrogates(value)
         case "flag", str():
             return value if value in column.flag else None
         case "boolean", bool():
             return value
         case "integer" | "float" | "timestamp", Number():
-            return _number(value, column.kind)
+            return _convert_number(value, column.kind)
         case "strings", list() if all(map(_is_text, value)):
-            return [text and _legible(text) for text in value]
+            return [text and _replace_surrogates(text) for text in value]
         # a map whose keys would have to change is no form of itself
-        case "map", dict() if all(_is_text(text) and _legible(key) == key for key, text in value.items()):
-            return {name: text and _legible(text) for name, text in value.items()}
+        case "map", dict() if all(_is_text(text) and _replace_surrogates(key) == key for key, text in value.items()):
+            return {name: text and _replace_surrogates(text) for name, text in value.items()}
     return None
 
 
@@ -84,7 +84,7 @@ def _is_text(value: Any) -> bool:
     return value is None or isinstance(value, str)
 
 
-def _number(number: Number, kind: str) -> Any:
+def _convert_number(number: Number, kind: str) -> Any:
     if kind == "integer":
         # a limit on length first: Python refuses to read thousands of digits
         fits = number.whole and len(number.text) < 21 and -(2**63) <= int(number.text) < 2**63
@@ -97,42 +97,42 @@ def _number(number: Number, kind: str) -> Any:
 
 def _is_same(converted: Any, value: Any, kind: str) -> bool:
     if kind == "timestamp":
-        return bool(_microseconds(np.array([converted]))[0] / 1e6 == converted)
+        return bool(_to_microseconds(np.array([converted]))[0] / 1e6 == converted)
     return kind in ("integer", "float") or bool(converted == value)
 
 
-def _legible(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def to_array(values: Sequence[Any], column: Column, *, rounded: bool) -> pa.Array:
     """Return the Arrow array of converted values; an empty map is no value, and RoundingError says what must not be `rounded`."""
     if column.kind == "timestamp":
-        return _timestamps(values, rounded)
+        return _to_timestamps(values, rounded)
     if column.kind == "flag":
         true = column.flag[0]
         values = [None if value is None else value == true for value in values]
     elif column.kind == "map":
         values = [tuple(value.items()) if value else None for value in values]
     elif column.kind == "json":
-        values = [_json(value) for value in values]
+        values = [_clean_raw(value) for value in values]
     return pa.array(values, column.type, memory_pool=POOL)
 
 
-def _json(raw: Any) -> str | None:
+def _clean_raw(raw: Any) -> str | None:
     text = "null" if raw is None else str(bytes(raw), "utf-8")
     return None if text == "null" else clean_json(text)
 
 
-def _timestamps(values: Sequence[float | None], rounded: bool) -> pa.Array:
+def _to_timestamps(values: Sequence[float | None], rounded: bool) -> pa.Array:
     seconds = np.array([np.nan if value is None else value for value in values], np.float64)
     none = np.isnan(seconds)
     seconds[none] = 0
-    micros = _microseconds(seconds)
+    micros = _to_microseconds(seconds)
     if not rounded and (micros / 1e6 != seconds).any():
         raise RoundingError
     return pa.array(micros, ARROW["timestamp"], mask=none, memory_pool=POOL)
 
 
-def _microseconds(seconds: Any) -> Any:
+def _to_microseconds(seconds: Any) -> Any:
     return np.rint(seconds * 1e6).astype(np.int64)

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 import appstream_frames as asf
 from appstream_frames.tables import schema
-from appstream_frames.tables.ddl import HIVE, LONGEST, comment, ddl
+from appstream_frames.tables.ddl import HIVE, LONGEST, ddl, to_comment
 
 TABLES = tuple(schema.all_tables())
 ROOT = "s3://bucket/appstream"
@@ -102,7 +102,7 @@ def test_the_table_is_external_parquet_under_its_name(table: str) -> None:
 @pytest.mark.parametrize("table", TABLES)
 def test_comments_are_the_sentences(table: str) -> None:
     """Comments, unescaped again, are what `columns` says, as far as Glue accepts it."""
-    assert comments(table) == [comment(sentence) for sentence in asf.columns(table)["sentence"]]
+    assert comments(table) == [to_comment(sentence) for sentence in asf.columns(table)["sentence"]]
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -115,7 +115,7 @@ def test_comments_fit_glue(table: str) -> None:
 
 def test_a_long_sentence_is_cut_at_a_word() -> None:
     """What does not fit ends in dots, and no word is cut."""
-    assert comment("word " * 60) == " ".join(["word"] * 50) + " ..."
+    assert to_comment("word " * 60) == " ".join(["word"] * 50) + " ..."
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_hostile_sentences_stay_comments(text: str, monkeypatch: pytest.MonkeyPa
     table = schema.Table("errors", (schema.Column("name", "string", text),), ())
     for module in ("ddl", "dictionary"):
         monkeypatch.setattr(f"appstream_frames.tables.{module}.find_table", lambda _: table)
-    assert comments("errors") == [comment(text), comment(schema.UNMODELED.sentence)]
+    assert comments("errors") == [to_comment(text), to_comment(schema.UNMODELED.sentence)]
 
 
 def test_no_semicolon_splits_the_statement() -> None:

@@ -83,6 +83,13 @@ def test_an_unknown_null_is_kept() -> None:
     assert value("unmodeled", {"New": None}) == '{"New":null}'
 
 
+@pytest.mark.parametrize("sent", ["red", None, {}])
+def test_a_member_called_like_our_own_column_is_unknown(sent: object) -> None:
+    """What AWS sent cannot pass for what we keep."""
+    kept = value("unmodeled", {"Name": "a", "_unmodeled": sent})
+    assert json.loads(kept) == {"_unmodeled": sent}
+
+
 def test_a_value_of_the_wrong_type_leaves_its_column_null() -> None:
     """A number where a name belongs is no name."""
     assert value("name", {"Name": 5}) is None
