@@ -49,11 +49,11 @@ class LocalStore(store.Store):
 
     def locate(self, folder: str, name: str) -> str:
         """Return a file's path."""
-        return str(self._path(folder, name))
+        return str(self._build_path(folder, name))
 
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Return a file's bytes, all or a range; FileNotFoundError when it is not there."""
-        path = self._path(folder, name)
+        path = self._build_path(folder, name)
         with explain_errors(f"reading {path}", but=FileNotFoundError), open(path, "rb") as file:
             file.seek(start)
             return file.read(-1 if length is None else length)
@@ -65,9 +65,9 @@ class LocalStore(store.Store):
         self._tidy()
 
     def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
-        target = self._path(file.folder, name)
+        target = self._build_path(file.folder, name)
         with explain_errors(f"writing {target}"):
-            self._make(target.parent)
+            _make_folder(target.parent)
             if last:
                 _flush_folder(self._root)  # the folders of the other files are there to stay
             _move(file.path, target)
@@ -75,27 +75,27 @@ class LocalStore(store.Store):
 
     def _is_whole(self, file: StagedFile, name: str) -> bool:
         try:
-            return self._path(file.folder, name).stat().st_size == file.bytes
+            return self._build_path(file.folder, name).stat().st_size == file.bytes
         except FileNotFoundError:
             return False
 
     def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
         with suppress(OSError):
             for file in reversed(staged):  # the manifest first: at no moment is it there without the others
-                target = self._path(file.folder, name)
+                target = self._build_path(file.folder, name)
                 if _was_moved(file.path, target):
                     target.unlink()
                     _flush_folder(target.parent)
 
-    def _path(self, folder: str, name: str) -> Path:
+    def _build_path(self, folder: str, name: str) -> Path:
         return self._root / folder / f"{name}{SUFFIX}"
 
-    def _describe(self) -> None:
+    def _write_readme(self) -> None:
         with suppress(FileExistsError), open(self._root / store.README, "x", encoding="utf-8") as file:
             file.write(store.README_TEXT)
 
-    def _staging(self) -> Path:
-        self._made += self._make(self._root)
+    def _make_staging(self) -> Path:
+        self._made += _make_folder(self._root)
         staging = self._root / STAGING
         staging.mkdir(exist_ok=True)
         return staging
@@ -105,15 +105,6 @@ class LocalStore(store.Store):
             with suppress(OSError):  # there is something in it
                 folder.rmdir()
 
-    def _make(self, folder: Path) -> list[Path]:
-        """Make a folder and those above it, each flushed to disk; return those that were not there."""
-        if folder.is_dir():
-            return []
-        made = self._make(folder.parent) if folder.parent != folder else []
-        folder.mkdir(exist_ok=True)
-        _flush_folder(folder.parent)
-        return [*made, folder]
-
 
 def _describe_entry(folder: str, entry: os.DirEntry[str], linked: bool) -> StoredFile:
     status = entry.stat()
@@ -121,6 +112,16 @@ def _describe_entry(folder: str, entry: os.DirEntry[str], linked: bool) -> Store
     age = time.time() - max(status.st_mtime, status.st_ctime)
     name = entry.name + ("" if stat.S_ISREG(status.st_mode) else "/")  # a folder; whoever opens a pipe waits
     return StoredFile(folder, name, entry.path, status.st_size, age, linked or entry.is_symlink())
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it, each flushed to disk; return those that were not there."""
+    if folder.is_dir():
+        return []
+    made = _make_folder(folder.parent) if folder.parent != folder else []
+    folder.mkdir(exist_ok=True)
+    _flush_folder(folder.parent)
+    return [*made, folder]
 
 
 def _move(source: Path, target: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 
-from appstream_frames.archive.manifest import FOLDER, Manifest, find_ids, is_id, list_ids, read_manifests, seal_of
+from appstream_frames.archive.manifest import FOLDER, Manifest, find_ids, is_id, list_ids, make_seal, read_manifests
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import STAGING, SUFFIX, Store, StoredFile
 from appstream_frames.errors import SnapshotCorruptError
@@ -72,7 +72,7 @@ class Inventory:
     def foreign(self) -> list[StoredFile]:
         """What lies among a table's files and is not ours; hidden files are left out, as readers leave them out."""
         shown = [file for file in self.files.values() if not file.filename.startswith((".", "_"))]
-        return [file for file in shown if file.folder != STAGING and not _is_named(file)]
+        return [file for file in shown if file.folder != STAGING and not _has_snapshot_name(file)]
 
     @cached_property
     def leftovers(self) -> list[StoredFile]:
@@ -92,7 +92,7 @@ class Inventory:
         for file in self.files.values():
             if file.folder == STAGING and file.filename.endswith(f".{FOLDER}.tmp") and not _is_young(file):
                 with suppress(FileNotFoundError), open(file.location, "rb") as content:
-                    yield seal_of(hashlib.file_digest(content, "sha256").hexdigest())
+                    yield make_seal(hashlib.file_digest(content, "sha256").hexdigest())
 
 
 def verify(root: str | os.PathLike[str]) -> pd.DataFrame:
@@ -132,10 +132,11 @@ def verify(root: str | os.PathLike[str]) -> pd.DataFrame:
 
 def find_problems(inventory: Inventory) -> pd.DataFrame:
     """Return a row per problem, as `verify` does."""
+    leftovers = set(inventory.leftovers)
     rows = [
         *_check_files(inventory),
-        *(_describe_orphan(file, file in inventory.leftovers) for file in inventory.orphans),
-        *(_problem("", file.location, "foreign", "not ours; move it away") for file in inventory.foreign),
+        *(_describe_orphan(file, file in leftovers) for file in inventory.orphans),
+        *(_make_problem("", file.location, "foreign", "not ours; move it away") for file in inventory.foreign),
     ]
     return to_pandas(pa.Table.from_pylist(rows, schema=_SCHEMA))
 
@@ -166,7 +167,7 @@ def repair(store: Store, planned: Iterable[StoredFile]) -> list[str]:
 def _check_files(inventory: Inventory) -> Iterator[dict[str, Any]]:
     store = inventory.store
     for name, detail in inventory.unreadable.items():
-        yield _problem(name, store.locate(FOLDER, name), "damaged", detail)
+        yield _make_problem(name, store.locate(FOLDER, name), "damaged", detail)
     for manifest in inventory.manifests:
         for table, expected in manifest.files.items():
             name, file, problem = manifest.id, inventory.find(table, manifest.id), "damaged"
@@ -178,7 +179,7 @@ def _check_files(inventory: Inventory) -> Iterator[dict[str, Any]]:
                 detail = f"SHA-256 {seen[:12]}…, expected {expected['sha256'][:12]}…"
             else:
                 continue
-            yield _problem(name, store.locate(table, name), problem, detail)
+            yield _make_problem(name, store.locate(table, name), problem, detail)
 
 
 def _hash(store: Store, file: StoredFile) -> str:
@@ -188,7 +189,7 @@ def _hash(store: Store, file: StoredFile) -> str:
     return digest.hexdigest()
 
 
-def _is_named(file: StoredFile) -> bool:
+def _has_snapshot_name(file: StoredFile) -> bool:
     """Tell whether a file has the name of a snapshot's."""
     return file.filename.endswith(SUFFIX) and is_id(file.name)
 
@@ -197,7 +198,7 @@ def _is_ours(file: StoredFile) -> bool:
     """Tell whether a writer of ours may have left a file, manifests aside."""
     if file.folder == STAGING:
         return file.filename.endswith(".tmp")
-    return file.folder != FOLDER and _is_named(file)
+    return file.folder != FOLDER and _has_snapshot_name(file)
 
 
 def _is_young(file: StoredFile) -> bool:
@@ -213,8 +214,8 @@ def _describe_orphan(file: StoredFile, leftover: bool) -> dict[str, Any]:
         elif not _is_young(file):
             advice = f"every table of this snapshot is there and its manifest is not: restore {FOLDER}/{file.filename}"
     name = "" if file.folder == STAGING else file.name
-    return _problem(name, file.location, "orphan", f"{file.age / 3600:.1f} hours old, {advice}")
+    return _make_problem(name, file.location, "orphan", f"{file.age / 3600:.1f} hours old, {advice}")
 
 
-def _problem(name: str, location: str, problem: str, detail: str) -> dict[str, Any]:
+def _make_problem(name: str, location: str, problem: str, detail: str) -> dict[str, Any]:
     return {"id": name or None, "file": encodable(location), "problem": problem, "detail": printable(detail, 300)}

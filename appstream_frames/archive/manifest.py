@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from appstream_frames.archive import parquet
 from appstream_frames.archive.store import SUFFIX, HashingFile, Store
@@ -65,10 +64,10 @@ def make_id(moment: dt.datetime, sha256: str) -> str:
     >>> make_id(dt.datetime(2026, 11, 23, 10, 15, 0, 123456), "3f9c1ab7")
     '20261123T101500.123456Z-3f9c1a'
     """
-    return f"{moment:%Y%m%dT%H%M%S.%f}Z{seal_of(sha256)}"
+    return f"{moment:%Y%m%dT%H%M%S.%f}Z{make_seal(sha256)}"
 
 
-def seal_of(sha256: str) -> str:
+def make_seal(sha256: str) -> str:
     """Return the end of a snapshot's id, given the hash of its manifest."""
     return f"-{sha256[:6]}"
 
@@ -112,7 +111,7 @@ def read_manifest(store: Store, name: str) -> Manifest:
     except FileNotFoundError as error:
         raise SnapshotCorruptError(f"{location} is missing. {RESTORE}") from error
     try:
-        if not name.endswith(seal_of(hashlib.sha256(content).hexdigest())):
+        if not name.endswith(make_seal(hashlib.sha256(content).hexdigest())):
             raise ValueError("its content is not what its name says")
         coverage = parquet.read(content)
         record = json.loads(parquet.read_metadata(content)[_KEY])
@@ -165,7 +164,7 @@ def write_manifest(coverage: pa.Table, files: dict[str, dict[str, Any]], sink: H
         "redacted": sorted({name for names in coverage.column("redacted").to_pylist() for name in names or ()}),
         "nonce": secrets.token_hex(8),  # no two snapshots are alike, so no two ids are
     }
-    with pq.ParquetWriter(sink, coverage.schema, **parquet.writer_options(FOLDER, coverage.schema)) as writer:
+    with parquet.open_writer(sink, FOLDER, coverage.schema) as writer:
         writer.write_table(coverage)
         record["digest"] = _hash([sink.sha256, coverage.schema.names, record])
         writer.add_key_value_metadata({_KEY: json.dumps(record).encode()})

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from appstream_frames.archive.store import HashingFile
 from appstream_frames.errors import RequestError
 from appstream_frames.tables.schema import all_tables
 from appstream_frames.text import printable
@@ -28,16 +29,18 @@ class DamageError(ValueError):
     """Bytes that are not those that were written."""
 
 
-def writer_options(name: str, schema: pa.Schema) -> dict[str, Any]:
-    """Return the options for writing a table; only of its keys are least and greatest value kept, for readers to skip by."""
+def open_writer(sink: HashingFile, name: str, schema: pa.Schema) -> pq.ParquetWriter:
+    """Open a table's file for writing; only of its keys are least and greatest value kept, for readers to skip by."""
     keys = [key.name for key in all_tables()[name].keys]
-    return {
-        "compression": "zstd",
-        "compression_level": 3,  # 0.98 of level 1 for 1.1 of its time; from 4 on the time doubles
-        "write_page_checksum": True,
-        "write_statistics": [key for key in keys if key in schema.names],
-        "store_schema": not set(schema.types) <= _PLAIN,
-    }
+    return pq.ParquetWriter(
+        sink,
+        schema,
+        compression="zstd",
+        compression_level=3,  # 0.98 of level 1 for 1.1 of its time; from 4 on the time doubles
+        write_page_checksum=True,
+        write_statistics=[key for key in keys if key in schema.names],
+        store_schema=not set(schema.types) <= _PLAIN,
+    )
 
 
 def check_types(table: str, schema: pa.Schema) -> None:
@@ -70,7 +73,7 @@ def hash_rows(content: bytes) -> str:
     return _sha256([memoryview(content)[: -_footer_bytes(content)]])
 
 
-def fingerprints(content: Any) -> dict[str, Any]:
+def make_fingerprints(content: Any) -> dict[str, Any]:
     """Return what `read_columns` needs to validate a part of a file, given its bytes: hashes of its footer and each column."""
     view = memoryview(content)
     footer = bytes(view[-_footer_bytes(view) :])
@@ -83,7 +86,7 @@ def read_columns(read: Callable[[int, int], bytes], expected: dict[str, Any], na
     """Read those of some columns that a file holds, each validated (or DamageError is raised), and nothing else of it.
 
     `read` returns bytes, given the first one's position and their number; `expected` are ``bytes`` of the file and its
-    `fingerprints`.
+    `make_fingerprints`.
     """
     content = np.zeros(expected["bytes"], np.uint8)  # takes memory only where something is put in
 

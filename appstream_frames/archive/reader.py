@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -111,23 +111,20 @@ def list_snapshots(root: str | os.PathLike[str]) -> pd.DataFrame:
     [[5, 0]]
     """
     store = open_store(root)
-    names = find_ids(store)
-    manifests, problems = read_manifests(store, names)
-    counts = {manifest.id: _count(manifest) for manifest in manifests}
-    said = {name: {"id": name, "snapshot": parse_moment(name), "problem": problems.get(name)} for name in names}
-    rows = [{**row, **counts.get(name, {})} for name, row in said.items()]
-    return to_pandas(pa.Table.from_pylist(rows, schema=_LISTED))
+    return _list(*read_manifests(store, find_ids(store)))
 
 
 def list_intact(root: str | os.PathLike[str]) -> pd.DataFrame:
     """Return the rows of `list_snapshots` whose manifests can be read; a warning names the others."""
-    listed = list_snapshots(root)
-    problems = listed["problem"].dropna()
-    if len(problems) == len(listed):
-        raise SnapshotCorruptError(problems.iloc[0])
-    for problem in problems:
-        warnings.warn(f"One snapshot is left out: {problem}", UserWarning, stacklevel=3)
-    return listed[listed["problem"].isna()]
+    store = open_store(root)
+    return _list(read_intact(store, find_ids(store)), {})
+
+
+def _list(manifests: list[Manifest], problems: Mapping[str, str]) -> pd.DataFrame:
+    rows = {name: {"problem": problem} for name, problem in problems.items()}
+    rows |= {manifest.id: _count(manifest) for manifest in manifests}
+    listed = [{"id": name, "snapshot": parse_moment(name), **row} for name, row in sorted(rows.items())]
+    return to_pandas(pa.Table.from_pylist(listed, schema=_LISTED))
 
 
 def _count(manifest: Manifest) -> dict[str, Any]:
@@ -150,29 +147,30 @@ def read_tables(store: Store, manifest: Manifest) -> dict[str, pa.Table]:
 
 def read_table(store: Store, manifest: Manifest, table: str) -> pa.Table:
     """Return a file's rows; SnapshotCorruptError when it is missing, or is not the file that was recorded."""
-    expected, location = manifest.files[table], store.locate(table, manifest.id)
-    try:
-        content = store.read(table, manifest.id)
-    except FileNotFoundError as error:
-        raise SnapshotCorruptError(f"{location} is missing, though the snapshot was committed. {RESTORE}") from error
+    content, expected = _read(store, manifest, table), manifest.files[table]
     seen = hashlib.sha256(content).hexdigest()
     if seen != expected["sha256"]:
         raise SnapshotCorruptError(
-            f"{location} is not the file that was written: {len(content)} bytes with SHA-256 {seen[:12]}…, expected "
-            f"{expected['bytes']} bytes with {expected['sha256'][:12]}…. {RESTORE}"
+            f"{store.locate(table, manifest.id)} is not the file that was written: {len(content)} bytes with SHA-256 "
+            f"{seen[:12]}…, expected {expected['bytes']} bytes with {expected['sha256'][:12]}…. {RESTORE}"
         )
     return parquet.read(content)
 
 
 def read_columns(store: Store, manifest: Manifest, table: str, columns: list[str]) -> pa.Table:
     """Return some columns of a file, read and checked alone (see `read_table`); those that it does not hold are left out."""
-    expected, location = manifest.files[table], store.locate(table, manifest.id)
     try:
-        return parquet.read_columns(partial(store.read, table, manifest.id), expected, columns)
-    except FileNotFoundError as error:
-        raise SnapshotCorruptError(f"{location} is missing, though the snapshot was committed. {RESTORE}") from error
+        return parquet.read_columns(partial(_read, store, manifest, table), manifest.files[table], columns)
     except (parquet.DamageError, pa.ArrowException) as error:
-        raise SnapshotCorruptError(f"{location}: {printable(error)}. {RESTORE}") from error
+        raise SnapshotCorruptError(f"{store.locate(table, manifest.id)}: {printable(error)}. {RESTORE}") from error
+
+
+def _read(store: Store, manifest: Manifest, table: str, start: int = 0, length: int | None = None) -> bytes:
+    try:
+        return store.read(table, manifest.id, start, length)
+    except FileNotFoundError as error:
+        location = store.locate(table, manifest.id)
+        raise SnapshotCorruptError(f"{location} is missing, though the snapshot was committed. {RESTORE}") from error
 
 
 def read_whole(store: Store) -> list[Manifest]:

@@ -43,14 +43,14 @@ def open_store(root: str | os.PathLike[str]) -> Store:
     ...
     appstream_frames.errors.RequestError: root='s3:/bucket/prefix' is no folder; for a bucket, pass 's3://bucket/prefix'.
     """
-    text = _text_of(root)
+    text = _check_text(root)
     if text.lower().startswith("s3://") and not _HOSTED.fullmatch(text):
-        bucket, prefix = _split(text)
+        bucket, prefix = _split_url(text)
         return S3Store(bucket, prefix, clients.open_s3_client())
-    return LocalStore(_folder(text))
+    return LocalStore(_find_folder(text))
 
 
-def _text_of(root: object) -> str:
+def _check_text(root: object) -> str:
     text = os.fspath(root) if isinstance(root, str | os.PathLike) else None
     if not isinstance(text, str) or not text.strip():
         raise RequestError(f"root={printable(repr(root))} names nothing; {_EXPECTED}.")
@@ -65,7 +65,7 @@ def _refuse(text: str, seen: str, advice: str) -> RequestError:
     return RequestError(f"root={printable(repr(_USERINFO.sub('//***@', text)), 300)} {seen}; {advice}.")
 
 
-def _split(text: str) -> tuple[str, str]:
+def _split_url(text: str) -> tuple[str, str]:
     """Return the bucket, or the ARN of an access point, and the prefix of an S3 URL."""
     rest = text[len("s3://") :].rstrip("/")
     found = _ACCESS_POINT.fullmatch(rest)
@@ -78,7 +78,7 @@ def _split(text: str) -> tuple[str, str]:
     return bucket, prefix
 
 
-def _folder(text: str) -> Path:
+def _find_folder(text: str) -> Path:
     for pattern, meant in ((_HOSTED, r"\1\2"), (_LIKE_S3, r"\1"), (_ARN, r"\g<0>")):
         if found := pattern.fullmatch(text):
             bucket = found.expand(meant).replace("\\", "/").strip("/")

@@ -54,14 +54,14 @@ class S3Store(Store):
 
     def locate(self, folder: str, name: str) -> str:
         """Return an object's URL."""
-        return f"s3://{self._bucket}/{self._key(folder, name)}"
+        return f"s3://{self._bucket}/{self._build_key(folder, name)}"
 
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Return an object's bytes, all or a range; FileNotFoundError when it is not there."""
         part = {} if length is None else {"Range": f"bytes={start}-{start + length - 1}"}
         try:
             with Deadline(TIMEOUT) as deadline:
-                body = self._client.get_object(Bucket=self._bucket, Key=self._key(folder, name), **part)["Body"]
+                body = self._client.get_object(Bucket=self._bucket, Key=self._build_key(folder, name), **part)["Body"]
                 parts = []
                 while read := body.read(_PORTION):
                     parts.append(read)
@@ -82,7 +82,7 @@ class S3Store(Store):
 
     def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
         self._committing = last
-        key = self._key(file.folder, name)
+        key = self._build_key(file.folder, name)
         try:
             with open(file.path, "rb") as body, Deadline(TIMEOUT * (1 + file.bytes // _PORTION)):
                 self._client.put_object(
@@ -96,7 +96,7 @@ class S3Store(Store):
     def _is_whole(self, file: StagedFile, name: str) -> bool:
         try:
             with Deadline(TIMEOUT):
-                reply = self._client.head_object(Bucket=self._bucket, Key=self._key(file.folder, name))
+                reply = self._client.head_object(Bucket=self._bucket, Key=self._build_key(file.folder, name))
             return bool(reply["ContentLength"] == file.bytes)
         except Exception as error:
             if failures.get_code(error) in _MISSING:
@@ -110,9 +110,9 @@ class S3Store(Store):
             return
         with suppress(Exception), Deadline(TIMEOUT):  # who may write need not be allowed to delete: an orphan is left
             for file in [file for file in staged if file in self._published]:
-                self._client.delete_object(Bucket=self._bucket, Key=self._key(file.folder, name))
+                self._client.delete_object(Bucket=self._bucket, Key=self._build_key(file.folder, name))
 
-    def _describe(self) -> None:
+    def _write_readme(self) -> None:
         with suppress(Exception), Deadline(TIMEOUT):  # it is there, or may not be written
             self._client.put_object(
                 Bucket=self._bucket, Key=self._prefix + README, Body=README_TEXT.encode(), IfNoneMatch="*"
@@ -129,7 +129,7 @@ class S3Store(Store):
         except Exception as error:
             raise self._explain(error, f"listing s3://{self._bucket}/{under}") from error
 
-    def _key(self, folder: str, name: str) -> str:
+    def _build_key(self, folder: str, name: str) -> str:
         return f"{self._prefix}{folder}/{name}{SUFFIX}"
 
     def _is_there(self, file: StagedFile, key: str, error: Exception) -> bool:
@@ -160,7 +160,7 @@ class S3Store(Store):
             )
         return StorageError(f"{doing}: {_redact(error)}. {advice}")
 
-    def _staging(self) -> Path:
+    def _make_staging(self) -> Path:
         if self._aside is None:
             self._aside = Path(tempfile.mkdtemp(prefix="appstream-frames-"))
         return self._aside

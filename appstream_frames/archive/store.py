@@ -139,7 +139,7 @@ class Store(ABC):
             for file in staged[:-1]:
                 begun.append(file)
                 self._publish(file, name, last=False)
-            self._look_again(name, staged[:-1])
+            self._check_published(name, staged[:-1])
             begun.append(staged[-1])
             self._publish(staged[-1], name, last=True)
         except BaseException:
@@ -147,9 +147,9 @@ class Store(ABC):
             raise
         with suppress(OSError):  # it is committed, whatever becomes of the rest
             self.discard(staged)
-            self._describe()
+            self._write_readme()
 
-    def _look_again(self, name: str, published: list[StagedFile]) -> None:
+    def _check_published(self, name: str, published: list[StagedFile]) -> None:
         """Refuse to commit when a writer that paused for long finds its files moved, changed or removed."""
         for file in published:
             if not self._is_whole(file, name):
@@ -177,7 +177,7 @@ class Store(ABC):
         """Take back what was published, and nothing that a manifest may refer to; raise nothing."""
 
     @abstractmethod
-    def _describe(self) -> None:
+    def _write_readme(self) -> None:
         """Write the README of the archive, if there is none."""
 
     @abstractmethod
@@ -185,7 +185,7 @@ class Store(ABC):
         """Remove the folders that were made for staging, if nobody uses them."""
 
     @abstractmethod
-    def _staging(self) -> Path:
+    def _make_staging(self) -> Path:
         """Return the local folder in which files are staged."""
 
     @contextmanager
@@ -210,8 +210,8 @@ class Store(ABC):
         with explain_errors(f"writing into {self.root}"):
             for _ in range(_TRIES):
                 with suppress(FileNotFoundError):  # another writer tidied the folder away before we were in it
-                    return open(self._staging() / name, "xb")
-            return open(self._staging() / name, "xb")
+                    return open(self._make_staging() / name, "xb")
+            return open(self._make_staging() / name, "xb")
 
 
 @contextmanager

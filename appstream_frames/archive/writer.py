@@ -191,7 +191,7 @@ def _order_schemas(tables: Mapping[str, pa.Table | Table]) -> dict[str, pa.Schem
 
 def _record(file: StagedFile, rows: int) -> dict[str, Any]:
     with open(file.path, "rb") as written, mmap.mmap(written.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return {"rows": rows, "bytes": file.bytes, "sha256": file.sha256, **parquet.fingerprints(content)}
+        return {"rows": rows, "bytes": file.bytes, "sha256": file.sha256, **parquet.make_fingerprints(content)}
 
 
 def _find_equal(store: Store, moment: dt.datetime, tables: Mapping[str, pa.Table]) -> str | None:
@@ -242,8 +242,7 @@ def stage_tables(
         files = {}
         for name, schema in reversed(list(schemas.items())):  # the file that is begun last is finished first
             sink = stack.enter_context(store.stage(name, staged))
-            writer = pq.ParquetWriter(sink, schema, **parquet.writer_options(name, schema))
-            files[name] = RowGroups(stack.enter_context(writer), group)
+            files[name] = RowGroups(stack.enter_context(parquet.open_writer(sink, name, schema)), group)
         yield files
         for each in files.values():
             each.flush()
