@@ -18,7 +18,7 @@ from appstream_frames.tables import raw_json
 from appstream_frames.tables.schema import COVERAGE, UNMODELED, all_tables
 from appstream_frames.text import printable
 
-Path = tuple[str, ...]
+MemberPath = tuple[str, ...]  # the names of a member and of those above it, as they compare
 _GONE: Final = object()
 _OF_COVERAGE: Final = set(COVERAGE.schema.names) - {UNMODELED.name}
 
@@ -65,7 +65,7 @@ class Redaction:
                 table = _replace(table, column, pa.nulls(table.num_rows, table.schema.field(column).type))
         modelled = all_tables()[name].modelled if name in all_tables() else ()
         for column in [UNMODELED.name, *(column.name for column in modelled if column.kind == "json")]:
-            table = self._cleanse(table, column, self._paths_in(name))
+            table = self._cleanse(table, column, self._list_paths(name))
         return table
 
     def apply_to_coverage(self, coverage: pa.Table) -> pa.Table:
@@ -76,55 +76,53 @@ class Redaction:
         marked = _replace(coverage, "redacted", pa.array(names, coverage.schema.field("redacted").type))
         return self._cleanse(marked, "request", [])
 
-    def _cleanse(self, table: pa.Table, column: str, expected: list[Path]) -> pa.Table:
+    def _cleanse(self, table: pa.Table, column: str, expected: list[MemberPath]) -> pa.Table:
         """Return a table whose column of JSON texts does not hold the redacted members."""
         if column not in table.schema.names or table.column(column).null_count == table.num_rows:
             return table
         texts = [text and self._cleanse_text(text, expected) for text in table.column(column).to_pylist()]
         return _replace(table, column, pa.array(texts, pa.string()))
 
-    def _cleanse_text(self, text: str, expected: list[Path]) -> str | None:
+    def _cleanse_text(self, text: str, expected: list[MemberPath]) -> str | None:
         try:
-            left = self._without(raw_json.loads(text), (), expected)
+            left = self._remove_members(raw_json.loads(text), (), expected)
         except (ValueError, RecursionError):  # what cannot be searched is left out whole
             return None
         return None if left is _GONE else raw_json.dumps(left)
 
-    def _without(self, value: Any, path: Path, expected: list[Path]) -> Any:
+    def _remove_members(self, value: Any, path: MemberPath, expected: list[MemberPath]) -> Any:
         """Return a JSON value without the redacted members; `_GONE` when nothing is left of it."""
         if isinstance(value, dict):
-            inner = {name: (*path, _normal(name)) for name in value}
-            kept = {
-                name: left
-                for name, one in value.items()
-                if not self._names(inner[name]) and (left := self._without(one, inner[name], expected)) is not _GONE
-            }
+            kept = {}
+            for name, one in value.items():
+                inner = (*path, _normalize(name))
+                if not self._is_redacted(inner) and (left := self._remove_members(one, inner, expected)) is not _GONE:
+                    kept[name] = left
             return kept if kept or not value else _GONE
         if isinstance(value, list):
-            elements = [left for one in value if (left := self._without(one, path, expected)) is not _GONE]
+            elements = [left for one in value if (left := self._remove_members(one, path, expected)) is not _GONE]
             return type(value)(elements) if elements or not value else _GONE
         # no object where the model expects one that holds a redacted member: it may be that member's value
         misplaced = value is not None and any(path and path == each[: len(path)] for each in expected)
         return _GONE if misplaced else value
 
-    def _names(self, path: Path) -> bool:
+    def _is_redacted(self, path: MemberPath) -> bool:
         """Tell whether a member is a redacted one: its own name, or with those above it."""
-        wanted = {_normal(column) for column in self.columns}
-        endings = {"".join(path[start:]) for start in range(len(path))}
-        return bool(wanted & endings or {f"{name}s" for name in wanted} & endings)
+        wanted = {_normalize(column) + ending for column in self.columns for ending in ("", "s")}
+        return not wanted.isdisjoint("".join(path[start:]) for start in range(len(path)))
 
-    def _paths_in(self, name: str) -> list[Path]:
+    def _list_paths(self, name: str) -> list[MemberPath]:
         """Return where the model expects the redacted members in a row of a table, those of its child tables included."""
         found = []
         for table in all_tables().values():
             if name in (table.name, table.parent):
                 start = table.path[-1:] if table.parent == name else ()
                 columns = [column for column in table.modelled if column.name in self.columns]
-                found += [tuple(map(_normal, (*start, *column.path))) for column in columns]
+                found += [tuple(map(_normalize, (*start, *column.path))) for column in columns]
         return found
 
 
-def _normal(name: str) -> str:
+def _normalize(name: str) -> str:
     """Return a name as it compares: ``LaunchParameters``, ``launchParameters`` and ``launch_parameters`` are one."""
     return re.sub(r"[\W_]", "", name).lower()
 

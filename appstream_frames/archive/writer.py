@@ -42,7 +42,7 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     frames : Frames
         As a drain returned them.
     root : str or path
-        The folder of the archive; made when it is not there.
+        The archive: a folder, made when it is not there, or ``s3://bucket/prefix``.
     redact : iterable of str, optional
         Columns to leave out, say ``["launch_parameters"]``: null in every table, and gone from ``unmodeled`` and the request.
         ``coverage.redacted`` names them. Not those that identify rows.
@@ -57,8 +57,8 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     ------
     RequestError
         When `frames` or `redact` cannot be right; nothing is written then.
-    OSError
-        When the disk refuses. The snapshot is not there then, and the earlier ones are as they were.
+    StorageError, OSError
+        When the storage refuses. The snapshot is not there then, and the earlier ones are as they were.
 
     Examples
     --------

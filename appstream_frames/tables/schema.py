@@ -147,7 +147,7 @@ def _all_tables(operations: tuple[Operation, ...]) -> dict[str, Table]:
 
 
 @cache
-def _service() -> ServiceModel:
+def _load_model() -> ServiceModel:
     return botocore.session.get_session().get_service_model("appstream")
 
 
@@ -159,7 +159,7 @@ def botocore_version() -> str:
 @cache
 def request_limits() -> tuple[tuple[str, ...], int, int]:
     """Return what the model says of DescribeImages: the values of `Type`, the smallest and the largest `MaxResults`."""
-    members = _service().operation_model("DescribeImages").input_shape.members
+    members = _load_model().operation_model("DescribeImages").input_shape.members
     size = members["MaxResults"].metadata
     return tuple(members["Type"].enum), size.get("min", 0), size.get("max", 25)
 
@@ -172,7 +172,7 @@ def rows_member(operation: str) -> tuple[str, bool]:
     >>> rows_member("DescribeImages"), rows_member("ListAssociatedFleets")
     (('Images', False), ('Names', True))
     """
-    return _find_rows_member(_service().operation_model(operation).output_shape)
+    return _find_rows_member(_load_model().operation_model(operation).output_shape)
 
 
 def _find_rows_member(reply: Shape) -> tuple[str, bool]:
@@ -230,7 +230,7 @@ def tables_of(operation: Operation, service: ServiceModel | None = None) -> dict
     A list that the operation's `children` do not name fills a table called after the row and the list: ``StackErrors`` and
     ``AccessEndpoints`` of a ``Stack`` are ``stack_errors`` and ``stack_access_endpoints``; position distinguishes its rows.
     """
-    reply = (service or _service()).operation_model(operation.name).output_shape
+    reply = (service or _load_model()).operation_model(operation.name).output_shape
     member, strings = _find_rows_member(reply)
     row = reply.members[member].member
     parent = operation.parent.keys if operation.parent else {}
@@ -239,15 +239,16 @@ def tables_of(operation: Operation, service: ServiceModel | None = None) -> dict
     keys = (*_TARGET, *above, *([_OWNER] if operation.shared else []))
     own = Table(operation.table, keys, (), operation.name, (member,), None, operation.resource, operation.identity)
     if strings:
-        element = Column(operation.element or xform_name(member), "string", plain(row.documentation), (member,))
+        element = Column(operation.element or xform_name(member), "string", remove_markup(row.documentation), (member,))
         return {own.name: replace(own, modelled=(element,))}
-    children = [name for name, shape in row.members.items() if _is_child(shape)]
-    tables = [replace(own, modelled=_columns(row, keys, skip=children))]
-    tables += [_child(operation, own, row, name) for name in children]
+    lists = {name: shape for name, shape in row.members.items() if shape.type_name == "list"}
+    children = [name for name, shape in lists.items() if shape.member.type_name == "structure"]
+    tables = [replace(own, modelled=_list_columns(row, keys, skip=children))]
+    tables += [_make_child(operation, own, row, name) for name in children]
     return {table.name: table for table in tables}
 
 
-def _child(operation: Operation, own: Table, row: Shape, member: str) -> Table:
+def _make_child(operation: Operation, own: Table, row: Shape, member: str) -> Table:
     declared = {child.member: child for child in operation.children}.get(member, Child(member, ("position",)))
     one = xform_name(row.name)
     words = one.replace("_", " ")
@@ -261,7 +262,7 @@ def _child(operation: Operation, own: Table, row: Shape, member: str) -> Table:
     return Table(
         declared.table or f"{one}_{xform_name(member).removeprefix(f'{one}_')}",
         keys,
-        _columns(row.members[member].member, keys),
+        _list_columns(row.members[member].member, keys),
         own.operation,
         (*own.path, member),
         own.name,
@@ -270,32 +271,31 @@ def _child(operation: Operation, own: Table, row: Shape, member: str) -> Table:
     )
 
 
-def _columns(shape: Any, keys: tuple[Column, ...], skip: Container[str] = ()) -> tuple[Column, ...]:
+def _list_columns(shape: Any, keys: tuple[Column, ...], skip: Container[str] = ()) -> tuple[Column, ...]:
     taken = {UNMODELED.name, *(key.name for key in keys)}
     made = []
-    for name, kind, path, member in _walk(shape, (), (shape.name,), skip):
+    for path, member in _walk(shape, (), (shape.name,)):
+        if path[0] in skip:
+            continue
+        name = "_".join(map(xform_name, path))
         while name in taken:  # a member that AWS names like a key of ours
             name = f"api_{name}"
         taken.add(name)
         enum = tuple(getattr(member, "enum", None) or ())
-        made.append(Column(name, kind, plain(member.documentation), path, enum))
+        made.append(Column(name, _choose_kind(member), remove_markup(member.documentation), path, enum))
     return tuple(made)
 
 
-def _walk(
-    shape: Any, path: tuple[str, ...], within: tuple[str, ...], skip: Container[str]
-) -> Iterator[tuple[str, str, tuple[str, ...], Any]]:
+def _walk(shape: Any, path: tuple[str, ...], within: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each member of a structure, and of those in it, with its path."""
     for member, inner in shape.members.items():
-        if member in skip and not path:
-            continue
-        here = (*path, member)
         if inner.type_name == "structure" and inner.members and inner.name not in within:
-            yield from _walk(inner, here, (*within, inner.name), skip)
+            yield from _walk(inner, (*path, member), (*within, inner.name))
         else:
-            yield "_".join(map(xform_name, here)), _kind(inner), here, inner
+            yield (*path, member), inner
 
 
-def _kind(shape: Any) -> str:
+def _choose_kind(shape: Any) -> str:
     kind = _SCALARS.get(shape.type_name, "json")
     if kind == "string" and any(set(words) == set(getattr(shape, "enum", ())) for words in FLAGS):
         return "flag"
@@ -306,17 +306,13 @@ def _kind(shape: Any) -> str:
     return kind
 
 
-def _is_child(shape: Any) -> bool:
-    return bool(shape.type_name == "list" and shape.member.type_name == "structure")
-
-
 @cache
-def plain(documentation: str) -> str:
+def remove_markup(documentation: str) -> str:
     """Return botocore's HTML documentation as one line of plain text.
 
     Examples
     --------
-    >>> plain("<p>The <b>name</b> &amp; more.</p>")
+    >>> remove_markup("<p>The <b>name</b> &amp; more.</p>")
     'The name & more.'
     """
     return " ".join(html.unescape(re.sub(r"<[^>]*>", "", documentation or "")).split())
