@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -60,6 +61,7 @@ def main() -> int:
     if given.call:
         print(json.dumps(CALLED[given.call[0]](*json.loads(given.call[1]))))
         return 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and their children, ignore it
     broken = 0
     for name in [given.part] if given.part else PARTS:
         began = time.monotonic()
