@@ -73,6 +73,9 @@ class ClientPool:
 
     def _login(self, source: Source) -> _SharedResult[tuple[Session, str]]:
         """Return what becomes the session of a source and the account that its credentials are of."""
+        known = self._logins.get(source)
+        if known is not None:
+            return known
         base = self._bases.setdefault(source.base, _SharedResult(lambda _: credentials.open_base(source.base)))
         return self._logins.setdefault(source, _SharedResult(partial(_sign_in, source, base)))
 

@@ -1,7 +1,7 @@
 """Where credentials come from: the default credentials, a profile, a role to assume, or a session that was handed in.
 
-A source is named by text, so that it can travel; credentials cannot. A session is kept in this process, and only a number
-that means nothing elsewhere is pickled. Sessions for roles speak wherever the session that they are assumed from speaks.
+A source is named by text, so that it can be pickled; credentials cannot. A session is kept in this process, and pickled as a
+number that means nothing elsewhere. Sessions of roles have the endpoints and settings of the session that assumes them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _references: WeakValueDictionary[str, SessionReference] = WeakValueDictionary()
 
 @dataclass(frozen=True)
 class SessionReference:
-    """A session that was handed in: pickled, it is a number, and only this process knows the session behind it."""
+    """Stands for a session that was handed in: it is pickled as a number, whose session only this process knows."""
 
     number: str
     _session: boto3.Session | None = field(default=None, repr=False, compare=False)

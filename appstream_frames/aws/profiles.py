@@ -55,9 +55,9 @@ def read_profile(name: str | None) -> Login:
 
 
 def _check_mfa(name: str, own: dict[str, str], known: dict[str, dict[str, str]]) -> None:
-    """Refuse a profile that botocore would ask a person for a code of, in the middle of a drain.
+    """Refuse a profile for which botocore would prompt for an MFA code in the middle of a drain.
 
-    The profiles are followed as botocore follows them: a web identity comes before a role, static keys end the way.
+    Source profiles are followed as botocore follows them: a web identity comes before a role, and static keys are the end.
     """
     passed: list[object] = []
     while "role_arn" in own and "web_identity_token_file" not in own and own not in passed:

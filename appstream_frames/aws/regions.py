@@ -1,7 +1,7 @@
 """AWS's regions as the installed botocore knows them: partitions, spelling, and where AppStream is.
 
-No request is sent. The lists are as old as botocore: a region that it does not know is let through when its name
-looks like one, and whether there is anything is seen when it is drained.
+No request is sent. The lists are as old as botocore: a region that it does not know is accepted when its name looks like
+one, and a drain shows whether it exists.
 """
 
 from __future__ import annotations

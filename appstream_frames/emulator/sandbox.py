@@ -1,8 +1,7 @@
 """A loopback AWS for anybody who has no AWS account at hand: AppStream's listing operations over real HTTP.
 
-It answers what drains need (every listing operation of AppStream, GetCallerIdentity and AssumeRole of STS, ListAccounts of
-Organizations) from the invented catalogue in ``data/``, on 127.0.0.1 only. It is not a test double of all of AppStream, and
-it stores nothing.
+It answers what drains need from the invented catalogue in ``data/``: every listing operation of AppStream, GetCallerIdentity
+and AssumeRole of STS, ListAccounts of Organizations. It listens on 127.0.0.1 only, and stores nothing.
 """
 
 from __future__ import annotations
