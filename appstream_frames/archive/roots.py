@@ -27,7 +27,7 @@ _LIKE_S3: Final = re.compile(
 _HOSTED: Final = re.compile(r"(?i)(?:https?|s3)://([\w.-]+?)\.s3[\w.-]*\.amazonaws\.com[\w.]*(/.*|$)")
 _ARN: Final = re.compile(r"arn:aws.*")
 _VARIABLE: Final = re.compile(r"\$\w|\$\{|%[A-Za-z_]\w*%")
-_USERINFO: Final = re.compile(r"//[^/@]*@")
+_USERINFO: Final = re.compile(r"(?<=//)[^/@]*@|[^/@\s'\"]+:[^/@\s'\"]+@")  # a password, also without // in front
 _WINDOWS: Final = os.name == "nt"
 
 
@@ -57,12 +57,14 @@ def _check_text(root: object) -> str:
     if text != text.strip() or any(char < " " for char in text):
         raise _refuse(text, "begins or ends with white space, or holds a control character", _EXPECTED)
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"`":  # of cmd.exe, or of a file of variables
-        raise _refuse(text, "is in quotation marks, which only some shells take away", f"pass {text[1:-1]}")
+        raise _refuse(
+            text, "is in quotation marks, which only some shells take away", f"pass {printable(text[1:-1], 300)}"
+        )
     return text
 
 
 def _refuse(text: str, seen: str, advice: str) -> RequestError:
-    return RequestError(f"root={printable(repr(_USERINFO.sub('//***@', text)), 300)} {seen}; {advice}.")
+    return RequestError(_USERINFO.sub("***@", f"root={printable(repr(text), 300)} {seen}; {advice}."))
 
 
 def _split_url(text: str) -> tuple[str, str]:
