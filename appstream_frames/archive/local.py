@@ -49,11 +49,11 @@ class LocalStore(store.Store):
 
     def locate(self, folder: str, name: str) -> str:
         """Return a file's path."""
-        return str(self._build_path(folder, name))
+        return str(self._root / folder / f"{name}{SUFFIX}")
 
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Return a file's bytes, all or a range; FileNotFoundError when it is not there."""
-        path = self._build_path(folder, name)
+        path = self.locate(folder, name)
         with explain_errors(f"reading {path}", but=FileNotFoundError), open(path, "rb") as file:
             file.seek(start)
             return file.read(-1 if length is None else length)
@@ -65,7 +65,7 @@ class LocalStore(store.Store):
         self._tidy()
 
     def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
-        target = self._build_path(file.folder, name)
+        target = Path(self.locate(file.folder, name))
         with explain_errors(f"writing {target}"):
             _make_folder(target.parent)
             if last:
@@ -75,20 +75,17 @@ class LocalStore(store.Store):
 
     def _is_whole(self, file: StagedFile, name: str) -> bool:
         try:
-            return self._build_path(file.folder, name).stat().st_size == file.bytes
+            return os.stat(self.locate(file.folder, name)).st_size == file.bytes
         except FileNotFoundError:
             return False
 
     def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
         with suppress(OSError):
             for file in reversed(staged):  # the manifest first: at no moment is it there without the others
-                target = self._build_path(file.folder, name)
+                target = Path(self.locate(file.folder, name))
                 if _was_moved(file.path, target):
                     target.unlink()
                     _flush_folder(target.parent)
-
-    def _build_path(self, folder: str, name: str) -> Path:
-        return self._root / folder / f"{name}{SUFFIX}"
 
     def _write_readme(self) -> None:
         with suppress(FileExistsError), open(self._root / store.README, "x", encoding="utf-8") as file:
