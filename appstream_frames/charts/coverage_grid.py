@@ -209,7 +209,7 @@ def _only(status: str, targets: pd.DataFrame) -> str:
 
 
 def _note(frame: pd.DataFrame) -> str:
-    taken = [day for day in days.days(frame["snapshot"]) if day] if "snapshot" in frame else []
+    taken = [day for day in days.to_days(frame["snapshot"]) if day] if "snapshot" in frame else []
     when = " to ".join(dict.fromkeys(f"{day:%Y-%m-%d}" for day in (min(taken), max(taken)))) if taken else ""
     return "Numbers: images read" + (f" · {when} (UTC)" if when else "")
 

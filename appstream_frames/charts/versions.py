@@ -16,7 +16,7 @@ from appstream_frames.charts.bars import Bar, draw_bars
 from appstream_frames.charts.rows import read_texts
 from appstream_frames.insights import days, reference
 from appstream_frames.insights.base_names import Base, is_family_retired
-from appstream_frames.insights.days import over_a_year, version_day
+from appstream_frames.insights.days import is_over_a_year, parse_version
 from appstream_frames.insights.distinct import distinct_images
 from appstream_frames.insights.verdicts import base_images
 
@@ -84,16 +84,17 @@ def agent_versions(
     >>> ax.get_title()
     '1 of 3 images runs an agent over a year old'
     """
-    days.column(images, "appstream_agent_version")  # refuses what is no frame of images
+    days.take_column(images, "appstream_agent_version")  # refuses what is no frame of images
     images, day = distinct_images(images), days.choose_day(today, images)
     versions = read_texts(images["appstream_agent_version"])
     unnamed = Bar("no version named", versions.count(None), layout.UNKNOWN)
     counts = Counter(text for text in versions if text is not None)
     following = Bar("LATEST · follows AWS's newest", counts.pop("LATEST", 0), layout.FOLLOWS)
-    days_named = {text: version_day(text) for text in counts}
+    days_named = {text: parse_version(text) for text in counts}
     pinned = {(known, _ANY): counts[text] for text, known in days_named.items() if known}
     garbled = _make_garbled_bars({text: counts[text] for text, known in days_named.items() if not known})
-    published = [(released, _ANY) for released in reference.agent_releases()["iso_date"].dt.date]
+    released = reference.read_tables(None)["agent_versions"]["iso_date"].dropna().dt.date
+    published = [(each, _ANY) for each in released]
     dated = _make_dated_bars(pinned, published, day)
     return _draw(ax, _AGENT, day, [following], dated, [*garbled, _later(pinned, day), unnamed])
 
@@ -136,9 +137,9 @@ def base_image_releases(
     '1 of 2 images stands on a base release over a year old'
     """
     for name in ("public_base_image_released_date", "platform"):
-        days.column(images, name)  # refuses what is no frame of images
+        days.take_column(images, name)  # refuses what is no frame of images
     images, day = distinct_images(images), days.choose_day(today, images)
-    released = days.days(images["public_base_image_released_date"])
+    released = days.to_days(images["public_base_image_released_date"])
     families = [_family(platform) for platform in read_texts(images["platform"])]
     counts = Counter((known, family) for known, family in zip(released, families, strict=True) if known)
     verdicts = zip(released, families, _verdicts(images, day), strict=True)
@@ -161,8 +162,11 @@ def _family(platform: str | None) -> str:
 
 
 def _read_published_bases(families: Collection[str]) -> list[_Release]:
-    table = reference.base_image_releases()
+    table = reference.read_tables(None)["base_image_releases"].dropna(
+        subset=["release_date", "platform", "image_types"]
+    )
     table = table[["Base" in types.split(";") for types in table["image_types"]]]  # not of one graphics family only
+    table = table.assign(platform=table["platform"].str.split(";")).explode("platform")
     named = zip(table["release_date"].dt.date, table["platform"].replace(_REFERENCE_FAMILIES), strict=True)
     return [release for release in named if release[1] in families]
 
@@ -184,7 +188,7 @@ def _release_bar(release: _Release, count: int, newest: bool, today: date) -> Ba
     name = f"{day} · {family}" if family else f"{day:%m-%d-%Y}"
     mark = " · AWS's newest" if newest else ""
     offered = newest and not (family in _SYSTEMS and is_family_retired(Base("", "Base", _SYSTEMS[family], day), today))
-    colour = layout.NEWEST if offered else layout.OLD if over_a_year(day, today) else layout.RECENT
+    colour = layout.NEWEST if offered else layout.OLD if is_over_a_year(day, today) else layout.RECENT
     return Bar(f"{name}{mark} · {layout.format_age((today - day).days)}", count, colour, marked=newest)
 
 

@@ -55,7 +55,7 @@ def _choose(listed: pd.DataFrame, since: str | None) -> tuple[str, str]:
         )
     earlier = listed.iloc[:-1]
     if since is not None:
-        day = days.days(pd.Series([since], dtype=object))[0]
+        day = days.to_days(pd.Series([since], dtype=object))[0]
         if day is None:
             raise asf.RequestError(f"--since {since!r} is no day; expected one such as 2026-11-16.")
         older = earlier[earlier["snapshot"].dt.date <= day]

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from appstream_frames.insights import days
+from appstream_frames.insights.days import parse_version
 from appstream_frames.insights.reference import read_tables
 from appstream_frames.insights.rows import iterate_rows
 
@@ -62,7 +62,7 @@ def parse_arn(arn: str | None) -> Base | None:
 
 
 def _parse_dated(name: str, kind: str, os: str, version: str) -> Base | None:
-    released = days.version_day(version)
+    released = parse_version(version)
     return None if released is None else Base(name, kind.replace("-", " "), os, released)
 
 
@@ -121,7 +121,7 @@ def is_family_retired(base: Base, today: date) -> bool:
     return Retirements(read_tables(None)["retired_base_images"], today).whole_family(base)
 
 
-def owner(arn: str) -> str | None:
+def parse_owner(arn: str) -> str | None:
     """Return the account in an image's ARN: empty for AWS's own images, None when it is no ARN."""
     parts = arn.split(":", 5)
     return parts[4] if len(parts) == 6 else None
@@ -129,4 +129,4 @@ def owner(arn: str) -> str | None:
 
 def is_public(arn: str) -> bool:
     """Tell whether an ARN names no account: AWS's own image."""
-    return owner(arn) == ""
+    return parse_owner(arn) == ""

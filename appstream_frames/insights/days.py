@@ -21,15 +21,15 @@ Day: TypeAlias = str | date | None  # a Timestamp is a date
 def choose_day(given: object, images: pd.DataFrame) -> date:
     """Return the day from which ages are counted: the one given, else that of the newest snapshot in the frame, else now."""
     if given is None:
-        taken = days(images["snapshot"]) if "snapshot" in images.columns else []
+        taken = to_days(images["snapshot"]) if "snapshot" in images.columns else []
         return max((day for day in taken if day), default=datetime.now(UTC).date())
-    day = days(pd.Series([given if isinstance(given, str | date) else None], dtype=object))[0]
+    day = to_days(pd.Series([given if isinstance(given, str | date) else None], dtype=object))[0]
     if day is None:
         raise RequestError(f"today={printable(given)!r} is none, expected a day such as '2026-11-23'")
     return day
 
 
-def days(column: pd.Series) -> list[date | None]:
+def to_days(column: pd.Series) -> list[date | None]:
     """Return the UTC day of each value; what a `date` cannot hold becomes the nearest that it can."""
     moments = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601").dt.as_unit("us")
     clipped = moments.clip(pd.Timestamp(date.min, tz="UTC"), pd.Timestamp(date.max, tz="UTC"))
@@ -37,12 +37,12 @@ def days(column: pd.Series) -> list[date | None]:
 
 
 @lru_cache(maxsize=4096)
-def version_day(text: str) -> date | None:
+def parse_version(text: str) -> date | None:
     """Return the day in an agent's version, MM-DD-YYYY.
 
     Examples
     --------
-    >>> version_day("09-18-2024"), version_day("LATEST"), version_day("02-30-2024")
+    >>> parse_version("09-18-2024"), parse_version("LATEST"), parse_version("02-30-2024")
     (datetime.date(2024, 9, 18), None, None)
     """
     try:
@@ -51,12 +51,12 @@ def version_day(text: str) -> date | None:
         return None
 
 
-def over_a_year(day: date, today: date) -> bool:
+def is_over_a_year(day: date, today: date) -> bool:
     """Tell whether a day's first anniversary has passed."""
     return (day.year + 1, day.month, day.day) < (today.year, today.month, today.day)
 
 
-def column(images: pd.DataFrame, name: str) -> pd.Series:
+def take_column(images: pd.DataFrame, name: str) -> pd.Series:
     """Return a column of the frame of images; refuse what is no such frame."""
     if not isinstance(images, pd.DataFrame):
         raise RequestError(f"images is a {type(images).__name__}, expected a DataFrame: pass frames.images")

@@ -72,11 +72,14 @@ RULES: Final[dict[str, Rule]] = {
         "low", "image", None, "nobody in the image's own account stands on it, and it is shared with nobody"
     ),
     "reference_old": Rule("info", "reference", None, "a reference table is older than what was drained"),
-    "not_drained": Rule("info", "operation", None, "an operation was not drained, so that its rules found nothing"),
+    "not_drained": Rule(
+        "info", "operation", None, "an operation was not drained, or an account is not known: its rules found nothing"
+    ),
 }
 _QUOTAS: Final = ("images", "fleets", "image_builders", "stacks")
 _NEEDED: Final = ("DescribeFleets", "DescribeImageBuilders", "DescribeStacks", "DescribeImagePermissions")
 _RENEW: Final = "Upgrade appstream-frames, or add what is newer to a reference folder of your own."
+_AGAIN: Final = "Mend the cause, and drain it again."
 _GONE: Final = ("retired by AWS", "share withdrawn", "deleted")
 
 
@@ -173,7 +176,7 @@ class _Estate:
             rule = "target_not_read" if row["operation"] == FIRST_OPERATION else "operation_not_read"
             words = ": ".join(filter(None, (row["error_code"], row["error_message"])))
             finding = f"{row['operation']} was not read to the end ({row['status']})" + (f": {words}" if words else "")
-            yield self._row(rule, row | {"name": row["operation"]}, finding, "Mend the cause, and drain it again.")
+            yield self._row(rule, row | {"name": row["operation"]}, finding, _AGAIN)
         for operation in _NEEDED:
             if operation not in set(coverage["operation"]):
                 table = OPERATIONS[operation].table
@@ -320,8 +323,13 @@ class _Estate:
         shares = self.frames.tables.get("permissions")
         if shares is None:
             return
-        estate = set(self.frames.coverage["account"].dropna())
-        for row, rows in _group(shares[~shares["shared_account_id"].isin(estate)], "image"):
+        estate = self.frames.coverage["account"]
+        outside = shares[~shares["shared_account_id"].isin(estate.dropna())]
+        if estate.isna().any() and len(outside):
+            finding = "The account of a target is not known, so nothing is said of images shared outside of the estate."
+            yield self._row("not_drained", {"name": "DescribeImagePermissions"}, finding, _AGAIN)
+            return
+        for row, rows in _group(outside, "image"):
             others = ", ".join(sorted(rows["shared_account_id"].dropna().unique()))
             finding = f"It is shared with {others}, which was not drained here."
             remedy = "Ask whose account that is; unshare the image if nobody knows."

@@ -19,8 +19,6 @@ from appstream_frames.text import printable
 
 VARIABLE: Final = "APPSTREAM_FRAMES_REFERENCE"
 _ABOUT: Final = ["source", "read_on"]
-
-
 _DATES: Final = ["iso_date", "release_date", "retired_after", "released_before", "vendor_support_ends", "read_on"]
 #: By table, the columns that tell its rows apart.
 _KEYS: Final = {
@@ -71,29 +69,6 @@ def read_tables(folder: str | os.PathLike[str] | None) -> dict[str, pd.DataFrame
     chosen = folder or os.environ.get(VARIABLE)
     own = _list_own_files(Path(chosen).expanduser(), "reference" if folder else VARIABLE) if chosen else {}
     return {name: _merge(name, _read_shipped(name), own.get(name)) for name in _KEYS}
-
-
-def agent_releases() -> pd.DataFrame:
-    """Return AppStream agent releases: ``agent_version`` (MM-DD-YYYY), ``iso_date`` (UTC) and their origin; oldest first.
-
-    Examples
-    --------
-    >>> agent_releases()["agent_version"].iloc[-1]
-    '06-29-2026'
-    """
-    return _read_shipped("agent_versions").sort_values("iso_date", ignore_index=True)
-
-
-def base_image_releases() -> pd.DataFrame:
-    """Return base-image releases: ``release_date`` (UTC), ``platform``, ``image_types`` (``;``-separated); oldest first.
-
-    Examples
-    --------
-    >>> base_image_releases().columns.to_list()[:3]
-    ['release_date', 'platform', 'image_types']
-    """
-    table = _read_shipped("base_image_releases").assign(platform=lambda found: found["platform"].str.split(";"))
-    return table.explode("platform").sort_values("release_date", ignore_index=True)
 
 
 @cache

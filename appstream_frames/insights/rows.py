@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 import pandas as pd
@@ -53,11 +52,5 @@ def to_typed(columns: Mapping[str, Any], names: Sequence[str]) -> pd.DataFrame:
     arrays = []
     for name, kind in zip(names, schema.types, strict=True):
         values = pd.Series(columns[name], dtype=object)
-        if kind == UTC_US:
-            values = values.map(_to_moment)
-        arrays.append(pa.array(values, kind, from_pandas=True))
+        arrays.append(pa.array(values, pa.date32() if kind == UTC_US else kind, from_pandas=True).cast(kind))
     return to_pandas(pa.table(arrays, schema=schema))
-
-
-def _to_moment(value: Any) -> Any:
-    return datetime.combine(value, time(), UTC) if type(value) is date else value

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import pandas as pd
 
-from appstream_frames.insights.base_names import is_public, owner
+from appstream_frames.insights.base_names import is_public, parse_owner
 from appstream_frames.insights.coverage import Coverage
 from appstream_frames.insights.rows import check_frames, iterate_rows, to_typed
 from appstream_frames.tables.frames import Frames
@@ -179,7 +179,7 @@ def _why_unlisted(covered: Coverage, account: str, region: str, arn: str | None)
         return f"not covered: {missing}"
     if arn is None:
         return "AWS sent no ARN of the image"
-    whose = owner(arn) or None
+    whose = parse_owner(arn) or None
     if covered.excludes(account, region, arn, whose):
         return f"filtered: the images of {account}/{region} were drained by type, name or ARN"
     if is_public(arn):

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache, partial
 from typing import Any, Final, TypeAlias
 
 import pandas as pd
@@ -87,19 +88,19 @@ def judge_agents(
     images = images.images if isinstance(images, Frames) else images
     day, found = days.choose_day(today, images), read_tables(reference)
     versions = _texts(images, "appstream_agent_version")
-    flags = [None if pd.isna(flag) else bool(flag) for flag in days.column(images, "latest_appstream_agent_version")]
+    flags = [
+        None if pd.isna(flag) else bool(flag) for flag in days.take_column(images, "latest_appstream_agent_version")
+    ]
     listed = _find_newest_listed(found["agent_versions"], day)
     newest: dict[_Target | None, _Yardstick] = {}
     scopes = _list_targets(images) if apart else [None] * len(images)
     for scope, version in zip(scopes, versions, strict=True):
-        best, seen = newest.setdefault(scope, listed), days.version_day(version or "")
+        best, seen = newest.setdefault(scope, listed), days.parse_version(version or "")
         if seen and best.day < seen <= day:
             newest[scope] = _Yardstick(seen, "drain", day)
     bad = dict(zip(found["known_bad_agents"]["agent_version"], found["known_bad_agents"]["reason"], strict=True))
-    rows = [
-        _judge_agent(version, flag, newest[scope], day, bad)
-        for version, flag, scope in zip(versions, flags, scopes, strict=True)
-    ]
+    judge = cache(partial(_judge_agent, today=day, bad=bad))  # many images have the same agent
+    rows = [judge(version, flag, newest[scope]) for version, flag, scope in zip(versions, flags, scopes, strict=True)]
     old = [row for row in rows if row["newest_from"] != "drain" and row["contradiction"] == NONE_NEWER]
     if old:
         warnings.warn(
@@ -120,22 +121,23 @@ class _Yardstick:
 
 
 def _find_newest_listed(table: pd.DataFrame, today: date) -> _Yardstick:
-    listed = zip(days.days(table["iso_date"]), table["origin"], strict=True)
-    known = sorted((day, origin) for day, origin in listed if day is not None)
+    """Return the newest agent of a table on a day, or the oldest of all if none had been released."""
+    dated = table.dropna(subset="iso_date")
+    known = sorted(zip(dated["iso_date"].dt.date, dated["origin"], strict=True))
     day, origin = next((each for each in reversed(known) if each[0] <= today), known[0])
-    return _Yardstick(day, origin, _read_on(table, origin))
+    return _Yardstick(day, origin, _find_last_reading(table, origin))
 
 
-def _read_on(table: pd.DataFrame, origin: str) -> date | None:
-    """Return the last day on which rows of a table were read."""
-    read = days.days(table.loc[table["origin"] == origin, "read_on"])
-    return max((day for day in read if day is not None), default=None)
+def _find_last_reading(table: pd.DataFrame, origin: str) -> date | None:
+    """Return the last day on which rows of one origin were read, if a table says so."""
+    last = table.loc[table["origin"] == origin, "read_on"].max()
+    return None if pd.isna(last) else last.date()
 
 
 def _judge_agent(
     version: str | None, flag: bool | None, newest: _Yardstick, today: date, bad: Mapping[str, str]
 ) -> dict[str, Any]:
-    day = days.version_day(version or "")
+    day = days.parse_version(version or "")
     contradiction = _find_contradiction(version, day, flag, newest.day)
     if flag and day is not None and day <= today:  # AWS knows better than any table
         newest = _Yardstick(day, "drain", today)
@@ -236,17 +238,17 @@ def judge_bases(
     images = images.images if isinstance(images, Frames) else images
     day, found = days.choose_day(today, images), read_tables(reference)
     arns, bases_named, targets = _texts(images, "arn"), _texts(images, "base_image_arn"), _list_targets(images)
-    moments = images["snapshot"].tolist() if "snapshot" in images.columns else [None] * len(images)
+    moments = images["snapshot"].factorize()[0].tolist() if "snapshot" in images.columns else [None] * len(images)
     scopes = list(zip(moments, targets if apart else [None] * len(images), strict=True))
     ancestors = _name_bases(scopes, targets, arns, bases_named)
-    judge = _Judge(day, list(zip(targets, arns, strict=True)), covered, found)
-    released = days.days(days.column(images, "public_base_image_released_date"))
+    judge = cache(_Judge(day, list(zip(targets, arns, strict=True)), covered, found).judge)  # many stand on one base
+    released = days.to_days(days.take_column(images, "public_base_image_released_date"))
     kinds, builders = (
         _texts(images, name) if name in images.columns else [""] * len(images)
         for name in ("image_type", "image_builder_name")
     )
     rows = [
-        judge.judge(*_find_origin(scope, arn, base, ancestors), *facts)
+        judge(*_find_origin(scope, arn, base, ancestors), *facts)
         for scope, arn, base, *facts in zip(scopes, arns, bases_named, targets, released, kinds, builders, strict=True)
     ]
     return _to_verdicts(images, rows, _BASES)
@@ -263,7 +265,7 @@ def _name_bases(
     found: dict[Any, tuple[bool, bool, str]] = {}
     for scope, (account, _), arn, base in zip(scopes, targets, arns, named, strict=True):
         if arn is not None:
-            seen = base is None, base_names.owner(arn) != account, base or ""
+            seen = base is None, base_names.parse_owner(arn) != account, base or ""
             found[scope, arn] = min(seen, found.get((scope, arn), seen))
     return {image: base or None for image, (_, _, base) in found.items()}
 
@@ -295,8 +297,8 @@ class _Judge:
         self._drained = base_names.find_newest_drained(self._seen, today)
         table = found["latest_public_base_images"]
         self._listed = base_names.find_newest_listed(table, today)
-        self._read_on = {origin: _read_on(table, origin) for origin in ("reference", "yours")}
-        self._read_on["drain"] = today
+        self._as_of = {origin: _find_last_reading(table, origin) for origin in ("reference", "yours")}
+        self._as_of["drain"] = today
         self._retirements = Retirements(found["retired_base_images"], today)
 
     def judge(
@@ -341,7 +343,7 @@ class _Judge:
             "newest_base": best.name,
             "newest_released": best.released,
             "newest_from": best_from,
-            "newest_as_of": self._read_on[best_from],
+            "newest_as_of": self._as_of[best_from],
             "days_behind": max(0, (best.released - base.released).days) if verdict != "unknown" else None,
         }
 
@@ -372,7 +374,7 @@ class _Judge:
 
 
 def _texts(images: pd.DataFrame, name: str) -> list[str | None]:
-    values = days.column(images, name).to_numpy(object, na_value=None)
+    values = days.take_column(images, name).to_numpy(object, na_value=None)
     return [None if value is None else str(value) for value in values]
 
 

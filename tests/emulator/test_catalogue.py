@@ -18,7 +18,7 @@ from support.catalogue import images_of
 from appstream_frames.emulator.catalogue import find_week, read_catalogue
 from appstream_frames.emulator.service import load_model
 from appstream_frames.errors import AppStreamFramesError, RequestError
-from appstream_frames.insights.reference import agent_releases, reference
+from appstream_frames.insights.reference import reference
 from appstream_frames.resources import data_path
 
 WEEKS = range(13)
@@ -144,7 +144,7 @@ def test_linux_bases_of_august_arrive_by_and_by():
 
 def test_agent_versions_are_real():
     """Every agent is LATEST or a version that AWS has published."""
-    real = set(agent_releases()["agent_version"]) | {"LATEST"}
+    real = set(reference()["agent_versions"]["agent_version"]) | {"LATEST"}
     assert {image["AppstreamAgentVersion"] for image in everything()} <= real
 
 

@@ -175,6 +175,16 @@ def test_a_share_with_a_stranger_is_found(estate: asf.Frames) -> None:
     ]
 
 
+def test_where_an_account_is_not_known_no_share_is_found(estate: asf.Frames) -> None:
+    """The stranger may be the account of the target that could not be signed in to; that is said once."""
+    failed = estate.coverage.head(1).assign(account=None, region="us-east-1", status="bad_credentials")
+    shares = estate.permissions.reindex(range(3)).assign(account=ACCOUNT, shared_account_id="999999999999")
+    coverage = pd.concat([estate.coverage, failed], ignore_index=True)
+    found = asf.findings(asf.Frames({**estate.tables, "permissions": shares, "coverage": coverage}))
+    rows = found[found["rule"].isin(["image_shared_outside", "not_drained"])]
+    assert rows[["rule", "name"]].to_numpy().tolist() == [["not_drained", "DescribeImagePermissions"]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "near"), [(7, False), (8, True), (10, True), (11, False)])
 def test_a_quota_that_is_nearly_used_is_found(estate: asf.Frames, count: int, near: bool) -> None:

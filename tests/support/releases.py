@@ -43,13 +43,13 @@ def many_images(count: int, seed: int = 1) -> pd.DataFrame:
 
 @cache
 def _released(family: str) -> list[pd.Timestamp]:
-    table = reference.base_image_releases()
-    return table.loc[table["platform"] == family, "release_date"].to_list()
+    table = reference.reference()["base_image_releases"].sort_values("release_date")
+    return table.loc[table["platform"].str.split(";").map(lambda names: family in names), "release_date"].to_list()
 
 
 @cache
 def _agent_versions() -> list[str]:
-    return reference.agent_releases()["agent_version"].to_list()
+    return reference.reference()["agent_versions"].sort_values("iso_date")["agent_version"].to_list()
 
 
 def _image(rnd: random.Random, number: int) -> dict[str, object]:
