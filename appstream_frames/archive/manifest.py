@@ -22,7 +22,7 @@ import pyarrow as pa
 from appstream_frames.archive import parquet
 from appstream_frames.archive.store import SUFFIX, HashingFile, Store
 from appstream_frames.errors import RequestError, SnapshotCorruptError, SnapshotNotFoundError
-from appstream_frames.tables.coverage import current_coverage
+from appstream_frames.tables.coverage import FIRST_OPERATION
 from appstream_frames.text import printable
 
 FORMAT: Final = 2  # 1 had coverage by target, and a digest of its values
@@ -120,15 +120,26 @@ def read_manifest(store: Store, name: str) -> Manifest:
                 f"{location} has format {record['format']}, this version reads up to {FORMAT}. Upgrade appstream-frames."
             )
         whole = record["digest"] == _digest(record, coverage, content)
+        current = _add_newer_columns(coverage, record["redacted"])
+        manifest = Manifest(name, current, record["files"], record["redacted"])
+    except RequestError:
+        raise
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SnapshotCorruptError(f"{location} cannot be read ({printable(error)}). {RESTORE}") from error
     if not whole:
         raise SnapshotCorruptError(f"{location} does not hold what was written into it. {RESTORE}")
-    coverage, redacted = current_coverage(coverage), record["redacted"]
-    if "redacted" not in coverage.schema.names:  # before there was such a column
-        names = pa.array([redacted or None] * coverage.num_rows, pa.list_(pa.string()))
-        coverage = coverage.append_column("redacted", names)
-    return Manifest(name, coverage, record["files"], redacted)
+    return manifest
+
+
+def _add_newer_columns(coverage: pa.Table, redacted: list[str]) -> pa.Table:
+    """Return coverage with the columns that earlier versions did not write, and what they would have said."""
+    names, length = coverage.schema.names, coverage.num_rows
+    if "operation" not in names:  # only images were read, and a target's one row had a count for each table
+        coverage = coverage.append_column("operation", pa.repeat(pa.scalar(FIRST_OPERATION), length))
+        coverage = coverage.append_column("rows", coverage.column("images"))
+    if "redacted" not in names:
+        coverage = coverage.append_column("redacted", pa.array([redacted or None] * length, pa.list_(pa.string())))
+    return coverage
 
 
 def read_manifests(store: Store, names: Sequence[str]) -> tuple[list[Manifest], dict[str, str]]:

@@ -12,7 +12,6 @@ from appstream_frames.history.scan import SnapshotRange
 from appstream_frames.history.timelines import read_history
 from appstream_frames.insights.days import Day
 from appstream_frames.insights.findings import KEYS, find
-from appstream_frames.tables.coverage import current_coverage
 from appstream_frames.tables.frames import Frames, to_pandas
 
 
@@ -105,7 +104,7 @@ def _find_comparable(coverage: pd.DataFrame, earlier: SnapshotRange) -> dict[tup
     wanted = _list_read(coverage)
     found: dict[tuple[str, str], str] = {}
     for name, manifest in reversed(list(earlier.manifests.items())):
-        read = _list_read(to_pandas(current_coverage(manifest.coverage)))
+        read = _list_read(to_pandas(manifest.coverage))
         reached = [target for target, operations in wanted.items() if operations <= read.get(target, set())]
         found |= dict.fromkeys(reached, name)
         wanted = {target: operations for target, operations in wanted.items() if target not in found}

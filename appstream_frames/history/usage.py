@@ -11,7 +11,6 @@ import pandas as pd
 from appstream_frames.archive.reader import complete, read_table
 from appstream_frames.history.scan import SnapshotRange
 from appstream_frames.insights.usage import judge_usage, used_by
-from appstream_frames.tables.coverage import current_coverage
 from appstream_frames.tables.frames import Frames, to_pandas
 
 _NEEDED: Final[tuple[str, ...]] = ("images", "fleets", "image_builders", "permissions")
@@ -83,6 +82,6 @@ def _read_backwards(snapshots: SnapshotRange) -> Iterator[tuple[pd.Timestamp, Fr
     for manifest in reversed(list(snapshots.manifests.values())):
         names = [name for name in _NEEDED if name in manifest.files]
         tables = {name: read_table(snapshots.store, manifest, name) for name in names}
-        tables["coverage"] = current_coverage(manifest.coverage)
+        tables["coverage"] = manifest.coverage
         frames = Frames({name: to_pandas(complete(table, name)) for name, table in tables.items()})
         yield frames.snapshot, frames

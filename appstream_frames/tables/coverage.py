@@ -6,7 +6,6 @@ import re
 from typing import Final
 
 import pandas as pd
-import pyarrow as pa
 
 #: Every status, worst first. The last three leave out nothing that could have been read.
 STATUSES: Final = (
@@ -24,24 +23,6 @@ STATUSES: Final = (
 FIRST_OPERATION: Final = "DescribeImages"  # is asked of every target
 #: What differs between targets that failed for one cause: accounts, regions, numbers.
 _VARIABLE: Final = re.compile(r"\b[a-z]{2}(?:-[a-z]+)+-\d\b|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
-
-
-def current_coverage(table: pa.Table) -> pa.Table:
-    """Return a table of coverage with today's columns ``operation`` and ``rows``.
-
-    Archives of earlier versions have one row a target, of DescribeImages, with a count for each table. The counts stay.
-
-    Examples
-    --------
-    >>> old = pa.table({"account": ["1"], "region": ["r"], "images": [3]})
-    >>> current_coverage(old).to_pylist()
-    [{'account': '1', 'region': 'r', 'operation': 'DescribeImages', 'images': 3, 'rows': 3}]
-    """
-    if "operation" in table.schema.names or "images" not in table.schema.names:
-        return table
-    operation = pa.repeat(pa.scalar(FIRST_OPERATION), table.num_rows)
-    counted = table.append_column("rows", table.column("images"))
-    return counted.add_column(counted.schema.get_field_index("region") + 1, "operation", operation)
 
 
 def number_targets(coverage: pd.DataFrame) -> pd.Series:

@@ -191,18 +191,32 @@ def test_files_of_two_snapshots_cannot_be_swapped(frames: asf.Frames, root: Path
         asf.read_snapshot(root, other)
 
 
-def test_a_manifest_that_nests_too_deep_is_damaged(frames: asf.Frames, root: Path) -> None:
-    """Whatever its record holds: it is refused by name, and the list goes on with the others."""
+def add_manifest(root: Path, whole: str, metadata: bytes) -> str:
+    """Write a manifest beside that of a whole snapshot, with another record, and return its id."""
+    made = root / "coverage" / "made.parquet"
+    coverage = pq.read_table(root / "coverage" / f"{whole}.parquet")
+    pq.write_table(coverage.replace_schema_metadata({b"appstream_frames": metadata}), made)
+    name = f"20261123T000000.000000Z-{hashlib.sha256(made.read_bytes()).hexdigest()[:6]}"
+    made.rename(made.with_stem(name))
+    return name
+
+
+@pytest.mark.parametrize("metadata", [b"[" * 100_000, b"null", b"{}", b'{"format": 2}', b"\xff"])
+def test_a_manifest_with_a_strange_record_is_damaged(frames: asf.Frames, root: Path, metadata: bytes) -> None:
+    """Nested deeper than Python follows, or no record at all: refused by name, and the list goes on with the others."""
     whole = asf.write_snapshot(frames, root)
-    bad = root / "coverage" / "bad.parquet"
-    nested = {b"appstream_frames": b"[" * 100_000}
-    pq.write_table(pq.read_table(root / "coverage" / f"{whole}.parquet").replace_schema_metadata(nested), bad)
-    name = f"20261123T000000.000000Z-{hashlib.sha256(bad.read_bytes()).hexdigest()[:6]}"
-    bad.rename(bad.with_stem(name))
+    name = add_manifest(root, whole, metadata)
     with pytest.raises(asf.SnapshotCorruptError, match=f"{name}.parquet cannot be read"):
         asf.read_snapshot(root, name)
     problems = asf.list_snapshots(root).set_index("id")["problem"]
     assert problems[[whole, name]].notna().to_list() == [False, True]
+
+
+def test_a_snapshot_of_a_newer_version_asks_for_it(frames: asf.Frames, root: Path) -> None:
+    """It is no damage: the error says which format it has, and what to do."""
+    name = add_manifest(root, asf.write_snapshot(frames, root), b'{"format": 99}')
+    with pytest.raises(asf.RequestError, match=f"{name}.parquet has format 99, this version reads up to 2. Upgrade"):
+        asf.read_snapshot(root, name)
 
 
 def test_redacted_columns_are_null_in_the_file(frames: asf.Frames, root: Path) -> None:
