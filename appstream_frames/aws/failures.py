@@ -60,7 +60,7 @@ _ALLOW: Final = (
 _SIGN_IN: Final = "No usable credentials: configure a profile, or sign in, and try again."
 _ENABLE: Final = "Enable the region for the account, or leave it out."
 _NOT_OFFERED: Final = "AWS does not offer OPERATION to this account in this region; leave it out."
-_CORRECT: Final = "Correct names, arns, type, page_size or starting_token; nothing was read."
+_CORRECT: Final = "Correct names=, arns=, type= or page_size=, or begin without a token; nothing was read."
 _SLOW_DOWN: Final = "AWS asked to slow down until the time was up: raise timeout=, or drain fewer at once."
 _FAILED: Final = "Expected a whole page. Nothing of this target is returned as if it were complete; try again."
 _REFRESH: Final = (

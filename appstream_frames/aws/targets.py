@@ -253,9 +253,11 @@ def _check_names(parameter: str, values: Iterable[str] | None) -> list[str] | No
         raise RequestError(f"{parameter} is empty; pass None, or at least one.")
     for number, name in enumerate(names):
         if not isinstance(name, str) or not name:
-            raise RequestError(f"{parameter} holds {printable(repr(name))}; every element must be a string.")
+            raise RequestError(
+                f"{parameter}={printable(repr(name))} is no name; every element must be a string, and not empty."
+            )
         if name in names[:number]:
-            raise RequestError(f"{parameter} holds {printable(repr(name))} twice; pass it once.")
+            raise RequestError(f"{parameter}={printable(repr(name))} twice; pass it once.")
     return names
 
 
@@ -263,8 +265,8 @@ def _match(parameter: str, value: object) -> re.Match[str]:
     pattern, expected = _FORMS[parameter]
     found = re.fullmatch(pattern, value, re.ASCII) if isinstance(value, str) else None
     if found is None:
-        seen = "a value" if parameter == "external_id" else printable(repr(value))
-        raise RequestError(f"{parameter}: {seen} cannot be right; expected {expected}.")
+        seen = "" if parameter == "external_id" else printable(repr(value))
+        raise RequestError(f"{parameter}={seen} cannot be right; expected {expected}.")
     return found
 
 

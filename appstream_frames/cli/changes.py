@@ -58,6 +58,8 @@ def _choose(listed: pd.DataFrame, since: str | None) -> tuple[str, str]:
         day = days.to_days(pd.Series([since], dtype=object))[0]
         if day is None:
             raise asf.RequestError(f"--since {since!r} is no day; expected one such as 2026-11-16.")
+        if day > listed["snapshot"].iloc[-1].date():
+            note(f"Note: no snapshot is as new as {day}; the newest is compared with the one before.")
         older = earlier[earlier["snapshot"].dt.date <= day]
         if older.empty:
             note(f"Note: no snapshot is as old as {day}; the oldest is compared.")

@@ -18,8 +18,10 @@ from appstream_frames.cli.output import (
     print_json,
     reference_option,
     show,
+    speak_of_options,
     today_option,
 )
+from appstream_frames.cli.snapshot import snapshot
 from appstream_frames.history.findings import drop_known
 from appstream_frames.insights.findings import SEVERITIES
 
@@ -67,7 +69,8 @@ def check(root: str, new: bool, fail_on: str, form: str, today: str | None, refe
 
 
 def _shorten(found: pd.DataFrame) -> pd.DataFrame:
-    """Return what a person needs: no account or region where there is one."""
+    """Return what a person needs: no account or region where there is one, and remedies in the words of `snapshot`."""
+    found = found.assign(remedy=[speak_of_options(remedy, snapshot) for remedy in found["remedy"]])
     return found[[name for name in _COLUMNS if name not in ("account", "region") or found[name].nunique() > 1]]
 
 

@@ -53,7 +53,7 @@ class _Group(click.Group):
             return super().invoke(context)
         except asf.AppStreamFramesError as error:
             command = self.commands.get(context.invoked_subcommand or "", self)
-            note(f"Error: {speak_of_options(str(error), command)}")
+            note(f"Error: {speak_of_options(str(error), command, snapshot)}")
             context.exit(MISUSE if isinstance(error, asf.RequestError) else FAILED)
         except (OutputError, OSError) as error:
             kept = "" if isinstance(error, OutputError) else " The snapshots already there are as they were."

@@ -99,8 +99,10 @@ def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
         echo(format_table(frame, shutil.get_terminal_size().columns if wide else None))
 
 
-def speak_of_options(text: str, command: click.Command) -> str:
-    """Return a message of a function in the words of the command that called it: options in place of parameters.
+def speak_of_options(text: str, *commands: click.Command) -> str:
+    """Return a message of a function in the words of the command line: options in place of parameters.
+
+    They are those of `commands`; where several have a parameter, the first one's.
 
     Examples
     --------
@@ -108,7 +110,8 @@ def speak_of_options(text: str, command: click.Command) -> str:
     >>> speak_of_options("Name one: regions=['eu-west-1'], or None.", command)
     'Name one: --region eu-west-1.'
     """
-    options = {str(each.name).rstrip("_"): each.opts[0] for each in command.params if isinstance(each, click.Option)}
+    parameters = [each for command in reversed(commands) for each in command.params if isinstance(each, click.Option)]
+    options = {str(each.name).rstrip("_"): each.opts[0] for each in parameters}
     names = "|".join(options)
     given = re.compile(rf"\b({names})=(\[[^]]*\]|'[^']*'|\"[^\"]*\"|[\w.-]*\w)?")
 
@@ -116,6 +119,7 @@ def speak_of_options(text: str, command: click.Command) -> str:
         value = (found[2] or "").translate(str.maketrans("", "", "[]'\""))
         return f"{options[found[1]]} {value}".rstrip()
 
+    text = re.sub(r"\bcolumns\((?:'(\w+)'|table)\)", lambda found: f"`columns {found[1] or 'TABLE'}`", text)
     return re.sub(r",? or None\b(?: \([^)]*\))?", "", given.sub(speak, text) if names else text)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from appstream_frames.errors import RequestError
 from appstream_frames.tables.schema import request_limits
+from appstream_frames.text import printable
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _texts(name: str, values: Iterable[object] | None) -> list[str] | None:
     if not texts:
         raise RequestError(f"{name} is empty, and AWS takes that for all images; pass None for all, or at least one.")
     if wrong := [text for text in texts if not isinstance(text, str)]:
-        raise RequestError(f"{name} holds {wrong[0]!r}; every element must be a string.")
+        raise RequestError(f"{name}={printable(repr(wrong[0]))} is no name; every element must be a string.")
     return list(map(str, texts))
 
 

@@ -213,7 +213,7 @@ def operations_for(include: str | Iterable[str] | None = None) -> list[Operation
     if unknown := [name for name in names if name not in (*tables, "all")]:
         similar = _suggest(unknown[0], [*tables, "all"])
         raise RequestError(
-            f"include holds {printable(repr(unknown[0]))}, which is no table to read.{similar} "
+            f"include={printable(repr(unknown[0]))} is no table to read.{similar} "
             f"Choose from: all, {', '.join(tables)}."
         )
     wanted = set(OPERATIONS) if "all" in names else {"DescribeImages", *(tables[name] for name in names)}

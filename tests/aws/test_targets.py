@@ -141,7 +141,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "role and organization": ({"roles": [arn(DEV)], "organization_role": "R"}, "not both"),
     "role with profiles": ({"roles": [arn(DEV)], "profiles": ["a", "b"]}, "holds 2, and roles are assumed with one"),
     "external id": ({"external_id": "x-1"}, "external_id= is for roles"),
-    "bad external id": ({"roles": [arn(DEV)], "external_id": "SECRET WORD"}, "external_id: a value cannot be right"),
+    "bad external id": ({"roles": [arn(DEV)], "external_id": "SECRET WORD"}, "external_id= cannot be right"),
     "session name": ({"role_session_name": "night"}, "role_session_name= is for roles"),
     "bad session name": ({"roles": [arn(DEV)], "role_session_name": "a b"}, "2 to 64 letters"),
     "user": ({"roles": [f"arn:aws:iam::{DEV}:user/u"]}, "expected a role's ARN"),

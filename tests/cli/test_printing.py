@@ -243,6 +243,45 @@ def test_diff_since_before_the_archive_says_what_is_compared(weeks: Path) -> Non
     assert (done.returncode, "no snapshot is as old as 2020-01-01" in done.stderr) == (0, True)
 
 
+def test_diff_since_after_the_archive_says_what_is_compared(weeks: Path) -> None:
+    """A day after the newest snapshot compares it with the one before, and says so."""
+    done = run("diff", str(weeks), "--since", "2099-01-01")
+    assert (done.returncode, "no snapshot is as new as 2099-01-01" in done.stderr) == (0, True)
+
+
+READER = "arn:aws:iam::111122223333:role/AppStreamReader"
+#: Words after ``snapshot ROOT``, and what the refusal has to begin with.
+MISUSE = {
+    ("--region", ""): "--region is no name",
+    ("--region", "eu-west-1", "--region", "eu-west-1"): "--region eu-west-1 twice",
+    ("--include", "fleet"): "--include fleet is no table to read. Did you mean 'fleets'?",
+    ("--role", "AppStreamReader"): "--role AppStreamReader cannot be right",
+    ("--role", READER, "--role-session-name", "a b"): "--role-session-name a b cannot be right",
+    ("--role", READER, "--external-id", "SECRET WORD"): "--external-id cannot be right",
+    ("--organization-role", READER): f"--organization-role {READER} cannot be right",
+    ("--redact", "descripton"): "--redact descripton is no column; see `columns TABLE` for those to choose",
+    ("--redact", "image_arn"): "--redact image_arn identifies the rows of applications",
+    ("--name", "nothing-of-that-name"): "012345678901/eu-west-1, page 1 of DescribeImages",
+}
+PYTHON = re.compile(
+    r"\b(regions|include|roles|role_session_name|external_id|organization_role|names|arns|columns)\b *[=:(]"
+)
+
+
+@pytest.mark.parametrize(("words", "said"), MISUSE.items(), ids=map(" ".join, MISUSE))
+def test_a_refusal_speaks_of_options(words: tuple[str, ...], said: str, box: asf.sandbox, root: Path) -> None:
+    """Nobody who types a command has to know the parameters of Python's functions."""
+    done = run("snapshot", str(root), *words, environment=box.environment())
+    assert done.stderr.startswith(f"Error: {said}")
+    assert PYTHON.search(done.stderr) is None
+    assert "SECRET" not in done.stderr
+
+
+def test_a_remedy_speaks_of_options(two: Path) -> None:
+    """What was not drained is drained by an option of `snapshot`."""
+    assert "Drain with --include fleets." in run("check", str(two)).stdout
+
+
 def test_a_rebuild_is_one_line(weeks: Path) -> None:
     """What was removed and added under its name is one thing to a person."""
     assert run("diff", str(weeks)).stdout.count(" rebuilt ") == 2  # the count, and the row
