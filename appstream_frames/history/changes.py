@@ -63,7 +63,7 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
     Warns
     -----
     UserWarning
-        When targets are left out; it says which, and why.
+        When targets are left out, or one side did not read the table; it says which, and why.
 
     Examples
     --------
@@ -77,10 +77,12 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
     """
     kind = find_resource_table(table)
     frames = [_check_frames(side, name) for side, name in ((before, "before"), (after, "after"))]
-    targets = _comparable_targets(*(select_reads(side.coverage, kind.operation) for side in frames))
-    redacted = {name for side in frames for names in side.coverage.get("redacted", _NONE).dropna() for name in names}
-    if not all(table in side.tables for side in frames):  # a boto3 of an earlier day did not know it
+    if missing := [name for name, side in zip(("before", "after"), frames, strict=True) if table not in side.tables]:
+        _warn_of_missing(table, missing)
         targets = []
+    else:
+        targets = _comparable_targets(*(select_reads(side.coverage, kind.operation) for side in frames))
+    redacted = {name for side in frames for names in side.coverage.get("redacted", _NONE).dropna() for name in names}
     left, right = (_select_rows(side, kind, targets, redacted) for side in frames)
     return to_pandas(_list_differences(left, right, kind))
 
@@ -108,6 +110,15 @@ def _comparable_targets(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
             stacklevel=3,
         )
     return [target for target, why in reasons.items() if not why]
+
+
+def _warn_of_missing(table: str, sides: list[str]) -> None:
+    """Warn that nothing is compared: one side did not read the table, or its boto3 did not know it yet."""
+    warnings.warn(
+        f"{table} was not read in {' and '.join(sides)}, so no change of it is listed. Drain with include={table!r}.",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def _name_targets(rows: pd.DataFrame) -> pd.Series:

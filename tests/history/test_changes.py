@@ -279,6 +279,15 @@ def test_a_redacted_column_is_not_compared(root: Path, redacted: tuple[str, ...]
     assert [text in shown for text in ("secret", "other")] == [not redacted] * 2
 
 
+@pytest.mark.parametrize(("with_fleets", "sides"), [((), "before and after"), ((0,), "after"), ((1,), "before")])
+def test_a_table_that_was_not_read_is_not_unchanged(with_fleets: tuple[int, ...], sides: str) -> None:
+    """Nothing is listed, and a warning says which side lacks it, and what brings it."""
+    without = frames_of(one())
+    fleets = Frames({**without.tables, "fleets": empty("fleets")})
+    with pytest.warns(UserWarning, match=f"fleets was not read in {sides}, so .* Drain with include='fleets'"):
+        assert diff(*(fleets if side in with_fleets else without for side in (0, 1)), "fleets").empty
+
+
 def test_a_fleet_that_moves_to_another_image_changes() -> None:
     """Tables of other operations are compared by what their own operation read."""
     key = {name: one()["images"][0][name] for name in ("snapshot", "account", "region")}
