@@ -88,7 +88,8 @@ class SnapshotRange:
         """
         found = [_read_coverage(manifest) for manifest in self.manifests.values() if table.name in manifest.files]
         coverage = to_pandas(pa.concat_tables([_READS.empty_table(), *found]))
-        reads = select_reads(coverage, table.operation, ["id", *_KEYS])
+        known = coverage.dropna(subset="account")  # whose account is not known was not read
+        reads = select_reads(known, table.operation, ["id", *_KEYS])
         reads = reads.assign(whole=reads["status"] == "complete").sort_values(["snapshot", "whole"], kind="stable")
         return reads.drop_duplicates(_KEYS, keep="last").drop(columns="whole").reset_index(drop=True)
 

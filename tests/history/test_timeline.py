@@ -69,6 +69,16 @@ def test_a_table_that_was_never_read_has_an_empty_timeline(root: Path, table: st
     assert str(told["gone_by"].dtype) == "datetime64[us, UTC]"
 
 
+def test_a_target_that_could_not_be_signed_in_to_leaves_the_others_as_they_are(root: Path) -> None:
+    """Its account is not known, and nothing was read of it."""
+    refused = one()["coverage"][0] | {"account": None, "region": "us-east-1", "status": "bad_credentials"}
+    nights = [one(), one() | {"images": []}]
+    written(root / "whole", *nights)
+    written(root / "failed", *(night | {"coverage": [*night["coverage"], refused]} for night in nights))
+    for answer in (timeline, lambda archive: trend(archive, "name")):
+        pd.testing.assert_frame_equal(answer(root / "failed"), answer(root / "whole"))
+
+
 def gone_by(root: Path, *worlds: World) -> Any:
     """Return when the image `a` was gone."""
     return timeline(written(root, *worlds)).set_index("name").loc["a", "gone_by"]
