@@ -26,20 +26,36 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 mpl.use("Agg")
-settings.register_profile("tests", max_examples=int(os.environ.get("EXAMPLES", "10")), deadline=None)  # torture: many
+settings.register_profile("tests", max_examples=int(os.environ.get("EXAMPLES", "5")), deadline=None)  # torture: many
 settings.load_profile("tests")
 
 MARKERS = {"chromium": ["browser", "slow"], "s3_server": ["s3"], "spark": ["spark", "slow"]}  # by the fixture
+#: Groups of tests that take longest: they are begun first, so that no process is left alone with one of them at the end.
+LONGEST = """
+    end_to_end/test_lab fetch/test_trouble reports s3 end_to_end/test_hostile_shown end_to_end/test_notebooks fetch/test_pages
+    end_to_end/test_redaction end_to_end/test_readme end_to_end/test_canaries archive/test_crash cli/test_printing
+    charts/test_hostile cli/test_cli fetch/test_executors
+""".split()
 _numbers = itertools.count()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the fixtures it uses."""
+    """Mark each test by the fixtures it uses, and the tests that one process runs, as they share what is expensive to make."""
     for item in items:
         for name in MARKERS.keys() & set(getattr(item, "fixturenames", ())):
             for marker in MARKERS[name]:
                 item.add_marker(marker)
+    buckets = {item.path for item in items if item.get_closest_marker("s3")}
+    groups = {item: "s3" if item.path in buckets else _group_of(item.path) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: LONGEST.index(groups[item]) if groups[item] in LONGEST else len(LONGEST))
+
+
+def _group_of(path: Path) -> str:
+    """Return the room of the tests of reports, which share reports, and of other tests the file."""
+    return "reports" if path.parent.name == "reports" and path.name.startswith("test_") else f"{path.parent.name}/{path.stem}"
 
 
 @pytest.fixture(autouse=True)

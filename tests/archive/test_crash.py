@@ -37,16 +37,16 @@ def states(root: Path) -> list[str]:
 
 
 def test_killed_writers_leave_whole_snapshots(tmp_path: Path) -> None:
-    """Thirty kills: none torn, mixed or unreadable, none acknowledged and lost, and only orphans are left."""
+    """Fifteen kills: none torn, mixed or unreadable, none acknowledged and lost, and only orphans are left."""
     tally = Tally()
-    inspect(tmp_path, in_child("kill_writers", tmp_path, 30), tally)
+    inspect(tmp_path, in_child("kill_writers", tmp_path, 15), tally)
     assert tally.breaches == []
-    assert tally.counts["acknowledged"] > 3
+    assert tally.counts["acknowledged"] > 1
 
 
 def test_what_killed_writers_left_is_repaired(tmp_path: Path, later: Callable[[float], None]) -> None:
     """Repair removes what crashed writers left behind, and nothing else."""
-    in_child("kill_writers", tmp_path, 10)
+    in_child("kill_writers", tmp_path, 6)
     before = states(tmp_path)
     later(25)
     assert run("verify", str(tmp_path), "--repair", "--yes").returncode == 0
@@ -208,10 +208,10 @@ def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (states(tmp_path), leftovers(tmp_path)) == (["old"], [])
 
 
-def test_sixteen_writers_of_one_root(tmp_path: Path) -> None:
-    """Sixteen processes × 2 snapshots: all are listed, all verify, and verify finds nothing meanwhile."""
-    made = in_child("write_side_by_side", tmp_path, 16, 2)
-    assert len(set(made)) == 32
+def test_eight_writers_of_one_root(tmp_path: Path) -> None:
+    """Eight processes × 2 snapshots: all are listed, all verify, and verify finds nothing meanwhile."""
+    made = in_child("write_side_by_side", tmp_path, 8, 2)
+    assert len(set(made)) == 16
     assert set(made) < set(asf.list_snapshots(tmp_path)["id"])
     assert asf.verify(tmp_path).empty
     assert leftovers(tmp_path) == []

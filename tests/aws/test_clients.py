@@ -153,7 +153,7 @@ def test_an_account_that_sts_does_not_say(kind: str) -> None:
         started = time.monotonic()
         with pytest.raises(asf.DrainError, match=seen) as caught:
             asf.drain(client, progress=False, timeout=10 if kind in FINAL else 0.6)
-        assert time.monotonic() - started < 5 or kind in FINAL
+        assert time.monotonic() - started < 10 or kind in FINAL
         assert type(caught.value) is expected
         assert (caught.value.page, caught.value.target) == (0, "?/eu-west-1")
         assert str(caught.value).isprintable()

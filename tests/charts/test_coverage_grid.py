@@ -12,7 +12,7 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from support.drawn import FORMS, HOSTILE, assert_legible, on, saved, title, words
+from support.drawn import ODD, assert_legible, in_forms, on, saved, title, words
 
 from appstream_frames import charts
 from appstream_frames.errors import RequestError
@@ -216,11 +216,10 @@ def test_coverage_of_a_drain(frames):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "layout"), FORMS)
-@pytest.mark.parametrize(("accounts", "regions"), [(1, 1), (12, 5), (60, 1), (200, 18)])
-def test_nothing_overlaps(size, accounts, regions, layout):
+@pytest.mark.parametrize(("targets", "size", "layout"), in_forms((12, 5), (1, 1), (60, 1), (200, 18)))
+def test_nothing_overlaps(targets, size, layout):
     """All text lies within the figure, none over another, and account ids and regions are whole."""
-    ax = charts.coverage(coverage_of(accounts, regions), on(size, layout=layout))
+    ax = charts.coverage(coverage_of(*targets), on(size, layout=layout))
     assert_legible(ax)
     assert "…" not in "".join(words(ax))
 
@@ -238,12 +237,12 @@ def test_marks_lie_apart():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
 def test_hostile_text_stays_in_its_place(text):
     """However long or odd a text, as account, region or status, it leaves the rest legible and can be saved as SVG."""
     table = read((text, "a", "complete", 1), ("1", text, text, 0), ("2", "b", text + "!", 3))
     ax = charts.coverage(table, on((4, 3)))
-    assert_legible(ax)  # which draws it in pixels
+    assert_legible(ax)
     ElementTree.fromstring(saved(ax, "svg"))  # noqa: S314 - our own
 
 
@@ -294,7 +293,7 @@ def test_order_of_rows_does_not_matter():
 
 
 def test_thousands_of_targets_are_quick():
-    """A chart of 3,600 targets takes at most three seconds."""
-    table, start = coverage_of(200, 18), time.perf_counter()
+    """A chart of 3,600 targets takes at most three seconds of the processor."""
+    table, start = coverage_of(200, 18), time.process_time()
     charts.coverage(table)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3

@@ -101,11 +101,11 @@ CHARTS: list[tuple[Chart, int, int]] = [
 
 
 def figures(draw: Chart, each: int, shared: int) -> Iterator[tuple[Figure, list[tuple[Axes, list[Payload]]]]]:
-    """Yield figures with all 300 texts, or with every fifth, and which texts are in which Axes.
+    """Yield figures with all 300 texts, or with every tenth, and which texts are in which Axes.
 
     All charts make text drawable with the same function, so that one of them is enough for every text.
     """
-    payloads = PAYLOADS if draw is CHARTS[0][0] else PAYLOADS[::5]
+    payloads = PAYLOADS if draw is CHARTS[0][0] else PAYLOADS[::10]
     groups = [payloads[first : first + each] for first in range(0, len(payloads), each)]
     side = round(shared**0.5)
     for first in range(0, len(groups), shared):

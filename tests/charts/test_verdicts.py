@@ -238,8 +238,7 @@ def test_bases_title_is_the_finding(verdicts, finding):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS)
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("count", [1, 60, 2000])
+@pytest.mark.parametrize(("count", "size"), [*((60, size) for size in SIZES), (1, SIZES[0]), (2000, SIZES[0])])
 def test_nothing_overlaps(chart, size, count, many_images):
     """All text lies within the figure, and none over another or over a bar."""
     ax = chart(answer_of(chart, many_images.head(count)), on(size))
@@ -254,7 +253,7 @@ def test_nothing_to_draw_is_said(chart, frames):
 
 @pytest.mark.parametrize("chart", CHARTS)
 def test_two_thousand_images_are_quick(chart, many_images):
-    """A chart of 2,000 images takes at most three seconds."""
-    table, start = answer_of(chart, many_images), time.perf_counter()
+    """A chart of 2,000 images takes at most three seconds of the processor."""
+    table, start = answer_of(chart, many_images), time.process_time()
     chart(table)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3

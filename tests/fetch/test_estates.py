@@ -16,7 +16,7 @@ from appstream_frames.aws import retries
 pytestmark = [UNCLOSED, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_every_target_is_whole_or_said_to_be_not(seed: int, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """40 targets that fail in every way, at any page, for a while or for ever: status, code, rows and counts of each."""
     monkeypatch.setattr(retries, "_LONGEST_PAUSE", 0.05)

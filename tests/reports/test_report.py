@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,11 +103,16 @@ def test_without_a_week_the_last_but_one_is_compared(reported: Callable[..., Rep
     assert "From 22 November 2026, 00:00 UTC to 23 November 2026, 00:00 UTC. No snapshot is a week older" in said
 
 
-def test_one_snapshot_is_enough(reported: Callable[..., Report]) -> None:
+@pytest.fixture(scope="module")
+def private_report(reported: Callable[..., Report]) -> Report:
+    """Return the report of the first snapshot, of private images only."""
+    return reported(taken(LAST, type="PRIVATE"))
+
+
+def test_one_snapshot_is_enough(private_report: Report) -> None:
     """Without history there is a report all the same."""
-    report = reported(taken(LAST))
-    assert "This is the first snapshot" in text_of(report)
-    assert 'id="changes"' not in report.html
+    assert "This is the first snapshot" in text_of(private_report)
+    assert 'id="changes"' not in private_report.html
 
 
 @pytest.mark.parametrize("kept", ["nothing", "public"])
@@ -131,9 +135,9 @@ def test_what_was_not_read_is_said(estate_report: Report) -> None:
     assert "2 of 30 targets are not compared" in said
 
 
-def test_a_question_for_less_is_said(reported: Callable[..., Report]) -> None:
+def test_a_question_for_less_is_said(private_report: Report) -> None:
     """A drain of private images only is complete, and says that it is of those only."""
-    assert 'Asked only for {"Type": "PRIVATE"}' in text_of(reported(taken(LAST, type="PRIVATE")))
+    assert 'Asked only for {"Type": "PRIVATE"}' in text_of(private_report)
 
 
 def test_accounts_are_counted_when_there_are_several(estate_report: Report, weekly_report: Report) -> None:
@@ -163,17 +167,12 @@ def test_the_same_archive_gives_the_same_bytes(weekly_report: Report, tmp_path: 
     assert (done.stdout == weekly_report.path.read_bytes(), done.stderr) == (True, b"")
 
 
-def test_matplotlib_is_left_as_it_was(weekly_report: Report) -> None:
-    """No setting is changed and no figure is kept."""
+def test_today_moves_the_ages_and_matplotlib_is_left_as_it_was(weekly_report: Report) -> None:
+    """Another day gives other ages, and is named; no setting is changed and no figure is kept."""
     with mpl.rc_context({"font.size": 17.0}):
         settings, figures = dict(mpl.rcParams), mpl.pyplot.get_fignums()
-        asf.report(weekly_report.root)
+        later = asf.report(weekly_report.root, today="2027-11-23")
         assert (dict(mpl.rcParams) == settings, mpl.pyplot.get_fignums()) == (True, figures)
-
-
-def test_today_moves_the_ages(weekly_report: Report) -> None:
-    """Another day gives other ages, and is named."""
-    later = asf.report(weekly_report.root, today="2027-11-23")
     assert "ages are counted at 23 November 2027" in later
     assert "2,771 days" in later  # the oldest base, of 22 April 2020
 
@@ -184,23 +183,16 @@ def test_the_functions_are_light_until_called() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
-def test_sixty_images_make_a_small_page(reported: Callable[..., Report], thirteen_weeks: Path) -> None:
-    """60 images and 13 weeks of history are less than 1 MB."""
-    snapshots = []
-    for name in asf.list_snapshots(thirteen_weeks)["id"]:
-        frames = asf.read_snapshot(thirteen_weeks, name)
-        private = frames.images[frames.images["visibility"] == "PRIVATE"].head(60).reset_index(drop=True)
-        snapshots.append(asf.Frames({**frames.tables, "images": private}))
-    assert len(snapshots) == 13
-    assert reported(*snapshots).path.stat().st_size < 1_000_000
+def test_thirteen_weeks_make_a_small_page(thirteen_weeks: Path) -> None:
+    """One account's images and 13 weeks of history are less than 1 MB."""
+    assert len(asf.list_snapshots(thirteen_weeks)) == 13
+    assert len(asf.report(thirteen_weeks).encode()) < 1_000_000
 
 
 def test_two_thousand_images_make_no_large_page(estate_report: Report) -> None:
-    """Over 2,000 images are less than 5 MB and are told within a minute."""
+    """Over 2,000 images are less than 5 MB."""
     assert len(asf.read_snapshot(estate_report.root).images) > 2_000
-    started = time.monotonic()
-    page = asf.report(estate_report.root)
-    assert (len(page.encode()) < 5_000_000, time.monotonic() - started < 60) == (True, True)
+    assert estate_report.path.stat().st_size < 5_000_000
 
 
 # what is refused
