@@ -55,7 +55,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _group_of(path: Path) -> str:
     """Return the room of the tests of reports, which share reports, and of other tests the file."""
-    return "reports" if path.parent.name == "reports" and path.name.startswith("test_") else f"{path.parent.name}/{path.stem}"
+    return (
+        "reports"
+        if path.parent.name == "reports" and path.name.startswith("test_")
+        else f"{path.parent.name}/{path.stem}"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from appstream_frames.aws.deadlines import Deadline, current_deadline
 from appstream_frames.text import printable
 
 _BROKEN_REPLIES: Final = 6
-_LONGEST_PAUSE: Final = 8.0
+LONGEST_PAUSE: Final = 8.0
 _LAST_PAUSE: Final = 0.1
 _SIGN_IN: Final = 60.0
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Attempts:
         self.is_late = left < _LAST_PAUSE
         if self.is_late:
             return False
-        pause = random.uniform(0, min(_LONGEST_PAUSE, 0.2 * 2 ** min(self.failed, 10)))  # noqa: S311  jitter is no secret
+        pause = random.uniform(0, min(LONGEST_PAUSE, 0.2 * 2 ** min(self.failed, 10)))  # noqa: S311  jitter is no secret
         self._deadline.sleep(min(pause, left / 2))  # the last of the time is for asking once more
         return True
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.faultserver import UNCLOSED, FaultServer, chain
+from support.faultserver import UNCLOSED, FaultServer, linked_pages
 
 import appstream_frames as asf
 from appstream_frames.archive import store
@@ -48,7 +48,7 @@ def test_an_interrupted_drain_leaves_nothing(root: Path, monkeypatch: pytest.Mon
         add(self, batch)
 
     monkeypatch.setattr(RowGroups, "add", interrupted)
-    with FaultServer(chain(3, 130)) as server, pytest.raises(KeyboardInterrupt):
+    with FaultServer(linked_pages(3, 130)) as server, pytest.raises(KeyboardInterrupt):
         asf.take_snapshot(root, server.client())
     assert [path for path in root.rglob("*") if path.is_file()] == []
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from support.faultserver import UNCLOSED, Fault, FaultServer, body, chain, error, identity, image
+from support.faultserver import UNCLOSED, Fault, FaultServer, body, error, identity, image, linked_pages
 from support.marks import TABLES
 
 import appstream_frames as asf
@@ -133,7 +133,7 @@ def test_a_failing_target_is_a_row_and_the_others_are_whole(root: Path) -> None:
 
 def test_coverage_counts_the_rows_that_are_there(root: Path) -> None:
     """Also of a target that failed after some batches: no row is uncounted, none is promised."""
-    pages = chain(4, 130)
+    pages = linked_pages(4, 130)
     bad = FaultServer(pages, fault=error("AccessDeniedException"), at=3)
     with bad, FaultServer(sts=named("999999999999")) as good:
         asf.take_snapshot(root, [bad.client(), good.client()], timeout=5)
@@ -143,7 +143,7 @@ def test_coverage_counts_the_rows_that_are_there(root: Path) -> None:
 
 def test_a_target_that_fails_midway_keeps_its_validated_pages(root: Path) -> None:
     """What the resume token has passed is in the tables, so that going on from it gives each image once."""
-    bad = FaultServer(chain(4, 3), fault=error("AccessDeniedException"), at=3)
+    bad = FaultServer(linked_pages(4, 3), fault=error("AccessDeniedException"), at=3)
     with bad, FaultServer(sts=named("999999999999")) as good:
         asf.take_snapshot(root, [bad.client(), good.client()], timeout=5)
         bad.fault = None

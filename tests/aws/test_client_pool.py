@@ -23,6 +23,7 @@ from support.sources_of import DEV, HOME, LAB, PROD, arn, configure, failure, se
 
 import appstream_frames as asf
 from appstream_frames.aws.client_pool import ClientPool
+from appstream_frames.aws.clients import open_sts_of
 from appstream_frames.aws.credentials import open_sts
 from appstream_frames.aws.targets import Target
 from appstream_frames.emulator.catalogue import find_week
@@ -79,9 +80,10 @@ def test_a_session_is_a_base(box: Any) -> None:
 def test_cloudtrail_sees_our_name(box: Any) -> None:
     """An assumed role's session is named after this package."""
     place = ClientPool().locate(asf.targets(session=box.session(), roles=[arn(DEV)])[0], 10)
-    keys = place.client._request_signer._credentials.get_frozen_credentials()
-    again = boto3.client("sts", "eu-west-1", None, True, None, box.url, keys.access_key, keys.secret_key, keys.token)
-    assert again.get_caller_identity()["Arn"] == f"arn:aws:sts::{DEV}:assumed-role/AppStreamReader/appstream-frames"
+    assert (
+        open_sts_of(place.client).get_caller_identity()["Arn"]
+        == f"arn:aws:sts::{DEV}:assumed-role/AppStreamReader/appstream-frames"
+    )
 
 
 def test_external_id_is_passed(box: Any) -> None:
@@ -270,6 +272,8 @@ def sessions() -> int:
 @pytest.mark.parametrize("kind", ["legacy", "regional"])
 def test_sts_is_regional(region: str | None, partition: str, host: str, kind: str) -> None:
     """The global endpoint, whose tokens opted-in regions refuse, is never used; nor that of another partition."""
-    session = boto3.Session("a", "b", region_name=region)
-    session._session.set_config_variable("sts_regional_endpoints", kind)
-    assert open_sts(session._session, partition).meta.endpoint_url == f"https://{host}"
+    session = botocore.session.Session()
+    session.set_credentials("a", "b")
+    session.set_config_variable("region", region)
+    session.set_config_variable("sts_regional_endpoints", kind)
+    assert open_sts(session, partition).meta.endpoint_url == f"https://{host}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.faults import GOOD, SLOW, stall
-from support.faultserver import FaultServer, chain
+from support.faultserver import FaultServer, linked_pages
 
 from appstream_frames.aws.connections import own_connections
 from appstream_frames.aws.deadlines import Cancelled, Deadline
@@ -71,7 +71,7 @@ def test_threads_without_a_deadline_are_not_concerned() -> None:
 
 def test_a_forked_child_opens_connections_of_its_own() -> None:
     """Though the parent is amid a block in which it used its own."""
-    with FaultServer(chain()) as server, own_connections(client := server.client()), Deadline(5):
+    with FaultServer(linked_pages()) as server, own_connections(client := server.client()), Deadline(5):
         client.describe_images()
         child = os.fork()
         if child == 0:

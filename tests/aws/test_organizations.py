@@ -81,7 +81,7 @@ LISTS: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("case", LISTS)
 def test_an_organization_that_is_not_whole_is_an_error(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reply that botocore takes for the end of the list is none: accounts are never lost without a word."""
-    monkeypatch.setattr(retries, "_LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.05)
     replies, words = LISTS[case]
     with FaultServer(**replies) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)

@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 import botocore.session
 import pytest
+from botocore import xform_name
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
@@ -38,7 +39,7 @@ def sent(session: Any, service: str, operation: str, **given: Any) -> Any:
     client = session.create_client(service)
     client.meta.events.register("before-send", keep)
     with pytest.raises(ClientError):
-        client._make_api_call(operation, given)
+        getattr(client, xform_name(operation))(**given)
     return requests[0]
 
 

@@ -18,7 +18,7 @@ import botocore
 import pandas as pd
 import pytest
 from support.faults import BAD, drip_body, stall
-from support.faultserver import ACCOUNT, REGION, Fault, FaultServer, arns, chain, image, page
+from support.faultserver import ACCOUNT, REGION, Fault, FaultServer, arns, image, linked_pages, page
 
 import appstream_frames as asf
 
@@ -140,7 +140,7 @@ def test_images_without_an_arn_are_all_kept() -> None:
 
 def test_other_members_of_a_reply_are_kept() -> None:
     """What AWS may one day say beside the images stays, verbatim, in the coverage."""
-    pages = chain(2)
+    pages = linked_pages(2)
     pages[None] |= {"Warning": "half\u202eway", "Total": 10**30}
     with FaultServer(pages) as server:
         kept = drain(server.client()).coverage["unmodeled"].item()
@@ -149,7 +149,7 @@ def test_other_members_of_a_reply_are_kept() -> None:
 
 def test_many_pages_are_read_in_order() -> None:
     """Two hundred pages, forty batches of work: every image once, in AWS's order."""
-    with FaultServer(chain(200, 25)) as server:
+    with FaultServer(linked_pages(200, 25)) as server:
         frames = drain(server.client())
     assert frames.images["arn"].to_list() == arns(range(5000))
     assert frames.applications["image_arn"].to_list() == arns(range(5000))
@@ -157,7 +157,7 @@ def test_many_pages_are_read_in_order() -> None:
 
 def test_requests_follow_one_another() -> None:
     """AWS never sees two requests of one drain at once, though the next page is fetched while one is worked on."""
-    pages, most, now = chain(10), [0], [0]
+    pages, most, now = linked_pages(10), [0], [0]
 
     def watch(request: Any) -> dict[str, object]:
         now[0] += 1

@@ -116,7 +116,7 @@ def test_a_process_that_dies_loses_its_targets_only(many: Any, targets: list[Any
     whole = asf.drain_targets(targets, progress=False)
     many.latency(0.05)
     with quiet(), processes() as executor:
-        thread = killed(lambda: list(executor._processes), many, many.calls + 12)
+        thread = killed(lambda: [each.pid or 0 for each in multiprocessing.active_children()], many, many.calls + 12)
         frames = asf.drain_targets(targets, executor=executor, progress=False)
         thread.join()
     assert held_against(frames, whole) == []

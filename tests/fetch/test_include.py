@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.drains import statuses
 from support.estates import everywhere, quiet
-from support.outcomes import statuses
 
 import appstream_frames as asf
 

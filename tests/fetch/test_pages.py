@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from support.chains import POSITIONS, drain
+from support.drains import POSITIONS, drain
 from support.faults import BAD, GOOD, SLOW, THROTTLES
 from support.faultserver import ACCOUNT, UNCLOSED, Fault, FaultServer, arns, error
 
@@ -64,7 +64,9 @@ WAITING: dict[tuple[str, ...], Callable[[], SimpleNamespace]] = {
     **{("throttle", code): partial(_past, error(code), "middle", 4) for code in THROTTLES},
     **{("busy", status): partial(_past, error("Odd", status), "last", 4) for status in BUSY},
     **{("once", kind, position): partial(_past, BAD[kind], position) for kind, position in _at(BAD)},
-    **{("ever", kind, position): partial(_for_ever, (BAD | SLOW)[kind], position) for kind, position in _at(BAD | SLOW)},
+    **{
+        ("ever", kind, position): partial(_for_ever, (BAD | SLOW)[kind], position) for kind, position in _at(BAD | SLOW)
+    },
 }
 
 

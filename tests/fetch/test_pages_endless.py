@@ -6,9 +6,9 @@ import itertools
 from typing import Any
 
 import pytest
-from support.chains import POSITIONS, drain
+from support.drains import POSITIONS, drain
 from support.faults import BAD
-from support.faultserver import UNCLOSED, FaultServer, arns, chain, page
+from support.faultserver import UNCLOSED, FaultServer, arns, linked_pages, page
 
 import appstream_frames as asf
 
@@ -31,7 +31,7 @@ def test_tokens_that_cycle_are_an_error(tokens: str) -> None:
 
 def test_a_page_that_points_at_itself_is_an_error() -> None:
     """The same, when the cycle is one page in the middle of a chain."""
-    pages = chain()
+    pages = linked_pages()
     pages["token-1"]["NextToken"] = "token-1"
     with FaultServer(pages) as server, pytest.raises(asf.DrainError, match="NextToken"):
         drain(server.client())

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from support.chains import drain
+from support.drains import drain
 from support.faults import SLOW
-from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, chain, self_signed
+from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, linked_pages, self_signed
 
 import appstream_frames as asf
 from appstream_frames.fetch.drains import Drain
@@ -55,7 +55,7 @@ def _callers() -> list[str]:
 
 def test_a_drain_that_is_left_leaves_no_thread() -> None:
     """Leaving a drain early, while the next page is ready or on its way, ends its thread without a sound."""
-    with FaultServer(chain(pages=4, size=130)) as server:
+    with FaultServer(linked_pages(pages=4, size=130)) as server:
         client = server.client()
         for pause in (0, 0.001, 0.01, 0.05) * 10:
             left = Drain(client, Request(), operations_for(), 5.0, account=ACCOUNT)

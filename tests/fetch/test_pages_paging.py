@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 import pytest
-from support.chains import drain
+from support.drains import drain
 from support.faults import BAD
-from support.faultserver import UNCLOSED, FaultServer, arns, chain, page
+from support.faultserver import UNCLOSED, FaultServer, arns, linked_pages, page
 
 pytestmark = UNCLOSED
 
@@ -94,7 +94,7 @@ def test_there_is_no_timeout_too_long(timeout: float) -> None:
 
 def test_a_slow_page_is_not_a_late_one() -> None:
     """The timeout is a page's, not a drain's: pages that take half of it each add up to more."""
-    pages = chain()
+    pages = linked_pages()
 
     def slow(request: Any) -> dict[str, object]:
         time.sleep(0.4)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from support.faults import BAD, zipped
-from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, arns, body, chain, page
+from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, arns, body, linked_pages, page
 
 import appstream_frames as asf
 from appstream_frames.fetch import response
@@ -27,10 +27,13 @@ def server() -> Iterator[FaultServer]:
 
 
 def handlers(client: Any) -> list[object]:
-    """Return what botocore would call for a DescribeImages call, and all its counted handlers."""
-    emitter = client.meta.events._emitter
-    events = [f"{event}.appstream.DescribeImages" for event in ("before-parse", "provide-client-params", "after-call")]
-    return [*(list(emitter._handlers.prefix_search(event)) for event in events), dict(emitter._unique_id_handlers)]
+    """Return what botocore calls before it parses a reply to DescribeImages, and before and after it sends the request."""
+    empty = ("params", "parsed", "context", "response_dict", "customized_response_dict")
+    given: dict[str, Any] = {name: {} for name in empty} | {"http_response": None, "request": None}
+    given["model"] = given["operation_model"] = client.meta.service_model.operation_model("DescribeImages")
+    events = ("before-parse", "provide-client-params", "before-send", "after-call")
+    called = [client.meta.events.emit(f"{event}.appstream.DescribeImages", **given) for event in events]
+    return [[handler for handler, _ in each] for each in called]
 
 
 def plain(reply: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +167,7 @@ def test_the_handlers_are_gone_while_an_endless_chain_is_reported() -> None:
 
 def test_others_on_the_same_client_get_what_plain_boto3_gives() -> None:
     """During drains, another thread's calls and paginator give the very dicts they gave before, and give after."""
-    with FaultServer(chain(20)) as server:
+    with FaultServer(linked_pages(20)) as server:
         client = server.client(max_pool_connections=20)
 
         def own() -> list[dict[str, Any]]:
@@ -200,7 +203,7 @@ def test_others_get_the_same_bad_replies_too(server: FaultServer) -> None:
 
 def test_concurrent_drains_share_a_client() -> None:
     """Eight drains on one client are each whole, and leave nothing behind."""
-    with FaultServer(chain(10)) as server:
+    with FaultServer(linked_pages(10)) as server:
         client = server.client(max_pool_connections=20)
         before, found = handlers(client), []
 

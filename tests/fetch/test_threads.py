@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from support import estates
+from support.drains import statuses
 from support.estates import everywhere, quiet, session
 from support.faultserver import UNCLOSED, FaultServer, body, identity
-from support.outcomes import statuses
 
 import appstream_frames as asf
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.drains import statuses
 from support.estates import everywhere, quiet
 from support.faults import stall
 from support.faultserver import UNCLOSED, FaultServer
 from support.marks import Tally
-from support.outcomes import statuses
 from torture.drains import interrupt
 
 import appstream_frames as asf

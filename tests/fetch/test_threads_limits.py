@@ -8,9 +8,9 @@ import time
 from typing import Any
 
 import pytest
+from support.drains import statuses
 from support.estates import Watched, everywhere, session
-from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, chain
-from support.outcomes import statuses
+from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, linked_pages
 
 import appstream_frames as asf
 from appstream_frames.fetch import threads
@@ -89,7 +89,7 @@ def test_what_waits_for_a_slow_target_is_bounded(monkeypatch: pytest.MonkeyPatch
 def test_a_slow_consumer_holds_a_target_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also the one that is handed on is read no further than a bound and a batch before its rows are taken; all arrive."""
     monkeypatch.setattr(threads, "MOST_WAITING", 1_000)
-    with FaultServer(chain(pages=60, size=25)) as server:
+    with FaultServer(linked_pages(pages=60, size=25)) as server:
         drained = Drain(server.client(), Request(), operations_for(), 60, account=ACCOUNT)
         batches = drained.batches(Bar(drained.names, progress=False))
         rows = next(batches)["images"].num_rows

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.chains import drain
+from support.drains import drain, statuses
 from support.estates import everywhere, quiet
 from support.faults import BAD, stall
-from support.faultserver import UNCLOSED, Connection, FaultServer, arns, body, chain, error, page
+from support.faultserver import UNCLOSED, Connection, FaultServer, arns, body, error, linked_pages, page
 from support.marks import Tally
-from support.outcomes import statuses
 from torture.trouble import drain_in_trouble
 
 import appstream_frames as asf
@@ -36,7 +35,7 @@ pytestmark = UNCLOSED
 
 def test_a_network_that_is_down_for_a_while_loses_nothing() -> None:
     """Connections that are broken off and refused in the middle of a drain are tried again until the page's time is up."""
-    pages, seen = chain(5), []
+    pages, seen = linked_pages(5), []
 
     def answer(request: Any) -> dict[str, object]:
         seen.append(request)
@@ -71,7 +70,7 @@ def test_a_host_where_nobody_listens_all_the_time_has_none() -> None:
 
 def test_a_network_that_stays_down_is_no_missing_endpoint() -> None:
     """After a page was read the host is known to be there."""
-    pages = chain()
+    pages = linked_pages()
 
     def answer(request: Any) -> dict[str, object]:
         if request.get("NextToken"):
@@ -127,7 +126,7 @@ def test_a_bad_second_of_sts_fails_no_target(monkeypatch: pytest.MonkeyPatch) ->
     def sts(connection: Connection, good: bytes) -> None:
         (faults.pop(0) if faults else body(good, kind="text/xml"))(connection, good)
 
-    monkeypatch.setattr(retries, "_LONGEST_PAUSE", 0.3)
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.3)
     for name, value in (("ACCESS_KEY_ID", "A"), ("SECRET_ACCESS_KEY", "S")):
         monkeypatch.setenv(f"AWS_{name}", value)
     with FaultServer(sts=sts) as server:

@@ -47,7 +47,7 @@ def page(numbers: Sequence[int], token: object = None) -> dict[str, object]:
     return {"Images": [image(number) for number in numbers], **({} if token is None else {"NextToken": token})}
 
 
-def chain(pages: int = 3, size: int = 3) -> dict[str | None, dict[str, object]]:
+def linked_pages(pages: int = 3, size: int = 3) -> dict[str | None, dict[str, object]]:
     """Return pages by the token that leads to them; together they hold the images 0 to pages × size - 1."""
     tokens = [None, *(f"token-{number}" for number in range(1, pages)), None]
     return {
@@ -143,7 +143,7 @@ class FaultServer:
         sts: Fault | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.pages = chain() if pages is None else pages
+        self.pages = linked_pages() if pages is None else pages
         self.fault, self.times, self.at = fault, times, list(self.pages)[at]
         self.requests: list[dict[str, Any]] = []
         self.connections = 0

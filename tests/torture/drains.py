@@ -90,7 +90,7 @@ def drain_estates(first: int, count: int) -> dict[str, Any]:
     """Drain estates of 40 targets that fail in every way, every other one into a snapshot; return what is wrong."""
     from appstream_frames.aws import retries
 
-    retries._LONGEST_PAUSE = 0.2
+    retries.LONGEST_PAUSE = 0.2
     wrong, counts = [], {}
     for seed in range(first, first + count):
         chance = random.Random(seed)
