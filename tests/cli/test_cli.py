@@ -253,13 +253,6 @@ def test_ddl_prints_a_statement() -> None:
     assert "LOCATION 's3://bucket/archive/images/'" in run("ddl", "images", "s3://bucket/archive").stdout
 
 
-@pytest.fixture
-def small(frames: asf.Frames, root: Path) -> Path:
-    """Return an archive of one image, of which a report is soon made."""
-    asf.write_snapshot(asf.Frames({name: table.head(1) for name, table in frames.tables.items()}), root)
-    return root
-
-
 @pytest.mark.slow
 def test_report_writes_one_page(small: Path, tmp_path: Path) -> None:
     """The page is that of the function, under its name, with nothing left beside it."""

@@ -145,21 +145,21 @@ def test_a_full_log_disk_is_no_failure_of_a_snapshot(box: asf.sandbox, root: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", ["ls", "report -o -", "columns images"])
-def test_a_reader_that_leaves_is_no_error(two: Path, gone: int, words: str) -> None:
+def test_a_reader_that_leaves_is_no_error(small: Path, gone: int, words: str) -> None:
     """`| head` ends a command without a word."""
     command, *more = words.split()
-    done = started(command, *(more if command == "columns" else [str(two), *more]), out=gone)
+    done = started(command, *(more if command == "columns" else [str(small), *more]), out=gone)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize("words", ["ls", "report -o -"])
-def test_what_cannot_be_printed_is_an_error_of_printing(two: Path, words: str) -> None:
+def test_what_cannot_be_printed_is_an_error_of_printing(small: Path, words: str) -> None:
     """Exit code 1 and one line that speaks of standard output, not of the snapshots."""
     command, *more = words.split()
     with open("/dev/full", "w") as full:
-        done = started(command, str(two), *more, out=full)
+        done = started(command, str(small), *more, out=full)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "standard output could not be written: No space left" in done.stderr
 

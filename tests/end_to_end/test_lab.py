@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 import urllib3
+from support import notebooks
 from support.browser import page_of
 from support.guard import attempts, bare_machine
 
@@ -73,7 +73,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = Path(shutil.copytree(FOLDER, tmp_path_factory.mktemp("lab") / "notebooks"))
     (folder / "snapshots").mkdir()  # one of them has written an archive
     for path in NOTEBOOKS:
-        nbformat.write(_without_outputs(path), folder / path.name)
+        notebooks.write(_without_outputs(path), folder / path.name)
     with running(folder, tmp_path_factory.mktemp("home")) as server:
         yield server
 
@@ -82,8 +82,8 @@ def _kernel() -> dict[str, Any]:
     return {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
 
 
-def _without_outputs(path: Path) -> nbformat.NotebookNode:
-    notebook = nbformat.read(path, as_version=4)
+def _without_outputs(path: Path) -> Any:
+    notebook = notebooks.read(path)
     for cell in _code(notebook):
         cell.outputs, cell.execution_count = [], None
     return notebook
@@ -164,11 +164,11 @@ def _run_all(page: Any) -> None:
     page.wait_for_selector(_IDLE)
 
 
-def _code(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+def _code(notebook: Any) -> list[Any]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def _figures(notebook: nbformat.NotebookNode) -> int:
+def _figures(notebook: Any) -> int:
     outputs = [output for cell in _code(notebook) for output in cell.outputs]
     return sum("image/png" in output.get("data", {}) for output in outputs)
 
@@ -184,7 +184,7 @@ def screenshots(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_run_all_cells(page: Any, lab: Lab, path: Path, screenshots: Path) -> None:
     """Run All Cells runs every cell without an error, shows all charts on screen, nothing pops up, and it stays at home."""
-    committed = nbformat.read(path, as_version=4)
+    committed = notebooks.read(path)
     with opened(page, lab, path.name, screenshots):
         _run_all(page)
         assert page.locator(_WRONG).all_inner_texts() == []
@@ -209,8 +209,7 @@ def _on_screen(figure: Any) -> bool:
 
 def test_an_error_is_seen(page: Any, lab: Lab, screenshots: Path) -> None:
     """A notebook with a cell that fails does not pass."""
-    cells = [nbformat.v4.new_code_cell(source) for source in ("1 + 1", "1 / 0", "2 + 2")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=_kernel()), lab.folder / "0-fails.ipynb")
+    notebooks.write(notebooks.new("1 + 1", "1 / 0", "2 + 2", **_kernel()), lab.folder / "0-fails.ipynb")
     with opened(page, lab, "0-fails.ipynb", screenshots):
         _run_all(page)
         (text,) = page.locator(_WRONG).all_inner_texts()

@@ -10,14 +10,13 @@ from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from IPython.display import Markdown
 from matplotlib.image import imread
-from nbclient.exceptions import CellExecutionError
+from support import notebooks
 from support.guard import attempts, bare_machine
 
 import appstream_frames as asf
@@ -36,7 +35,10 @@ def _module(path):
     return module
 
 
-runner = _module(ROOT / "notebooks" / "run.py")
+@pytest.fixture(scope="module")
+def runner():
+    """Return the program that runs the notebooks, as a module."""
+    return _module(ROOT / "notebooks" / "run.py")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def seconds():
 
 
 @pytest.fixture(scope="module")
-def ran(bare, seconds):
+def ran(bare, seconds, runner):
     """Run each notebook at most once, and give it back as often as it is asked for."""
 
     @cache
@@ -67,7 +69,7 @@ def ran(bare, seconds):
 
 
 def _committed(path):
-    return nbformat.read(path, as_version=4)
+    return notebooks.read(path)
 
 
 def _outputs(notebook):
@@ -143,7 +145,7 @@ def test_it_shows_what_is_committed(ran, path):
 @each
 @pytest.mark.skipif(not _locked(), reason="the committed outputs were made with the locked versions")
 @pytest.mark.slow
-def test_its_figures_are_those_committed(ran, path):
+def test_its_figures_are_those_committed(ran, runner, path):
     """A run draws the committed figures again, but for what a font renderer may round."""
     drawn, kept = ([imread(BytesIO(png)) for png in runner.figures(made)] for made in (ran(path), _committed(path)))
     assert [picture.shape for picture in drawn] == [picture.shape for picture in kept]
@@ -159,10 +161,12 @@ def test_the_kernels_stay_at_home(ran, bare):
 
 
 @pytest.mark.slow
-def test_the_guard_holds(bare, tmp_path):
+def test_the_guard_holds(bare, runner, tmp_path):
     """A kernel of these tests that does try cannot reach the network, and the attempt is seen."""
-    cell = nbformat.v4.new_code_cell("import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)")
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "away.ipynb")
+    from nbclient.exceptions import CellExecutionError
+
+    away = notebooks.new("import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)")
+    notebooks.write(away, tmp_path / "away.ipynb")
     machine = bare | {"ATTEMPTS": str(tmp_path / "attempts")}
     with pytest.raises(CellExecutionError, match="no network here"):
         runner.run(tmp_path / "away.ipynb", env=machine)
@@ -239,7 +243,7 @@ def test_it_was_committed_as_run(path):
 
 
 @each
-def test_it_was_committed_bare(path):
+def test_it_was_committed_bare(path, runner):
     """The committed notebook keeps nothing of the machine or the editor it was made with."""
     notebook = _committed(path)
     assert notebook.metadata == runner.METADATA
@@ -268,13 +272,13 @@ def test_it_is_small(path):
     assert path.stat().st_size < 400_000
 
 
-def test_the_gallery_is_the_notebooks_figures():
+def test_the_gallery_is_the_notebooks_figures(runner):
     """The README's charts are figures of the notebooks, to the byte, and small."""
     for path, picture in runner.gallery().items():
         assert path.read_bytes() == picture
         assert len(picture) < 150_000
 
 
-def test_the_gallery_is_no_more():
+def test_the_gallery_is_no_more(runner):
     """No picture lies in the gallery that `make gallery` does not make."""
     assert sorted((ROOT / "notebooks" / "gallery").iterdir()) == sorted(runner.gallery())
