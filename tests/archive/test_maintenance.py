@@ -292,13 +292,13 @@ def test_repair_leaves_foreign_files(name: str, root: Path, later: Later) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, 40, 20))
+@pytest.mark.parametrize("first", range(0, 20, 10))
 def test_repair_of_random_archives(first: int) -> None:
     """Half copied, moved, unreadable, damaged, too deep, of any age: nothing committed is removed, and nothing of another's."""
     tally = Tally()
-    for seed in range(first, first + 20):
+    for seed in range(first, first + 10):
         repair_one(seed, tally)
-    assert (tally.breaches, tally.counts["repairs"]) == ([], 20)
+    assert (tally.breaches, tally.counts["repairs"]) == ([], 10)
 
 
 @pytest.mark.slow

@@ -130,6 +130,7 @@ def test_what_cannot_be_meant_is_refused_with_a_hint(tmp_path: Path, root: Any, 
         ("{}/a/b/c", "a/b/c/"),
     ],
 )
+@pytest.mark.slow
 @pytest.mark.usefixtures("s3_root")
 def test_a_prefix_is_written_where_it_was_meant(s3_server: seaweed.Seaweed, spelling: str, prefix: str) -> None:
     """Whatever characters it has, and with or without a slash at its end."""

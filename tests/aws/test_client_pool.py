@@ -184,6 +184,7 @@ def test_no_secret_in_what_travels_or_is_shown(
     assert not [canary for canary in CANARIES if canary.encode() in pickled]
 
 
+@pytest.mark.slow
 def test_a_session_does_not_travel(box: Any) -> None:
     """In another process a session's target says what to pass; in this one it is the same target."""
     found = asf.targets(session=box.session())
@@ -212,6 +213,7 @@ def test_each_target_of_a_lost_session_has_its_own_error(box: Any) -> None:
     assert errors[0] is not errors[1]
 
 
+@pytest.mark.slow
 def test_a_profile_s_target_travels(configured: Any) -> None:
     """Another process finds the credentials of a profile or role by itself."""
     found = asf.targets(profiles=[f"sandbox-{DEV}"], roles=[arn(LAB)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -189,13 +190,20 @@ def test_sandbox_stops_by_itself() -> None:
     assert run("sandbox", "--minutes", "0.001").returncode == 0
 
 
-@pytest.fixture
-def weeks(root: Path) -> Path:
-    """Return an archive of three weeks of the sandbox."""
+@pytest.fixture(scope="module")
+def three_weeks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an archive of three weeks of the sandbox: to read, never to change."""
+    root = tmp_path_factory.mktemp("weeks") / "archive"
     for week in ("2026-11-09", "2026-11-16", "2026-11-23"):
         with asf.sandbox(at=week) as box:
             asf.write_snapshot(asf.drain(box.client(), type="PRIVATE").relabel(week), root)
     return root
+
+
+@pytest.fixture
+def weeks(three_weeks: Path, root: Path) -> Path:
+    """Return a copy of that archive."""
+    return Path(shutil.copytree(three_weeks, root))
 
 
 def test_diff_compares_with_the_snapshot_before(weeks: Path) -> None:
@@ -270,6 +278,7 @@ def test_report_goes_to_standard_output(small: Path) -> None:
     assert (done.returncode, done.stderr, done.stdout.decode()) == (0, b"", asf.report(small))
 
 
+@pytest.mark.slow
 def test_report_of_a_partial_snapshot_exits_with_3(box: asf.sandbox, root: Path, tmp_path: Path) -> None:
     """The page is there, and says what is missing; so does the exit code."""
     asf.write_snapshot(asf.drain(box.client(), max_items=2), root)

@@ -221,9 +221,10 @@ def test_help_is_not_cut() -> None:
 # diff
 
 
-@pytest.fixture
-def weeks(root: Path) -> Path:
-    """Return an archive of two weeks of the sandbox, AWS's own images among them."""
+@pytest.fixture(scope="module")
+def weeks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an archive of two weeks of the sandbox, AWS's own images among them: to read, never to change."""
+    root = tmp_path_factory.mktemp("weeks") / "archive"
     for week in ("2026-11-16", "2026-11-23"):
         with asf.sandbox(at=week) as box:
             asf.write_snapshot(asf.drain(box.client()).relabel(week), root)

@@ -70,7 +70,7 @@ def test_the_world_s_languages_are_left_alone(text: str) -> None:
 @pytest.mark.parametrize("first", range(0, 300, 60))
 def test_frames_at_one_look(first: int) -> None:
     """Eight texts at a time, as many as a line of the repr shows: inert, in the repr and in its HTML."""
-    for place in range(first, first + 60, 8):
+    for place in range(first, first + 60, 16):
         some = PAYLOADS[place : place + 8]
         texts = [payload.text for payload in some]
         frames = asf.Frames({name: strange(name, texts, len(texts)) for name in all_tables()})
@@ -126,7 +126,7 @@ def test_a_warning_of_failed_targets_is_plain() -> None:
 def test_a_warning_of_targets_not_compared_is_plain() -> None:
     """Five at a time, accounts, statuses and questions are told in plain words."""
     frames = taken(WEEKS[0], 0)
-    for place in range(0, 300, 5):
+    for place in range(0, 300, 15):
         some = frames.coverage.iloc[place : place + 5].assign(operation="DescribeImages")
         one, other = (
             asf.Frames({**frames.tables, "coverage": table})

@@ -76,6 +76,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         notebooks.write(_without_outputs(path), folder / path.name)
     with running(folder, tmp_path_factory.mktemp("home")) as server:
         yield server
+        server.ask("kernels", "POST")
+        started = [server.pid, *server.children()]
+    assert len(started) == 2
+    assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == [], "a JupyterLab or its kernel was not stopped"
 
 
 def _kernel() -> dict[str, Any]:
@@ -230,20 +234,3 @@ def test_make_lab_starts_it_so() -> None:
     make = ["make", "--dry-run", "lab"]
     said = subprocess.run(make, cwd=FOLDER.parent, capture_output=True, text=True, check=True).stdout
     assert "jupyter lab --notebook-dir=notebooks --config=notebooks/lab/config.py" in said
-
-
-@pytest.mark.slow
-def test_it_is_stopped_after_a_failure(tmp_path: Path) -> None:
-    """When a test fails, its JupyterLab and the kernels in it are ended."""
-    started: list[int] = []
-
-    def fails() -> None:
-        with running(tmp_path, tmp_path) as lab:
-            lab.ask("kernels", "POST")
-            started.extend([lab.pid, *lab.children()])
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fails()
-    assert len(started) == 2
-    assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []

@@ -51,9 +51,9 @@ def configure(box: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def processes() -> Executor:
-    """Return a pool of two fresh processes."""
-    return ProcessPoolExecutor(2, mp_context=SPAWNED)
+def processes(count: int = 2) -> Executor:
+    """Return a pool of fresh processes."""
+    return ProcessPoolExecutor(count, mp_context=SPAWNED)
 
 
 def killed(pids: Callable[[], list[int]], box: Any, after: int) -> threading.Thread:
@@ -152,7 +152,7 @@ def test_sessions_do_not_travel(many: Any) -> None:
     """A target of session= fails in another process, and says what to do; in a thread of this one it is drained."""
     targets = everywhere(many)[:2]
     with quiet():
-        with processes() as executor:
+        with processes(1) as executor:
             coverage = asf.drain_targets(targets, executor=executor, progress=False).coverage
         with ThreadPoolExecutor(1) as executor:
             assert asf.drain_targets(targets, executor=executor, progress=False).failed_targets == []

@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -56,13 +57,17 @@ def _for_ever(fault: Fault, position: str, timeout: float = TIMEOUT, **retries: 
 
 
 BUSY = ("429 Too Many Requests", "500 Internal Server Error", "503 Service Unavailable")
-#: Drains that wait, by name: the longest first, and last those that are timed.
-WAITING: dict[tuple[str, ...], Callable[[], SimpleNamespace]] = {
+Drains = dict[tuple[str, ...], Callable[[], SimpleNamespace]]
+#: Drains that wait, by name, the longest first.
+WAITING: Drains = {
     ("six",): partial(_for_ever, BAD["html"], "middle", 60),
     ("jitter",): partial(_past, BAD["no members"], "first", 4),
     ("throttled",): partial(_for_ever, error("ThrottlingException"), "middle", 3, retries={"total_max_attempts": 1}),
     **{("throttle", code): partial(_past, error(code), "middle", 4) for code in THROTTLES},
     **{("busy", status): partial(_past, error("Odd", status), "last", 4) for status in BUSY},
+}
+#: Drains past every bad reply, last those that are timed.
+BROKEN: Drains = {
     **{("once", kind, position): partial(_past, BAD[kind], position) for kind, position in _at(BAD)},
     **{
         ("ever", kind, position): partial(_for_ever, (BAD | SLOW)[kind], position) for kind, position in _at(BAD | SLOW)
@@ -70,21 +75,35 @@ WAITING: dict[tuple[str, ...], Callable[[], SimpleNamespace]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def outcome() -> Iterator[Any]:
-    """Start all that waits; call for the outcome of one."""
+@contextmanager
+def started(drains: Drains) -> Iterator[Callable[..., SimpleNamespace]]:
+    """Start all of some drains; call for the outcome of one."""
     with ThreadPoolExecutor(8) as pool:
-        running = {name: pool.submit(run) for name, run in WAITING.items()}
+        running = {name: pool.submit(run) for name, run in drains.items()}
         yield lambda *name: running[name].result()
     running.clear()
     gc.collect()
 
 
+@pytest.fixture(scope="module")
+def outcome() -> Iterator[Any]:
+    """Return a function that returns the outcome of a drain that waits."""
+    with started(WAITING) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def broken() -> Iterator[Any]:
+    """Return a function that returns the outcome of a drain past a bad reply."""
+    with started(BROKEN) as found:
+        yield found
+
+
 @pytest.mark.slow
 @everywhere(BAD)
-def test_a_bad_reply_is_asked_for_again(kind: str, position: str, outcome: Any) -> None:
+def test_a_bad_reply_is_asked_for_again(kind: str, position: str, broken: Any) -> None:
     """One bad reply, wherever it comes, costs a retry and no image."""
-    frames = outcome("once", kind, position).frames
+    frames = broken("once", kind, position).frames
     assert frames.images["arn"].to_list() == arns(range(9))
     assert frames.applications["image_arn"].to_list() == arns(range(9))
     assert frames.coverage["status"].item() == "complete"
@@ -93,9 +112,9 @@ def test_a_bad_reply_is_asked_for_again(kind: str, position: str, outcome: Any) 
 
 @pytest.mark.slow
 @everywhere(BAD | SLOW)
-def test_a_page_that_stays_bad_fails_the_drain(kind: str, position: str, outcome: Any) -> None:
+def test_a_page_that_stays_bad_fails_the_drain(kind: str, position: str, broken: Any) -> None:
     """A page that never becomes whole is a DrainError in time, which says where, why, and where to go on."""
-    ended, at = outcome("ever", kind, position), POSITIONS[position]
+    ended, at = broken("ever", kind, position), POSITIONS[position]
     failure = ended.error
     assert type(failure) is asf.DrainError
     assert (failure.target, failure.page) == (f"{ACCOUNT}/eu-west-1", at + 1)
@@ -104,10 +123,11 @@ def test_a_page_that_stays_bad_fails_the_drain(kind: str, position: str, outcome
     assert ended.took <= TIMEOUT + 10  # eight at once on a busy machine; alone it is a few hundredths
 
 
+@pytest.mark.slow
 @everywhere(BAD | SLOW)
-def test_a_failed_drain_goes_on_where_it_stood(kind: str, position: str, outcome: Any) -> None:
+def test_a_failed_drain_goes_on_where_it_stood(kind: str, position: str, broken: Any) -> None:
     """Given the error's resume token, a new drain reads exactly the images of the pages that were not validated."""
-    assert outcome("ever", kind, position).rest == arns(range(3 * POSITIONS[position], 9))
+    assert broken("ever", kind, position).rest == arns(range(3 * POSITIONS[position], 9))
 
 
 @everywhere(GOOD)

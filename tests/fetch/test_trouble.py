@@ -142,8 +142,9 @@ def _throttled_sts(connection: Connection, _: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_throttles_are_no_attempts() -> None:
+def test_throttles_are_no_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight throttles and five broken replies are waited out, where six broken ones end a drain."""
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.3)
     faults = itertools.chain.from_iterable(zip([error("ThrottlingException")] * 5, [BAD["cut"]] * 5, strict=True))
 
     def ill(connection: Connection, good: bytes) -> None:
@@ -159,7 +160,7 @@ def test_throttles_are_no_attempts() -> None:
 def test_no_target_that_has_time_left_is_lost() -> None:
     """Trouble of every kind, of AppStream and STS or of STS alone, for a part of the time; at length in `torture`."""
     tally = Tally()
-    for seed in range(8):
+    for seed in (1, 2, 3, 7):  # throttles, refusals, cut replies and connections that hang
         drain_in_trouble(seed, tally, 0.5, 1.5)
     assert tally.breaches == []
 
