@@ -39,8 +39,8 @@ LONGEST = """
 _numbers = itertools.count()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before xdist looks at the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Mark each test by the fixtures it uses, and the tests that one process runs, as they share what is expensive to make."""
     for item in items:
         for name in MARKERS.keys() & set(getattr(item, "fixturenames", ())):
@@ -51,15 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item, group in groups.items():
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: LONGEST.index(groups[item]) if groups[item] in LONGEST else len(LONGEST))
+    yield
 
 
 def _group_of(path: Path) -> str:
     """Return the room of the tests of reports, which share reports, and of other tests the file."""
-    return (
-        "reports"
-        if path.parent.name == "reports" and path.name.startswith("test_")
-        else f"{path.parent.name}/{path.stem}"
-    )
+    shares_reports = path.parent.name == "reports" and path.name.startswith("test_")
+    return "reports" if shares_reports else f"{path.parent.name}/{path.stem}"
 
 
 @pytest.fixture(autouse=True)
