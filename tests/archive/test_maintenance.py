@@ -313,7 +313,7 @@ def test_repair_of_random_archives_in_a_bucket(s3_server: Seaweed) -> None:
 @pytest.mark.parametrize("looks", [asf.verify, asf.list_snapshots, asf.read_snapshot, asf.read_history, asf.timeline])
 @pytest.mark.parametrize("kind", ["missing", "empty", "file"])
 def test_a_root_without_snapshots_is_an_error(looks: Callable[[Path], object], root: Path, kind: str) -> None:
-    """Whoever reads or checks is told the root, and never that all is well."""
+    """Every function that reads or checks raises an error that names the root."""
     if kind == "empty":
         root.mkdir()
     if kind == "file":

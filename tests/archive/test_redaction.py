@@ -142,7 +142,7 @@ def test_a_column_that_identifies_rows_is_refused(root: Path, name: str) -> None
     assert not root.exists()
 
 
-def test_redaction_is_told(root: Path) -> None:
+def test_redaction_is_reported(root: Path) -> None:
     """Coverage and the list of snapshots name what was left out."""
     asf.write_snapshot(rows_of({"Name": "i"}), root, redact=COLUMNS)
     assert list(asf.read_snapshot(root).coverage["redacted"].item()) == COLUMNS

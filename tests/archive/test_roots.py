@@ -150,7 +150,7 @@ def test_an_access_point_is_taken_whole(monkeypatch: pytest.MonkeyPatch, point: 
 
 
 def test_a_file_is_no_root(tmp_path: Path) -> None:
-    """Whoever writes or reads is told so."""
+    """Writing and reading raise an error that says so."""
     (tmp_path / "file").write_text("mine")
     for use in (asf.list_snapshots, asf.verify, lambda root: asf.write_snapshot(marked("nowhere"), root)):
         with pytest.raises(asf.RequestError, match="is a file"):

@@ -149,7 +149,7 @@ def test_a_few_columns_are_read_alone(s3_root: str, frames: asf.Frames) -> None:
 
 
 def test_an_object_is_never_overwritten(s3_root: str) -> None:
-    """The upload is conditional: an object that is there stays as it is, and the writer is told."""
+    """The upload is conditional: an object that is there stays as it is, and the writer gets an error."""
     store = open_store(s3_root)
     for content in (b"first", b"second"):
         staged = []

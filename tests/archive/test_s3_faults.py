@@ -1,4 +1,4 @@
-"""Snapshots in S3 through every fault an upload can have: what the writer is told and what the archive then shows agree."""
+"""Snapshots in S3 through every fault an upload can have: what error the writer gets and what the archive then shows agree."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def committed(root: str) -> list[str]:
 
 
 def check(root: str, name: str) -> None:
-    """Hold what a healed archive shows against what the writer was told."""
+    """Hold what a healed archive shows against the error that the writer got."""
     assert problems(root) <= {"orphan"}
     listed = committed(root)
     allowed = {"refused": [[]], "unknown": [[], listed[:1]]}.get(name, [[name]])
@@ -69,7 +69,7 @@ def test_an_upload_that_goes_wrong_once_is_made_good(
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_an_upload_that_goes_wrong_for_ever_is_told_as_it_is(
+def test_an_upload_that_goes_wrong_for_ever_is_reported_as_it_is(
     s3_root: str, s3_proxy: bad_proxy.Proxy, table: str, fault: bad_proxy.Fault
 ) -> None:
     """Committed, refused or unknown: what the archive shows afterwards agrees, and nothing live was deleted."""
@@ -98,7 +98,7 @@ def test_a_commit_that_cannot_be_looked_at_is_unknown(
 def test_an_upload_that_arrives_after_the_writer_gave_up(
     s3_root: str, s3_proxy: bad_proxy.Proxy, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A manifest that is stored late makes a whole snapshot, and the writer was told that it may; others orphans."""
+    """A manifest that is stored late makes a whole snapshot, and the writer's error said that it may; others orphans."""
     impatient = seaweed.client(s3_proxy.url, read_timeout=0.25, retries={"total_max_attempts": 2})
     monkeypatch.setattr(clients, "open_s3_client", lambda: impatient)
     s3_proxy.fault, s3_proxy.to = bad_proxy.late, f"/{table}/"

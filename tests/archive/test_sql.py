@@ -128,7 +128,7 @@ def test_without_any_whole_snapshot(root: Path) -> None:
         asf.connect(root)
 
 
-def test_a_machine_without_duckdb_is_told_what_to_install(grown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_duckdb_the_error_says_what_to_install(grown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra is named."""
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(asf.RequestError, match=r"pip install 'appstream-frames\[sql\]'"):

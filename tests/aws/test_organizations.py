@@ -57,7 +57,7 @@ def test_an_organization_s_accounts_are_assumed(company: Any) -> None:
 
 
 def test_an_organization_is_listed_by_those_who_may(company: Any) -> None:
-    """A member that may not list the accounts is told who may."""
+    """The error of a member that may not list the accounts names who may."""
     with pytest.raises(asf.AccessError, match=r"ListAccounts: .*AccessDeniedException.*management account") as caught:
         asf.targets(session=company.session(DEV), organization_role="AppStreamReader", regions=HOME)
     assert (caught.value.status, caught.value.target) == ("denied", "organization")

@@ -164,7 +164,7 @@ def test_what_cannot_be_right_is_refused(case: str, configured: Any) -> None:
     assert not configured.asked
 
 
-def test_a_missing_profile_is_told_whatever_else_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_profile_is_named_whatever_else_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when the environment has every setting for which the files would be read."""
     configure(tmp_path, monkeypatch, "[profile bare]\n")
     monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Every mark and text can be told from its ground, in light, dark and default settings, at the sizes of a phone and a desk."""
+"""Every mark and text stands out from its ground, in light, dark and default settings, at the sizes of a phone and a desk."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def rows_of(ax: Axes) -> list[str]:
 
 @pytest.mark.parametrize("status", [*STATUSES, "a new word"])
 def test_each_status_has_a_mark_and_a_word(status):
-    """A target is drawn with the mark of its status and told in words; the legend has the mark with the count."""
+    """A target is drawn with the mark of its status and described in words; the legend has the mark with the count."""
     ax = charts.coverage(read(("1", "eu-west-1", status, 0)))
     assert list(marks(ax).values()) == [1]
     assert [handle.get_marker() for handle in ax.get_legend().legend_handles] == [*marks(ax)]

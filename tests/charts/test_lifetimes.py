@@ -72,7 +72,7 @@ def test_timeline_rows_stand_by_first_sighting():
 
 
 def test_timeline_of_one_moment():
-    """With a single snapshot every image lives all the time."""
+    """With a single snapshot every image exists all the time."""
     ax = charts.timeline(lived(("a", 3, 3, None), ("b", 3, 3, None)))
     left, right = ax.get_xlim()
     assert all(end - start > 0.1 * (right - left) for start, end, _ in bars(ax))

@@ -121,7 +121,7 @@ def test_trend_title_is_the_finding(values, finding):
 
 
 def test_trend_days_of_one_day_have_times():
-    """Two snapshots of one day are told apart by the time."""
+    """Two snapshots of one day are distinguished by the time."""
     table = counted(("a", [1, 2])).assign(snapshot=["2026-11-23T06:00Z", "2026-11-23T18:30Z"])
     assert title(charts.trend(table)) == "1 images on 2026-11-23 06:00, 2 on 2026-11-23 18:30: a +1"
 

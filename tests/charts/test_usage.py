@@ -59,7 +59,7 @@ def test_the_title_is_the_finding(rows: list[tuple[str, int, str]], finding: str
 
 
 def test_the_rest_shares_a_row() -> None:
-    """About half of the rows are for images with fleets; the others are told together, fleets added up."""
+    """About half of the rows are for images with fleets; the others share one row, fleets added up."""
     rows = [(f"c{number}", 9 - number, "in_use") for number in range(5)]
     ax = charts.usage(used(*rows, *((f"u{number}", 0, "unused") for number in range(5))), top=6)
     assert [row[:2] for row in bars(ax)] == [

@@ -47,7 +47,7 @@ def night(failed: dict[str, int], *, accounts: int = 40) -> pd.DataFrame:
 
 
 @pytest.mark.slow
-def test_a_night_is_told_in_few_lines(root: Path) -> None:
+def test_a_night_is_summarized_in_few_lines(root: Path) -> None:
     """40 accounts × 6 regions with denied, disabled and throttled targets: each cause in a line, and the exit code of partial."""
     with asf.sandbox(accounts=40, regions=6) as estate:
         for number, account in enumerate(estate.accounts[:11]):
@@ -88,7 +88,7 @@ def test_every_cause_has_a_line_worst_first(capsys: pytest.CaptureFixture[str], 
 
 
 def test_one_failure_of_all_operations_is_one_line(box: asf.sandbox, root: Path) -> None:
-    """A region that is not enabled is told once, whatever was to be read there."""
+    """A region that is not enabled has one line, whatever was to be read there."""
     box.fault(None, box.regions[1], "disabled")
     regions = [word for name in box.regions[:2] for word in ("--region", name)]
     done = run("snapshot", str(root), "--include", "all", *regions, environment=box.environment())
@@ -136,7 +136,7 @@ def test_a_snapshot_nobody_reads_of_is_written(box: asf.sandbox, root: Path, gon
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_log_disk_is_no_failure_of_a_snapshot(box: asf.sandbox, root: Path) -> None:
-    """The snapshot is there, its id is told on standard error, and the exit code is that of the snapshot."""
+    """The snapshot is there, its id is printed on standard error, and the exit code is that of the snapshot."""
     with open("/dev/full", "w") as full:
         done = started("snapshot", str(root), out=full, environment=box.environment())
     (name,) = asf.list_snapshots(root)["id"]

@@ -116,6 +116,6 @@ def test_other_sts_actions_are_errors(box):
 
 
 def test_unsigned_request_is_refused(box):
-    """A request with no signature is told that its token is missing."""
+    """The error of a request with no signature says that its token is missing."""
     status, _, reply = post(box, b"{}", Authorization="")
     assert (status, reply["__type"]) == (400, "MissingAuthenticationTokenException")

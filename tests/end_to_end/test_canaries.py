@@ -238,7 +238,7 @@ MIDWAY = ("access denied", "throttled", "time is up", "reply html")
     ("kind", "midway"),
     [*((kind, False) for kind in (*REFUSALS, "nobody there")), *((kind, True) for kind in MIDWAY)],
 )
-def test_a_failure_tells_no_secret(
+def test_a_failure_shows_no_secret(
     kind: str,
     midway: bool,
     session: Callable[[FaultServer], boto3.Session],

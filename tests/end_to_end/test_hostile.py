@@ -82,7 +82,7 @@ def test_frames_at_one_look(first: int) -> None:
 
 
 def test_dollars_in_frames_are_no_mathematics() -> None:
-    """JupyterLab is told not to typeset them."""
+    """The HTML asks JupyterLab not to typeset them."""
     frames = asf.Frames({name: strange(name, TEXTS[:1], 1) for name in all_tables()})
     assert frames._repr_html_().startswith('<div class="tex2jax_ignore mathjax_ignore">')
 
@@ -124,7 +124,7 @@ def test_a_warning_of_failed_targets_is_plain() -> None:
 
 
 def test_a_warning_of_targets_not_compared_is_plain() -> None:
-    """Five at a time, accounts, statuses and questions are told in plain words."""
+    """Five at a time, accounts, statuses and requests are named in plain words."""
     frames = taken(WEEKS[0], 0)
     for place in range(0, 300, 15):
         some = frames.coverage.iloc[place : place + 5].assign(operation="DescribeImages")

@@ -81,7 +81,7 @@ def load(request: pytest.FixtureRequest, archive: Archive, _elsewhere: None) -> 
 
 
 def _run(engine: str, table: str, root: str, names: dict[str, Any]) -> Any:
-    """Run a block of the README, told another root and another table, and return what it calls by the table's name."""
+    """Run a block of the README with another root and another table, and return what it calls by the table's name."""
     code = (BLOCKS["schema"] if "schema" in BLOCKS[engine] else "") + BLOCKS[engine]
     assert "./snapshots" in code
     assert "images" in code
@@ -167,7 +167,7 @@ def test_the_line_for_athena_is_our_command() -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_the_statement_for_athena_reads_the_files(spark: Any, archive: Archive, table: str) -> None:
-    """Spark, told the statement's columns and no schema of the files, reads every row of them: the types are right."""
+    """Spark, given the statement's columns and no schema of the files, reads every row of them: the types are right."""
     root, expected = archive
     statement = ddl(table, "s3://bucket/appstream").replace("CREATE EXTERNAL", "CREATE").replace("STORED AS", "USING")
     spark.sql(statement.replace("s3://bucket/appstream", root.as_uri()))

@@ -167,7 +167,7 @@ def _encodings(secret: str) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_refusal_is_told_without_the_secret(kind: str, night: Seen) -> None:
+def test_a_refusal_is_reported_without_the_secret(kind: str, night: Seen) -> None:
     """Each kind is a failure of its target, in words, and none of its secrets is in them."""
     row = night.coverage.iloc[night.names[kind]]
     message = row["error_message"].lower()
@@ -199,7 +199,7 @@ def _failure(**parameters: Any) -> asf.DrainError:
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_the_password_of_a_proxy_is_not_told(named: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_password_of_a_proxy_is_not_shown(named: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the proxy comes with the client or with the environment."""
     proxy = f"http://user:{PASSWORD}@127.0.0.1:9"
     if not named:
@@ -221,7 +221,7 @@ def test_the_password_of_a_proxy_is_not_told(named: bool, monkeypatch: pytest.Mo
         (200, b'{"AccessKeyId": "a", "SecretAccessKey": "b", "Token": "c", "Expiration": "canary-server-output"}'),
     ],
 )
-def test_what_a_credential_server_gave_is_not_told(reply: tuple[int, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_credential_server_gave_is_not_shown(reply: tuple[int, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """A server of containers' credentials that fails may have said the credentials."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     with Identities(reply) as server:

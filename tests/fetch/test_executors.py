@@ -160,14 +160,14 @@ def test_sessions_do_not_travel(many: Any) -> None:
     assert coverage["error_message"].str.contains(r"Pass profiles= or roles= to targets\(\)").all()
 
 
-def test_two_targets_of_one_place_are_refused(many: Any, targets: list[Any], root: Path) -> None:
+def test_two_targets_of_one_account_and_region_are_refused(many: Any, targets: list[Any], root: Path) -> None:
     """As in threads, and nothing is left of the snapshot."""
     with ThreadPoolExecutor(2) as executor, pytest.raises(asf.RequestError, match="its images would count twice"):
         asf.take_snapshot(root, [targets[0], everywhere(many)[0]], executor=executor, progress=False)
     assert [path for path in root.rglob("*") if path.is_file()] == []
 
 
-def test_two_empty_targets_of_one_place_are_refused(many: Any, targets: list[Any]) -> None:
+def test_two_empty_targets_of_one_account_and_region_are_refused(many: Any, targets: list[Any]) -> None:
     """As in threads: two rows of coverage for one place would be one too many."""
     account = many.accounts[1]
     own, other = (asf.targets(profiles=[f"sandbox-{account}"], regions=["eu-west-1"]), everywhere(many, [account])[:1])

@@ -30,7 +30,7 @@ def test_tokens_that_cycle_are_an_error(tokens: str) -> None:
 
 
 def test_a_page_that_points_at_itself_is_an_error() -> None:
-    """The same, when the cycle is one page in the middle of a chain."""
+    """The same, when the cycle is one page in the middle of others."""
     pages = linked_pages()
     pages["token-1"]["NextToken"] = "token-1"
     with FaultServer(pages) as server, pytest.raises(asf.DrainError, match="NextToken"):
@@ -50,7 +50,7 @@ def test_empty_pages_for_ever_are_an_error() -> None:
 @pytest.mark.parametrize("missing", [(), ("Arn",), ("Arn", "Name")], ids=["arn", "name only", "neither"])
 @pytest.mark.parametrize("size", [1, 25])
 def test_the_same_page_for_ever_is_an_error(size: int, missing: tuple[str, ...]) -> None:
-    """Pages that repeat themselves under ever-new tokens are given up, whatever their images are told apart by."""
+    """Pages that repeat themselves under ever-new tokens are given up, whatever their images are distinguished by."""
     count = itertools.count()
 
     def answer(_: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ pytestmark = UNCLOSED
 # secrets
 
 
-def test_no_secret_is_told(root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_is_shown(root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys and tokens that AWS repeats are in no coverage, warning, log of ours, traceback or file."""
     words = f"key {CANARIES[0]}, X-Amz-Security-Token: {CANARIES[2]}, Signature={CANARIES[1]}"
     caplog.set_level("DEBUG", "appstream_frames")

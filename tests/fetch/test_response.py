@@ -153,7 +153,7 @@ def test_the_handlers_are_gone_after_a_failure(server: FaultServer) -> None:
     assert held.value.page == 1
 
 
-def test_the_handlers_are_gone_while_an_endless_chain_is_reported() -> None:
+def test_the_handlers_are_gone_while_endless_pages_are_reported() -> None:
     """The same, when the drain itself gives up in the middle of good pages."""
     count = iter(range(10_000))
     with FaultServer(answer=lambda _: page([1, 2], f"token-{next(count)}")) as server:

@@ -198,7 +198,7 @@ def test_what_is_no_target_is_refused(targets: Any, says: str, root: Path, drain
 
 
 @both
-def test_two_targets_of_one_place_are_refused(box: Any, root: Path, drain: Drain) -> None:
+def test_two_targets_of_one_account_and_region_are_refused(box: Any, root: Path, drain: Drain) -> None:
     """Credentials of two names that turn out to be the same account would count its images twice."""
     box.latency(0.2, box.accounts[0], box.regions[0])
     targets = [everywhere(box, box.accounts[:1])[0] for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Which findings are new: each is told once, and again only after it had gone."""
+"""Which findings are new: each is new once, and again only after it had gone."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find_new(root: Path, *nights: World) -> list[list[tuple[str, str]]]:
     return found
 
 
-def test_a_finding_is_told_once(root: Path) -> None:
+def test_a_finding_is_reported_once(root: Path) -> None:
     """What the night before had is known; what it had not is new, its first night and after it had gone."""
     nights = [("FAILED",), ("FAILED", "FAILED"), ("AVAILABLE", "FAILED"), ("FAILED", "FAILED")]
     failed = [("image_failed", name) for name in "01"]

@@ -53,7 +53,7 @@ def test_an_empty_timeline_has_all_types(root: Path, table: str) -> None:
 @pytest.mark.parametrize("table", TABLES[:3])
 @pytest.mark.parametrize("status", ["limited", "denied", "failed"])
 def test_where_nothing_was_read_whole_nothing_is_gone(root: Path, status: str, table: str) -> None:
-    """What was read in part is told of, and no moment says that it is gone."""
+    """What was read in part is in the answer, and no moment says that it is gone."""
     archive = written(root, with_status(one(), status), with_status(one(), status))
     told = timeline(archive, table)
     assert len(told) == len(asf.read_snapshot(archive).tables[table])

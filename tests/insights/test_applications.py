@@ -1,4 +1,4 @@
-"""The application catalogue: each application with its images, and where one name means different things."""
+"""The application catalogue: each application with its images, and where one name means different applications."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_an_image_that_two_accounts_see_counts_once() -> None:
     assert found[["images", "variants"]].values.tolist() == [[1, 1]]
 
 
-def test_images_without_an_arn_are_told_apart_by_account() -> None:
+def test_images_without_an_arn_are_distinguished_by_account() -> None:
     """Two accounts may have images of one name."""
     nameless = {"Name": "a", "Applications": [{"Name": "X"}]}
     found = asf.application_versions(frames_of(("1", [nameless]), ("2", [nameless])))

@@ -123,7 +123,7 @@ def test_it_can_be_heard(either: Report) -> None:
 
 
 def test_it_has_no_script_and_a_policy(either: Report) -> None:
-    """Nothing in it could run, and the browser is told so."""
+    """Nothing in it could run, and its policy forbids it."""
     tags = {tag for tag, _ in Outline(either.html).found}
     assert not tags & {"script", "iframe", "object", "embed", "form", "base", "svg", "a"}
     assert """content="default-src 'none'; style-src 'sha256-""" in either.html

@@ -1,4 +1,4 @@
-"""A TCP proxy before an S3 server: it passes bytes on as they are, and fails the uploads it is told to fail."""
+"""A TCP proxy before an S3 server: it passes bytes on as they are, and fails the uploads that a test chooses."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ CANARIES = ("AKIACANARYCANARY0001", "canary/secret/key+0123456789", "canary//ses
 
 
 def image(number: int, **members: object) -> dict[str, object]:
-    """Return one image with one application, told apart by its number."""
+    """Return one image with one application, distinguished by its number."""
     name = f"image-{number:04}"
     arn = f"arn:aws:appstream:{REGION}:{ACCOUNT}:image/{name}"
     return {"Name": name, "Arn": arn, "Applications": [{"Name": f"app-{number:04}"}], **members}

@@ -18,7 +18,7 @@ import appstream_frames as asf
 
 
 def inspect(root: str | Path, acknowledged: dict[str, str], tally: Tally) -> None:
-    """Hold an archive of marked snapshots against what its writers were told."""
+    """Hold an archive of marked snapshots against what its writers acknowledged."""
     problems = set(asf.verify(root)["problem"])
     tally.hold(problems <= {"orphan"}, f"verify found {problems}")
     listed = asf.list_snapshots(root)["id"].to_list()
