@@ -13,10 +13,10 @@ demo: .venv/ready  ## The main job on the built-in sandbox: drain, snapshot, cha
 	$(BIN)/appstream-frames demo appstream-demo
 
 test: .venv/ready  ## All tests, in a process more than there are processors, as many of them wait
-	$(BIN)/python -m pytest -q --numprocesses $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -q --numprocesses $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist loadfile --no-loadscope-reorder
 
 quick: .venv/ready  ## The tests that take no seconds each, for while you work
-	$(BIN)/python -m pytest -q -m "not slow" --numprocesses $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -m "not slow" --numprocesses $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist loadfile --no-loadscope-reorder
 
 check: .venv/ready  ## Lint, format, types and layers
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import pytest
@@ -30,34 +30,53 @@ settings.register_profile("tests", max_examples=int(os.environ.get("EXAMPLES", "
 settings.load_profile("tests")
 
 MARKERS = {"chromium": ["browser", "slow"], "s3_server": ["s3"], "spark": ["spark", "slow"]}  # by the fixture
-#: Groups of tests that take longest: they are begun first, so that no process is left alone with one of them at the end.
+#: Tests that share what is expensive to make, by how the names of their files begin: one process runs each of these groups.
+GROUPS = {
+    "tests/reports/test": "reports",
+    "tests/archive/test_s3": "buckets",
+    "tests/archive/test_maintenance": "buckets",
+    "tests/archive/test_roots": "buckets",
+    "tests/archive/test_sql": "buckets",
+    "tests/end_to_end/test_readers": "buckets",
+}
+#: The groups and files that take longest are begun first, so that no process is left alone with one of them at the end.
 LONGEST = """
-    end_to_end/test_lab fetch/test_trouble reports s3 end_to_end/test_hostile_shown end_to_end/test_notebooks fetch/test_pages
-    end_to_end/test_redaction end_to_end/test_readme end_to_end/test_canaries archive/test_crash cli/test_printing
-    charts/test_hostile cli/test_cli fetch/test_executors
+    tests/end_to_end/test_lab.py tests/fetch/test_trouble.py reports buckets tests/end_to_end/test_hostile_shown.py
+    tests/end_to_end/test_notebooks.py tests/fetch/test_pages.py tests/end_to_end/test_redaction.py
+    tests/end_to_end/test_readme.py tests/end_to_end/test_canaries.py tests/archive/test_crash.py
+    tests/cli/test_printing.py tests/charts/test_hostile.py tests/cli/test_cli.py tests/fetch/test_executors.py
 """.split()
 _numbers = itertools.count()
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)  # before xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Mark each test by the fixtures it uses, and the tests that one process runs, as they share what is expensive to make."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the fixtures it uses, and put those first that take longest."""
     for item in items:
         for name in MARKERS.keys() & set(getattr(item, "fixturenames", ())):
             for marker in MARKERS[name]:
                 item.add_marker(marker)
-    buckets = {item.path for item in items if item.get_closest_marker("s3")}
-    groups = {item: "s3" if item.path in buckets else _group_of(item.path) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: LONGEST.index(groups[item]) if groups[item] in LONGEST else len(LONGEST))
-    yield
+    items.sort(key=lambda item: LONGEST.index(group) if (group := group_of(item.nodeid)) in LONGEST else len(LONGEST))
 
 
-def _group_of(path: Path) -> str:
-    """Return the room of the tests of reports, which share reports, and of other tests the file."""
-    shares_reports = path.parent.name == "reports" and path.name.startswith("test_")
-    return "reports" if shares_reports else f"{path.parent.name}/{path.stem}"
+def group_of(nodeid: str) -> str:
+    """Return the group of tests that a test belongs to: its file, unless that shares something with other files."""
+    file = nodeid.partition("::")[0]
+    return next((group for start, group in GROUPS.items() if file.startswith(start)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Have one process run the tests of a group; the mark ``xdist_group`` of xdist 3.8 has no effect in pytest 9.2."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class GroupScheduling(LoadFileScheduling):
+        """Gives a process one group after the other."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(autouse=True)
