@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
-from appstream_frames.charts.rows import check, cut, read_numbers, read_texts
+from appstream_frames.charts.rows import check, cut_rows, read_numbers, read_texts
+from appstream_frames.charts.wording import format_count
 
 
 def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
@@ -25,13 +26,13 @@ def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top:
     Returns
     -------
     Axes
-        The Axes drawn into; ``ax.get_title()`` is the finding.
+        The Axes drawn into; ``ax.get_make_title()`` is the finding.
 
     Examples
     --------
     >>> from matplotlib.figure import Figure
     >>> versions = pd.DataFrame({"name": ["CAD", "CAD", "Chrome"], "images": [2, 1, 9]})
-    >>> application_versions(versions, Figure().subplots()).get_title()
+    >>> application_versions(versions, Figure().subplots()).get_make_title()
     '1 of 2 applications differs between images'
     """
     check(versions, ("name", "images"), "what asf.application_versions(frames) gives", top)
@@ -40,25 +41,27 @@ def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top:
     table = pd.DataFrame({"name": read_texts(versions["name"]), "images": read_numbers(versions["images"]).fillna(0)})
     found = table.groupby("name", dropna=False)["images"].agg(variants="size", images="sum").reset_index()
     found["differs"] = found["variants"] > 1
-    kept, rest = cut(found.sort_values(["differs", "variants", "images"], ascending=False, kind="stable"), ax, top, 0)
-    bars = [_bar(row.name, int(row.images), int(row.variants)) for row in kept.itertuples(index=False)]
+    kept, rest = cut_rows(
+        found.sort_values(["differs", "variants", "images"], ascending=False, kind="stable"), ax, top, 0
+    )
+    bars = [_make_bar(row.name, int(row.images), int(row.variants)) for row in kept.itertuples(index=False)]
     if len(rest):
         most = int(rest["images"].max())
         words = f"up to {most:,}" if len(rest) > 1 else ""
-        bars.append(Bar(layout.format_count(len(rest), "more application"), most, layout.RECENT, words=words))
+        bars.append(Bar(format_count(len(rest), "more application"), most, layout.RECENT, words=words))
     note = "Numbers: images that hold it · green: several paths or parameters under one name"
-    return draw_bars(ax, bars, _title(int(found["differs"].sum()), len(found)), note)
+    return draw_bars(ax, bars, _make_title(int(found["differs"].sum()), len(found)), note)
 
 
-def _bar(name: object, images: int, variants: int) -> Bar:
-    label = "(no name)" if pd.isna(name) else layout.drawable(name, 40)
+def _make_bar(name: object, images: int, variants: int) -> Bar:
+    label = "(no name)" if pd.isna(name) else layout.make_drawable(name, 40)
     if variants == 1:
         return Bar(label, images, layout.RECENT)
     return Bar(f"{label} · {variants:,} variants", images, layout.SERIES[0], marked=True)
 
 
-def _title(differing: int, total: int) -> str:
-    counted = layout.format_count(total, "application")
+def _make_title(differing: int, total: int) -> str:
+    counted = format_count(total, "application")
     if not differing:
         return f"None of {counted} differs between images"
     return f"{differing:,} of {counted} differ{'s' if differing == 1 else ''} between images"

@@ -59,5 +59,5 @@ def draw_bars(ax: Axes | None, bars: Sequence[Bar], title: str, note: str) -> Ax
         hatch=["////" if hollow else "" for hollow in unknown],
         linewidth=0.6,
     )
-    ax.bar_label(drawn, values, padding=GAP / 2, fontsize=size, color=layout.choose_ink(ax), **layout.PLAIN)
+    ax.bar_label(drawn, values, padding=GAP / 2, fontsize=size, color=layout.find_text_colour(ax), **layout.PLAIN)
     return ax

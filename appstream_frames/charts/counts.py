@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from appstream_frames.charts import layout
 from appstream_frames.charts.layout import GAP
 from appstream_frames.charts.rows import check, format_days, read_moments, read_numbers
+from appstream_frames.charts.wording import format_count
 from appstream_frames.text import encodable
 
 _SOURCE = "what asf.trend(root, by=…) gives"
@@ -48,19 +49,19 @@ def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout
     '12 images on 2026-10-05, 14 on 2026-10-12: RHEL8 +2'
     """
     check(counts, ("snapshot", "count"), _SOURCE, top)
-    table = _by_value(counts)
+    table = _count_by_value(counts)
     if not table.size:
         return layout.draw_nothing(ax)
-    rows, gaps, days = layout.available(ax).rows, table.isna().any(axis=1), format_days([*table.index])
+    rows, gaps, days = layout.find_size(ax).rows, table.isna().any(axis=1), format_days([*table.index])
     note = " to ".join(dict.fromkeys([days[0], days[-1]])) + " (UTC)"
-    title = _change(table, layout.drawable(of, 30))
+    title = _describe_change(table, layout.make_drawable(of, 30))
     ax, space = layout.set_out(ax, rows, title, note + (" · hatched: not read whole" if gaps.any() else ""))
-    table, colours = _layers(table, min(top, len(layout.SERIES), rows - 3))
+    table, colours = _select_layers(table, min(top, len(layout.SERIES), rows - 3))
     size, most = 9.0 if space.beside else 7.5, max(1.0, table.sum(axis=1).max())
-    labels = _labels(table, space.width * (0.45 if space.beside else 0.4), size)
+    labels = _make_labels(table, space.width * (0.45 if space.beside else 0.4), size)
     legend = max(layout.measure(label, size) for label in labels) + 2 * size
-    point = most / max(1.0, space.height - space.head(title) - 2 * size)
-    ax.set_ylim(-2 * size * point, most + space.head(title) * point)
+    point = most / max(1.0, space.height - space.measure_head(title) - 2 * size)
+    ax.set_ylim(-2 * size * point, most + space.measure_head(title) * point)
     starts = table.index.to_numpy(float)
     ends = np.append(starts[1:], starts[-1] + (np.median(np.diff(starts)) if len(starts) > 1 else 1.0))
     left = max(4 * GAP, layout.measure(f"{most:,.0f}", size) + GAP)
@@ -78,15 +79,15 @@ def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout
     return ax
 
 
-def _layers(table: pd.DataFrame, shown: int) -> tuple[pd.DataFrame, list[str]]:
+def _select_layers(table: pd.DataFrame, shown: int) -> tuple[pd.DataFrame, list[str]]:
     """Return what is drawn, from the bottom, and its colours: so many values, and the sum of the others."""
     if table.shape[1] <= shown:
         return table, [*layout.SERIES[: table.shape[1]]]
-    rest = table.iloc[:, shown:].sum(axis=1, skipna=False).rename(layout.format_count(table.shape[1] - shown))
+    rest = table.iloc[:, shown:].sum(axis=1, skipna=False).rename(format_count(table.shape[1] - shown))
     return pd.concat([table.iloc[:, :shown], rest], axis=1), [*layout.SERIES[:shown], layout.RECENT]
 
 
-def _labels(table: pd.DataFrame, widest: float, size: float) -> list[str]:
+def _make_labels(table: pd.DataFrame, widest: float, size: float) -> list[str]:
     """Return each value, cut where it is too wide, with its last count."""
     ends = [f" · {'?' if np.isnan(count) else f'{count:,.0f}'}" for count in table.iloc[-1]]
     wide = [widest - layout.measure(end, size) for end in ends]
@@ -97,24 +98,24 @@ def _draw_counts(ax: Axes, most: float, first: float, last: float, left: float, 
     """Draw a few round counts at the left, each with a thin line."""
     ticks = [tick for tick in MaxNLocator(4, integer=True).tick_values(0, most) if 0 < tick <= most]
     labels = [f"{tick:,.0f}" for tick in ticks]
-    ax.set_yticks(ticks, labels, fontsize=size, alpha=layout.SOFT, color=layout.choose_ink(ax), **layout.PLAIN)
+    ax.set_yticks(ticks, labels, fontsize=size, alpha=layout.SOFT, color=layout.find_text_colour(ax), **layout.PLAIN)
     ax.tick_params(axis="y", labelleft=True, pad=-left)  # inside of the Axes
     ax.plot([[first] * len(ticks), [last] * len(ticks)], [ticks, ticks], **layout.THIN)
 
 
-def _by_value(counts: pd.DataFrame) -> pd.DataFrame:
+def _count_by_value(counts: pd.DataFrame) -> pd.DataFrame:
     """Return counts by moment and value, the value with the highest count first; null where any part is not known."""
     by = [name for name in counts.columns if name not in ("snapshot", "count", "complete")]
-    words = [[_word(name, value) for value in counts[name].astype(object)] for name in by]
+    words = [[_format_value(name, value) for value in counts[name].astype(object)] for name in by]
     texts = [encodable(" · ".join(row)) for row in zip(*words, strict=True)] if by else "all"
     count = read_numbers(counts["count"]).where(lambda known: known >= 0)
     long = pd.DataFrame({"when": read_moments(counts, "snapshot", _SOURCE), "value": texts, "count": count})
     table = long.groupby(["when", "value"])["count"].sum(skipna=False).unstack()
     table = table[table.max().fillna(-1).sort_values(ascending=False, kind="stable").index]
-    return table.set_axis([layout.drawable(value, 40) for value in table], axis=1)
+    return table.set_axis([layout.make_drawable(value, 40) for value in table], axis=1)
 
 
-def _word(name: object, value: Any) -> str:
+def _format_value(name: object, value: Any) -> str:
     if not pd.api.types.is_scalar(value):
         return ", ".join(map(str, value)) or "(empty)"
     if pd.isna(value):
@@ -124,7 +125,7 @@ def _word(name: object, value: Any) -> str:
     return f"{value:%Y-%m-%d}" if isinstance(value, date) else str(value)
 
 
-def _change(table: pd.DataFrame, of: str) -> str:
+def _describe_change(table: pd.DataFrame, of: str) -> str:
     whole = table.dropna()
     missing = f"{len(table) - len(whole):,} of {len(table):,} snapshots not read whole"
     if not len(whole):
@@ -134,6 +135,6 @@ def _change(table: pd.DataFrame, of: str) -> str:
     days = zip([f"{first} {of}", *later], format_days([*ends.index]), strict=True)
     moved = ends.iloc[-1] - ends.iloc[0]
     moved = moved.iloc[np.argsort(-moved.abs().to_numpy(), kind="stable")].head(2)
-    words = [f"{layout.drawable(name, 24)} {'+' if n > 0 else '−'}{abs(n):,.0f}" for name, n in moved.items() if n]
+    words = [f"{layout.make_drawable(name, 24)} {'+' if n > 0 else '−'}{abs(n):,.0f}" for name, n in moved.items() if n]
     found = ", ".join(f"{count} on {day}" for count, day in days) + (f": {', '.join(words)}" if words else "")
     return found + (f"; {missing}" if len(whole) < len(table) else "")

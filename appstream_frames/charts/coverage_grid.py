@@ -14,10 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from appstream_frames.charts import layout
-from appstream_frames.charts.layout import GAP, format_count, measure
+from appstream_frames.charts.layout import GAP, measure
 from appstream_frames.charts.rows import check, read_numbers
+from appstream_frames.charts.wording import format_count
 from appstream_frames.insights import days
-from appstream_frames.tables.coverage import FIRST_OPERATION, number_targets
+from appstream_frames.tables.coverage import FIRST_OPERATION, name_operations, number_targets
 
 #: Status, from good to bad, to marker and colour: no two share a shape.
 _MARKS = {
@@ -73,19 +74,19 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     operations = _read_operations(frame)
     targets = _keep_worst(operations, number_targets(frame).to_numpy())
     cells = _keep_worst(targets, targets["account"] + "\n" + targets["region"])
-    key, title = _count_statuses(targets), _title(targets)
+    key, title = _count_statuses(targets), _make_title(targets)
     grid = _plan(cells, key, ax, top, title)
-    ax, space, _ = layout.set_out_rows(ax, grid.rows, title, _note(frame))
+    ax, space, _ = layout.set_out_rows(ax, grid.rows, title, _make_note(frame))
     ax.set_yticks(range(grid.used))
     layout.set_range(ax, 0, 1, grid.left, space.width - grid.left - grid.column)
     _draw_names(ax, grid)
     shown = cells.assign(x=cells["region"].map(grid.xs), y=cells["account"].map(grid.ys)).dropna(subset=["x", "y"])
     handles = _draw_marks(ax, grid, shown, key)
     _write_words(ax, grid, shown)
-    for line, words in enumerate(grid.rest, grid.head + len(grid.accounts)):
-        layout.write(ax, line, layout.shorten(words, space.width, grid.size), fontsize=grid.size)
+    for line, words in enumerate(grid.rest, grid.head + len(grid.ys)):
+        layout.write_label(ax, line, layout.shorten(words, space.width, grid.size), fontsize=grid.size)
     labels = [layout.shorten(words, space.width - 3 * grid.key_size, grid.key_size) for words in key.values()]
-    anchor = {"loc": "upper left", "bbox_to_anchor": (0, grid.head + len(grid.accounts) + len(grid.rest) - 0.5)}
+    anchor = {"loc": "upper left", "bbox_to_anchor": (0, grid.head + len(grid.ys) + len(grid.rest) - 0.5)}
     spaces = {"handlelength": 1, "columnspacing": GAP / grid.key_size, "labelspacing": 0.3}
     options = {"ncols": grid.key_columns, "bbox_transform": ax.get_yaxis_transform(), **anchor, **spaces}
     layout.add_legend(ax, handles, labels, fontsize=grid.key_size, **options)
@@ -94,10 +95,10 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
 
 @dataclass(frozen=True)
 class _Grid:
-    """Which accounts and regions have room, what is said of the others, and where all stands, in points and rows."""
+    """Where all stands: accounts in rows, regions in columns, lengths in points, and what is said of those without room."""
 
-    accounts: list[str]
-    regions: list[str]
+    ys: dict[str, int]
+    xs: dict[str, float]
     rest: list[str]
     left: float
     column: float
@@ -108,19 +109,10 @@ class _Grid:
     key_size: float
     size: float
 
-    @property
-    def ys(self) -> dict[str, int]:
-        """The row of each account."""
-        return {name: row for row, name in enumerate(self.accounts, self.head)}
-
-    @property
-    def xs(self) -> dict[str, float]:
-        """Where marks of each region stand, in columns."""
-        return {name: column + min(0.5, GAP / self.column) for column, name in enumerate(self.regions)}
-
 
 def _plan(cells: pd.DataFrame, key: dict[str, str], ax: Axes | None, top: int, title: str) -> _Grid:
-    space = layout.available(ax)
+    """Find out how many accounts and regions have room, and how their names and the legend are set out."""
+    space = layout.find_size(ax)
     size, row = (8.0, _ROW) if space.beside else (7.0, _LOW_ROW)
     row = _OWN_ROW if ax is None else row
     accounts, regions = _rank(cells, "account"), _rank(cells, "region")
@@ -132,14 +124,15 @@ def _plan(cells: pd.DataFrame, key: dict[str, str], ax: Axes | None, top: int, t
     key_size = size if space.beside else 6.0
     key_columns = _count_columns([measure(words, key_size) + 1.5 * key_size for words in key.values()], space.width)
     below = ceil(len(key) / key_columns) + (len(regions) > fitting)
-    height = int((space.height - space.head(title)) / row)
+    height = int((space.height - space.measure_head(title)) / row)
     kept = min(top, len(accounts) if ax is None else max(1, height - head - below - 1))
-    rest = [*_tell_rest(accounts[kept:], "account"), *_tell_rest(regions[fitting:], "region")]
     used = head + len(accounts[:kept]) + below + (len(accounts) > kept)
     # rows are spread over a given Axes, but not far apart
     rows = used if ax is None else max(used, height if head > 1 else int(height * row / _HIGH_ROW))
-    shown = [*accounts.index[:kept]], sorted(regions.index[:fitting])
-    return _Grid(*shown, rest, left, column, head, rows, used, key_columns, key_size, size)
+    ys = {name: y for y, name in enumerate(accounts.index[:kept], head)}
+    xs = {name: x + min(0.5, GAP / column) for x, name in enumerate(sorted(regions.index[:fitting]))}
+    rest = [*_count_rest(accounts[kept:], "account"), *_count_rest(regions[fitting:], "region")]
+    return _Grid(ys, xs, rest, left, column, head, rows, used, key_columns, key_size, size)
 
 
 def _count_columns(widths: list[float], width: float) -> int:
@@ -150,11 +143,8 @@ def _count_columns(widths: list[float], width: float) -> int:
 
 def _read_operations(frame: pd.DataFrame) -> pd.DataFrame:
     """Return what was read of each operation, as it can be drawn; only images are counted."""
-    known = frame.reindex(columns=["account", "region", "status", "operation"]).astype(object)
-    known["operation"] = known["operation"].where(known["operation"].notna(), FIRST_OPERATION)
-    table = pd.DataFrame(
-        {name: ["?" if pd.isna(text) else layout.drawable(text, 24) for text in known[name]] for name in known}
-    )
+    given = frame[["account", "region", "status"]].astype(object).assign(operation=name_operations(frame))
+    table = given.map(lambda text: "?" if pd.isna(text) else layout.make_drawable(text, 24)).reset_index(drop=True)
     table["status"] = table["status"].replace("not_offered", "complete")  # nothing was there to be read
     images = read_numbers(frame["rows"]).fillna(0).clip(0, 2**53).astype(int)
     return table.assign(images=images.where(table["operation"] == FIRST_OPERATION, 0))
@@ -180,7 +170,7 @@ def _rank(cells: pd.DataFrame, key: str) -> pd.Series:
     return bad.sort_values(ascending=False, kind="stable")
 
 
-def _tell_rest(bad: pd.Series, what: str) -> list[str]:
+def _count_rest(bad: pd.Series, what: str) -> list[str]:
     """Return words for what does not fit."""
     partly, whole = int((bad > 0).sum()), int((bad == 0).sum())
     if partly and whole:
@@ -188,13 +178,16 @@ def _tell_rest(bad: pd.Series, what: str) -> list[str]:
     return [f"+ {format_count(len(bad), what)} {'not ' if partly else ''}read whole"] if len(bad) else []
 
 
-def _title(targets: pd.DataFrame) -> str:
+def _make_title(targets: pd.DataFrame) -> str:
     counts = Counter(targets["status"])
     total, bad = counts.total(), counts.total() - counts.pop("complete", 0)
     if not bad:
         return f"All {total:,} targets were read whole" if total > 1 else "The only target was read whole"
     ranked = sorted(counts.items(), key=lambda one: (-one[1], _rate(one[0]), one[0]))
-    named = {f"{layout.drawable(status, 16)}{_only(status, targets)}": count for status, count in ranked[:_NAMED]}
+    named = {
+        f"{layout.make_drawable(status, 16)}{_name_operation(status, targets)}": count
+        for status, count in ranked[:_NAMED]
+    }
     if total == 1:
         return f"The only target was not read whole: {next(iter(named))}"
     words = [f"{count:,} {status}" for status, count in named.items()]
@@ -202,15 +195,15 @@ def _title(targets: pd.DataFrame) -> str:
     return f"{bad:,} of {total:,} targets {'was' if bad == 1 else 'were'} not read whole: {', '.join(words)}"
 
 
-def _only(status: str, targets: pd.DataFrame) -> str:
+def _name_operation(status: str, targets: pd.DataFrame) -> str:
     """Return the operation, in brackets, that alone has a status; nothing for the images, of which every chart speaks."""
     operations = {*targets.loc[targets["status"] == status, "operation"]} - {FIRST_OPERATION}
     return f" ({operations.pop()})" if len(operations) == 1 else ""
 
 
-def _note(frame: pd.DataFrame) -> str:
-    taken = [day for day in days.to_days(frame["snapshot"]) if day] if "snapshot" in frame else []
-    when = " to ".join(dict.fromkeys(f"{day:%Y-%m-%d}" for day in (min(taken), max(taken)))) if taken else ""
+def _make_note(frame: pd.DataFrame) -> str:
+    taken = sorted({str(day) for day in days.to_days(frame["snapshot"]) if day}) if "snapshot" in frame else []
+    when = " to ".join(dict.fromkeys([*taken[:1], *taken[-1:]]))
     return "Numbers: images read" + (f" · {when} (UTC)" if when else "")
 
 
@@ -229,11 +222,11 @@ def _draw_names(ax: Axes, grid: _Grid) -> None:
     for region, x in grid.xs.items():
         if grid.head > 1:
             text = layout.shorten(region, _HIGHEST + GAP / 2, grid.size)
-            layout.put(ax, x, grid.head - 0.6, text, rotation=90, ha="center", va="bottom", **font)
+            layout.write_text(ax, x, grid.head - 0.6, text, rotation=90, ha="center", va="bottom", **font)
         else:
-            layout.put(ax, x - _MARK / 2 / grid.column, grid.head - 1, region, **font)
+            layout.write_text(ax, x - _MARK / 2 / grid.column, grid.head - 1, region, **font)
     for account, y in grid.ys.items():
-        layout.write(ax, y, layout.shorten(account, grid.left - GAP, grid.size), **font)
+        layout.write_label(ax, y, layout.shorten(account, grid.left - GAP, grid.size), **font)
         ax.plot([0, 1], [y - 0.5] * 2, transform=ax.get_yaxis_transform(), **layout.THIN)
 
 
@@ -257,7 +250,7 @@ def _write_words(ax: Axes, grid: _Grid, cells: pd.DataFrame) -> None:
     for texts in ([_describe(*row) for row in rows], counts):
         if max(measure(text, grid.size) for text in texts) <= grid.column - 2.5 * GAP:
             for x, y, text in zip(cells["x"] + GAP / grid.column, cells["y"], texts, strict=True):
-                layout.put(ax, x, y, text, fontsize=grid.size)
+                layout.write_text(ax, x, y, text, fontsize=grid.size)
             return
 
 

@@ -1,4 +1,4 @@
-"""How the charts look and read: palette, words, safe text, and an Axes set out between its finding and a note.
+"""How the charts look: palette, text that a font can draw, and an Axes set out between its finding and a note.
 
 It knows nothing of AWS. It changes no rcParams and keeps the user's font and text colour. All but the small note below is laid
 out inside the Axes, so that nothing is clipped whatever figure the Axes is in.
@@ -49,6 +49,7 @@ _HEAD = 2 * _TITLE * _LEADING + GAP
 _ROW, _DOUBLE_ROW, _TALLEST_ROW = 15.0, 18.0, 34.0
 _WIDE = 6.1 * 72
 _OWN_WIDTH = 8.0  # inches
+_DATE = 5.5  # font sizes from one date to the next
 
 # ISO dates, as in the titles: no month's name in the language of the machine
 _DATES = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%H:%M:%S"]
@@ -73,7 +74,7 @@ class AvailableSize:
         whole_rows = int((self.height - _HEAD) / (_ROW if self.beside else _DOUBLE_ROW))
         return min(MOST_ROWS, max(FEWEST_ROWS, whole_rows))
 
-    def head(self, title: str) -> float:
+    def measure_head(self, title: str) -> float:
         """Return how high a title is, with the gap below it."""
         size, lines = self.wrap_title(title)
         return len(lines) * size * _LEADING + GAP
@@ -84,29 +85,29 @@ class AvailableSize:
         return size, wrap(title, self.width, size, "bold")
 
 
-def available(ax: Axes | None) -> AvailableSize:
+def find_size(ax: Axes | None) -> AvailableSize:
     """Return the size of an Axes; for None, that of a figure of our own with `OWN_ROWS` rows."""
     if ax is None:
         return AvailableSize(_OWN_WIDTH * 72, _HEAD + _ROW * OWN_ROWS)
     if engine := ax.figure.get_layout_engine():  # which else would move the Axes only as it is drawn
-        _bare(ax)
+        _hide_frame(ax)
         engine.execute(ax.figure.figure)
-    return size_of(ax)
+    return measure_axes(ax)
 
 
-def size_of(ax: Axes) -> AvailableSize:
-    """Return the size of an Axes as it is now."""
+def measure_axes(ax: Axes) -> AvailableSize:
+    """Return the size of an Axes as it is now, before any layout engine moves it."""
     scale = 72 / ax.figure.dpi
     return AvailableSize(ax.bbox.width * scale, ax.bbox.height * scale)
 
 
 def set_out(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, AvailableSize]:
     """Put the finding at the top of an Axes, or of a figure of our own for so many rows, and a note below it."""
-    ax = _canvas(ax, rows)
-    width = available(ax).width
+    ax = _make_axes(ax, rows)
+    width = find_size(ax).width
     notes = [shorten(line, width, _NOTE) for line in wrap(note, width, _NOTE)[:_NOTE_LINES]]
     ax.set_xlabel("\n".join(notes), loc="left", fontsize=_NOTE, labelpad=2, alpha=SOFT, **PLAIN)
-    space = available(ax)
+    space = find_size(ax)
     size, lines = space.wrap_title(title)
     font: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "linespacing": _LEADING, **PLAIN}
     ax.set_title("\n".join(lines), y=1.0, pad=0, va="top", **font)
@@ -116,7 +117,7 @@ def set_out(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, Av
 def set_out_rows(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, AvailableSize, float]:
     """Set an Axes out in rows 0, 1 … from the top, below the finding; return it, its size and that of the text."""
     ax, space = set_out(ax, rows, title, note)
-    head = space.head(title)
+    head = space.measure_head(title)
     row = max(1.0, min(_TALLEST_ROW, (space.height - head) / rows))
     top = -0.5 - head / row
     ax.set_ylim(top + space.height / row, top)
@@ -126,7 +127,7 @@ def set_out_rows(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axe
 
 def set_range(ax: Axes, first: float, last: float, left: float, right: float) -> float:
     """Set limits so that a range begins so many points from the left and ends so many from the right; return a point."""
-    point = (last - first) / max(1.0, size_of(ax).width - left - right)
+    point = (last - first) / max(1.0, measure_axes(ax).width - left - right)
     ax.set_xlim(first - left * point, last + right * point)
     return point
 
@@ -134,8 +135,8 @@ def set_range(ax: Axes, first: float, last: float, left: float, right: float) ->
 def draw_scale(ax: Axes, ticks: Sequence[float], labels: Sequence[str], low: float, high: float, size: float) -> None:
     """Draw thin lines from `high` down to `low`, each with a label below it."""
     bottom, top = ax.get_ylim()
-    below = size_of(ax).height * (low - bottom) / (top - bottom)
-    ax.set_xticks(ticks, labels, fontsize=size, alpha=SOFT, color=choose_ink(ax), **PLAIN)
+    below = measure_axes(ax).height * (low - bottom) / (top - bottom)
+    ax.set_xticks(ticks, labels, fontsize=size, alpha=SOFT, color=find_text_colour(ax), **PLAIN)
     ax.tick_params(axis="x", labelbottom=True, pad=4 - below)  # inside of the Axes
     ax.plot([ticks, ticks], [[low] * len(ticks), [high] * len(ticks)], **THIN)
 
@@ -145,16 +146,18 @@ def draw_dates(ax: Axes, first: float, last: float, low: float, high: float, siz
     if first == last:
         return
     left, right = ax.get_xlim()
-    width = size_of(ax).width * (last - first) / (right - left)
-    fitting = max(2, int(width / (5.5 * size)))
+    apart = _DATE * size * (right - left) / measure_axes(ax).width  # in days
+    fitting = max(2, int((last - first) / apart))
     most = max(3, fitting)
-    locator = AutoDateLocator(
-        tz="UTC", minticks=(most - 1) // 2, maxticks=most
-    )  # more of them, and it warns of some ranges
+    # were `minticks` more, it would warn of some ranges
+    locator = AutoDateLocator(tz="UTC", minticks=(most - 1) // 2, maxticks=most)
     dates = ConciseDateFormatter(locator, tz="UTC", formats=_DATES, zero_formats=_FIRSTS, usetex=False)
     found = locator.tick_values(num2date(first, "UTC"), num2date(last, "UTC"))
     ticks = [tick for tick in found if first <= tick <= last]
     ticks = ticks[:: math.ceil(len(ticks) / fitting) or 1]
+    # the last days of a month may be too close to the first of the next, from which days are counted anew
+    following = [*ticks[1:], math.inf]
+    ticks = [tick for tick, later in zip(ticks, following, strict=True) if later - tick >= 0.8 * apart]
     ticks = ticks if len(ticks) > 1 else [first, last]
     draw_scale(ax, ticks, dates.format_ticks(ticks), low, high, size)
 
@@ -162,7 +165,7 @@ def draw_dates(ax: Axes, first: float, last: float, low: float, high: float, siz
 def add_legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], **options: Any) -> Legend:
     """Add a legend without a frame; its labels may begin with an underscore or hold a ``$``."""
     options = {"frameon": False, "borderpad": 0, "borderaxespad": 0, "handletextpad": 0.5, **options}
-    legend = ax.legend(handles, ["-"] * len(handles), labelcolor=choose_ink(ax), **options)
+    legend = ax.legend(handles, ["-"] * len(handles), labelcolor=find_text_colour(ax), **options)
     for text, label in zip(legend.get_texts(), labels, strict=True):
         text.set(text=label, **PLAIN)
     return legend
@@ -170,92 +173,52 @@ def add_legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], **opt
 
 def draw_nothing(ax: Axes | None, message: str = "Nothing to draw") -> Axes:
     """Say in an Axes, or in a figure of our own, that there is nothing to draw."""
-    ax = _canvas(ax, 0)
-    put(ax, 0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", alpha=SOFT)
+    ax = _make_axes(ax, 0)
+    write_text(ax, 0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", alpha=SOFT)
     return ax
 
 
-def put(ax: Axes, x: float, y: float, text: str, **font: Any) -> Text:
+def write_text(ax: Axes, x: float, y: float, text: str, **font: Any) -> Text:
     """Write a text into an Axes, in the colour of the Axes' own text and with no character taken for mathematics."""
-    return ax.text(x, y, text, **{"color": choose_ink(ax), "va": "center_baseline", **PLAIN, **font})
+    return ax.text(x, y, text, **{"color": find_text_colour(ax), "va": "center_baseline", **PLAIN, **font})
 
 
-def write(ax: Axes, row: float, text: str, **font: Any) -> None:
+def write_label(ax: Axes, row: float, text: str, **font: Any) -> None:
     """Write a label at the left of a row."""
     # not tick labels: Axes that share an axis would draw those again, and read `$` in them as mathematics
-    put(ax, 0, row, text, transform=ax.get_yaxis_transform(), **font)
+    write_text(ax, 0, row, text, transform=ax.get_yaxis_transform(), **font)
 
 
-def choose_ink(ax: Axes) -> Any:
+def find_text_colour(ax: Axes) -> Any:
     """Return the colour of an Axes' text: what is black on white is white on black."""
     return ax.title.get_color()
 
 
-def _canvas(ax: Axes | None, rows: int) -> Axes:
+def _make_axes(ax: Axes | None, rows: int) -> Axes:
     if ax is None:
         _, ax = plt.subplots(figsize=(_OWN_WIDTH, max(1.8, 0.9 + 0.29 * rows)), layout="constrained")
-    _bare(ax)
+    _hide_frame(ax)
     return ax
 
 
-def _bare(ax: Axes) -> None:
+def _hide_frame(ax: Axes) -> None:
     ax.spines[:].set_visible(False)
     ax.grid(visible=False)
     ax.tick_params(which="both", length=0, left=False, labelleft=False, bottom=False, labelbottom=False)
 
 
-def format_share(part: int, whole: int, verb: str) -> str:
-    """Return how many of the images do what a verb says.
-
-    Examples
-    --------
-    >>> format_share(14, 61, "run"), format_share(1, 61, "run"), format_share(0, 61, "run")
-    ('14 of 61 images run', '1 of 61 images runs', 'No image runs')
-    >>> format_share(2000, 2000, "run"), format_share(1, 1, "run")
-    ('All 2,000 images run', 'The only image runs')
-    """
-    does = "is" if verb == "are" else f"{verb}s"
-    if part == whole:
-        return f"All {whole:,} images {verb}" if whole > 1 else f"The only image {does}"
-    if part == 0:
-        return f"No image {does}"
-    return f"{part:,} of {whole:,} images {does if part == 1 else verb}"
-
-
-def format_count(number: int, thing: str = "other") -> str:
-    """Return a count and its noun.
-
-    Examples
-    --------
-    >>> format_count(1), format_count(2000, "image"), format_count(0, "image")
-    ('1 other', '2,000 images', 'no images')
-    """
-    return f"{number:,} {thing}{'' if number == 1 else 's'}" if number else f"no {thing}s"
-
-
-def format_age(days: int) -> str:
-    """Return an age that a person can take in.
-
-    Examples
-    --------
-    >>> format_age(0), format_age(1), format_age(30), format_age(275), format_age(767)
-    ('today', '1 day', '30 days', '9 months', '2.1 years')
-    """
-    if days < 45:
-        return format_count(days, "day") if days else "today"
-    return f"{round(days / 30.44)} months" if days < 365 else f"{days / 365.25:.1f} years"
-
-
-def drawable(value: object, width: int = 60) -> str:
+def make_drawable(value: object, width: int = 60) -> str:
     r"""Return text that a font can draw in one line: what it has no glyph for, and marks that stack, are escaped.
 
     Examples
     --------
-    >>> drawable("café 今")
+    >>> make_drawable("café 今")
     'café \\u4eca'
     """
-    known = _glyphs(tuple(FontProperties().get_family()))
-    text = "".join(char if _is_drawn(char, known) else _escape(char) for char in printable(value, width))
+    known, text = _find_glyphs(tuple(FontProperties().get_family())), ""
+    for char in printable(value, width):
+        drawn = ord(char) in known and not unicodedata.category(char).startswith("M")
+        text += char if drawn else char.encode("unicode_escape").decode("ascii")
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
@@ -289,18 +252,10 @@ def measure(text: str, size: float, weight: str = "normal") -> float:
 
 
 @cache
-def _glyphs(families: tuple[str, ...]) -> frozenset[int]:
+def _find_glyphs(families: tuple[str, ...]) -> frozenset[int]:
     """Return what can be drawn: matplotlib takes from each family in turn what those before it lack."""
     paths = []
     for family in families:
         with suppress(ValueError):  # not installed
             paths.append(findfont(FontProperties(family=family), fallback_to_default=False))
     return frozenset(code for path in paths or [findfont(FontProperties())] for code in get_font(path).get_charmap())
-
-
-def _is_drawn(char: str, known: frozenset[int]) -> bool:
-    return ord(char) in known and unicodedata.category(char)[0] != "M"
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")

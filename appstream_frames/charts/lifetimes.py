@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.layout import GAP
-from appstream_frames.charts.rows import check, cut, format_days, label_rows, name_rows, read_moments, read_numbers
+from appstream_frames.charts.rows import (
+    check,
+    cut_rows,
+    format_days,
+    label_rows,
+    name_rows,
+    read_moments,
+    read_numbers,
+)
+from appstream_frames.charts.wording import format_count, format_share
 
 _SOURCE = "what asf.timeline(root) gives"
 _LABELS = 0.42  # of the width, at most
@@ -50,20 +59,20 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     if not len(lifetimes):
         return layout.draw_nothing(ax)
     images = _read_lifetimes(lifetimes)
-    kept, rest = cut(_rank(images), ax, top, 1)
+    kept, rest = cut_rows(_rank(images), ax, top, 1)
     kept = kept.sort_values(["first", "gone", "name"], kind="stable")
     seen = np.unique(images[["first", "last", "gone"]].to_numpy())
     seen = seen[~np.isnan(seen)]
     days = dict(zip(seen, format_days(seen), strict=True))
     rows = len(kept) + bool(len(rest))
-    ax, space, size = layout.set_out_rows(ax, rows + 1, _title(images, days), _note(images, days[seen[-1]]))
+    ax, space, size = layout.set_out_rows(ax, rows + 1, _make_title(images, days), _make_note(images, days[seen[-1]]))
     rebuilt = [f" · rebuilt {count - 1:,}×" if count > 1 else "" for count in kept["generations"]]
     left, lower = label_rows(ax, [*zip(kept["name"], rebuilt, strict=True)], size, _LABELS)
     if len(rest):
         counts = rest["kind"].value_counts()
         words = ", ".join(f"{counts[kind]:,} {word}" for kind, word in _WORDS.items() if kind in counts)
-        words = layout.shorten(f"{layout.format_count(len(rest))}: {words}", space.width, size)
-        layout.write(ax, len(kept), words, fontsize=size)
+        words = layout.shorten(f"{format_count(len(rest))}: {words}", space.width, size)
+        layout.write_label(ax, len(kept), words, fontsize=size)
     last = seen[-1] if len(seen) > 1 else seen[0] + 1  # a day
     point = layout.set_range(ax, seen[0], last, left + 2 * GAP, 3 * GAP)
     _draw_lifetimes(ax, kept, days, lower, last + GAP * point, size)
@@ -93,21 +102,17 @@ def _rank(images: pd.DataFrame) -> pd.DataFrame:
     return latest.sort_values(["stayed", "turn", "kind"])
 
 
-def _title(images: pd.DataFrame, days: dict[float, str]) -> str:
-    counts, (first, *_, last) = images["state"].value_counts(), [*days.values()] * 2
-    gone = int(counts.get("gone", 0))
-    when = (
-        f"by {last}"
-        if gone == len(images) == 1
-        else f"{'between' if gone else 'from'} {first} {'and' if gone else 'to'} {last}"
-    )
-    named = {"came": images["came"].sum(), "rebuilt": (images["generations"] > 1).sum()}
-    named["not seen lately"] = counts.get("unseen", 0)
-    title = f"{layout.format_share(gone, len(images), 'are')} gone {when}"
-    return title + "".join(f"; {count:,} {words}" for words, count in named.items() if count)
+def _make_title(images: pd.DataFrame, days: dict[float, str]) -> str:
+    gone, unseen = (int((images["state"] == state).sum()) for state in ("gone", "unseen"))
+    first, *_, last = [*days.values()] * 2
+    when = f"between {first} and {last}" if gone else f"from {first} to {last}"
+    when = f"by {last}" if gone == len(images) == 1 else when
+    others = {"came": images["came"].sum(), "rebuilt": (images["generations"] > 1).sum(), "not seen lately": unseen}
+    words = [f"; {count:,} {what}" for what, count in others.items() if count]
+    return f"{format_share(gone, len(images), 'are')} gone {when}{''.join(words)}"
 
 
-def _note(images: pd.DataFrame, now: str) -> str:
+def _make_note(images: pd.DataFrame, now: str) -> str:
     words = {"there": f"blue: there on {now}", "gone": "grey: gone by the ×", "unseen": "dots: not known to be gone"}
     return " · ".join(word for state, word in words.items() if state in set(images["state"]))
 
@@ -115,7 +120,7 @@ def _note(images: pd.DataFrame, now: str) -> str:
 def _draw_lifetimes(
     ax: Axes, images: pd.DataFrame, days: dict[float, str], lower: float, right: float, size: float
 ) -> None:
-    point = np.ptp(ax.get_xlim()) / layout.size_of(ax).width
+    point = np.ptp(ax.get_xlim()) / layout.measure_axes(ax).width
     left = min(days) - GAP * point
     ends = images["last"].where(images["state"] != "there", right)
     colours = [layout.RECENT if state == "gone" else layout.FOLLOWS for state in images["state"]]
@@ -127,10 +132,10 @@ def _draw_lifetimes(
             ax.plot([life.last + 2 * point, right], [y, y], ":", color=layout.FOLLOWS, linewidth=1.2)
         if life.state == "gone":
             ax.plot([life.last, life.gone], [y, y], color=layout.RECENT, linewidth=1)
-            ax.plot(life.gone, y, "x", color=layout.choose_ink(ax), markersize=4)
+            ax.plot(life.gone, y, "x", color=layout.find_text_colour(ax), markersize=4)
             words, start = f"gone by {days[life.gone]}", life.gone + GAP * point
             if start + layout.measure(words, font["fontsize"]) * point <= right:
-                layout.put(ax, start, y, words, **font)
+                layout.write_text(ax, start, y, words, **font)
         words, end = f"since {days[life.first]}", life.first - GAP / 2 * point
         if life.came and end - layout.measure(words, font["fontsize"]) * point >= left:
-            layout.put(ax, end, y, words, ha="right", **font)
+            layout.write_text(ax, end, y, words, ha="right", **font)

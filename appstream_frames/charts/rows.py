@@ -27,20 +27,20 @@ def label_rows(
     tuple of float
         How wide the column of labels is, in points, and how far below the middle of its row a mark is, in rows.
     """
-    space = layout.size_of(ax)
+    space = layout.measure_axes(ax)
     most, upper, lower = (widest * space.width, 0.0, 0.0) if space.beside else (space.width, -0.25, 0.25)
     left = 0.0
     for row, (name, tail) in enumerate(labels):
         weight = weights[row] if weights else "normal"
         text = layout.shorten(name, most - layout.measure(tail, size, weight), size, weight) + tail
-        layout.write(ax, row + upper, text, fontsize=size, fontweight=weight)
+        layout.write_label(ax, row + upper, text, fontsize=size, fontweight=weight)
         left = max(left, layout.measure(text, size, weight))
     return left if space.beside else 0.0, lower
 
 
-def cut(ranked: Any, ax: Axes | None, top: int, extra: int) -> tuple[Any, Any]:
+def cut_rows(ranked: Any, ax: Axes | None, top: int, extra: int) -> tuple[Any, Any]:
     """Return what has a row of its own and what shares one, when so many more rows are needed."""
-    rows = len(ranked) if ax is None else layout.available(ax).rows - extra
+    rows = len(ranked) if ax is None else layout.find_size(ax).rows - extra
     kept = len(ranked) if len(ranked) <= min(top, rows) else min(top, rows - 1)
     return ranked[:kept], ranked[kept:]
 
@@ -52,7 +52,7 @@ def check(frame: object, columns: Iterable[str], source: str, top: object) -> No
     if missing := [name for name in columns if name not in frame.columns]:
         raise RequestError(f"the frame has no column {missing[0]!r}, which is needed here: pass {source}")
     if not isinstance(top, int) or isinstance(top, bool) or top < 1:
-        raise RequestError(f"top={layout.drawable(top)}: expected a whole number from 1 on")
+        raise RequestError(f"top={layout.make_drawable(top)}: expected a whole number from 1 on")
 
 
 def read_texts(column: pd.Series) -> list[str | None]:
@@ -78,7 +78,7 @@ def read_moments(frame: pd.DataFrame, name: str, source: str, *, nulls: bool = F
     found = pd.to_datetime(given, utc=True, errors="coerce", format="ISO8601").dt.as_unit("us")
     wrong = found.isna() & (given.notna() if nulls else True)
     if wrong.any():
-        seen = layout.drawable(given[wrong.to_numpy()].iloc[0])
+        seen = layout.make_drawable(given[wrong.to_numpy()].iloc[0])
         raise RequestError(f"{name!r} holds {seen!r}, expected a moment such as '2026-11-23': pass {source}")
     return pd.Series(date2num(found.dt.tz_localize(None).to_numpy()))
 
@@ -94,5 +94,5 @@ def name_rows(frame: pd.DataFrame) -> list[str]:
     """Return names as they can be drawn, with account and region where the frame has several."""
     columns = ["name", *(key for key in ("account", "region") if key in frame and frame[key].nunique() > 1)]
     rows = frame[columns].astype(object).itertuples(index=False)
-    texts = (" · ".join(layout.drawable(value, 40) for value in row if not pd.isna(value)) for row in rows)
+    texts = (" · ".join(layout.make_drawable(value, 40) for value in row if not pd.isna(value)) for row in rows)
     return [text or "(no name)" for text in texts]

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
-from appstream_frames.charts.layout import format_count
 from appstream_frames.charts.rows import check, name_rows, read_numbers
+from appstream_frames.charts.wording import format_count, format_share
 
 _KINDS = {"fleets": "fleet", "image_builders": "image builder", "accounts": "share", "images": "image"}
 _NOBODY = "used by nobody"
@@ -49,7 +49,7 @@ def usage(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     used, unused = (images[images["verdict"].eq(verdict).fillna(False)] for verdict in ("in_use", "unused"))
     serving = used[used["fleets"] > 0].sort_values("fleets", ascending=False, kind="stable")
     others, unknown = len(used) - len(serving), len(images) - len(used) - len(unused)
-    rows = top if ax is None else min(top, layout.available(ax).rows)
+    rows = top if ax is None else min(top, layout.find_size(ax).rows)
     half = max(1, (rows - bool(others) - bool(unknown)) // 2)
     counts = serving[[*_KINDS]].to_dict("records")
     users = [", ".join(format_count(count, _KINDS[kind]) for kind, count in row.items() if count) for row in counts]
@@ -60,7 +60,7 @@ def usage(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     bars += _cut([Bar(label, 0, layout.BEHIND, words=_NOBODY) for label in unused["label"]], half)
     if unknown:
         bars.append(Bar(format_count(unknown, "image"), 0, layout.UNKNOWN, words="unknown: not all was read"))
-    title = f"{layout.format_share(len(serving), len(images), 'serve')} fleets"
+    title = f"{format_share(len(serving), len(images), 'serve')} fleets"
     title += f"; {len(unused):,} {'is' if len(unused) == 1 else 'are'} used by nobody" if len(unused) else ""
     title += f"; {unknown:,} unknown" if unknown else ""
     return draw_bars(ax, bars, title, "Bars: fleets that start new instances from the image")

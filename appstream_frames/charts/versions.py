@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from itertools import groupby
+from itertools import groupby, product
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from appstream_frames.charts import layout
 from appstream_frames.charts.bars import Bar, draw_bars
 from appstream_frames.charts.rows import read_texts
+from appstream_frames.charts.wording import format_age, format_share
 from appstream_frames.insights import days, reference
 from appstream_frames.insights.base_names import Base, is_family_retired
 from appstream_frames.insights.days import is_over_a_year, parse_version
@@ -33,21 +34,28 @@ _SYSTEMS = {"Amazon Linux": "AmazonLinux2"}  # families of one operating system,
 _REFERENCE_FAMILIES = {"Amazon Linux 2": "Amazon Linux", "Linux": "Amazon Linux"}
 
 _Release = tuple[date, str]  # the day, and the family of platforms that it is for
-_DatedBar = tuple[date, Bar]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ReleaseBar(Bar):
+    """The bar of a release, with its day."""
+
+    day: date
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """What stands in a title: its verb, what precedes one release, what precedes AWS's newest, and what releases are."""
+    """What a chart says: the title's verb, what precedes one release and AWS's newest, what releases are, a note."""
 
     verb: str
     one: str
     newest: str
     thing: str
+    note: str = ""
 
 
 _AGENT = _Words("run", "an", "AWS's newest", "agent")
-_BASE = _Words("stand", "on a", "on AWS's newest", "base release")
+_BASE = _Words("stand", "on a", "on AWS's newest", "base release", " · newest: of a kind of base")
 
 
 def agent_versions(
@@ -86,17 +94,20 @@ def agent_versions(
     """
     days.take_column(images, "appstream_agent_version")  # refuses what is no frame of images
     images, day = distinct_images(images), days.choose_day(today, images)
-    versions = read_texts(images["appstream_agent_version"])
-    unnamed = Bar("no version named", versions.count(None), layout.UNKNOWN)
-    counts = Counter(text for text in versions if text is not None)
+    counts = Counter(read_texts(images["appstream_agent_version"]))
+    unnamed = Bar("no version named", counts.pop(None, 0), layout.UNKNOWN)
     following = Bar("LATEST · follows AWS's newest", counts.pop("LATEST", 0), layout.FOLLOWS)
-    days_named = {text: parse_version(text) for text in counts}
-    pinned = {(known, _ANY): counts[text] for text, known in days_named.items() if known}
-    garbled = _make_garbled_bars({text: counts[text] for text, known in days_named.items() if not known})
-    released = reference.read_tables(None)["agent_versions"]["iso_date"].dropna().dt.date
-    published = [(each, _ANY) for each in released]
-    dated = _make_dated_bars(pinned, published, day)
-    return _draw(ax, _AGENT, day, [following], dated, [*garbled, _later(pinned, day), unnamed])
+    pinned: Counter[_Release] = Counter()
+    garbled: Counter[str] = Counter()
+    for text, count in counts.items():
+        if released := parse_version(str(text)):
+            pinned[released, _ANY] += count
+        else:
+            garbled[str(text)] = count
+    published = reference.read_tables(None)["agent_versions"]["iso_date"].dropna().dt.date
+    releases = _make_release_bars(pinned, [(released, _ANY) for released in published], day)
+    below = [*_make_garbled_bars(garbled), _make_later_bar(pinned, day), unnamed]
+    return _draw(ax, _AGENT, day, [following], releases, below)
 
 
 def base_image_releases(
@@ -140,23 +151,23 @@ def base_image_releases(
         days.take_column(images, name)  # refuses what is no frame of images
     images, day = distinct_images(images), days.choose_day(today, images)
     released = days.to_days(images["public_base_image_released_date"])
-    families = [_family(platform) for platform in read_texts(images["platform"])]
-    counts = Counter((known, family) for known, family in zip(released, families, strict=True) if known)
-    verdicts = zip(released, families, _verdicts(images, day), strict=True)
-    current = Counter((known, family) for known, family, verdict in verdicts if known and verdict == "current")
-    newest = {release for release, count in current.items() if count > counts[release] / 2}
+    families = [_name_family(platform) for platform in read_texts(images["platform"])]
+    table = pd.DataFrame({"day": released, "family": families, "current": _judge_bases(images, day)})
+    grouped = table.groupby(["day", "family"])["current"]
+    counts, newest = grouped.size().to_dict(), {*grouped.mean().loc[lambda share: share > 0.5].index}
     unnamed = Bar("no base release named", released.count(None), layout.UNKNOWN)
-    dated = _make_dated_bars(counts, _read_published_bases({*families}), day, newest)
-    return _draw(ax, _BASE, day, [], dated, [_later(counts, day), unnamed])
+    releases = _make_release_bars(counts, _read_published_bases({*families}), day, newest)
+    return _draw(ax, _BASE, day, [], releases, [_make_later_bar(counts, day), unnamed])
 
 
-def _verdicts(images: pd.DataFrame, today: date) -> Iterable[str | None]:
-    """Return what `base_images` says of each image; nothing where the frame lacks what that rests on."""
-    needed = {"account", "region", "name", "arn", "base_image_arn"}
-    return base_images(images, today=today)["verdict"] if needed <= set(images.columns) else [None] * len(images)
+def _judge_bases(images: pd.DataFrame, today: date) -> list[bool]:
+    """Tell of which images `base_images` says that their base is the newest; of none without what that rests on."""
+    if not {"account", "region", "name", "arn", "base_image_arn"} <= set(images.columns):
+        return [False] * len(images)
+    return [verdict == "current" for verdict in base_images(images, today=today)["verdict"]]
 
 
-def _family(platform: str | None) -> str:
+def _name_family(platform: str | None) -> str:
     names = (name for start, name in _FAMILIES.items() if platform and platform.startswith(start))
     return next(names, _UNKNOWN_FAMILY)
 
@@ -171,76 +182,72 @@ def _read_published_bases(families: Collection[str]) -> list[_Release]:
     return [release for release in named if release[1] in families]
 
 
-def _make_dated_bars(
+def _make_release_bars(
     counts: Mapping[_Release, int], published: Iterable[_Release], today: date, current: Collection[_Release] = ()
-) -> list[_DatedBar]:
+) -> list[_ReleaseBar]:
     """Return a bar for each release up to today, newest first; the newest of each family has one even at 0 images."""
     known = sorted(release for release in {*counts, *published} if release[0] <= today)
     latest = {family: day for day, family in known if family != _UNKNOWN_FAMILY}
     newest = {(day, family) for family, day in latest.items()}.union(current)
-    total = {release: counts.get(release, 0) for release in newest.union(counts).intersection(known)}
-    shown = sorted(total.items(), key=lambda one: (-one[0][0].toordinal(), -one[1], one[0][1]))
-    return [(release[0], _release_bar(release, count, release in newest, today)) for release, count in shown]
+    drawn = newest.union(counts).intersection(known)
+    bars = [_make_release_bar(release, counts.get(release, 0), release in newest, today) for release in sorted(drawn)]
+    return sorted(bars, key=lambda bar: (-bar.day.toordinal(), -bar.count))
 
 
-def _release_bar(release: _Release, count: int, newest: bool, today: date) -> Bar:
+def _make_release_bar(release: _Release, count: int, newest: bool, today: date) -> _ReleaseBar:
     day, family = release
     name = f"{day} · {family}" if family else f"{day:%m-%d-%Y}"
     mark = " · AWS's newest" if newest else ""
     offered = newest and not (family in _SYSTEMS and is_family_retired(Base("", "Base", _SYSTEMS[family], day), today))
     colour = layout.NEWEST if offered else layout.OLD if is_over_a_year(day, today) else layout.RECENT
-    return Bar(f"{name}{mark} · {layout.format_age((today - day).days)}", count, colour, marked=newest)
+    return _ReleaseBar(f"{name}{mark} · {format_age((today - day).days)}", count, colour, marked=newest, day=day)
 
 
-def _later(counts: Mapping[_Release, int], today: date) -> Bar:
+def _make_later_bar(counts: Mapping[_Release, int], today: date) -> Bar:
     return Bar(f"dated after {today}", sum(n for (day, _), n in counts.items() if day > today), layout.UNKNOWN)
 
 
-def _make_garbled_bars(texts: Mapping[str, int]) -> list[Bar]:
+def _make_garbled_bars(texts: Counter[str]) -> list[Bar]:
     """Return bars for texts that are no versions: the most frequent one, and all others together."""
-    ranked = sorted(texts.items(), key=lambda item: (-item[1], item[0]))
-    first = [Bar(f"not a version: “{layout.drawable(text, 20)}”", n, layout.UNKNOWN) for text, n in ranked[:1]]
-    others = Bar(f"{len(ranked) - 1:,} more that are not versions", sum(n for _, n in ranked[1:]), layout.UNKNOWN)
-    return [*first, others]
+    (text, count), *others = sorted(texts.items(), key=lambda item: (-item[1], item[0])) or [("", 0)]
+    first = Bar(f"not a version: “{layout.make_drawable(text, 20)}”", count, layout.UNKNOWN)
+    return [first, Bar(f"{len(others):,} more that are not versions", texts.total() - count, layout.UNKNOWN)]
 
 
 def _draw(
-    ax: Axes | None, words: _Words, today: date, above: list[Bar], dated: list[_DatedBar], below: list[Bar]
+    ax: Axes | None, words: _Words, today: date, above: list[Bar], releases: list[_ReleaseBar], below: list[Bar]
 ) -> Axes:
-    bars = [*above, *(bar for _, bar in dated), *below]
+    bars = [*above, *releases, *below]
     if not any(bar.count for bar in bars):
         return layout.draw_nothing(ax, "No images")
     above, below = ([bar for bar in part if bar.count] for part in (above, below))
-    rows = layout.available(ax).rows - len(above) - len(below)
-    note = f"Ages at {today} (UTC)"
-    note += " · red: over a year old" if any(bar.count and bar.colour == layout.OLD for bar in bars) else ""
-    note += " · newest: of a kind of base" if words is _BASE else ""
-    return draw_bars(ax, [*above, *_fold(dated, rows, words.thing, today), *below], _title(words, bars), note)
+    rows = layout.find_size(ax).rows - len(above) - len(below)
+    old = any(bar.count and bar.colour == layout.OLD for bar in bars)
+    note = f"Ages at {today} (UTC){' · red: over a year old' if old else ''}{words.note}"
+    return draw_bars(ax, [*above, *_fold(releases, rows, words.thing, today), *below], _make_title(words, bars), note)
 
 
-def _fold(dated: list[_DatedBar], rows: int, thing: str, today: date) -> list[Bar]:
+def _fold(releases: list[_ReleaseBar], rows: int, thing: str, today: date) -> list[Bar]:
     """Return bars in so many rows if possible: releases that do not fit share a bar by year or, failing that, by age."""
-    for by_year, fewest in ((True, 4), (False, 1)):
-        for kept in range(max(fewest, rows), fewest - 1, -1):
-            bars = [bar for number, (_, bar) in enumerate(dated) if number < kept or bar.colour == layout.NEWEST]
-            rest = [(day, bar) for day, bar in dated[kept:] if bar.count and bar.colour != layout.NEWEST]
-            groups = groupby(rest, key=lambda one: (one[1].colour, one[0].year if by_year else None))
-            bars += [_make_shared_bar([*group], thing, today, by_year) for _, group in groups]
-            if len(bars) <= rows:
-                return bars
+    bars: list[Bar] = []
+    for by_year, kept in [*product([True], range(rows, 3, -1)), *product([False], range(rows, 0, -1))]:
+        bars = [bar for number, bar in enumerate(releases) if number < kept or bar.colour == layout.NEWEST]
+        rest = [bar for bar in releases[kept:] if bar.count and bar.colour != layout.NEWEST]
+        for (_, year), group in groupby(rest, key=lambda bar: (bar.colour, bar.day.year if by_year else None)):
+            bars.append(_share_bar([*group], f"{thing}s{f' of {year}' if year else ''}", today))
+        if len(bars) <= rows:
+            break
     return bars
 
 
-def _make_shared_bar(dated: list[_DatedBar], thing: str, today: date, by_year: bool) -> Bar:
-    oldest, bar = dated[-1]
-    if len(dated) == 1:
-        return bar
-    label = f"{len(dated):,} more {thing}s" + (f" of {oldest.year}" if by_year else "")
-    label += f" · up to {layout.format_age((today - oldest).days)}"
-    return Bar(label, sum(bar.count for _, bar in dated), bar.colour)
+def _share_bar(releases: list[_ReleaseBar], counted: str, today: date) -> Bar:
+    if len(releases) == 1:
+        return releases[0]
+    label = f"{len(releases):,} more {counted} · up to {format_age((today - releases[-1].day).days)}"
+    return Bar(label, sum(bar.count for bar in releases), releases[0].colour)
 
 
-def _title(words: _Words, bars: list[Bar]) -> str:
+def _make_title(words: _Words, bars: list[Bar]) -> str:
     counts: Counter[str] = Counter()
     for bar in bars:
         counts[bar.colour] += bar.count
@@ -248,9 +255,9 @@ def _title(words: _Words, bars: list[Bar]) -> str:
     current = counts[layout.FOLLOWS] + counts[layout.NEWEST]
     if unknown == total:
         return f"No image names a known {words.thing}"
-    finding = f"{layout.format_share(current, total, words.verb)} {words.newest} {words.thing}"
     if old:
-        finding = f"{layout.format_share(old, total, words.verb)} {words.one} {words.thing} over a year old"
-    elif current < total:
-        finding += f"; no {words.thing} is over a year old"
+        finding = f"{format_share(old, total, words.verb)} {words.one} {words.thing} over a year old"
+    else:
+        finding = f"{format_share(current, total, words.verb)} {words.newest} {words.thing}"
+        finding += f"; no {words.thing} is over a year old" if current < total else ""
     return finding + (f"; {unknown:,} unknown" if unknown else "")

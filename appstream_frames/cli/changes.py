@@ -10,11 +10,10 @@ import pandas as pd
 import appstream_frames as asf
 from appstream_frames.archive.reader import list_intact
 from appstream_frames.cli.output import COMPLETE, PARTIAL, as_json_option, echo, note, notes, show
-from appstream_frames.insights import base_names, days
+from appstream_frames.history.merging import ARNS, is_public, merge_changes
+from appstream_frames.insights import days
 from appstream_frames.text import printable
 
-_DIFFERENCE: Final = ("change", "column", "before", "after")
-_ARNS: Final = ("arn", "image_arn")
 _KINDS: Final = ("added", "removed", "rebuilt", "changed")
 _VALUE: Final = 48  # characters
 
@@ -36,14 +35,14 @@ def diff(root: str, since: str | None, table: str, public: bool, as_json: bool) 
         before, after = _choose(list_intact(root), since)
         changes = asf.diff(asf.read_snapshot(root, before), asf.read_snapshot(root, after), table)
     if not public:
-        changes = _leave_out_public(changes)
+        changes = changes[~is_public(changes)]
     if as_json:
         show(changes, as_json)
     else:
-        readable = _merge_rebuilds(changes)
-        echo(f"{before} → {after}: {_count(readable)}")
-        if len(readable):
-            show(_shorten(readable), as_json)
+        merged = merge_changes(changes)
+        echo(f"{before} → {after}: {_count(merged)}")
+        if len(merged):
+            show(_shorten(merged), as_json)
     click.get_current_context().exit(PARTIAL if noted else COMPLETE)
 
 
@@ -67,27 +66,6 @@ def _choose(listed: pd.DataFrame, since: str | None) -> tuple[str, str]:
     return str(earlier["id"].iloc[-1]), str(listed["id"].iloc[-1])
 
 
-def _leave_out_public(changes: pd.DataFrame) -> pd.DataFrame:
-    for name in set(_ARNS) & set(changes):
-        public = [isinstance(arn, str) and base_names.is_public(arn) for arn in changes[name]]
-        changes = changes[~pd.Series(public, changes.index, dtype=bool)]
-    return changes
-
-
-def _merge_rebuilds(changes: pd.DataFrame) -> pd.DataFrame:
-    """Return the changes with one row for what was removed and added under its name, and for what several accounts see."""
-    if changes.empty:
-        return changes
-    keys = [name for name in changes if name not in _DIFFERENCE]
-    kinds = changes.groupby(keys, dropna=False, sort=False)["change"]
-    both = kinds.transform(lambda kind: {"added", "removed"} <= set(kind)).astype(bool)
-    merged = changes.assign(change=changes["change"].mask(both & (changes["change"] != "changed"), "rebuilt"))
-    arns = [name for name in _ARNS if name in changes]
-    seen = [name for name in merged if name != "account"]
-    once = merged.duplicated() | (merged.duplicated(seen) & merged[arns].notna().any(axis=1))
-    return merged[~once]
-
-
 def _count(changes: pd.DataFrame) -> str:
     """Return how many rows of each kind there are; what changed in several columns is one."""
     rows = changes.drop(columns=["column", "before", "after"]).drop_duplicates()
@@ -96,11 +74,11 @@ def _count(changes: pd.DataFrame) -> str:
 
 
 def _shorten(changes: pd.DataFrame) -> pd.DataFrame:
-    """Return what a person needs: no ARNs, no target when there is one, values only where a column changed."""
-    shown = changes.drop(columns=[name for name in _ARNS if name in changes])
-    for key in ("account", "region"):
-        shown = shown.drop(columns=key) if shown[key].nunique() <= 1 else shown
-    for name in ("before", "after"):
-        values = shown[name].where(shown["change"] == "changed")
-        shown = shown.assign(**{name: values.map(lambda value: printable(value, _VALUE), na_action="ignore")})
-    return shown
+    """Return what a person needs: no ARNs, no target when there is one, and values that fit a line."""
+    alike = [name for name in ("account", "region") if changes[name].nunique() <= 1]
+    shown = changes.drop(columns=[*alike, *(name for name in ARNS if name in changes)])
+    values = {
+        name: shown[name].map(lambda value: printable(value, _VALUE), na_action="ignore")
+        for name in ("before", "after")
+    }
+    return shown.assign(**values)

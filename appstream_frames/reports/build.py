@@ -18,10 +18,11 @@ import pandas as pd
 from appstream_frames.archive.reader import list_intact, read_snapshot
 from appstream_frames.history.changes import diff
 from appstream_frames.history.findings import findings
+from appstream_frames.history.merging import is_public
 from appstream_frames.history.timelines import trend
 from appstream_frames.insights import days
 from appstream_frames.insights.days import Day
-from appstream_frames.reports.facts import Facts, Since, find_facts
+from appstream_frames.reports.facts import Facts, Since, find_facts, list_changed
 from appstream_frames.tables.coverage import count_whole
 from appstream_frames.tables.frames import Frames, empty
 from appstream_frames.text import printable
@@ -92,7 +93,7 @@ def build_page(
     newest = listed.iloc[-1]
     frames = read_snapshot(root, newest["id"])
     day = given or newest["snapshot"].date()
-    since, counts = _since(root, listed, frames), _trend(root, listed)
+    since, counts = _compare(root, listed, frames), _count_agents(root, listed)
     todo = findings(frames, today=day, history=root, reference=reference)
     known = find_facts(newest, day, frames, todo, since, counts, reference)
     whole, total = count_whole(frames.coverage)
@@ -113,21 +114,21 @@ def _render(known: Facts) -> tuple[str, str]:
     stylesheet = (folder / "stylesheet.css").read_text("utf-8")
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, finalize=finalize, trim_blocks=True)
     environment.filters["cell"] = lambda value: "–" if value is None else printable(value, _CELL)
-    title = sentences.title(known)
+    title = sentences.make_title(known)
     html = environment.get_template("template.html").render(
         title=title,
-        scope=sentences.scope(known),
+        scope=sentences.describe_scope(known),
         summary=sentences.summarize(known),
         todo=sections.find_todo(known),
         sections=sections.list_sections(known),
-        foot=sentences.foot(known),
+        foot=sentences.explain_numbers(known),
         stylesheet=Markup(stylesheet),  # noqa: S704  it is ours
         digest=base64.b64encode(hashlib.sha256(stylesheet.encode()).digest()).decode(),
     )
     return html, title
 
 
-def _since(root: str | os.PathLike[str], listed: pd.DataFrame, after: Frames) -> Since | None:
+def _compare(root: str | os.PathLike[str], listed: pd.DataFrame, after: Frames) -> Since | None:
     earlier = listed.iloc[:-1]
     if earlier.empty:
         return None
@@ -136,10 +137,13 @@ def _since(root: str | os.PathLike[str], listed: pd.DataFrame, after: Frames) ->
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)
         changes = diff(read_snapshot(root, before["id"]), after)
-    return Since(before["snapshot"], not older.empty, changes, [str(note.message) for note in noted])
+    own = is_public(changes)
+    public = changes[own].groupby("change")["arn"].nunique().to_dict()
+    notes = [str(note.message) for note in noted]
+    return Since(before["snapshot"], not older.empty, list_changed(changes[~own]), public, notes)
 
 
-def _trend(root: str | os.PathLike[str], listed: pd.DataFrame) -> pd.DataFrame | None:
+def _count_agents(root: str | os.PathLike[str], listed: pd.DataFrame) -> pd.DataFrame | None:
     """Return the counts by agent over time without AWS's own images, in the form that `trend` gives; none of one snapshot."""
     if len(listed) < 2:
         return None

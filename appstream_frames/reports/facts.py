@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from appstream_frames.history.merging import merge_changes
 from appstream_frames.history.reads import normalize_request
 from appstream_frames.insights import base_names
 from appstream_frames.insights.distinct import distinct_images
@@ -28,12 +29,27 @@ LATE_BASES: Final = ("retired", "behind")
 
 
 @dataclass(frozen=True)
+class Changed:
+    """An image that is not as it was."""
+
+    name: str
+    account: str
+    region: str
+    what: str  # added, removed, rebuilt or changed
+    columns: tuple[tuple[str, Any, Any], ...]  # column, before, after
+
+
+@dataclass(frozen=True)
 class Since:
-    """What is different from an earlier snapshot: its moment, whether it is a week older, the rows of `diff`, its warnings."""
+    """What is different from an earlier snapshot: its moment, whether it is a week older, images, the warnings of `diff`.
+
+    `public` is how many images of AWS's own were added, removed and changed.
+    """
 
     before: pd.Timestamp
     week: bool
-    changes: pd.DataFrame
+    images: list[Changed]
+    public: dict[str, int]
     notes: list[str]
 
 
@@ -117,26 +133,21 @@ def _worst(verdicts: pd.DataFrame, late: tuple[str, ...], by: str) -> pd.DataFra
     rows = verdicts[verdicts["verdict"].isin(late)]
     other = rows["verdict"] != late[0]
     days = -rows["days_behind"].where(other, rows[by]).fillna(0)
-    order = rows.assign(other=other, days=days).sort_values(
-        ["other", "days", "name", "account", "region"], kind="stable"
-    )
+    order = rows.assign(other=other, days=days).sort_values(["other", "days", "name", "account", "region"])
     return rows.loc[order.index]
 
 
 def count_by_location(known: Facts) -> pd.DataFrame:
-    """Return, of each account (or region, when there is one account), how many images it has and how many are outdated.
+    """Return how many images each account (or region, when there is one account) has, and how many are outdated.
 
-    No rows when there is one target only. Those with most outdated images come first.
+    Those with most outdated images come first. There are no rows when there is only one target.
     """
-    table = known.images[["account", "region"]].assign(
-        agent=known.agents["verdict"].isin(LATE_AGENTS), base=known.bases["verdict"].isin(LATE_BASES)
-    )
-    table["outdated"] = table["agent"] | table["base"]
     if not known.where:
-        return table.head(0)
+        return pd.DataFrame()
     key = known.where[0]
-    grouped = table.groupby(key, dropna=False)
-    counts = grouped[["agent", "base", "outdated"]].sum().astype(int).assign(images=grouped.size()).reset_index()
+    agent, base = known.agents["verdict"].isin(LATE_AGENTS), known.bases["verdict"].isin(LATE_BASES)
+    late = {"images": 1, "outdated": agent | base, "agent": agent, "base": base}
+    counts = known.images[[key]].assign(**late).groupby(key, dropna=False).sum().astype(int).reset_index()
     return counts.sort_values(["outdated", "images", key], ascending=[False, False, True])
 
 
@@ -147,40 +158,14 @@ def list_requests(coverage: pd.DataFrame) -> dict[str, int]:
     return {request: counts[request] for request in sorted(counts) if request not in ("{}", "None")}
 
 
-@dataclass(frozen=True)
-class Changed:
-    """One image that is not as it was."""
-
-    name: str
-    account: str
-    region: str
-    what: str  # added, removed, rebuilt or changed
-    columns: tuple[tuple[str, Any, Any], ...]  # column, before, after
-
-
-def list_changed(since: Since) -> tuple[list[Changed], dict[str, int]]:
-    """Return the images that changed, those gone first, and how many of AWS's own were added and removed.
-
-    A change that several accounts see is one.
-    """
+def list_changed(changes: pd.DataFrame) -> list[Changed]:
+    """Return the images that the rows of `diff` speak of, those gone first."""
     found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    public: dict[str, set[str]] = {"added": set(), "removed": set(), "changed": set()}
-    for row in to_records(since.changes):
-        if row["arn"] is not None and base_names.is_public(row["arn"]):
-            public[row["change"]].add(row["arn"])
-        else:
-            found.setdefault((row["account"], row["region"], row["arn"] or row["name"]), []).append(row)
-    changed: dict[Any, Changed] = {}
-    for key, rows in found.items():
-        change = _to_change(rows)
-        changed.setdefault((rows[0]["arn"] or key, change.what, repr(change.columns)), change)
+    for row in to_records(merge_changes(changes)):
+        found.setdefault((row["name"], row["account"], row["region"], row["arn"]), []).append(row)
+    images = []
+    for (name, account, region, _), rows in found.items():
+        columns = tuple((row["column"], row["before"], row["after"]) for row in rows if row["column"] is not None)
+        images.append(Changed(name, account, region, rows[0]["change"], columns))
     order = ("removed", "added", "rebuilt", "changed")
-    listed = sorted(changed.values(), key=lambda one: order.index(one.what))
-    return listed, {kind: len(arns) for kind, arns in public.items()}
-
-
-def _to_change(rows: list[dict[str, Any]]) -> Changed:
-    kinds = {row["change"] for row in rows}
-    what = "rebuilt" if {"added", "removed"} <= kinds else next(iter(kinds - {"changed"}), "changed")
-    columns = tuple((row["column"], row["before"], row["after"]) for row in rows if row["change"] == "changed")
-    return Changed(rows[0]["name"], rows[0]["account"], rows[0]["region"], what, columns)
+    return sorted(images, key=lambda image: order.index(image.what))

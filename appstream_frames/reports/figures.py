@@ -41,7 +41,7 @@ class Picture:
     kind: str = "picture"
 
 
-def picture(draw: Callable[[Axes], Axes], height: float | None = None) -> Picture:
+def make_picture(draw: Callable[[Axes], Axes], height: float | None = None) -> Picture:
     """Return a chart, drawn by a function of an Axes, as high as its rows need or so many inches."""
     with style.context(_SETTINGS):
         (desk, title), (phone, _) = (_draw(draw, width, height) for width in (_DESK, _PHONE))

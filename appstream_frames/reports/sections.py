@@ -9,12 +9,11 @@ from typing import Any, Final
 import pandas as pd
 
 from appstream_frames import charts
-from appstream_frames.charts.layout import format_count
+from appstream_frames.charts.wording import format_count, format_moment, join_words
 from appstream_frames.insights.findings import RULES, Rule
 from appstream_frames.insights.rows import to_records
-from appstream_frames.reports.facts import Changed, Facts, count_by_location, list_changed
-from appstream_frames.reports.figures import Picture, picture
-from appstream_frames.reports.wording import format_moment, join_words
+from appstream_frames.reports.facts import Changed, Facts, count_by_location
+from appstream_frames.reports.figures import Picture, make_picture
 from appstream_frames.tables.coverage import count_whole, list_causes
 from appstream_frames.text import printable
 
@@ -67,12 +66,12 @@ def find_todo(known: Facts) -> Table | None:
         names = [printable(row["name"] or row["region"], _LONGEST) for row in to_records(found.head(_NAMED))]
         more = [format_count(len(found) - _NAMED, "other")] if len(found) > _NAMED else []
         which = f"{names[0]}: {found['finding'].iloc[0]}" if len(found) == 1 else join_words([*names, *more])
-        rows.append([_state(RULES[rule]), severity, len(found), which, found["remedy"].iloc[0]])
+        rows.append([_describe_rule(RULES[rule]), severity, len(found), which, found["remedy"].iloc[0]])
     columns = ("What", "Severity", "Count", "Which", "What to do")
     return Table("Worst first", columns, rows, ("Count",)) if rows else None
 
 
-def _state(rule: Rule) -> str:
+def _describe_rule(rule: Rule) -> str:
     """Return what a rule finds, with its number of days."""
     words = rule.about.replace(", by more than so many days", "") if rule.threshold == 0 else rule.about
     words = words.replace("so many", f"{rule.threshold or 0:,}")
@@ -82,13 +81,13 @@ def _state(rule: Rule) -> str:
 def list_sections(known: Facts) -> list[Section]:
     """Return the sections that have something in them, in their order."""
     found = {
-        "agents": ("Agents", _agents(known)),
-        "bases": ("Base images", _bases(known)),
-        "failed": ("Failed images", _list_failed_images(known)),
-        "usage": ("Who uses the images", _usage(known)),
-        "places": ("Where the images are", _locations(known)),
-        "changes": ("What changed", _changes(known)),
-        "coverage": ("Coverage", _coverage(known)),
+        "agents": ("Agents", _show_agents(known)),
+        "bases": ("Base images", _show_bases(known)),
+        "failed": ("Failed images", _show_failed_images(known)),
+        "usage": ("Who uses the images", _show_usage(known)),
+        "places": ("Where the images are", _show_locations(known)),
+        "changes": ("What changed", _show_changes(known)),
+        "coverage": ("Coverage", _show_coverage(known)),
     }
     sections = []
     for name, (heading, parts) in found.items():
@@ -97,47 +96,50 @@ def list_sections(known: Facts) -> list[Section]:
     return sections
 
 
-def _agents(known: Facts) -> list[Part]:
+def _show_agents(known: Facts) -> list[Part]:
     if known.agents.empty:
         return []
     late = known.late_agents.assign(behind=_in_days(known.late_agents["days_behind"]))
-    late = late.assign(verdict=late["verdict"].str.replace("_", " "), reason=[_reason(row) for row in to_records(late)])
+    late = late.assign(
+        verdict=late["verdict"].str.replace("_", " "), reason=[_join_reasons(row) for row in to_records(late)]
+    )
     names = {"appstream_agent_version": "Agent", "behind": "Behind by", "verdict": "Verdict", "reason": "Why"}
-    table = _table("Advised against first, then furthest behind", late, names, known, ("Behind by",))
+    table = _make_table("Advised against first, then furthest behind", late, names, known, ("Behind by",))
     return [
-        picture(lambda ax: charts.agents(known.agents, ax, top=_BARS)),
+        make_picture(lambda ax: charts.agents(known.agents, ax, top=_BARS)),
         table,
         Words("All agents", "heading"),
-        picture(lambda ax: charts.agent_versions(known.images, ax, today=known.today)),
+        make_picture(lambda ax: charts.agent_versions(known.images, ax, today=known.today)),
     ]
 
 
-def _reason(row: Mapping[str, Any]) -> str:
+def _join_reasons(row: Mapping[str, Any]) -> str:
     return "; ".join(words for words in (row["reason"], row["contradiction"]) if words)
 
 
-def _bases(known: Facts) -> list[Part]:
+def _show_bases(known: Facts) -> list[Part]:
     if known.bases.empty:
         return []
     late = known.late_bases
     behind = _in_days(late["days_behind"].where(late["days_behind"] != 0))
-    late = late.assign(behind=behind, age=_in_days(late["age_days"]), released=late["released"].dt.strftime("%Y-%m-%d"))
-    names = {"family": "Base image", "released": "Released", "behind": "Behind by", "age": "Age"}
+    days = zip(late["released"].dt.strftime("%Y-%m-%d"), _in_days(late["age_days"]), strict=True)
+    late = late.assign(behind=behind, released=[(day, f"{age} ago") for day, age in days])
+    names = {"family": "Base image", "released": "Released", "behind": "Behind by"}
     names |= {"verdict": "Verdict", "reason": "Why"}
-    table = _table("Retired first, then furthest behind", late, names, known, ("Behind by", "Age"))
-    return [picture(lambda ax: charts.base_images(known.bases, ax)), table]
+    table = _make_table("Retired first, then furthest behind", late, names, known, ("Behind by",))
+    return [make_picture(lambda ax: charts.base_images(known.bases, ax)), table]
 
 
 def _in_days(column: pd.Series) -> list[str | None]:
     return [None if pd.isna(days) else format_count(int(days), "day") for days in column]
 
 
-def _list_failed_images(known: Facts) -> list[Part]:
+def _show_failed_images(known: Facts) -> list[Part]:
     failed = known.failed.assign(reasons=[tuple(reasons) for reasons in known.failed["reasons"]])
-    return [_table("Images that AWS could not make", failed, {"reasons": "AWS's reason"}, known)]
+    return [_make_table("Images that AWS could not make", failed, {"reasons": "AWS's reason"}, known)]
 
 
-def _usage(known: Facts) -> list[Part]:
+def _show_usage(known: Facts) -> list[Part]:
     used = known.usage
     if used is None or used.empty:
         return []
@@ -145,34 +147,34 @@ def _usage(known: Facts) -> list[Part]:
         ["deletable", "name"], ascending=[False, True], kind="stable"
     )
     unused = unused.assign(deletable=["yes" if one else "no" for one in unused["deletable"].fillna(False)])
-    table = _table("Images that nobody uses", unused, {"deletable": "Deletable", "reason": "Why"}, known)
-    return [picture(lambda ax: charts.usage(used, ax)), table]
+    table = _make_table("Images that nobody uses", unused, {"deletable": "Deletable", "reason": "Why"}, known)
+    return [make_picture(lambda ax: charts.usage(used, ax)), table]
 
 
-def _table(
+def _make_table(
     caption: str, images: pd.DataFrame, names: Mapping[str, str], known: Facts, numbers: Sequence[str] = ()
 ) -> Table:
     """Return a table of images, those of one name and the same values in one row."""
     groups = images.groupby(["name", *names], dropna=False, sort=False)
     rows = [
-        [key[0], *(_locations_of(group[column], column) for column in known.where), *map(_cell, key[1:])]
+        [key[0], *(_join_locations(group[column], column) for column in known.where), *map(_make_cell, key[1:])]
         for key, group in groups
     ]
     return Table(caption, ["Image", *(column.capitalize() for column in known.where), *names.values()], rows, numbers)
 
 
-def _locations_of(column: pd.Series, what: str) -> str | None:
+def _join_locations(column: pd.Series, what: str) -> str | None:
     found = column.dropna().unique()
     return format_count(len(found), what) if len(found) > 1 else next(iter(found), None)
 
 
-def _cell(value: Any) -> Cell:
+def _make_cell(value: Any) -> Cell:
     if isinstance(value, tuple):
         return list(value)
     return None if pd.isna(value) else str(value)
 
 
-def _locations(known: Facts) -> list[Part]:
+def _show_locations(known: Facts) -> list[Part]:
     table = count_by_location(known)
     if table.empty:
         return []
@@ -183,18 +185,19 @@ def _locations(known: Facts) -> list[Part]:
     return [Table(caption, [what.capitalize(), *numbers], rows, numbers)]
 
 
-def _changes(known: Facts) -> list[Part]:
+def _show_changes(known: Facts) -> list[Part]:
     trend = known.trend
     parts: list[Part] = []
     if trend is not None and not trend.empty:
-        parts.append(picture(lambda ax: charts.trend(trend, ax), height=4.0))
+        parts.append(make_picture(lambda ax: charts.trend(trend, ax), height=4.0))
     if known.since is None:
         return parts
     between = f"From {format_moment(known.since.before)} to {format_moment(known.taken)}."
     if not known.since.week:
         between += " No snapshot is a week older, so this is the one before."
-    images, _ = list_changed(known.since)
-    rows = [[image.name, *(getattr(image, key) for key in known.where), _describe(image)] for image in images]
+    rows = [
+        [image.name, *(getattr(image, key) for key in known.where), _describe(image)] for image in known.since.images
+    ]
     columns = ["Image", *(key.capitalize() for key in known.where), "Change"]
     notes = [Words(note.partition(_ADVICE)[0] + ".", "small") for note in known.since.notes]
     table = Table("Images that were removed, added or changed", columns, rows)
@@ -211,25 +214,26 @@ def _describe(image: Changed) -> list[str]:
 def _describe_difference(column: str, before: Any, after: Any) -> str:
     if column == "unmodeled":  # verbatim, and nobody has said what it may hold
         return "values that no column holds"
-    return f"{column.replace('_', ' ')}: {_value(before)} → {_value(after)}"
+    return f"{column.replace('_', ' ')}: {_format_value(before)} → {_format_value(after)}"
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return "nothing" if value is None else printable(value, 40) or "empty"
 
 
-def _coverage(known: Facts) -> list[Part]:
+def _show_coverage(known: Facts) -> list[Part]:
     causes = to_records(list_causes(known.coverage))
     names = ("Status", "Targets", "Operation", "First of them", "Why")
     rows: list[list[Cell]] = [
-        [row["status"].replace("_", " "), row["targets"], row["operation"], row["where"], _why(row)] for row in causes
+        [row["status"].replace("_", " "), row["targets"], row["operation"], row["where"], _explain(row)]
+        for row in causes
     ]
     table = Table("What was not read to the end, and why, worst first", names, rows, ("Targets",))
     if count_whole(known.coverage)[1] == 1:
         return [table]
-    return [picture(lambda ax: charts.coverage(known.coverage, ax)), table]
+    return [make_picture(lambda ax: charts.coverage(known.coverage, ax)), table]
 
 
-def _why(row: Mapping[str, Any]) -> str:
+def _explain(row: Mapping[str, Any]) -> str:
     words = [row["error_code"], row["reason"], _LIMITED if row["status"] == "limited" else None]
     return printable(": ".join(str(word) for word in words if word), 600)

@@ -6,10 +6,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from appstream_frames.charts.layout import format_age, format_count, format_share
+from appstream_frames.charts.wording import (
+    format_age,
+    format_count,
+    format_day,
+    format_moment,
+    format_share,
+    join_words,
+)
 from appstream_frames.insights.rows import to_records
-from appstream_frames.reports.facts import Facts, list_changed, list_requests
-from appstream_frames.reports.wording import format_day, format_moment, join_words, make_sentence
+from appstream_frames.reports.facts import Facts, list_requests
 from appstream_frames.tables.coverage import count_whole
 from appstream_frames.text import printable
 
@@ -27,12 +33,12 @@ class Line:
     bad: bool
 
 
-def title(known: Facts) -> str:
+def make_title(known: Facts) -> str:
     """Return what the page is called."""
     return f"AppStream images on {format_day(known.taken)}"
 
 
-def scope(known: Facts) -> str:
+def describe_scope(known: Facts) -> str:
     """Return of what the page speaks."""
     places = [format_count(known.coverage[key].nunique(dropna=False), key) for key in ("account", "region")]
     images, taken = format_count(len(known.images), "image"), format_moment(known.taken)
@@ -41,7 +47,7 @@ def scope(known: Facts) -> str:
     return words[:1].upper() + words[1:] + (public if known.public else "")
 
 
-def foot(known: Facts) -> str:
+def explain_numbers(known: Facts) -> str:
     """Return what a reader must know to understand the numbers."""
     return (
         f"Snapshot {known.name}; ages are counted at {format_day(known.today)} (UTC). An image that several accounts see is "
@@ -54,17 +60,17 @@ def summarize(known: Facts) -> list[Line]:
     """Return the lines of the summary."""
     whole, total = count_whole(known.coverage)
     lines = [
-        Line("Agents", _agents(known), not known.late_agents.empty),
-        Line("Base images", _bases(known), not known.late_bases.empty),
-        Line("State", _states(known), not known.failed.empty),
-        Line("Use", _use(known), bad=False),
-        Line("Changes", _changes(known), bad=False),
-        Line("Coverage", _coverage(known), whole < total),
+        Line("Agents", _describe_agents(known), not known.late_agents.empty),
+        Line("Base images", _describe_bases(known), not known.late_bases.empty),
+        Line("State", _describe_states(known), not known.failed.empty),
+        Line("Use", _describe_use(known), bad=False),
+        Line("Changes", _describe_changes(known), bad=False),
+        Line("Coverage", _describe_coverage(known), whole < total),
     ]
     return [line for line in lines if line.words]
 
 
-def _agents(known: Facts) -> str:
+def _describe_agents(known: Facts) -> str:
     late, verdicts = known.late_agents, known.agents
     if verdicts.empty:
         return ""
@@ -81,7 +87,7 @@ def _agents(known: Facts) -> str:
     return words
 
 
-def _bases(known: Facts) -> str:
+def _describe_bases(known: Facts) -> str:
     late, verdicts = known.late_bases, known.bases
     if verdicts.empty:
         return ""
@@ -92,6 +98,8 @@ def _bases(known: Facts) -> str:
             f", {retired:,} of them on one that AWS has retired" if retired < len(late) else ", which AWS has retired"
         )
     words += "."
+    if imported := counts.get("not_applicable", 0):
+        words += f" {imported:,} {'stands' if imported == 1 else 'stand'} on none of AWS's."
     if unknown := counts.get("unknown", 0):
         words += f" Of {unknown:,} it is not known."
     for row in to_records(late.sort_values("age_days", ascending=False, kind="stable").head(1)):
@@ -99,7 +107,7 @@ def _bases(known: Facts) -> str:
     return words
 
 
-def _states(known: Facts) -> str:
+def _describe_states(known: Facts) -> str:
     states = known.images["state"].fillna("of unknown state")
     other = states[states != "AVAILABLE"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     if other.empty:
@@ -112,7 +120,7 @@ def _states(known: Facts) -> str:
     return words + (f" Failed: {join_words([*named, *more])}." if named else "")
 
 
-def _use(known: Facts) -> str:
+def _describe_use(known: Facts) -> str:
     if known.usage is None or known.usage.empty:
         return ""
     unused, total = known.usage["verdict"].eq("unused"), len(known.usage)
@@ -123,23 +131,23 @@ def _use(known: Facts) -> str:
     return f"{words}." + (f" Of {unknown:,} it is not known." if unknown else "")
 
 
-def _changes(known: Facts) -> str:
+def _describe_changes(known: Facts) -> str:
     if known.since is None:
         return "This is the first snapshot of the archive, so there is nothing to compare it with yet."
-    images, public = list_changed(known.since)
-    counts = Counter(image.what for image in images)
+    counts = Counter(image.what for image in known.since.images)
     words = [
         f"{format_count(counts[what], 'image')} {_were(counts[what])} {kind}"
         for what, kind in _CHANGES.items()
         if counts[what]
     ]
     since = f"Since {format_day(known.since.before)}: {join_words(words) or 'none of these images changed'}."
-    own = [f"{kind} {format_count(public[kind], 'public image')}" for kind in ("added", "removed") if public[kind]]
+    public = {kind: known.since.public.get(kind, 0) for kind in ("added", "removed")}
+    own = [f"{kind} {format_count(count, 'public image')}" for kind, count in public.items() if count]
     since += f" AWS {join_words(own)} of its own." if own else ""
     return since + (" Not everything could be compared." if known.since.notes else "")
 
 
-def _coverage(known: Facts) -> str:
+def _describe_coverage(known: Facts) -> str:
     whole, total = count_whole(known.coverage)
     if whole < total:
         missing, targets = total - whole, format_count(total, "target")
@@ -156,7 +164,7 @@ def _coverage(known: Facts) -> str:
         for request, count in list_requests(known.coverage).items()
     ]
     more = f" and {len(requests) - 3} other requests" if len(requests) > 3 else ""
-    return words + (make_sentence(f" Asked only for {join_words(requests[:3])}{more}") if requests else "")
+    return words + (f" Asked only for {join_words(requests[:3])}{more}." if requests else "")
 
 
 def _were(count: int) -> str:

@@ -70,6 +70,11 @@ def test_agents_not_behind_have_rows_at_zero():
     ]
 
 
+def test_agents_of_one_image_are_told_in_the_singular():
+    """One image follows, several follow."""
+    assert bars(charts.agents(answer(("a", "latest", None))))[0][0] == "1 follows AWS's newest"
+
+
 def test_agents_beyond_top_share_a_bar():
     """One bar stands for all others, as long as the longest of them, and counts them."""
     assert bars(charts.agents(many(60), top=3))[2:] == [
@@ -225,6 +230,7 @@ def test_bases_add_up(many_images, size):
     [
         (["behind", "retired", "current"], "2 of 3 images stand on an outdated base; 1 on one that AWS retired"),
         (["current", "unknown"], "No image stands on an outdated base; 1 unknown"),
+        (["current", "not_applicable"], "No image stands on an outdated base; 1 on none of AWS's"),
         (["unknown"], "No base is known"),
     ],
 )

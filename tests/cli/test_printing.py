@@ -285,7 +285,21 @@ def test_a_remedy_speaks_of_options(two: Path) -> None:
 
 def test_a_rebuild_is_one_line(weeks: Path) -> None:
     """What was removed and added under its name is one thing to a person."""
-    assert run("diff", str(weeks)).stdout.count(" rebuilt ") == 2  # the count, and the row
+    rows = run("diff", str(weeks)).stdout.splitlines()[2:]
+    assert [row.split()[0] for row in rows if " rebuilt " in row] == ["HR-Desktop-2026-11"]
+
+
+def test_what_several_accounts_see_is_one_line(root: Path, frames: asf.Frames) -> None:
+    """An image that is private to its owner and shared with another account was added once."""
+    image = frames.images[frames.images["visibility"] == "PRIVATE"].head(1)
+    shared = image.assign(account="999999999999", visibility="SHARED")
+    other = frames.coverage.assign(account="999999999999")
+    after = {"images": pd.concat([image, shared]), "coverage": pd.concat([frames.coverage, other])}
+    tables = {**frames.tables, **{name: table.reset_index(drop=True) for name, table in after.items()}}
+    asf.write_snapshot(asf.Frames({**tables, "images": image.head(0)}).relabel("2026-11-16"), root)
+    asf.write_snapshot(asf.Frames(tables).relabel("2026-11-23"), root)
+    head, _, *rows = run("diff", str(root)).stdout.splitlines()
+    assert (head.rpartition(": ")[2], len(rows)) == ("1 added", 1)
 
 
 def test_public_images_are_left_out_of_a_diff(root: Path, frames: asf.Frames) -> None:

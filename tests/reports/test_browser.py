@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.browser import page_of
-from support.reports import Outline, Report
+from support.reports import LAST, Outline, Report, repeated, taken
 
 import appstream_frames
+import appstream_frames as asf
 
 pytestmark = pytest.mark.slow
 
@@ -56,6 +57,24 @@ def test_nothing_reaches_beyond_the_window(opened: tuple[Any, list[str]]) -> Non
     assert beyond(page) == []
     page.emulate_media(media="print")
     assert beyond(page) == []
+
+
+def test_tables_have_room_at_any_width(chromium: Any, reported: Callable[..., Report]) -> None:
+    """Of several accounts and regions: the widest table stays on the page, and each of its columns can be read."""
+    frames = repeated(taken(LAST), 2)
+    apart = frames.coverage["account"].iloc[0]
+    tables = {
+        name: table.assign(region=table["region"].where(table["account"] == apart, "us-east-1"))
+        for name, table in frames.tables.items()
+    }
+    with page_of(chromium, java_script_enabled=False) as page:
+        page.goto(reported(asf.Frames(tables)).path.as_uri())
+        for media, width in (("screen", 1000), ("screen", 800), ("print", 718)):  # of A4
+            page.emulate_media(media=media)
+            page.set_viewport_size({"width": width, "height": 900})
+            cells = page.locator("#bases tbody tr").first.locator("th, td")
+            widths = [cells.nth(place).bounding_box()["width"] for place in range(cells.count())]
+            assert (beyond(page), len(widths), min(widths) > 48) == ([], 8, True), (media, width)
 
 
 def test_every_section_is_on_the_page(opened: tuple[Any, list[str]], either: Report) -> None:
