@@ -120,7 +120,7 @@ def get_code(error: BaseException) -> str:
 
 def is_throttle(error: BaseException) -> bool:
     """Tell whether AWS asked us to slow down."""
-    return bool(_get_reply(error)) and (get_code(error) in _THROTTLES or _http_status(error) == 429)
+    return get_code(error) in _THROTTLES or _http_status(error) == HTTPStatus.TOO_MANY_REQUESTS
 
 
 def is_passing(error: BaseException) -> bool:
@@ -229,7 +229,7 @@ _VERDICTS: Final[tuple[tuple[_Applies, _Kind, str, str], ...]] = (
     (is_unreachable, EndpointError, "no_endpoint", _UNREACHABLE),
     (is_out_of_files, DrainError, "failed", f"{OUT_OF_FILES} Raise that limit, or drain fewer at once."),
     (is_throttle, DrainError, "throttled", _SLOW_DOWN),
-    (lambda error: _http_status(error) == 403, AccessError, "denied", _ALLOW),
+    (lambda error: _http_status(error) == HTTPStatus.FORBIDDEN, AccessError, "denied", _ALLOW),
 )
 
 
