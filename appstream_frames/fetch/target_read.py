@@ -31,13 +31,16 @@ _WHOLE_TARGET: Final = frozenset({"bad_credentials", "region_disabled", "no_endp
 
 @dataclass(repr=False)
 class Rows:
-    """The rows of a page, or of several in a row, as JSON bytes."""
+    """The rows of a page as JSON bytes; the pages of one request share the key."""
 
     outcome: Outcome
     key: Key
     rows: list[bytes]
-    size: int  # in bytes
-    pages: int = 1
+
+    @property
+    def size(self) -> int:
+        """How many bytes they are."""
+        return sum(map(len, self.rows))
 
 
 class TargetRead:
@@ -142,7 +145,7 @@ class TargetRead:
         for request, key in questions:
             for rows in read_pages(client, request, outcome, self.deadline):
                 self._note_questions(operation, rows, key)
-                yield Rows(outcome, key, rows, sum(map(len, rows)))
+                yield Rows(outcome, key, rows)
                 del rows  # as in read_pages
 
     def _note_questions(self, operation: Operation, rows: list[bytes], key: Key) -> None:

@@ -29,12 +29,10 @@ from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.target_read import Rows, TargetRead
 from appstream_frames.tables.decode import Group, decode_groups
 
-MOST_WAITING: Final = 64 * 2**20  # bytes of rows that wait to be decoded
+MOST_WAITING: Final = 64 * 2**20  # bytes of rows that wait for the consumer, or that it decodes
 _AT_ONCE: Final = 64  # targets
 _EACH_ACCOUNT: Final = 8  # calls under way: its regions must not fight for what AWS grants the account
-_BATCH: Final = (
-    125  # rows decoded at once: enough for Arrow, and soon over, as whoever waits for the tables waits for it
-)
+_BATCH: Final = 200  # rows decoded at once: enough for Arrow, and soon over, as whoever waits for tables waits for it
 _STALE_PAGES: Final = 100
 _LOOK: Final = 0.5  # seconds between two looks at the deadlines
 _GRACE: Final = 2.0  # seconds after its deadline in which a thread ends by itself
@@ -72,21 +70,23 @@ class _Seen:
 
 class _Threads:
     def __init__(self, reads: Sequence[TargetRead], bar: Bar) -> None:
-        self._reads, self._bar = reads, bar
+        self._bar = bar
         self._events: deque[Callable[[], object]] = deque()  # what the consumer has to tell or to raise
         self._seen: dict[str, _Seen] = {}  # by operation, of the target that is decoded
         self._slots: dict[str, threading.Semaphore] = {}  # by account
         self._locations: dict[str, str] = {}
+        # a single target's thread waits while the consumer decodes: beside each other they would fight for the interpreter
+        self._most_waiting = MOST_WAITING if len(reads) > 1 else 0
         self._lock = threading.Lock()  # guards what follows
         self._news = threading.Condition(self._lock)  # for the consumer
         self._space = threading.Condition(self._lock)  # for the threads
         self._at_once = min(_AT_ONCE, len(reads))
         self._workers: dict[threading.Thread, TargetRead | None] = {}  # and what each of them reads
-        self._begun = 0  # reads that a worker has taken
-        self._first = 0  # the first read that has not ended
-        self._waiting = 0  # bytes of rows that wait
-        self._ready: deque[Rows] = deque()  # those with no unfinished target before them
-        self._ready_rows = 0
+        self._unread = deque(reads)  # those that no worker has taken
+        self._unfinished = deque(reads)  # those behind an end that has not come, in order
+        self._ready: deque[Rows] = deque()  # the pages with no unfinished target before them
+        self._rows = 0  # of those pages, and of those that the consumer decodes
+        self._waiting = 0  # bytes of all pages, and of those that the consumer decodes
         self._stopped = False
 
     # the threads
@@ -98,12 +98,11 @@ class _Threads:
     def _take_read(self) -> TargetRead | None:
         worker = threading.current_thread()
         with self._lock:
-            enough = self._stopped or self._begun == len(self._reads) or len(self._workers) > self._at_once
+            enough = self._stopped or not self._unread or len(self._workers) > self._at_once
             if enough or worker not in self._workers:  # or it was given up
                 self._workers.pop(worker, None)
                 return None
-            read = self._workers[worker] = self._reads[self._begun]
-            self._begun += 1
+            read = self._workers[worker] = self._unread.popleft()
             return read
 
     def _read(self, read: TargetRead) -> None:
@@ -132,7 +131,7 @@ class _Threads:
             return not self._stopped and not read.ended
 
     def _has_space(self, read: TargetRead) -> bool:
-        return self._waiting < MOST_WAITING or (read is self._reads[self._first] and not self._is_ready())
+        return self._waiting < self._most_waiting or (read is self._unfinished[0] and not self._is_ready())
 
     def _slot(self, account: str | None) -> AbstractContextManager[object]:
         if account is None:
@@ -140,19 +139,16 @@ class _Threads:
         return self._slots.setdefault(account, threading.Semaphore(_EACH_ACCOUNT))
 
     def _add(self, read: TargetRead, page: Rows | Location) -> None:
-        if isinstance(page, Location):
-            with self._lock:
-                check_duplicate(self._locations, str(page), read.name)
-            self._events.append(partial(self._bar.located, str(page)))
-            return
         with self._lock:
-            if read.ended:
-                return
-            if page.outcome is read.outcomes[0]:
-                self._events.append(partial(self._bar.read, len(page.rows)))
-            read.waiting.append(page)
-            self._waiting += page.size
-            self._hand_over()
+            if isinstance(page, Location):
+                check_duplicate(self._locations, str(page), read.name)
+                self._events.append(partial(self._bar.located, str(page)))
+            elif not read.ended:
+                if page.outcome is read.outcomes[0]:
+                    self._events.append(partial(self._bar.read, len(page.rows)))
+                read.waiting.append(page)
+                self._waiting += page.size
+                self._hand_over()
 
     def _end(self, read: TargetRead) -> None:
         if not read.ended:
@@ -163,28 +159,19 @@ class _Threads:
 
     def _hand_over(self) -> None:
         """Make ready what has no unfinished target before it any more."""
-        while self._first < len(self._reads):
-            read = self._reads[self._first]
-            while read.waiting:
-                self._make_ready(read.waiting.popleft())
-            if not read.ended:
+        while self._unfinished:
+            first = self._unfinished[0]
+            self._ready += first.waiting
+            self._rows += sum(len(page.rows) for page in first.waiting)
+            first.waiting.clear()
+            if not first.ended:
                 break
-            self._first += 1
+            self._unfinished.popleft()
         if self._is_ready():
             self._news.notify()
 
-    def _make_ready(self, page: Rows) -> None:
-        last = self._ready[-1] if self._ready else None
-        if last and last.outcome is page.outcome and last.key is page.key and len(last.rows) < _BATCH:
-            last.rows += page.rows
-            last.size += page.size
-            last.pages += 1
-        elif page.rows:
-            self._ready.append(page)
-        self._ready_rows += len(page.rows)
-
     def _is_ready(self) -> bool:
-        return self._stopped or self._ready_rows >= _BATCH or self._first == len(self._reads)
+        return self._stopped or self._rows >= _BATCH or not self._unfinished
 
     def _read_fewer(self, why: str) -> None:
         """Read fewer targets at once from now on: this process may have no more of something."""
@@ -196,18 +183,16 @@ class _Threads:
 
     def tables(self) -> Iterator[Tables]:
         """Yield the tables of each target, in order."""
-        while self._first < len(self._reads) or self._ready:
+        while self._unfinished or self._ready:
             self._start_workers()
-            with self._lock:
-                if not self._news.wait_for(self._is_ready, _LOOK):
-                    self._give_up_late()
-                taken = self._take_rows() if self._is_ready() else []
+            taken = self._take_pages()
             self._tell()
             yield from self._decode(taken)
+            self._release(taken)
         self._tell()
 
     def _start_workers(self) -> None:
-        while self._begun < len(self._reads) and len(self._workers) < self._at_once:
+        while self._unread and len(self._workers) < self._at_once:
             worker = threading.Thread(target=self._work, name="appstream_frames.read", daemon=True)
             with self._lock:
                 self._workers[worker] = None
@@ -220,6 +205,18 @@ class _Threads:
                     raise DrainError(f"{failures.OUT_OF_THREADS} Not one more could be started ({error}).") from None
                 self._read_fewer(failures.OUT_OF_THREADS)
 
+    def _take_pages(self) -> list[Rows]:
+        """Wait for the rows of a batch, or the last ones, and take them; none when it is time to look at the deadlines."""
+        taken: list[Rows] = []
+        rows = 0
+        with self._lock:
+            if not self._news.wait_for(self._is_ready, _LOOK):
+                self._give_up_late()
+            while self._is_ready() and self._ready and rows < _BATCH:
+                taken.append(self._ready.popleft())
+                rows += len(taken[-1].rows)
+        return taken
+
     def _give_up_late(self) -> None:
         """Fail the targets whose threads cannot keep their deadlines; other threads take over."""
         late = time.monotonic() - _GRACE
@@ -231,31 +228,31 @@ class _Threads:
                 read.abandon()
                 self._end(read)
 
-    def _take_rows(self) -> list[Rows]:
-        taken: list[Rows] = []
-        rows = 0
-        while self._ready and rows < _BATCH:
-            taken.append(self._ready.popleft())
-            rows += len(taken[-1].rows)
-            self._waiting -= taken[-1].size
-        self._ready_rows -= rows
-        self._space.notify_all()
-        return taken
+    def _release(self, decoded: Sequence[Rows]) -> None:
+        with self._lock:
+            self._rows -= sum(len(page.rows) for page in decoded)
+            self._waiting -= sum(page.size for page in decoded)
+            self._space.notify_all()
 
     def _tell(self) -> None:
         while self._events:
             self._events.popleft()()
 
     def _decode(self, taken: Sequence[Rows]) -> Iterator[Tables]:
-        by_operation: dict[str, list[Rows]] = defaultdict(list)
-        for rows in taken:
-            by_operation[rows.outcome.operation].append(rows)
-        for operation, parts in by_operation.items():
-            seen = [self._seen_of(part.outcome) for part in parts]
+        by_operation: dict[str, dict[int, list[Rows]]] = defaultdict(lambda: defaultdict(list))
+        for page in taken:
+            by_operation[page.outcome.operation][id(page.key)].append(page)
+        for operation, requests in by_operation.items():
+            seen = [self._seen_of(pages[0].outcome) for pages in requests.values()]
             known = [len(each.identities) for each in seen]
-            groups = [Group(part.rows, part.key, each.identities) for part, each in zip(parts, seen, strict=True)]
-            for number, tables in enumerate(decode_groups(groups, operation)):
-                _note_decoded(parts[number], tables, seen[number], known[number])
+            groups = [
+                Group([row for page in pages for row in page.rows], pages[0].key, each.identities)
+                for pages, each in zip(requests.values(), seen, strict=True)
+            ]
+            for pages, tables, each, before in zip(
+                requests.values(), decode_groups(groups, operation), seen, known, strict=True
+            ):
+                _note_decoded(pages, tables, each, before)
                 yield tables
 
     def _seen_of(self, outcome: Outcome) -> _Seen:
@@ -281,13 +278,13 @@ def _raise(error: BaseException) -> None:
     raise error
 
 
-def _note_decoded(rows: Rows, tables: Tables, seen: _Seen, known: int) -> None:
+def _note_decoded(pages: Sequence[Rows], tables: Tables, seen: _Seen, known: int) -> None:
     """Count rows in their outcome, and end a reading whose pages only repeat themselves, under ever-new tokens."""
-    outcome = rows.outcome
-    outcome.sent += len(rows.rows)
+    outcome = seen.outcome
+    outcome.sent += sum(len(page.rows) for page in pages)
     for name, table in tables.items():
         outcome.rows[name] += table.num_rows
-    seen.stale = 0 if len(seen.identities) > known else seen.stale + rows.pages
+    seen.stale = 0 if len(seen.identities) > known else seen.stale + len(pages)
     if seen.stale >= _STALE_PAGES and outcome.ended_at is None:
         words = (
             f"{outcome.target}, page {outcome.pages} of {outcome.operation}: {seen.stale} pages came again, each with a new "
