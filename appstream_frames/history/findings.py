@@ -84,8 +84,8 @@ def drop_known(
 ) -> pd.DataFrame:
     """Return the findings that are new: those that the snapshot before did not have, by rule and resource.
 
-    Where that snapshot read less of a target than these frames of the archive did, the last one counts that read as much, so
-    that a night on which a target failed does not make its old findings new.
+    Where that snapshot read less of a target than these frames of the archive did, the last one that read as much counts too,
+    so that a night on which a target failed does not make its old findings new.
     """
     earlier = SnapshotRange.open(root, until=(frames.snapshot - pd.Timedelta(microseconds=1)).to_pydatetime())
     if not earlier.manifests:
@@ -96,7 +96,8 @@ def drop_known(
         name: _list_keys(findings(read_snapshot(root, name), history=root, reference=reference))
         for name in {newest, *compared}
     }
-    return found[[key not in known[name] for key, name in zip(_list_keys(found), compared, strict=True)]]
+    keys = zip(_list_keys(found), compared, strict=True)
+    return found[[key not in known[newest] and key not in known[name] for key, name in keys]]
 
 
 def _find_comparable(coverage: pd.DataFrame, earlier: SnapshotRange) -> dict[tuple[str, str], str]:
@@ -114,9 +115,10 @@ def _find_comparable(coverage: pd.DataFrame, earlier: SnapshotRange) -> dict[tup
 
 
 def _list_read(coverage: pd.DataFrame) -> dict[tuple[str, str], set[str]]:
-    """Return which operations of each target were read whole."""
+    """Return which operations of each target were read whole, and with them that every account is known: shares need it."""
+    known = {"every account"} if coverage["account"].notna().all() else set()
     whole = coverage[coverage["status"].eq("complete")]
-    read: dict[tuple[str, str], set[str]] = whole.groupby(["account", "region"])["operation"].agg(set).to_dict()
+    read: dict[tuple[str, str], set[str]] = whole.groupby(["account", "region"])["operation"].agg(known.union).to_dict()
     return read
 
 
