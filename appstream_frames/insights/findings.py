@@ -117,9 +117,9 @@ def find(
     `running_since` is the moment since which each image builder, by ARN, has been running, where a history tells.
     """
     chosen = list_rules(rules)
-    estate = _Estate(
-        frames, choose_day(today, check_frames(frames).coverage), RULES | chosen, running_since or {}, reference
-    )
+    tables = check_frames(frames).tables
+    frames = replace(frames, tables={name: table.reset_index(drop=True) for name, table in tables.items()})
+    estate = _Estate(frames, choose_day(today, frames.coverage), RULES | chosen, running_since or {}, reference)
     order = {name: number for number, name in enumerate(chosen)}
 
     def rank(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -265,6 +265,7 @@ class _Estate:
         if "fleets" not in self.frames.tables:
             return
         for row, rows in _group(self.frames.tables.get("fleet_errors"), "fleet"):
+            rows = rows.sort_values("position", kind="stable")
             pairs = zip(rows["error_code"], rows["error_message"], strict=True)
             words = "; ".join(dict.fromkeys(_join(*pair) for pair in pairs))
             yield self._row("fleet_error", row, f"AWS reports: {words}.", "Mend what AWS names.", value=len(rows))
@@ -351,7 +352,7 @@ class _Estate:
 def list_reasons(images: pd.DataFrame, errors: pd.DataFrame) -> list[list[str]]:
     """Return AWS's words for the failure of each image: the reason of its state, then its errors, each once."""
     found: dict[tuple[Any, ...], list[str]] = {}
-    for row in to_records(errors):
+    for row in to_records(errors.sort_values("position", kind="stable")):
         key = (row["account"], row["region"], row["image_arn"], row["image_name"])
         found.setdefault(key, []).append(_join(row["error_code"], row["error_message"]))
     reasons = []

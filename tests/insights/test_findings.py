@@ -225,8 +225,16 @@ def test_findings_are_worst_first_and_the_same_in_any_order_of_rows(estate: asf.
     found = asf.findings(estate)
     ranks = found["severity"].map({"high": 0, "medium": 1, "low": 2, "info": 3})
     assert ranks.is_monotonic_increasing
-    mixed = {name: table.sample(frac=1, random_state=1) for name, table in estate.tables.items()}
-    pd.testing.assert_frame_equal(asf.findings(asf.Frames(mixed)), found)
+    for seed in range(5):
+        mixed = {name: table.sample(frac=1, random_state=seed) for name, table in estate.tables.items()}
+        pd.testing.assert_frame_equal(asf.findings(asf.Frames(mixed)), found)
+
+
+def test_rows_may_have_any_index(estate: asf.Frames) -> None:
+    """Such as that of frames which the user put together by `pandas.concat`."""
+    halves = {name: [table.iloc[::2], table.iloc[1::2]] for name, table in estate.tables.items()}
+    joined = {name: pd.concat([half.reset_index(drop=True) for half in two]) for name, two in halves.items()}
+    pd.testing.assert_frame_equal(asf.findings(asf.Frames(joined)), asf.findings(estate))
 
 
 def test_a_history_says_since_when_a_builder_runs(estate: asf.Frames, root: Path) -> None:
