@@ -112,6 +112,7 @@ def test_a_profile_of_another_account_than_it_says(configured: Any, tmp_path: Pa
     assert f"of account {DEV}; expected {LAB}" in str(failure(ClientPool(), target))
 
 
+@pytest.mark.slow
 def test_role_credentials_are_renewed_during_a_drain(box: Any) -> None:
     """Keys that expire between two pages are replaced; the drain ends whole."""
     box.expire_after(2.0)

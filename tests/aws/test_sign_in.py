@@ -43,6 +43,7 @@ def test_every_way_to_sign_in_gives_the_account_that_boto3_finds(way: str, found
     assert found[way] == dict.fromkeys(("expected", "boto3", "drain", "targets", "command"), account)
 
 
+@pytest.mark.slow
 def test_a_sign_on_that_never_was_is_bad_credentials_everywhere(found: dict[str, dict[str, str]]) -> None:
     """Each way says so, and what to do."""
     seen = found["single sign-on, never"]
