@@ -23,13 +23,15 @@ _VALUE: Final = 48  # characters
 @click.option(
     "--since", metavar="DATE", help="Compare with the newest snapshot up to this day; default: the last but one."
 )
-@click.option("--table", default="images", show_default=True, help="images, applications, errors, fleets …")
+@click.option("--table", metavar="TABLE", default="images", show_default=True, help="images, applications, fleets …")
 @click.option("--public", is_flag=True, help="Show changes of AWS's own public images too.")
 @as_json_option
 def diff(root: str, since: str | None, table: str, public: bool, as_json: bool) -> None:
     """Show what changed under ROOT, up to its newest snapshot.
 
-    Exit codes: 0 everything was compared, 3 some targets were not (standard error says which).
+    Exit codes: 0 everything was compared, 1 failed, 2 misuse, 3 some targets were not (standard error says which).
+
+    Example: appstream-frames diff ./snapshots --since 2026-11-16 --table fleets
     """
     with notes() as noted:
         before, after = _choose(list_intact(root), since)

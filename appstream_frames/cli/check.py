@@ -39,13 +39,22 @@ _PUNCTUATION: Final = re.compile(r"([!-+/:-@\[-`{-~])")
     show_default=True,
     help="Exit with 4 when there is a finding of this severity, or a worse one.",
 )
-@click.option("--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "markdown", "json"]),
+    default="table",
+    show_default=True,
+    help="How findings are printed.",
+)
 @today_option
 @reference_option
 def check(root: str, new: bool, fail_on: str, form: str, today: str | None, reference: str | None) -> None:
     """Say what to do today about the newest snapshot under ROOT, worst first.
 
-    Exit codes: 0 nothing as severe as --fail-on, 4 something is, 1 failed, 2 misuse.
+    Exit codes: 0 nothing as severe as --fail-on, 1 failed, 2 misuse, 4 something is.
+
+    Example: appstream-frames check ./snapshots --new --format markdown
     """
     listed = asf.list_snapshots(root)
     names = list(listed.loc[listed["problem"].isna(), "id"])

@@ -45,7 +45,10 @@ from appstream_frames.text import printable
 
 
 class _Group(click.Group):
-    """Turns this package's errors into one line and an exit code."""
+    """Turns this package's errors into one line and an exit code; lists its commands in the order of their use."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
         before = signal.signal(signal.SIGTERM, _terminate)
@@ -71,9 +74,11 @@ def _terminate(number: int, _: object) -> None:
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(asf.__version__, package_name="appstream-frames")
 def main() -> None:
-    """Amazon AppStream 2.0 images as tables and Parquet snapshots.
+    """Amazon AppStream 2.0 images, and who uses them, as tables and Parquet snapshots.
 
-    Exit codes: 0 complete, 3 partial (something was not read to its end), 4 `check` found something, 1 failed, 2 misuse.
+    ROOT is the archive of snapshots: a folder, or s3://bucket/prefix. Each command's --help has an example.
+
+    Exit codes: 0 complete, 1 failed, 2 misuse, 3 partial (something was not read to its end), 4 `check` found something.
     """
     for stream in (sys.stdout, sys.stderr):  # a stranger's letters may be in no code page of this machine
         if isinstance(stream, io.TextIOWrapper):
@@ -85,7 +90,12 @@ def main() -> None:
 def demo(folder: Path) -> None:
     """Try the main job on the built-in sandbox, without an AWS account.
 
-    Drains an invented account over real HTTP, writes a Parquet snapshot and two charts into FOLDER, and shows what is there.
+    Drains an invented account over real HTTP, writes a Parquet snapshot and two charts into FOLDER (appstream-demo, if none
+    is given), and shows what is there.
+
+    Exit codes: 0 done, 1 failed, 2 misuse.
+
+    Example: appstream-frames demo ./here
     """
     with asf.sandbox() as sandbox:
         echo(f"A loopback AppStream serves account {sandbox.accounts[0]} at {sandbox.url}")
@@ -114,8 +124,6 @@ def _draw(frames: asf.Frames, folder: Path) -> Iterable[Path]:
 
 
 main.add_command(snapshot)
-main.add_command(diff)
-main.add_command(check)
 
 
 @main.command(short_help="List the snapshots under ROOT.")
@@ -124,7 +132,9 @@ main.add_command(check)
 def ls(root: str, as_json: bool) -> None:
     """List the snapshots under ROOT, oldest first.
 
-    Exit codes: 0 listed, 3 some manifests cannot be read (the list says why), 1 no snapshot.
+    Exit codes: 0 listed, 1 no snapshot, 2 misuse, 3 some manifests cannot be read (the list says why).
+
+    Example: appstream-frames ls s3://bucket/appstream --json
     """
     listed = asf.list_snapshots(root)
     show(listed if as_json else _shorten(listed), as_json)
@@ -136,17 +146,28 @@ def _shorten(listed: pd.DataFrame) -> pd.DataFrame:
     return listed.drop(columns="snapshot").dropna(axis="columns", how="all")
 
 
+main.add_command(check)
+main.add_command(diff)
+
+
 @main.command(short_help="Write one HTML page on the newest snapshot under ROOT.")
 @click.argument("root")
 @click.option(
-    "-o", "--output", default="report.html", show_default=True, help="The file to write; - is standard output."
+    "-o",
+    "--output",
+    metavar="FILE",
+    default="report.html",
+    show_default=True,
+    help="The file to write; - is standard output.",
 )
 @today_option
 @reference_option
 def report(root: str, output: str, today: str | None, reference: str | None) -> None:
-    """Write one page on the newest snapshot under ROOT for people who open no notebook.
+    """Write one HTML page on the newest snapshot under ROOT, for people who open no notebook.
 
-    Exit codes: 0 every target was read to its end, 3 some were not (the page says which).
+    Exit codes: 0 every target was read to its end, 1 failed, 2 misuse, 3 some targets were not read (the page says which).
+
+    Example: appstream-frames report ./snapshots -o november.html
     """
     output = save.check_output(output)
     with notes():
@@ -161,11 +182,18 @@ def report(root: str, output: str, today: str | None, reference: str | None) -> 
 
 @main.command(short_help="Write the newest snapshot under ROOT as an Excel workbook.")
 @click.argument("root")
-@click.option("-o", "--output", default="images.xlsx", show_default=True, help="The file to write.")
-@click.option("--snapshot", "name", metavar="ID", help="Another snapshot than the newest.")
+@click.option("-o", "--output", metavar="FILE", default="images.xlsx", show_default=True, help="The file to write.")
+@click.option("--snapshot", "name", metavar="ID", help="Another snapshot than the newest; `ls` shows their ids.")
 @click.option("--public", is_flag=True, help="With AWS's own public images.")
 def export(root: str, output: str, name: str | None, public: bool) -> None:
-    """Write the newest snapshot under ROOT as an Excel workbook, a sheet a table; needs the extra `excel`."""
+    """Write the newest snapshot under ROOT as an Excel workbook, a sheet a table.
+
+    Needs the extra `excel`: pip install "appstream-frames[excel]".
+
+    Exit codes: 0 written, 1 failed, 2 misuse.
+
+    Example: appstream-frames export ./snapshots -o november.xlsx --public
+    """
     save.check_output(output)
     frames = asf.read_snapshot(root, name)
     frames = frames if public else frames.own
@@ -183,7 +211,9 @@ def export(root: str, output: str, name: str | None, public: bool) -> None:
 def verify(root: str, repair: bool, yes: bool, as_json: bool) -> None:
     """Check every file under ROOT against its recorded hash.
 
-    Exit codes: 0 whole, 3 only leftovers of a crash or files that are not ours, 1 damage.
+    Exit codes: 0 whole, 1 damage, 2 misuse, 3 only leftovers of a crash or files that are not ours.
+
+    Example: appstream-frames verify s3://bucket/appstream --repair
     """
     inventory = maintenance.Inventory.of(root)
     problems = maintenance.find_problems(inventory)
@@ -218,7 +248,12 @@ def _repair(inventory: maintenance.Inventory, yes: bool) -> list[str]:
 @click.argument("table")
 @as_json_option
 def columns(table: str, as_json: bool) -> None:
-    """Describe the columns of TABLE (images, applications, errors, fleets, coverage …), in AWS's own words."""
+    """Describe the columns of TABLE (images, applications, errors, fleets, coverage …), in AWS's own words.
+
+    Exit codes: 0 described, 2 there is no such table.
+
+    Example: appstream-frames columns fleets
+    """
     show(asf.columns(table), as_json)
 
 
@@ -226,17 +261,22 @@ def columns(table: str, as_json: bool) -> None:
 @click.argument("table")
 @click.argument("location", metavar="S3_ROOT")
 def print_ddl(table: str, location: str) -> None:
-    """Print the SQL with which Athena and Glue read TABLE of the archive at S3_ROOT."""
+    """Print the SQL with which Athena and Glue read TABLE of the archive at S3_ROOT.
+
+    Exit codes: 0 printed, 2 no such table, or a root that is not in S3.
+
+    Example: appstream-frames ddl images s3://bucket/appstream
+    """
     echo(ddl(table, location))
 
 
 @main.command(short_help="Serve a loopback AppStream for any boto3 program.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port on 127.0.0.1; default: a free one.")
 @click.option("--at", metavar="DATE", help="Serve the catalogue as it was on this date, say 2026-09-07.")
-@click.option("--account", help="Account of the printed credentials.")
-@click.option("--region", help="Region of the printed environment.")
-@click.option("--accounts", type=int, help="Serve so many accounts: the three of the catalogue, and invented ones.")
-@click.option("--regions", type=int, help="Serve so many regions; default: four.")
+@click.option("--account", metavar="ID", help="Account of the printed credentials; default: the first.")
+@click.option("--region", metavar="REGION", help="Region of the printed environment; default: the first.")
+@click.option("--accounts", type=int, help="Serve this many accounts; default: three.")
+@click.option("--regions", type=int, help="Serve this many regions; default: four.")
 @click.option(
     "--minutes",
     type=click.FloatRange(0, min_open=True),
@@ -253,7 +293,14 @@ def sandbox(
     regions: int | None,
     minutes: float,
 ) -> None:
-    """Serve a loopback AppStream, and print the environment that points any boto3 program at it."""
+    """Serve a loopback AppStream, and print the environment that points any boto3 program at it.
+
+    It runs until Ctrl-C. Paste what it prints into another shell, and start your program there.
+
+    Exit codes: 0 stopped, 1 failed, 2 misuse.
+
+    Example: appstream-frames sandbox --at 2026-09-07 --minutes 5
+    """
     if account is not None and not re.fullmatch(r"[0-9]{12}", account):
         raise asf.RequestError(f"--account {printable(account)!r} is no account; expected twelve digits: 012345678901.")
     check_regions([region] if region is not None else [])

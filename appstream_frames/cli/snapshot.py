@@ -39,16 +39,18 @@ _LONGEST: Final = 1_000  # characters of one of them
 
 @click.command(short_help="Read accounts and regions, and write one Parquet snapshot under ROOT.")
 @click.argument("root")
-@click.option("--profile", "profiles", multiple=True, help="Profile of your AWS configuration (repeatable).")
+@click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Profile of your AWS files (repeatable).")
 @click.option("--role", "roles", multiple=True, metavar="ARN", help="Role to assume (repeatable).")
 @click.option("--organization-role", metavar="NAME", help="Role to assume in every account of the organization.")
-@click.option("--external-id", help="What the roles demand of those who assume them.")
-@click.option("--role-session-name", help="What sessions of the roles are called; default: appstream-frames.")
-@click.option("--region", "regions", multiple=True, help="AWS region (repeatable), or all; default: the profile's.")
+@click.option("--external-id", metavar="ID", help="External id that the roles require.")
+@click.option("--role-session-name", metavar="NAME", help="Name of the roles' sessions; default: appstream-frames.")
+@click.option(
+    "--region", "regions", multiple=True, metavar="REGION", help="Repeatable, or all; default: the profile's."
+)
 @click.option("--include", multiple=True, metavar="TABLE", help="Read this table too, say fleets, or all (repeatable).")
-@click.option("--name", "names", multiple=True, help="Only the image of this name (repeatable).")
-@click.option("--arn", "arns", multiple=True, help="Only the image of this ARN (repeatable).")
-@click.option("--type", "type_", help="PUBLIC, PRIVATE or SHARED; default: everything.")
+@click.option("--name", "names", multiple=True, metavar="NAME", help="Only the image of this name (repeatable).")
+@click.option("--arn", "arns", multiple=True, metavar="ARN", help="Only the image of this ARN (repeatable).")
+@click.option("--type", "type_", metavar="TYPE", help="Only PUBLIC, PRIVATE or SHARED images; default: everything.")
 @click.option(
     "--max-items",
     type=click.IntRange(1),
@@ -81,8 +83,14 @@ def snapshot(
 ) -> None:
     """Read accounts and regions side by side, and write one Parquet snapshot under ROOT.
 
-    Without options: your default credentials and region. Exit codes: 0 every target was read whole, 3 some were, 1 none.
-    With --region all, a region that is not enabled for an account is nothing missing.
+    Without options: your default credentials and region. With --region all, a region that is not enabled for an account is
+    nothing missing.
+
+    Exit codes: 0 every target was read whole, 1 none was, 2 misuse, 3 some were.
+
+    Example: appstream-frames snapshot ./snapshots --profile prod --region all
+
+    Example: appstream-frames snapshot s3://bucket/appstream --include all
     """
     open_store(root)  # refused before anybody signs in
     everywhere = list(regions) == ["all"]
@@ -102,7 +110,7 @@ def snapshot(
         except asf.DrainError as error:
             _refuse(error)
     else:
-        client = _client(where, timeout)
+        client = _make_client(where, timeout)
         frames = asf.drain(client, max_items=max_items, page_size=page_size, timeout=timeout, **request)
         name = asf.write_snapshot(frames, root, redact=redact)
     coverage = reader.read_coverage(root, name)
@@ -129,7 +137,7 @@ def _refuse(error: asf.DrainError) -> NoReturn:
     context.exit(FAILED)
 
 
-def _client(where: Sequence[Target], timeout: float) -> Any:
+def _make_client(where: Sequence[Target], timeout: float) -> Any:
     if len(where) != 1:
         raise asf.RequestError(f"--max-items and --page-size are of one account and region; these are {len(where)}.")
     try:

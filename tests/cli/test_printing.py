@@ -16,6 +16,7 @@ from wcwidth import wcswidth
 
 import appstream_frames as asf
 from appstream_frames.cli import output
+from appstream_frames.cli.main import main
 from appstream_frames.text import printable
 
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1", "us-west-2", "ap-southeast-2", "ca-central-1")
@@ -216,6 +217,17 @@ def test_help_is_not_cut() -> None:
     text = " ".join(run("--help").stdout.split())
     assert not re.search(r"\w\.\.\. ", text)
     assert "Check every file under ROOT against its recorded hash." in text
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_help_of_a_command_has_exit_codes_and_an_example(command: str) -> None:
+    """Each example stands on a line of its own, and its options are those of the command."""
+    said = run(command, "--help", environment={"COLUMNS": "80"}).stdout
+    examples = re.findall(rf"\n  Example: appstream-frames {command}( .+)\n(?=\n)", said)
+    known = {option for each in main.commands[command].params for option in each.opts}
+    assert ("Exit codes: 0 " in said, len(examples)) == (True, said.count("Example: "))
+    assert examples
+    assert {word for line in examples for word in line.split() if word.startswith("-")} <= known
 
 
 # diff
