@@ -65,9 +65,10 @@ class Frames:
         if name in tables:
             return tables[name]
         if not name.startswith("_") and name in all_tables():
-            raise TableNotReadError(
-                f"These frames hold no {name}: the table was not read. Drain with include={name!r}, or include='all'."
-            )
+            advice = f"Drain with include={name!r}, or include='all'."
+            if name == "coverage":  # every drain makes it
+                advice = "Pass frames as a drain or read_snapshot returned them."
+            raise TableNotReadError(f"These frames hold no {name}: the table was not read. {advice}")
         return object.__getattribute__(self, name)  # raises again what a property met, or that there is no such name
 
     def __dir__(self) -> list[str]:

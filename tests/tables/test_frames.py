@@ -222,6 +222,12 @@ def test_the_repr_of_nothing_does_not_fail() -> None:
     assert "0 images" in repr(nothing) + nothing._repr_html_()
 
 
+def test_frames_without_coverage_say_where_frames_come_from() -> None:
+    """Coverage is no table that could be asked for."""
+    with pytest.raises(asf.TableNotReadError, match="as a drain or read_snapshot returned them"):
+        Frames({"images": pd.DataFrame()}).coverage  # noqa: B018
+
+
 def test_html_from_aws_is_inert() -> None:
     """Tags in an image's text are shown, not rendered."""
     shown = looked_at(HOSTILE)._repr_html_()
