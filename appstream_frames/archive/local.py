@@ -13,7 +13,7 @@ from typing import Final
 from appstream_frames.archive import store
 from appstream_frames.archive.store import STAGING, SUFFIX, StagedFile, StoredFile, explain_errors
 
-_NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+_NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}  # EINVAL: Windows, on a share
 _NOT_THERE: Final = {errno.ENOENT, errno.ELOOP}
 _NO_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 

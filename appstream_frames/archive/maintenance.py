@@ -39,7 +39,8 @@ class Inventory:
     store: Store
     manifests: list[Manifest]  # of the committed snapshots, those that can be read
     unreadable: dict[str, str]  # by id, what is wrong with the others
-    files: dict[tuple[str, str], StoredFile]  # in the tables' folders and in staging, by folder and name of the file
+    # in the tables' folders and in staging, and Parquet at the root itself, by folder and name of the file
+    files: dict[tuple[str, str], StoredFile]
 
     @classmethod
     def of(cls, root: str | os.PathLike[str]) -> Inventory:
@@ -49,6 +50,7 @@ class Inventory:
         # after the manifests: what is committed in between is whole, and not looked at
         tables = dict.fromkeys([*all_tables(), *(table for one in manifests for table in one.files), STAGING])
         files = [file for folder in tables for file in store.list_files(folder)]
+        files += [file for file in store.list_files("") if file.filename.lower().endswith(SUFFIX)]
         return cls(store, manifests, unreadable, {(file.folder, file.filename): file for file in files})
 
     @property
@@ -70,9 +72,9 @@ class Inventory:
 
     @property
     def foreign(self) -> list[StoredFile]:
-        """What lies among a table's files and is not ours; hidden files are left out, as readers leave them out."""
+        """What lies where readers look for tables and is not ours; hidden files are left out, as readers leave them out."""
         shown = [file for file in self.files.values() if not file.filename.startswith((".", "_"))]
-        return [file for file in shown if file.folder != STAGING and not _has_snapshot_name(file)]
+        return [file for file in shown if file.folder != STAGING and not (file.folder and _has_snapshot_name(file))]
 
     @cached_property
     def leftovers(self) -> list[StoredFile]:
@@ -108,8 +110,8 @@ def verify(root: str | os.PathLike[str]) -> pd.DataFrame:
     pandas.DataFrame
         A row per problem: ``id`` of the snapshot, ``file``, ``problem`` and ``detail``. Problems are ``damaged`` (not what was
         written), ``missing`` (committed and not there), ``orphan`` (no manifest belongs to it: left behind by a writer that
-        crashed, or being written right now; no reader of ours sees it) and ``foreign`` (not ours, among the files of a table,
-        where other readers would read it too). Empty when the archive is whole.
+        crashed, or being written right now; no reader of ours sees it) and ``foreign`` (not ours, among the files of a table
+        or Parquet at the root, where other readers would read it too). Empty when the archive is whole.
 
     Raises
     ------
@@ -198,7 +200,7 @@ def _is_ours(file: StoredFile) -> bool:
     """Tell whether a writer of ours may have left a file, manifests aside."""
     if file.folder == STAGING:
         return file.filename.endswith(".tmp")
-    return file.folder != FOLDER and _has_snapshot_name(file)
+    return file.folder not in ("", FOLDER) and _has_snapshot_name(file)
 
 
 def _is_young(file: StoredFile) -> bool:

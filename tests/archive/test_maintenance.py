@@ -130,9 +130,10 @@ def test_a_file_left_aside_is_an_orphan(name: str, root: Path) -> None:
     assert asf.verify(root)["problem"].to_list() == ["orphan"]
 
 
-def test_a_stranger_s_file_among_ours_is_named(name: str, root: Path) -> None:
-    """Other readers take every Parquet file of the folder, so one that is not ours breaks them."""
-    path = root / "images" / "mine.parquet"
+@pytest.mark.parametrize("place", ["images/mine.parquet", "mine.parquet", f"{OTHER}.parquet", "images/MINE.PARQUET"])
+def test_a_stranger_s_file_among_ours_is_named(name: str, root: Path, place: str) -> None:
+    """Other readers take every Parquet file of the folder, or of all folders, so one that is not ours breaks them."""
+    path = root / place
     path.write_bytes(b"mine")
     assert asf.verify(root)[["file", "problem"]].to_numpy().tolist() == [[str(path), "foreign"]]
 
