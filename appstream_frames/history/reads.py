@@ -25,10 +25,7 @@ def select_reads(coverage: pd.DataFrame, operation: str | None, keys: Sequence[s
 
     Of a target that was drained several times in one snapshot: the requests joined, and ``complete`` only when all of them are.
     """
-    if "operation" in coverage.columns:
-        coverage = coverage[coverage["operation"].fillna(FIRST_OPERATION) == operation]
-    elif operation != FIRST_OPERATION:
-        coverage = coverage.iloc[:0]
+    coverage = coverage[coverage["operation"].fillna(FIRST_OPERATION) == operation]
     reads = coverage[[*keys, "status"]].assign(request=coverage["request"].map(normalize_request).astype("str"))
     repeated = reads.duplicated(keys, keep=False)
     if not repeated.any():

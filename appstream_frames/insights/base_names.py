@@ -72,7 +72,7 @@ def find_newest_drained(seen: Iterable[tuple[Any, str | None]], today: date) -> 
     for target, arn in seen:
         base = parse_arn(arn)
         if base and base.released <= today:
-            newest[target, base.family] = max(newest.get((target, base.family), base), base, key=_release)
+            newest[target, base.family] = max(newest.get((target, base.family), base), base, key=_rank)
     return newest
 
 
@@ -83,12 +83,12 @@ def find_newest_listed(table: pd.DataFrame, today: date) -> dict[str, tuple[Base
         base = parse_arn(f"arn:aws:appstream:::image/{name}")
         if base and base.released <= today:
             known = newest.get(base.family, (base, origin))
-            if (origin == "yours", *_release(base)) >= (known[1] == "yours", *_release(known[0])):
+            if (origin == "yours", *_rank(base)) >= (known[1] == "yours", *_rank(known[0])):
                 newest[base.family] = base, origin
     return newest
 
 
-def _release(base: Base) -> tuple[date, str]:
+def _rank(base: Base) -> tuple[date, str]:
     return base.released, base.name
 
 
@@ -100,15 +100,15 @@ class Retirements:
         names = ("family_type", "family_os", "retired_after", "released_before", "reason")
         self._rows = list(iterate_rows(table, *names))
 
-    def reason(self, base: Base) -> str | None:
+    def find_reason(self, base: Base) -> str | None:
         """Return why AWS lists a base image no more, if so."""
-        return next((reason for reason, _ in self._of(base)), None)
+        return next((reason for reason, _ in self._find(base)), None)
 
-    def whole_family(self, base: Base) -> bool:
+    def include_family_of(self, base: Base) -> bool:
         """Tell whether AWS has retired all releases of a base image's family."""
-        return any(before is None for _, before in self._of(base))
+        return any(before is None for _, before in self._find(base))
 
-    def _of(self, base: Base) -> Iterator[tuple[str, pd.Timestamp | None]]:
+    def _find(self, base: Base) -> Iterator[tuple[str, pd.Timestamp | None]]:
         for kind, os, after, before, reason in self._rows:
             of_it = kind in (None, base.kind) and os in (None, base.os)
             due = after is None or after.date() < self._today
@@ -118,7 +118,7 @@ class Retirements:
 
 def is_family_retired(base: Base, today: date) -> bool:
     """Tell whether AWS had retired all releases of a base image's family on a day."""
-    return Retirements(read_tables(None)["retired_base_images"], today).whole_family(base)
+    return Retirements(read_tables(None)["retired_base_images"], today).include_family_of(base)
 
 
 def parse_owner(arn: str) -> str | None:

@@ -18,7 +18,7 @@ class Coverage:
         rows = iterate_rows(table, "account", "region", "operation", "status", "request")
         self._readings = {tuple(key): (status, request) for *key, status, request in rows}
 
-    def missing(self, account: str | None, region: str | None, operation: str) -> str | None:
+    def find_missing(self, account: str | None, region: str | None, operation: str) -> str | None:
         """Return why an operation was not read whole in a target; None when it was, but for a filter."""
         found = self._readings.get((account, region, operation))
         target = f"{account or '?'}/{region or '?'}"

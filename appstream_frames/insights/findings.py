@@ -148,13 +148,13 @@ class _Estate:
         yield from self._find_shares()
         yield from self._find_quotas()
 
-    def _row(self, rule: str, row: Mapping[str, Any], finding: str, remedy: str, **more: Any) -> dict[str, Any]:
+    def _make_row(self, rule: str, row: Mapping[str, Any], finding: str, remedy: str, **more: Any) -> dict[str, Any]:
         keys = {name: row.get(name) for name in ("account", "region", "name", "arn")}
         known = self.rules[rule]
         words = {"finding": printable(finding.rstrip("."), 600) + ".", "remedy": remedy}
         return {"severity": known.severity, "rule": rule, "resource": known.resource, **keys, **words, **more}
 
-    def _over(self, rule: str, days: pd.Series) -> pd.Series:
+    def _exceeds(self, rule: str, days: pd.Series) -> pd.Series:
         """Tell of which numbers of days a rule speaks."""
         return days.gt(self.rules[rule].threshold).fillna(False).astype(bool)
 
@@ -176,12 +176,12 @@ class _Estate:
             rule = "target_not_read" if row["operation"] == FIRST_OPERATION else "operation_not_read"
             words = ": ".join(filter(None, (row["error_code"], row["error_message"])))
             finding = f"{row['operation']} was not read to the end ({row['status']})" + (f": {words}" if words else "")
-            yield self._row(rule, row | {"name": row["operation"]}, finding, _AGAIN)
+            yield self._make_row(rule, row | {"name": row["operation"]}, finding, _AGAIN)
         for operation in _NEEDED:
             if operation not in set(coverage["operation"]):
                 table = OPERATIONS[operation].table
                 finding = f"{operation} was not drained, so nothing is said of {table.replace('_', ' ')}."
-                yield self._row("not_drained", {"name": operation}, finding, f"Drain with include={table!r}.")
+                yield self._make_row("not_drained", {"name": operation}, finding, f"Drain with include={table!r}.")
 
     # images
 
@@ -191,7 +191,7 @@ class _Estate:
         failed = images[own & images["state"].eq("FAILED").fillna(False).to_numpy(bool)]
         for row, reasons in zip(to_records(failed), list_reasons(failed, self.frames.errors), strict=True):
             remedy = "Mend what AWS names, build the image again, and delete this one."
-            yield self._row("image_failed", row, f"AWS could not make the image: {'; '.join(reasons)}.", remedy)
+            yield self._make_row("image_failed", row, f"AWS could not make the image: {'; '.join(reasons)}.", remedy)
         verdicts = judge_agents(images, self.today, self.reference, apart=True)
         yield from self._judge_agents(verdicts[own])
         yield from self._judge_bases(self.bases[own])
@@ -202,23 +202,23 @@ class _Estate:
         remedy = "Build the image again with the newest agent, or let it follow LATEST."
         for row in to_records(verdicts[verdicts["verdict"] == "known_bad"]):
             finding = f"Its agent {row['appstream_agent_version']} {row['reason']}."
-            yield self._row("agent_known_bad", row, finding, remedy, value=row["days_behind"])
-        late = verdicts[(verdicts["verdict"] == "behind") & self._over("agent_behind", verdicts["days_behind"])]
+            yield self._make_row("agent_known_bad", row, finding, remedy, value=row["days_behind"])
+        late = verdicts[(verdicts["verdict"] == "behind") & self._exceeds("agent_behind", verdicts["days_behind"])]
         for row in to_records(late):
             days, newest = row["days_behind"], row["newest_agent"]
             finding = f"Its agent {row['appstream_agent_version']} is {days:,} days behind {newest:%m-%d-%Y}."
-            yield self._row("agent_behind", row, finding, remedy, value=days, reference_date=newest)
+            yield self._make_row("agent_behind", row, finding, remedy, value=days, reference_date=newest)
 
     def _judge_bases(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
         remedy = "Build the image again on the newest base."
         for row in to_records(verdicts[verdicts["verdict"] == "retired"]):
             finding = f"Its base {row['base_name']} is retired: {row['reason']}."
-            yield _lower(row, self._row("base_retired", row, finding, remedy, value=row["age_days"]))
-        late = verdicts[(verdicts["verdict"] == "behind") & self._over("base_behind", verdicts["days_behind"])]
+            yield _lower(row, self._make_row("base_retired", row, finding, remedy, value=row["age_days"]))
+        late = verdicts[(verdicts["verdict"] == "behind") & self._exceeds("base_behind", verdicts["days_behind"])]
         for row in to_records(late):
             finding = f"Its base {row['base_name']} is {row['days_behind']:,} days behind {row['newest_base']}."
             more = {"value": row["days_behind"], "reference_date": row["newest_released"]}
-            yield _lower(row, self._row("base_behind", row, finding, remedy, **more))
+            yield _lower(row, self._make_row("base_behind", row, finding, remedy, **more))
 
     def _judge_support(self, verdicts: pd.DataFrame, platforms: pd.Series) -> Iterator[dict[str, Any]]:
         """Find systems out of support: of the base image's name, or else the one that AWS reports of the image."""
@@ -234,7 +234,7 @@ class _Estate:
             finding = f"Vendor support of {name} {verb} on {end:%Y-%m-%d}."
             remedy = "Build the image again on a newer operating system."
             for row in to_records(verdicts[system == _spell_system(name)]):
-                yield self._row(rule, row, finding, remedy, value=abs(days), reference_date=end)
+                yield self._make_row(rule, row, finding, remedy, value=abs(days), reference_date=end)
 
     def _judge_references(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
         """Find reference tables that are older than what the drain shows, each once."""
@@ -242,10 +242,10 @@ class _Estate:
         known, drained = tables["agent_versions"]["iso_date"].max(), verdicts["newest_agent"].max()
         if drained > known:
             finding = f"The newest agent in the table is of {known:%Y-%m-%d}, and there are images with one of {drained:%Y-%m-%d}"
-            yield self._row("reference_old", {"name": "agent_versions"}, finding, _RENEW, reference_date=known)
+            yield self._make_row("reference_old", {"name": "agent_versions"}, finding, _RENEW, reference_date=known)
         elif verdicts["contradiction"].eq(NONE_NEWER).any():
             finding = f"AWS flags the newest agent known here, of {known:%Y-%m-%d}, as not the latest"
-            yield self._row("reference_old", {"name": "agent_versions"}, finding, _RENEW, reference_date=known)
+            yield self._make_row("reference_old", {"name": "agent_versions"}, finding, _RENEW, reference_date=known)
         listed = find_newest_listed(tables["latest_public_base_images"], date.max)
         of_drain = self.bases[self.bases["newest_from"] == "drain"].drop_duplicates("newest_base")
         newer = sorted(
@@ -257,7 +257,7 @@ class _Estate:
             finding = f"AWS lists base images that are newer than those in the table: {', '.join(newer)}"
             read = tables["latest_public_base_images"]["read_on"].max()
             table = {"name": "latest_public_base_images"}
-            yield self._row("reference_old", table, finding, _RENEW, reference_date=read)
+            yield self._make_row("reference_old", table, finding, _RENEW, reference_date=read)
 
     # fleets and image builders
 
@@ -268,7 +268,7 @@ class _Estate:
             rows = rows.sort_values("position", kind="stable")
             pairs = zip(rows["error_code"], rows["error_message"], strict=True)
             words = "; ".join(dict.fromkeys(_join(*pair) for pair in pairs))
-            yield self._row("fleet_error", row, f"AWS reports: {words}.", "Mend what AWS names.", value=len(rows))
+            yield self._make_row("fleet_error", row, f"AWS reports: {words}.", "Mend what AWS names.", value=len(rows))
         fleets = self.users[self.users["kind"] == "fleet"]
         fleets = fleets[["image_arn", "reason"]].assign(
             **{name: fleets[f"user_{name}"] for name in ("account", "region", "name", "arn")}
@@ -276,7 +276,7 @@ class _Estate:
         for row in to_records(fleets[fleets["reason"].fillna("").str.startswith(_GONE)]):
             finding = f"Its image {row['image_arn']} is gone: {row['reason']}."
             remedy = "Move the fleet to an image that is there: new instances cannot start from this one."
-            yield self._row("fleet_image_gone", row, finding, remedy)
+            yield self._make_row("fleet_image_gone", row, finding, remedy)
         yield from self._find_old_images(fleets)
 
     def _find_old_images(self, fleets: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -287,11 +287,11 @@ class _Estate:
         ages = ages.rename(columns={"arn": "image_arn"}).drop_duplicates(["account", "region", "image_arn"])
         joined = fleets.merge(ages, on=["account", "region", "image_arn"])
         days = joined[["built", "base"]].astype("Float64").max(axis=1)
-        for row in to_records(joined.assign(days=days)[self._over("fleet_image_old", days)]):
+        for row in to_records(joined.assign(days=days)[self._exceeds("fleet_image_old", days)]):
             what, age = "base" if (row["base"] or 0) > (row["built"] or 0) else "image", int(row["days"])
             remedy = "Build its image again on the newest base, and move the fleet to it."
             finding = f"The {what} it stands on is {age:,} days old."
-            yield self._row("fleet_image_old", row, finding, remedy, value=age)
+            yield self._make_row("fleet_image_old", row, finding, remedy, value=age)
 
     def _find_in_builders(self) -> Iterator[dict[str, Any]]:
         builders = self.frames.tables.get("image_builders")
@@ -302,11 +302,11 @@ class _Estate:
         known = since.notna()
         since = pd.to_datetime(since.where(known, running["created_time"]), utc=True)
         days = (pd.Timestamp(self.today, tz="UTC") - since.dt.normalize()).dt.days
-        for row in to_records(running.assign(days=days, known=known)[self._over("builder_running", days)]):
+        for row in to_records(running.assign(days=days, known=known)[self._exceeds("builder_running", days)]):
             source = "the history" if row["known"] else "its creation, as no history says more"
             finding = f"It has been running for {int(row['days']):,} days, by {source}."
             remedy = "Stop it: it is paid for by the hour."
-            yield self._row("builder_running", row, finding, remedy, value=int(row["days"]))
+            yield self._make_row("builder_running", row, finding, remedy, value=int(row["days"]))
 
     # use and sharing
 
@@ -318,7 +318,7 @@ class _Estate:
         for row in to_records(judged[owned & (judged["verdict"] == "unused")]):
             unshare = "" if row["deletable"] else "unshare it and "
             remedy = f"Once usage finds no user in another account, {unshare}delete it."
-            yield self._row("image_unused", row, f"In its own account {row['reason']}", remedy)
+            yield self._make_row("image_unused", row, f"In its own account {row['reason']}", remedy)
 
     def _find_shares(self) -> Iterator[dict[str, Any]]:
         shares = self.frames.tables.get("permissions")
@@ -328,13 +328,13 @@ class _Estate:
         outside = shares[~shares["shared_account_id"].isin(estate.dropna())]
         if estate.isna().any() and len(outside):
             finding = "The account of a target is not known, so nothing is said of images shared outside of the estate."
-            yield self._row("not_drained", {"name": "DescribeImagePermissions"}, finding, _AGAIN)
+            yield self._make_row("not_drained", {"name": "DescribeImagePermissions"}, finding, _AGAIN)
             return
         for row, rows in _group(outside, "image"):
             others = ", ".join(sorted(rows["shared_account_id"].dropna().unique()))
             finding = f"It is shared with {others}, which was not drained here."
             remedy = "Ask whose account that is; unshare the image if nobody knows."
-            yield self._row("image_shared_outside", row, finding, remedy, value=len(rows))
+            yield self._make_row("image_shared_outside", row, finding, remedy, value=len(rows))
 
     def _find_quotas(self) -> Iterator[dict[str, Any]]:
         quota = self.rules["quota_near"].threshold or 0
@@ -346,7 +346,7 @@ class _Estate:
                 finding = f"{count:,} {table.replace('_', ' ')} of a quota of {quota:,}, if it is the default."
                 row = {"account": account, "region": region, "name": table}
                 remedy = "Delete what is unused, or ask AWS for more."
-                yield self._row("quota_near", row, finding, remedy, value=int(count), resource=table[:-1])
+                yield self._make_row("quota_near", row, finding, remedy, value=int(count), resource=table[:-1])
 
 
 def list_reasons(images: pd.DataFrame, errors: pd.DataFrame) -> list[list[str]]:

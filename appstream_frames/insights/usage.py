@@ -5,8 +5,9 @@ Everything is joined on account, region and ARN. Nothing here calls AWS, and the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import pandas as pd
 
@@ -16,7 +17,6 @@ from appstream_frames.insights.rows import check_frames, iterate_rows, to_typed
 from appstream_frames.tables.frames import Frames
 
 KINDS: Final = {"fleet": "fleets", "image_builder": "image_builders", "account": "accounts", "image": "images"}
-_Unread: TypeAlias = dict[str | None, list[tuple[str | None, str]]]
 _IDENTITY: Final = "user_account user_region user_name user_arn".split()
 _USED_BY: Final = """account region image_arn image_name kind user_account user_region user_name user_arn state stacks
     running_instances reason""".split()
@@ -59,12 +59,12 @@ def used_by(frames: Frames) -> pd.DataFrame:
     >>> users.loc[users["image_name"] == "HR-Desktop-2026-10", ["kind", "user_name"]].to_numpy().tolist()
     [['fleet', 'hr-desktop'], ['image_builder', 'ib-hr-hotfix']]
     """
-    images, covered = _images(frames), Coverage(frames.coverage)
-    parts = [_fleets(frames, images), _image_builders(frames), _built_images(images)]
-    users = _attach(pd.concat(parts, ignore_index=True), images, covered)
-    users = pd.concat([users, _accounts(frames, images)], ignore_index=True).reindex(columns=_USED_BY)
+    images, covered = _list_images(frames), Coverage(frames.coverage)
+    parts = [_list_fleets(frames, images), _list_image_builders(frames), _list_built_images(images)]
+    users = _attach_images(pd.concat(parts, ignore_index=True), images, covered)
+    users = pd.concat([users, _list_accounts(frames, images)], ignore_index=True).reindex(columns=_USED_BY)
     users = users.sort_values(_USED_BY[:9], ignore_index=True, na_position="last", kind="stable")
-    return to_typed(users.assign(stacks=_stacks(frames, users, covered)), _USED_BY)
+    return to_typed(users.assign(stacks=_list_stacks(frames, users, covered)), _USED_BY)
 
 
 def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: bool = False) -> pd.DataFrame:
@@ -73,15 +73,15 @@ def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: boo
     `users` is what `used_by` says of the frames, where that is known. With `apart`, each image is judged by its owner's own
     target alone: by the users there, and the accounts that its permissions name.
     """
-    images, covered = _images(frames), Coverage(frames.coverage)
+    images, covered = _list_images(frames), Coverage(frames.coverage)
     images = images[~images["public"]]
     users = used_by(frames) if users is None else users
-    counts = _counts(_keep_judged_by_owner(frames, users) if apart else users, images)
+    counts = _count_users(_keep_judged_by_owner(frames, users) if apart else users, images)
     owned = _keep_owned(images)
     shared = {(region, arn): flag for region, arn, flag in iterate_rows(owned, "region", "arn", "shared")}
+    known = _Known(covered, shared, {} if apart else _find_unread(frames.coverage, covered))
     rows = iterate_rows(images.assign(users=counts.sum(axis=1)), "region", "arn", "owner", "users")
-    unread = {} if apart else _find_unread(frames.coverage, covered)
-    verdicts = [_verdict(shared, covered, unread, *row) for row in rows]
+    verdicts = [known.judge(*row) for row in rows]
     judged = pd.DataFrame(verdicts, columns=["verdict", "deletable", "reason"], index=images.index)
     table = pd.concat([images[["account", "region", "name", "arn"]], counts, judged], axis=1)
     return to_typed(table, _USAGE).set_index(images.index)
@@ -98,7 +98,7 @@ def _keep_judged_by_owner(frames: Frames, users: pd.DataFrame) -> pd.DataFrame:
     return users[kept.fillna(False).to_numpy(bool)]
 
 
-def _images(frames: Frames) -> pd.DataFrame:
+def _list_images(frames: Frames) -> pd.DataFrame:
     """Return account, region, arn, name, base and owner of each image, whether it is AWS's, and whether it is shared."""
     table = check_frames(frames).images
     images = table[["account", "region", "owner", "arn", "name", "state"]].copy()
@@ -113,14 +113,14 @@ def _keep_owned(images: pd.DataFrame) -> pd.DataFrame:
     return owned.drop_duplicates(["region", "arn"])
 
 
-def _users(table: pd.DataFrame, kind: str, **columns: pd.Series) -> pd.DataFrame:
+def _make_users(table: pd.DataFrame, kind: str, **columns: pd.Series) -> pd.DataFrame:
     """Return rows of one kind, each user once; `target` is the account whose list of images counts, the user's own by default."""
     made = table[["account", "region", "name", "arn"]].set_axis(_IDENTITY, axis=1)
     made = made.assign(kind=kind, state=table["state"], target=table["account"], **columns)
     return made.drop_duplicates(_IDENTITY)
 
 
-def _fleets(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
+def _list_fleets(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
     """Return the fleets that have an image; one with an image's name only has the ARN of the image so called."""
     table = frames.tables.get("fleets")
     if table is None:
@@ -131,26 +131,26 @@ def _fleets(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
     named = named.dropna().rename(columns={"name": "image_name", "arn": "found"})
     found = table[["account", "region", "image_name"]].merge(named, "left", ["account", "region", "image_name"])
     arns = table["image_arn"].where(table["image_arn"].notna(), found["found"].set_axis(table.index))
-    return _users(table, "fleet", image_arn=arns, running_instances=table["compute_capacity_status_running"])
+    return _make_users(table, "fleet", image_arn=arns, running_instances=table["compute_capacity_status_running"])
 
 
-def _image_builders(frames: Frames) -> pd.DataFrame:
+def _list_image_builders(frames: Frames) -> pd.DataFrame:
     table = frames.tables.get("image_builders")
     if table is None:
         return pd.DataFrame()
     table = table[table["image_arn"].notna()]
-    return _users(table, "image_builder", image_arn=table["image_arn"])
+    return _make_users(table, "image_builder", image_arn=table["image_arn"])
 
 
-def _built_images(images: pd.DataFrame) -> pd.DataFrame:
+def _list_built_images(images: pd.DataFrame) -> pd.DataFrame:
     """Return the images that name a base, each once: as its owner sees it, where the owner was drained."""
     built = images[images["base"].notna() & ~images["public"] & images["arn"].notna()]
     built = built.assign(other=built["account"] != built["owner"]).sort_values(["other", "account"], kind="stable")
     built = built.drop_duplicates(["region", "arn"])
-    return _users(built, "image", image_arn=built["base"]).assign(user_account=built["owner"])
+    return _make_users(built, "image", image_arn=built["base"]).assign(user_account=built["owner"])
 
 
-def _attach(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage) -> pd.DataFrame:
+def _attach_images(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage) -> pd.DataFrame:
     """Return the users with account, region and name of their image, and why their target does not list it."""
     users = users.assign(region=users["user_region"])
     seen = images[images["arn"].notna()].drop_duplicates(["account", "region", "arn"])
@@ -174,7 +174,7 @@ def _attach(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage) -> pd.
 
 def _why_unlisted(covered: Coverage, account: str, region: str, arn: str | None) -> str:
     """Return why a target does not list an image that something in it stands on."""
-    missing = covered.missing(account, region, "DescribeImages")
+    missing = covered.find_missing(account, region, "DescribeImages")
     if missing is not None:
         return f"not covered: {missing}"
     if arn is None:
@@ -189,7 +189,7 @@ def _why_unlisted(covered: Coverage, account: str, region: str, arn: str | None)
     return f"share withdrawn, or deleted by its owner {whose}"
 
 
-def _accounts(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
+def _list_accounts(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
     """Return with which accounts the images are shared: by their owners' permissions, and by who of the frames sees them."""
     keys = ["account", "region", "image_arn", "image_name", "user_account"]
     owned = _keep_owned(images)[["account", "region", "arn", "name"]].rename(
@@ -205,7 +205,7 @@ def _accounts(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
     return shares.assign(kind="account", user_region=shares["region"])
 
 
-def _stacks(frames: Frames, users: pd.DataFrame, covered: Coverage) -> list[list[str] | None]:
+def _list_stacks(frames: Frames, users: pd.DataFrame, covered: Coverage) -> list[list[str] | None]:
     """Return the names of each fleet's stacks, in order; null for other users and where stacks were not read whole."""
     table = frames.tables.get("associations")
     edges: dict[tuple[str, str, str], list[str]] = {}
@@ -214,13 +214,13 @@ def _stacks(frames: Frames, users: pd.DataFrame, covered: Coverage) -> list[list
             edges.setdefault(tuple(key), []).append(stack)
     return [
         sorted(set(edges.get((account, region, name), [])))
-        if kind == "fleet" and covered.missing(account, region, "ListAssociatedFleets") is None
+        if kind == "fleet" and covered.find_missing(account, region, "ListAssociatedFleets") is None
         else None
         for kind, account, region, name in iterate_rows(users, "kind", "user_account", "user_region", "user_name")
     ]
 
 
-def _counts(users: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+def _count_users(users: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """Return how many users of each kind the image of each row has."""
     known = users.dropna(subset=["image_arn"])
     counts = pd.crosstab([known["user_region"], known["image_arn"]], known["kind"]).rename(columns=KINDS)
@@ -229,9 +229,9 @@ def _counts(users: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     return counts.reindex(rows, fill_value=0).set_axis(images.index)
 
 
-def _find_unread(coverage: pd.DataFrame, covered: Coverage) -> _Unread:
+def _find_unread(coverage: pd.DataFrame, covered: Coverage) -> dict[str | None, list[tuple[str | None, str]]]:
     """Return by region the accounts of which something was not read that may use an image, and what that is."""
-    found: _Unread = {}
+    found: dict[str | None, list[tuple[str | None, str]]] = {}
     there = coverage[~coverage["status"].isin(["region_disabled", "not_offered"])]
     for account, region in dict.fromkeys(iterate_rows(there, "account", "region")):
         if lacking := next(_list_lacking(covered, account, region), None):
@@ -242,48 +242,42 @@ def _find_unread(coverage: pd.DataFrame, covered: Coverage) -> _Unread:
 def _list_lacking(covered: Coverage, account: str | None, region: str | None) -> Iterator[str]:
     """Yield what was not read of a target's fleets, image builders and images."""
     for operation in ("DescribeImages", "DescribeFleets", "DescribeImageBuilders"):
-        if missing := covered.missing(account, region, operation):
+        if missing := covered.find_missing(account, region, operation):
             yield missing
     if covered.excludes(account, region, None, account):
         yield f"the images of {account}/{region} were drained by type, name or ARN"
 
 
-def _verdict(
-    shared: dict[tuple[str, str], bool | None],
-    covered: Coverage,
-    unread: _Unread,
-    region: str,
-    arn: str | None,
-    whose: str | None,
-    users: int,
-) -> tuple[str, bool, str]:
-    if users:
-        return "in_use", False, f"{users} user{'' if users == 1 else 's'}, see used_by"
-    lacking = next(_lacking(region, arn, whose, shared, covered, unread), None)
-    if lacking is not None:
-        return "unknown", False, lacking
-    if arn is not None and shared[region, arn]:
-        return "unused", False, "nobody stands on it; AWS calls it shared, though with no account"
-    return "unused", True, "nobody stands on it, and it is shared with nobody"
+@dataclass(frozen=True)
+class _Known:
+    """What was read, whether the owner of an image shares it, and of which accounts in a region something was not read."""
 
+    covered: Coverage
+    shared: Mapping[tuple[str, str], bool | None]
+    unread: Mapping[str | None, Sequence[tuple[str | None, str]]]
 
-def _lacking(
-    region: str,
-    arn: str | None,
-    whose: str | None,
-    shared: dict[tuple[str, str], bool | None],
-    covered: Coverage,
-    unread: _Unread,
-) -> Iterator[str]:
-    """Yield what has to be known before an image without a user can be called unused."""
-    if arn is None:
-        yield "AWS sent no ARN, so nothing can be joined"
-    elif (region, arn) not in shared:
-        yield f"its owner {whose} was not drained in {region}"
-    else:
-        yield from _list_lacking(covered, whose, region)
-        if shared[region, arn] is not False and (missing := covered.missing(whose, region, "DescribeImagePermissions")):
-            yield f"it may be shared, and {missing}"
-        for account, missing in (*unread.get(region, ()), *unread.get(None, ())):
-            if account != whose:
-                yield f"another account may use it since an earlier share, and {missing}"
+    def judge(self, region: str, arn: str | None, whose: str | None, users: int) -> tuple[str, bool, str]:
+        """Return verdict, deletable and reason of an image with so many users."""
+        if users:
+            return "in_use", False, f"{users} user{'' if users == 1 else 's'}, see used_by"
+        lacking = next(self._list_lacking(region, arn, whose), None)
+        if lacking is not None:
+            return "unknown", False, lacking
+        if arn is not None and self.shared[region, arn]:
+            return "unused", False, "nobody stands on it; AWS calls it shared, though with no account"
+        return "unused", True, "nobody stands on it, and it is shared with nobody"
+
+    def _list_lacking(self, region: str, arn: str | None, whose: str | None) -> Iterator[str]:
+        """Yield what has to be known before an image without a user can be called unused."""
+        if arn is None:
+            yield "AWS sent no ARN, so nothing can be joined"
+        elif (region, arn) not in self.shared:
+            yield f"its owner {whose} was not drained in {region}"
+        else:
+            yield from _list_lacking(self.covered, whose, region)
+            missing = self.covered.find_missing(whose, region, "DescribeImagePermissions")
+            if missing and self.shared[region, arn] is not False:
+                yield f"it may be shared, and {missing}"
+            for account, missing in (*self.unread.get(region, ()), *self.unread.get(None, ())):
+                if account != whose:
+                    yield f"another account may use it since an earlier share, and {missing}"

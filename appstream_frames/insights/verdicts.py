@@ -87,7 +87,7 @@ def judge_agents(
     """Return what `agents` says; with `apart`, each target is judged by its own images alone."""
     images = images.images if isinstance(images, Frames) else images
     day, found = days.choose_day(today, images), read_tables(reference)
-    versions = _texts(images, "appstream_agent_version")
+    versions = _read_texts(images, "appstream_agent_version")
     flags = [
         None if pd.isna(flag) else bool(flag) for flag in days.take_column(images, "latest_appstream_agent_version")
     ]
@@ -141,7 +141,7 @@ def _judge_agent(
     contradiction = _find_contradiction(version, day, flag, newest.day)
     if flag and day is not None and day <= today:  # AWS knows better than any table
         newest = _Yardstick(day, "drain", today)
-    verdict, reason = _agent_verdict(version, day, flag, newest.day, today, bad)
+    verdict, reason = _decide_agent(version, day, flag, newest.day, today, bad)
     dated = day is not None and verdict != "unknown" and (day < newest.day or verdict == "current")
     return {
         "appstream_agent_version": version,
@@ -158,7 +158,7 @@ def _judge_agent(
     }
 
 
-def _agent_verdict(
+def _decide_agent(
     version: str | None, day: date | None, flag: bool | None, newest: date, today: date, bad: Mapping[str, str]
 ) -> tuple[str, str]:
     if version == "LATEST":
@@ -237,14 +237,18 @@ def judge_bases(
     covered = Coverage(images.coverage) if isinstance(images, Frames) else None
     images = images.images if isinstance(images, Frames) else images
     day, found = days.choose_day(today, images), read_tables(reference)
-    arns, bases_named, targets = _texts(images, "arn"), _texts(images, "base_image_arn"), _list_targets(images)
+    arns, bases_named, targets = (
+        _read_texts(images, "arn"),
+        _read_texts(images, "base_image_arn"),
+        _list_targets(images),
+    )
     moments = images["snapshot"].factorize()[0].tolist() if "snapshot" in images.columns else [None] * len(images)
     scopes = list(zip(moments, targets if apart else [None] * len(images), strict=True))
     ancestors = _name_bases(scopes, targets, arns, bases_named)
     judge = cache(_Judge(day, list(zip(targets, arns, strict=True)), covered, found).judge)  # many stand on one base
     released = days.to_days(days.take_column(images, "public_base_image_released_date"))
     kinds, builders = (
-        _texts(images, name) if name in images.columns else [""] * len(images)
+        _read_texts(images, name) if name in images.columns else [""] * len(images)
         for name in ("image_type", "image_builder_name")
     )
     rows = [
@@ -325,7 +329,7 @@ class _Judge:
                 "reason": imported if kind in _IMPORTED else reason,
             }
         best, best_from = self._find_newest(base, target)
-        verdict, reason = self._verdict(base, best, target, str(origin))
+        verdict, reason = self._decide(base, best, target, str(origin))
         late = verdict in ("behind", "retired") and generations > 0 and builder is None
         row = {
             "base_name": base.name,
@@ -337,7 +341,7 @@ class _Judge:
             "verdict": verdict,
             "reason": f"{reason}; a managed image update may have moved it on" if late else reason,
         }
-        if verdict == "retired" and self._retirements.whole_family(base):  # nothing of it is new
+        if verdict == "retired" and self._retirements.include_family_of(base):  # nothing of it is new
             return row
         return row | {
             "newest_base": best.name,
@@ -353,11 +357,11 @@ class _Judge:
             return listed
         return (drained, "drain") if drained else (base, "reference")
 
-    def _verdict(self, base: Base, best: Base, target: _Target, arn: str) -> tuple[str, str]:
+    def _decide(self, base: Base, best: Base, target: _Target, arn: str) -> tuple[str, str]:
         if base.released > self._today:
             return "unknown", f"released after {self._today}"
         if (target, arn) not in self._seen:  # what AWS lists is not retired, whatever a table says
-            if reason := self._retirements.reason(base):
+            if reason := self._retirements.find_reason(base):
                 return "retired", reason
             if self._lists_all(target):
                 return "retired", f"AWS lists it no more in {target[1]}"
@@ -370,20 +374,20 @@ class _Judge:
         covered = self._covered
         if covered is None or target not in self._with_public:
             return False
-        return not (covered.missing(*target, "DescribeImages") or covered.excludes(*target, None, None))
+        return not (covered.find_missing(*target, "DescribeImages") or covered.excludes(*target, None, None))
 
 
-def _texts(images: pd.DataFrame, name: str) -> list[str | None]:
+def _read_texts(images: pd.DataFrame, name: str) -> list[str | None]:
     values = days.take_column(images, name).to_numpy(object, na_value=None)
     return [None if value is None else str(value) for value in values]
 
 
 def _list_targets(images: pd.DataFrame) -> list[_Target]:
-    return list(zip(_texts(images, "account"), _texts(images, "region"), strict=True))
+    return list(zip(_read_texts(images, "account"), _read_texts(images, "region"), strict=True))
 
 
 def _to_verdicts(images: pd.DataFrame, rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     """Return verdicts beside the keys of their images."""
-    keys = {name: _texts(images, name) for name in columns[:4]}
+    keys = {name: _read_texts(images, name) for name in columns[:4]}
     values = {name: [row.get(name) for row in rows] for name in columns[4:]}
     return to_typed(keys | values, columns).set_index(images.index)
