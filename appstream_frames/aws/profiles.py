@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ProfileNotFound
@@ -32,18 +33,29 @@ def open_profile(name: str | None) -> Session:
         raise RequestError(f"{printable(error)}. Correct the AWS configuration of this machine.") from None
 
 
-def read_profile(name: str | None) -> Login:
-    """Return what signs in as a profile, or with the default credentials.
+def read_profiles(names: Sequence[str] | None) -> list[Login]:
+    """Return what signs in as each of some profiles; None: with the default credentials.
 
-    Raise RequestError when the files do not allow it, or when it asks for an MFA code.
+    Raise RequestError when the files do not allow it, or when a profile asks for an MFA code.
     """
-    session = open_profile(name)
-    own, region = session.get_scoped_config(), session.get_config_variable("region")
-    if name is not None:
-        region = own.get("region") or region
-    elif os.environ.get("AWS_ACCESS_KEY_ID"):
-        own = {}  # botocore takes keys of the environment first, and heeds no default profile then
-    _check_mfa(name or session.profile or "default", own, session.full_config["profiles"])
+    session = open_profile(names[0] if names else None)
+    known = session.full_config["profiles"]  # of all profiles: a session for each would read all files again
+    if names is None:
+        # botocore takes keys of the environment first, and heeds no default profile then
+        own = {} if os.environ.get("AWS_ACCESS_KEY_ID") else session.get_scoped_config()
+        login = _read_profile(session.profile or "default", own, session.get_config_variable("region"), known)
+        return [Login(Source(login.source.partition), login.region, account=None)]
+    logins = []
+    for name in names:
+        if name not in known:
+            known = open_profile(name).full_config["profiles"]  # or the error that says which there are
+        region = known[name].get("region") or os.environ.get("AWS_DEFAULT_REGION")
+        logins.append(_read_profile(name, known[name], region, known))
+    return logins
+
+
+def _read_profile(name: str, own: dict[str, str], region: str | None, known: dict[str, dict[str, str]]) -> Login:
+    _check_mfa(name, own, known)
     role = ROLE.fullmatch(str(own.get("role_arn")))
     partition = role[1] if role else regions.find_partition(region or str(own.get("sso_region")))
     account = None
@@ -51,7 +63,7 @@ def read_profile(name: str | None) -> Login:
         account = role and role[2]
     elif {"sso_session", "sso_start_url"} & set(own):
         account = own.get("sso_account_id")
-    return Login(Source(partition, name), region, account if name is not None else None)
+    return Login(Source(partition, name), region, account)
 
 
 def _check_mfa(name: str, own: dict[str, str], known: dict[str, dict[str, str]]) -> None:

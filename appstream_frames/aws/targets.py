@@ -13,7 +13,7 @@ import boto3
 
 from appstream_frames.aws.credentials import Login, SessionReference, Source, refer_to
 from appstream_frames.aws.organizations import read_organization
-from appstream_frames.aws.profiles import ROLE, read_profile
+from appstream_frames.aws.profiles import ROLE, read_profiles
 from appstream_frames.aws.regions import check_regions, find_partition, list_appstream_regions
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
@@ -156,7 +156,7 @@ def targets(
     texts = {"external_id": external_id, "role_session_name": role_session_name, "organization_role": organization_role}
     _check_roles(names, arns, texts)
     if session is None:
-        logins = [read_profile(name) for name in names or (None,)]
+        logins = read_profiles(names)
     elif names is None:
         logins = [_read_session(session)]
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,17 @@ def test_a_profile_has_its_own_region(tmp_path: Path, monkeypatch: pytest.Monkey
     configure(tmp_path, monkeypatch, "[profile a]\nregion = eu-west-1\n[profile b]\nregion = us-west-2\n")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     assert [target.region for target in asf.targets(profiles=["a", "b"])] == ["eu-west-1", "us-west-2"]
+
+
+def test_hundreds_of_profiles_take_no_time_that_grows_with_their_square(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of profiles are read once, and not once for each profile in them."""
+    names = [f"p{number}" for number in range(300)]
+    configure(tmp_path, monkeypatch, "".join(f"[profile {name}]\nregion = eu-west-1\n" for name in names))
+    began = time.process_time()
+    assert len(asf.targets(profiles=names)) == 300
+    assert time.process_time() - began < 2
 
 
 def test_the_account_of_a_profile_is_known_where_the_files_tell_it(
