@@ -174,22 +174,15 @@ def drain_targets(
     many = Drain(targets, request, operations_for(include), timeout, executor=executor)
     with Bar(many.names, progress) as bar:
         tables = many.tables(bar)
-    targets_of_rows = [target for target in many.targets for _ in many.operations]
-    frames = _frames(many, tables, targets=tuple(targets_of_rows))
-    if many.failed:
-        _report(many, frames, raise_on_failure)
+    frames = _frames(many, tables, targets=tuple(target for target in many.targets for _ in many.operations))
+    if failed := many.failed:
+        message = failures.summarize(failed, len(many.targets))
+        if raise_on_failure:
+            group = TargetsError(message, [failure for _, failure in failed])
+            group.frames = frames
+            raise group
+        warnings.warn(message, stacklevel=2)
     return frames
-
-
-def _report(drained: Drain, frames: Frames, loudly: bool) -> None:
-    """Warn of failed targets, or raise their errors."""
-    message = failures.summarize(drained.failed, len(drained.targets))
-    if not loudly:
-        warnings.warn(message, stacklevel=3)
-        return
-    group = TargetsError(message, [failure for _, failure in drained.failed])
-    group.frames = frames
-    raise group
 
 
 def _frames(drained: Drain, tables: dict[str, pa.Table], **more: Any) -> Frames:

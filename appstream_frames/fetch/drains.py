@@ -30,21 +30,12 @@ _EXPECTED: Final = "pass what targets(...) returns, or boto3 AppStream clients"
 class Drain:
     """Targets to drain: iterate `batches` for their tables, in the order of targets; then see `outcomes`.
 
-    Parameters
-    ----------
-    targets : Target, boto3 AppStream client, iterable of these, or None
-        None: your default credentials and region.
-    request : Request
-        What to ask the first operation for.
-    operations, timeout, executor
-        What to read of each target, in order; seconds that one page may take; where, in place of threads of this process.
-    account : str, optional
-        Whose clients they are, twelve digits; default: asked of STS.
+    The targets are one or many, each a `Target` or a boto3 AppStream client; None: your default credentials and region.
+    The first operation is asked for the request. `account` is that of a client's credentials; without it STS is asked.
+    With an executor the targets are read there, else by threads of this process.
 
-    Raises
-    ------
-    RequestError
-        When a parameter cannot be right, a target is none, comes twice, or cannot travel to the executor.
+    RequestError is raised when a parameter cannot be right, a target is none, comes twice, or cannot travel to the
+    executor.
     """
 
     def __init__(

@@ -16,17 +16,9 @@ from appstream_frames.text import printable
 
 @dataclass(frozen=True)
 class Request:
-    """What to ask an operation for.
+    """What to ask an operation for; `max_items`, `page_size` and `starting_token` are those of `drain`."""
 
-    Attributes
-    ----------
-    parameters : mapping of str to object
-        By AWS's names, the same for every page.
-    max_items, page_size, starting_token
-        As in `drain`.
-    """
-
-    parameters: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)  # by AWS's names, the same for every page
     max_items: int | None = None
     page_size: int | None = None
     starting_token: str | None = None
@@ -42,13 +34,7 @@ class Request:
         page_size: int | None = None,
         starting_token: str | None = None,
     ) -> Request:
-        """Return the checked request of DescribeImages.
-
-        Raises
-        ------
-        RequestError
-            When a parameter cannot be right.
-        """
+        """Return the request of DescribeImages; raise RequestError when a parameter cannot be right."""
         _, smallest, largest = request_limits()
         return cls(
             _drop_missing({"Names": _texts("names", names), "Arns": _texts("arns", arns), "Type": _type(type)}),

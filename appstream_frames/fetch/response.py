@@ -100,22 +100,10 @@ def _whole(body: bytes, headers: MutableMapping[str, str]) -> bytes:
 
 
 def validate(body: bytes, member: str = "Images", *, strings: bool = False) -> Page:
-    """Return the page that a body holds.
+    """Return the page that the whole body of a reply holds; its rows, objects or `strings`, are the list `member`.
 
-    Parameters
-    ----------
-    body : bytes
-        The whole body of a reply.
-    member : str
-        The list in it whose elements are the rows.
-    strings : bool
-        Whether the rows are strings; else they are objects.
-
-    Raises
-    ------
-    PageError
-        When the body is not strict UTF-8 JSON, lacks the list, has a row of another kind, a token that is not text, a member
-        twice, or the list or the token misspelt.
+    Raise PageError when the body is not strict UTF-8 JSON, lacks the list, has a row of another kind, a token that is
+    not text, a member twice, or the list or the token misspelt.
 
     Examples
     --------

@@ -44,13 +44,8 @@ def read_side_by_side(reads: Sequence[TargetRead], bar: Bar) -> Iterator[Tables]
     """Read targets side by side, and yield their tables in the order of the targets, some rows of one operation at a time.
 
     A target that fails ends there, and its outcomes say so; the others go on. The bar is updated in the calling thread.
-
-    Raises
-    ------
-    RequestError
-        When two of them turn out to be the same account and region.
-    DrainError
-        When this process may start no thread.
+    RequestError is raised when two of them turn out to be the same account and region, DrainError when no thread can be
+    started.
     """
     threads = _Threads(reads, bar)
     try:
