@@ -26,13 +26,13 @@ def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top:
     Returns
     -------
     Axes
-        The Axes drawn into; ``ax.get_make_title()`` is the finding.
+        The Axes drawn into; ``ax.get_title()`` is the finding.
 
     Examples
     --------
     >>> from matplotlib.figure import Figure
     >>> versions = pd.DataFrame({"name": ["CAD", "CAD", "Chrome"], "images": [2, 1, 9]})
-    >>> application_versions(versions, Figure().subplots()).get_make_title()
+    >>> application_versions(versions, Figure().subplots()).get_title()
     '1 of 2 applications differs between images'
     """
     check(versions, ("name", "images"), "what asf.application_versions(frames) gives", top)
