@@ -100,7 +100,7 @@ def _explain_absence(store: Store) -> str:
             f"{count} files of images lie there, but no manifest in {FOLDER}/. Put {FOLDER}/ back if it was lost or moved; "
             "without it nothing is read, and nothing is removed"
         )
-    return "nothing was written there. Write one with write_snapshot or take_snapshot, or correct the root"
+    return "nothing was written there. Correct the root, or write a snapshot there"
 
 
 def read_manifest(store: Store, name: str) -> Manifest:

@@ -22,9 +22,7 @@ def check_output(output: str) -> str:
     """
     path = Path(output)
     if output != STDOUT and (path.is_dir() or output.endswith(("/", os.sep)) or not output):
-        raise RequestError(
-            f"-o {printable(output)!r} is a folder; expected a file's name, say {printable(path / 'report.html')}"
-        )
+        raise RequestError(f"-o {printable(output)!r} is a folder; expected the name of a file, which may be in it")
     if not path.parent.is_dir():
         raise RequestError(f"-o {printable(output)!r}: there is no folder {printable(path.parent)}; make it first")
     return output
