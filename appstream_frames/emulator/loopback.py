@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
             content = json.dumps({"__type": error.code, "Message" if modelled else "message": error.message})
             self._send(error.status, _JSON, content.encode(), **{"x-amzn-ErrorType": error.code})
         else:
-            self._send(200, _JSON, msgspec.json.encode(reply), fault)
+            self._send(200, _JSON, _encode(reply), fault)
 
     def _reply_sts(self, caller: Caller, body: bytes) -> None:
         try:
@@ -142,6 +142,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
         if fault == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+
+
+def _encode(reply: Json) -> bytes:
+    try:
+        return msgspec.json.encode(reply)
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON holds as an escape only
+        return json.dumps(reply).encode()
 
 
 def _to_xml(members: Json) -> str:

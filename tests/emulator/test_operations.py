@@ -278,6 +278,13 @@ def test_rows_fit_the_model():
             assert operation == "DescribeImages" or found == []
 
 
+def test_rows_may_hold_half_of_a_surrogate_pair(box: asf.sandbox) -> None:
+    """JSON can escape it, so AWS may send it; the sandbox sends it so."""
+    box.set_rows("DescribeImages", [{"Name": "a\ud800"}])
+    frames = asf.drain(box.client())
+    assert frames.images["unmodeled"].to_list() == ['{"Name":"a\\ud800"}']
+
+
 def unknown(value: Any, shape: Any) -> list[str]:
     """Return the members and values that the model does not have."""
     if isinstance(value, dict) and shape.type_name == "structure":
