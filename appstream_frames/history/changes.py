@@ -15,11 +15,10 @@ import pandas as pd
 import pyarrow as pa
 
 from appstream_frames.archive.redaction import Redaction
-from appstream_frames.errors import RequestError
 from appstream_frames.history.identity import find_resource_table, identify, label_columns
 from appstream_frames.history.reads import select_reads
 from appstream_frames.history.text_values import to_json, to_text, to_values
-from appstream_frames.tables.frames import Frames, empty, to_arrow, to_pandas
+from appstream_frames.tables.frames import Frames, check_frames, empty, to_arrow, to_pandas
 from appstream_frames.tables.schema import Table
 from appstream_frames.text import printable
 
@@ -29,7 +28,7 @@ _NAMED: Final = 5  # targets in a warning
 
 
 def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
-    """Tell what was added, removed and changed from one snapshot to another.
+    """Return what was added, removed and changed from one snapshot to another.
 
     Targets are compared that are ``complete`` in both and were asked the same, whatever the page size; a warning names
     the others. An image is known by its ARN (its name, if AWS sent none), an application by its image and its name, an
@@ -76,7 +75,7 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
     [{'column': 'appstream_agent_version', 'before': '10-31-2024', 'after': 'LATEST'}]
     """
     kind = find_resource_table(table)
-    frames = [_check_frames(side, name) for side, name in ((before, "before"), (after, "after"))]
+    frames = [check_frames(before, "before"), check_frames(after, "after")]
     if missing := [name for name, side in zip(("before", "after"), frames, strict=True) if table not in side.tables]:
         _warn_of_missing(table, missing)
         targets = []
@@ -85,14 +84,6 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
     redacted = {name for side in frames for names in side.coverage.get("redacted", _NONE).dropna() for name in names}
     left, right = (_select_rows(side, kind, targets, redacted) for side in frames)
     return to_pandas(_list_differences(left, right, kind))
-
-
-def _check_frames(frames: object, side: str) -> Frames:
-    if isinstance(frames, Frames) and "coverage" in frames.tables:
-        return frames
-    raise RequestError(
-        f"{side} is {printable(type(frames).__name__)}; pass Frames, as drain or read_snapshot gave them, coverage included."
-    )
 
 
 def _comparable_targets(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
@@ -161,7 +152,7 @@ def _list_differences(left: pd.DataFrame, right: pd.DataFrame, table: Table) -> 
 
 
 def _match_rows(left: pd.DataFrame, right: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Return the positions ``left`` and ``right`` of rows that are the same thing, and not one built anew under its name."""
+    """Return the positions ``left`` and ``right`` of rows that are the same resource, and not one built anew under its name."""
     keys = pd.concat([identify(left, table), identify(right, table)], ignore_index=True)
     number = keys.groupby(list(keys.columns), dropna=False, sort=False).ngroup()
     sides = [number.iloc[: len(left)], number.iloc[len(left) :].reset_index(drop=True)]

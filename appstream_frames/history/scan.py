@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -63,6 +64,17 @@ class SnapshotRange:
         """The moments at which there are snapshots, oldest first."""
         found = sorted({parse_moment(name) for name in self.manifests})
         return pd.DatetimeIndex(found, tz="UTC", name="snapshot").as_unit("us")
+
+    def warn_if_unread(self, table: Table) -> None:
+        """Warn in the name of the caller's caller when no snapshot holds a table: that it has no rows says nothing then."""
+        held = table.operation is None or any(table.name in one.files for one in self.manifests.values())
+        if self.manifests and not held:
+            warnings.warn(
+                f"{table.name} was read in none of {len(self.manifests)} snapshots, so nothing is known of it. "
+                f"Take snapshots with include={table.name!r}.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def read_rows(self, table: Table, columns: Iterable[str] | None) -> pa.Table:
         """Return a table's rows; without `columns`, with all columns that the model or any of the files has."""

@@ -1,4 +1,4 @@
-"""Many snapshots of one archive: their rows in one frame, when each thing came and went, and counts over time.
+"""Many snapshots of one archive: their rows in one frame, when each resource came and went, and counts over time.
 
 A target that was not read whole, or was asked something else, is no sign that anything is gone: `timeline` passes over it,
 and `trend` shows a gap. Nothing here opens a file or asks AWS; `scan` has the files read and checked.
@@ -58,6 +58,11 @@ def read_history(
     SnapshotCorruptError
         When a file is missing or is not what was written; it names the file.
 
+    Warns
+    -----
+    UserWarning
+        When no snapshot read the table, so that nothing is known of it.
+
     Examples
     --------
     >>> import tempfile
@@ -70,12 +75,13 @@ def read_history(
     >>> history.columns.to_list(), history["snapshot"].min()
     (['snapshot', 'account', 'region', 'name'], Timestamp('2026-09-14 00:00:00+0000', tz='UTC'))
     """
-    kind = find_table(table)
-    return to_pandas(SnapshotRange.open(root, since, until).read_rows(kind, columns))
+    kind, snapshots = find_table(table), SnapshotRange.open(root, since, until)
+    snapshots.warn_if_unread(kind)
+    return to_pandas(snapshots.read_rows(kind, columns))
 
 
 def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFrame:
-    """Tell of everything that was ever seen when it came, when it was seen last, and by when it was gone.
+    """Return when each resource was seen first and last, and by when it was gone.
 
     Parameters
     ----------
@@ -85,11 +91,11 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        A row per thing: ``account``, ``region``; ``arn``, ``name``, or of a child table what a row of `diff` is known by, but
+        A row per resource: ``account``, ``region``; ``arn``, ``name``, or of a child table what a row of `diff` is known by, but
         for ``position``; ``first_seen`` and ``last_seen`` (moments, UTC); ``gone_by``, the moment of the first later snapshot
         that read its target whole, with no filter or with that of the last sighting, and did not hold it (null while it
         is there, or nothing tells); ``generations``, how many values of ``created_time`` it had, at least 1; ``snapshots``,
-        in how many it was seen. Ordered by the columns that name the thing.
+        in how many it was seen. Ordered by the columns that name the resource.
 
     Raises
     ------
@@ -97,6 +103,11 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
         When there is no such table.
     SnapshotNotFoundError, SnapshotCorruptError
         When there is no snapshot under the root, or a file is missing or is not what was written; it names the file.
+
+    Warns
+    -----
+    UserWarning
+        When no snapshot read the table, so that nothing is known of it.
 
     Examples
     --------
@@ -118,6 +129,7 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
     ]
     created = [name for name in ("created_time",) if name in kind.schema.names]
     snapshots = SnapshotRange.open(root)
+    snapshots.warn_if_unread(kind)
     reads = snapshots.find_reads(kind)
     seen = snapshots.read_observations(kind, [*labels, *created], reads)
     named = pc.coalesce(*(seen.column(name) for name in kind.resource if name in seen.schema.names))
@@ -174,6 +186,11 @@ def trend(
     SnapshotNotFoundError, SnapshotCorruptError
         When there is no snapshot under the root, or a file is missing or is not what was written; it names the file.
 
+    Warns
+    -----
+    UserWarning
+        When no snapshot read the table, so that nothing is known of it.
+
     Examples
     --------
     >>> import tempfile
@@ -192,6 +209,7 @@ def trend(
             f"over={printable(repr(over))}: pass 'all', or 'complete' for targets read whole throughout."
         )
     snapshots = SnapshotRange.open(root)
+    snapshots.warn_if_unread(kind)
     reads = snapshots.find_reads(kind)
     seen = snapshots.read_observations(kind, columns, reads)
     complete, lacking = find_complete(reads, snapshots.moments), snapshots.find_lacking(kind, columns)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from appstream_frames.insights.rows import check_frames
-from appstream_frames.tables.frames import Frames
+from appstream_frames.tables.frames import Frames, check_frames
 
 #: What makes an application of one name another one.
 _VARIANT = ["name", "launch_path", "launch_parameters", "working_directory"]

@@ -20,11 +20,11 @@ from appstream_frames.errors import RequestError
 from appstream_frames.insights.base_names import find_newest_listed
 from appstream_frames.insights.days import Day, choose_day
 from appstream_frames.insights.reference import read_tables
-from appstream_frames.insights.rows import check_frames, to_records, to_typed
+from appstream_frames.insights.rows import to_records, to_typed
 from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.insights.verdicts import NONE_NEWER, judge_agents, judge_bases
 from appstream_frames.tables.coverage import FIRST_OPERATION, is_whole
-from appstream_frames.tables.frames import Frames
+from appstream_frames.tables.frames import Frames, check_frames
 from appstream_frames.tables.operations import OPERATIONS
 from appstream_frames.text import printable
 

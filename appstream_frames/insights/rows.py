@@ -8,10 +8,8 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 
-from appstream_frames.errors import RequestError
-from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.tables.frames import to_pandas
 from appstream_frames.tables.schema import UTC_US
-from appstream_frames.text import printable
 
 _INTEGERS: Final = """generations days_behind age_days running_instances value
     fleets image_builders accounts images""".split()
@@ -24,15 +22,6 @@ _TYPES: Final[dict[str, pa.DataType]] = {
     **dict.fromkeys(_MOMENTS, UTC_US),
     "stacks": pa.list_(pa.string()),
 }
-
-
-def check_frames(frames: object) -> Frames:
-    """Return what a caller gave as frames; refuse what is something else."""
-    if isinstance(frames, Frames):
-        return frames
-    raise RequestError(
-        f"frames is a {printable(type(frames).__name__)}, expected Frames; pass Frames as drain or read_snapshot gave them."
-    )
 
 
 def iterate_rows(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:

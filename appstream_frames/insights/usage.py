@@ -13,8 +13,8 @@ import pandas as pd
 
 from appstream_frames.insights.base_names import is_public, parse_owner
 from appstream_frames.insights.coverage import Coverage
-from appstream_frames.insights.rows import check_frames, iterate_rows, to_typed
-from appstream_frames.tables.frames import Frames
+from appstream_frames.insights.rows import iterate_rows, to_typed
+from appstream_frames.tables.frames import Frames, check_frames
 
 KINDS: Final = {"fleet": "fleets", "image_builder": "image_builders", "account": "accounts", "image": "images"}
 _IDENTITY: Final = "user_account user_region user_name user_arn".split()

@@ -7,6 +7,7 @@ import html
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -175,7 +176,7 @@ class Frames:
         Raises
         ------
         RequestError
-            When a target was read twice with different parameters.
+            When a target was read twice with different parameters, or one of the others is no Frames.
 
         Examples
         --------
@@ -185,7 +186,7 @@ class Frames:
         >>> len(first.merge(second).images) == len(first.images) + len(second.images)
         True
         """
-        parts = (self, *others)
+        parts = [check_frames(each) for each in (self, *others)]
         known = [target for frames in parts for target in frames.targets or [None] * len(frames.coverage)]
         tables, targets = merge_tables([frames.tables for frames in parts], known)
         token = self.resume_token if len(tables["coverage"]) == 1 else None
@@ -334,8 +335,30 @@ def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
         return pa.table({column: _series_to_arrow(frame[column], known.get(column)) for column in columns})
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise RequestError(
-            f"The frame {name!r} holds a value that does not fit its column: {printable(error)}"
+            f"The frame {name!r} holds a value that does not fit its column: {printable(error)}. "
+            "Pass it as a drain or read_snapshot returned it."
         ) from error
+
+
+def check_frames(frames: object, name: str = "frames") -> Frames:
+    """Return what a caller gave as frames, with the model's dtypes, which other tools or `convert_dtypes` may have changed.
+
+    RequestError when it is something else, or a table holds what its columns cannot, say a CSV's accounts that became numbers.
+    """
+    if not isinstance(frames, Frames):
+        given = printable(type(frames).__name__)
+        raise RequestError(f"{name} is a {given}, expected Frames; pass Frames as drain or read_snapshot gave them.")
+    tables = dict(frames.tables)
+    for table, frame in frames.tables.items():
+        expected = _find_dtypes(find_table(table).schema)
+        if any(expected.get(column, kind) != kind for column, kind in frame.dtypes.items()):
+            tables[table] = to_pandas(to_arrow(frame, table)).set_axis(frame.index)
+    return replace(frames, tables=tables)
+
+
+@cache
+def _find_dtypes(schema: pa.Schema) -> dict[str, Any]:
+    return dict(to_pandas(schema.empty_table()).dtypes)
 
 
 def _series_to_arrow(series: pd.Series, kind: pa.DataType | None) -> Any:

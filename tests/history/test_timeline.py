@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,22 @@ def test_where_nothing_was_read_whole_nothing_is_gone(root: Path, status: str, t
     assert str(told["gone_by"].dtype) == "datetime64[us, UTC]"
 
 
+@pytest.mark.parametrize(
+    "ask", [lambda root: asf.read_history(root, "fleets"), lambda root: asf.trend(root, "state", "fleets")]
+)
+def test_a_history_of_a_table_that_was_never_read_is_no_proof(ask: Callable[[Path], pd.DataFrame], root: Path) -> None:
+    """No rows, and a warning that nothing is known."""
+    archive = written(root, one())
+    with pytest.warns(UserWarning, match="nothing is known of it"):
+        assert ask(archive).empty
+
+
 @pytest.mark.parametrize("table", [name for name in all_tables() if name not in TABLES])
 def test_a_table_that_was_never_read_has_an_empty_timeline(root: Path, table: str) -> None:
-    """An archive of images only holds nothing of fleets, and that is no error."""
-    told = timeline(written(root, one()), table)
+    """An archive of images only holds nothing of fleets; a warning says so."""
+    archive = written(root, one())
+    with pytest.warns(UserWarning, match=f"^{table} was read in none of 1 snapshots, .* include='{table}'"):
+        told = timeline(archive, table)
     assert told.empty
     assert str(told["gone_by"].dtype) == "datetime64[us, UTC]"
 

@@ -222,6 +222,52 @@ def test_the_repr_of_nothing_does_not_fail() -> None:
     assert "0 images" in repr(nothing) + nothing._repr_html_()
 
 
+def _to_categories(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype(dict.fromkeys(frame.select_dtypes("str").columns, "category"))
+
+
+CONVERSIONS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "convert_dtypes": lambda frame: frame.convert_dtypes(),
+    "Arrow": lambda frame: frame.convert_dtypes(dtype_backend="pyarrow"),
+    "objects": lambda frame: frame.astype(object),
+    "categories": _to_categories,
+}
+
+
+@pytest.fixture(scope="module")
+def everything() -> asf.Frames:
+    """Return every table of the sandbox's default target."""
+    with asf.sandbox() as sandbox:
+        return asf.drain(sandbox.client(), include="all")
+
+
+@pytest.mark.parametrize("conversion", CONVERSIONS)
+@pytest.mark.parametrize(
+    "ask", [asf.findings, asf.usage, asf.used_by, asf.application_versions], ids=lambda ask: ask.__name__
+)
+def test_the_same_values_in_other_dtypes_have_the_same_answer(
+    ask: Callable[[asf.Frames], pd.DataFrame], conversion: str, everything: asf.Frames
+) -> None:
+    """A user may convert the tables before asking."""
+    converted = Frames({name: CONVERSIONS[conversion](table) for name, table in everything.tables.items()})
+    pd.testing.assert_frame_equal(ask(converted), ask(everything))
+
+
+def test_accounts_that_became_numbers_are_refused(everything: asf.Frames, tmp_path: Path) -> None:
+    """A CSV loses their leading zeros, and no join would find them."""
+    everything.images.to_csv(tmp_path / "images.csv", index=False)
+    read = Frames({**everything.tables, "images": pd.read_csv(tmp_path / "images.csv")})
+    with pytest.raises(asf.RequestError, match=r"'images' holds a value .* got int64. Pass it as a drain"):
+        asf.usage(read)
+
+
+@pytest.mark.parametrize("given", [None, [], pd.DataFrame()], ids=lambda given: type(given).__name__)
+def test_merge_takes_frames_only(frames: asf.Frames, given: Any) -> None:
+    """And says what it was given."""
+    with pytest.raises(asf.RequestError, match=f"is a {type(given).__name__}, expected Frames"):
+        frames.merge(given)
+
+
 def test_frames_without_coverage_say_where_frames_come_from() -> None:
     """Coverage is no table that could be asked for."""
     with pytest.raises(asf.TableNotReadError, match="as a drain or read_snapshot returned them"):
