@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import pyarrow as pa
@@ -108,8 +109,11 @@ class Redaction:
 
     def _is_redacted(self, path: MemberPath) -> bool:
         """Tell whether a member is a redacted one: its own name, or with those above it."""
-        wanted = {_normalize(column) + ending for column in self.columns for ending in ("", "s")}
-        return not wanted.isdisjoint("".join(path[start:]) for start in range(len(path)))
+        return not self._wanted.isdisjoint("".join(path[start:]) for start in range(len(path)))
+
+    @cached_property
+    def _wanted(self) -> frozenset[str]:
+        return frozenset(_normalize(column) + ending for column in self.columns for ending in ("", "s"))
 
     def _list_paths(self, name: str) -> list[MemberPath]:
         """Return where the model expects the redacted members in a row of a table, those of its child tables included."""

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from appstream_frames.archive.redaction import Redaction
+from appstream_frames.errors import RequestError
 from appstream_frames.history.identity import find_resource_table, identify, label_columns
 from appstream_frames.history.reads import select_reads
 from appstream_frames.history.text_values import to_json, to_text, to_values
@@ -75,15 +76,25 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
     [{'column': 'appstream_agent_version', 'before': '10-31-2024', 'after': 'LATEST'}]
     """
     kind = find_resource_table(table)
-    frames = [check_frames(before, "before"), check_frames(after, "after")]
+    frames = [_check_side(before, "before"), _check_side(after, "after")]
+    coverages = [side.coverage for side in frames]
     if missing := [name for name, side in zip(("before", "after"), frames, strict=True) if table not in side.tables]:
         _warn_of_missing(table, missing)
         targets = []
     else:
-        targets = _comparable_targets(*(select_reads(side.coverage, kind.operation) for side in frames))
-    redacted = {name for side in frames for names in side.coverage.get("redacted", _NONE).dropna() for name in names}
+        targets = _comparable_targets(*(select_reads(coverage, kind.operation) for coverage in coverages))
+    redacted = {name for coverage in coverages for names in coverage.get("redacted", _NONE).dropna() for name in names}
     left, right = (_select_rows(side, kind, targets, redacted) for side in frames)
     return to_pandas(_list_differences(left, right, kind))
+
+
+def _check_side(frames: object, side: str) -> Frames:
+    checked = check_frames(frames, side)
+    if "coverage" not in checked.tables:
+        raise RequestError(
+            f"{side} holds no coverage; pass Frames as drain or read_snapshot gave them, coverage included."
+        )
+    return checked
 
 
 def _comparable_targets(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:

@@ -349,8 +349,8 @@ def check_frames(frames: object, name: str = "frames") -> Frames:
         given = printable(type(frames).__name__)
         raise RequestError(f"{name} is a {given}, expected Frames; pass Frames as drain or read_snapshot gave them.")
     tables = dict(frames.tables)
-    for table, frame in frames.tables.items():
-        expected = _find_dtypes(find_table(table).schema)
+    for table in frames.tables.keys() & all_tables().keys():
+        frame, expected = frames.tables[table], _find_dtypes(find_table(table).schema)
         if any(expected.get(column, kind) != kind for column, kind in frame.dtypes.items()):
             tables[table] = to_pandas(to_arrow(frame, table)).set_axis(frame.index)
     return replace(frames, tables=tables)

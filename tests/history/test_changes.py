@@ -232,9 +232,9 @@ def test_frames_stay_as_they_were() -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        ((None, frames_of(one())), "before is NoneType; pass Frames"),
-        ((frames_of(one()), frames_of(one()).images), "after is DataFrame; pass Frames"),
-        ((Frames({}), frames_of(one())), "coverage included"),
+        ((None, frames_of(one())), "before is a NoneType, expected Frames; pass Frames"),
+        ((frames_of(one()), frames_of(one()).images), "after is a DataFrame, expected Frames; pass Frames"),
+        ((Frames({}), frames_of(one())), "before holds no coverage; .* coverage included"),
         ((frames_of(one()), frames_of(one()), "coverage"), "Choose one of: images, applications, errors"),
         ((frames_of(one()), frames_of(one()), "image"), "no table 'image'"),
     ],
