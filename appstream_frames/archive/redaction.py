@@ -109,10 +109,10 @@ class Redaction:
 
     def _is_redacted(self, path: MemberPath) -> bool:
         """Tell whether a member is a redacted one: its own name, or with those above it."""
-        return not self._wanted.isdisjoint("".join(path[start:]) for start in range(len(path)))
+        return not self._member_names.isdisjoint("".join(path[start:]) for start in range(len(path)))
 
     @cached_property
-    def _wanted(self) -> frozenset[str]:
+    def _member_names(self) -> frozenset[str]:
         return frozenset(_normalize(column) + ending for column in self.columns for ending in ("", "s"))
 
     def _list_paths(self, name: str) -> list[MemberPath]:
