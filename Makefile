@@ -1,7 +1,7 @@
 # Everything below sets up its own .venv first; Python ≥ 3.11 is all that must be there.
 PYTHON ?= python3
 BIN := .venv/bin
-# Python keeps what it compiled, whatever the machine's setting: some forty processes of a test run import the package.
+# Python keeps what it compiled, whatever the machine's setting: many processes of a test run import the package.
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick torture soak lab bench lock check catalogue notebooks gallery clean

@@ -107,7 +107,7 @@ def _open_with_credentials(source: Source) -> Session:
         session = botocore_private.botocore_session(source.reference.session)
     else:
         session = sessions.open_session(source.profile)
-    with redacting(session), sessions.reading_profiles():
+    with redacting(session), sessions.check_profile_files():
         _load_credentials(session)
     return session
 

@@ -29,17 +29,17 @@ APP_ID: Final = (
 #: The configuration of STS and Organizations clients; `retries` decides when a call is repeated.
 SIGN_IN: Final = Config(connect_timeout=10, read_timeout=20, max_pool_connections=50, retries={"total_max_attempts": 1})
 _READS: Final = ("Describe", "List")
-_SPARE_FILES: Final = 8  # as many as signing in opens at most; where they are not to be had, its failure says nothing
+_SPARE_FILES: Final = 8  # where a process can open no more than that, a failure to sign in says nothing
 
 
 def open_session(profile: str | None = None) -> Session:
     """Return a new botocore session of a profile, or of the default credentials.
 
     Raise ProfileNotFound when there is no such profile, or the environment names one that is not there; and OSError as
-    `reading_profiles` does.
+    `check_profile_files` does.
     """
     session = Session(profile=profile)
-    with reading_profiles():
+    with check_profile_files():
         session.get_scoped_config()
     session.register_component("data_loader", share_loader(session.get_config_variable("data_path")))
     session.set_config_variable("sts_regional_endpoints", "regional")
@@ -55,7 +55,7 @@ def create_client(session: Session, service: str, region: str, **options: Any) -
 
 
 @contextmanager
-def reading_profiles() -> Iterator[None]:
+def check_profile_files() -> Iterator[None]:
     """Raise OSError in place of botocore's error when the files of profiles cannot be opened, or hardly any file.
 
     `configparser` passes over a file that it cannot open, and every profile in it is missing, or has no keys.

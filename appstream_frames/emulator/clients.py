@@ -35,18 +35,18 @@ class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has 
         return super().create_client(service_name, region_name, *args, **kwargs | {"endpoint_url": url})
 
 
-def keys_of(account: str) -> dict[str, str]:
+def make_keys(account: str) -> dict[str, str]:
     """Return the access key id and the secret key with which an account signs, by their names in AWS's files."""
     return {"aws_access_key_id": KEY + account, "aws_secret_access_key": "sandbox"}
 
 
 def make_configuration(url: str, refusing: str, accounts: Sequence[str], region: str) -> ConfigParser:
     """Return an AWS configuration file with the profiles that `Sandbox.config` tells of."""
-    profiles = {account: keys_of(account) for account in [*accounts, "stranger"]}  # the last is no account
+    profiles = {account: make_keys(account) for account in [*accounts, "stranger"]}  # the last is no account
     for account in accounts[2::3]:
         role = f"arn:aws:iam::{account}:role/AppStreamReader"
         profiles[account] = {"role_arn": role, "source_profile": f"sandbox-{accounts[0]}"}
-    profiles["nowhere"] = keys_of(accounts[0]) | {"services": "nowhere"}
+    profiles["nowhere"] = make_keys(accounts[0]) | {"services": "nowhere"}
     file = ConfigParser(interpolation=None)
     for name, own in profiles.items():
         file[f"profile sandbox-{name}"] = own | {"region": region, "endpoint_url": url}

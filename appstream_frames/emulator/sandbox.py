@@ -20,7 +20,7 @@ from botocore.config import Config
 from appstream_frames.aws.regions import check_regions, list_appstream_regions
 from appstream_frames.emulator.accounts import Accounts, Role, ServiceError
 from appstream_frames.emulator.catalogue import find_week, read_catalogue
-from appstream_frames.emulator.clients import Loopback, keys_of, make_configuration
+from appstream_frames.emulator.clients import Loopback, make_configuration, make_keys
 from appstream_frames.emulator.loopback import Server
 from appstream_frames.emulator.service import AppStream, Responder, find_list_member
 from appstream_frames.errors import RequestError
@@ -131,7 +131,7 @@ class Sandbox:
         """
         core = Loopback(self.url, self._refusing, nowhere or self.nowhere)
         core.set_default_client_config(Config(proxies={}).merge(config or Config()))
-        core.set_credentials(*keys_of(account or self.accounts[0]).values())
+        core.set_credentials(*make_keys(account or self.accounts[0]).values())
         return boto3.Session(botocore_session=core, region_name=region or self.regions[0])
 
     def client(
@@ -147,7 +147,7 @@ class Sandbox:
     def environment(self, account: str | None = None, region: str | None = None) -> dict[str, str]:
         """Return the environment variables that point another program, say the AWS CLI, at the sandbox."""
         region = region or self.regions[0]
-        keys = {name.upper(): value for name, value in keys_of(account or self.accounts[0]).items()}
+        keys = {name.upper(): value for name, value in make_keys(account or self.accounts[0]).items()}
         return {"AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": region, "AWS_REGION": region} | keys
 
     def config(self, path: str | os.PathLike[str]) -> dict[str, str]:
@@ -278,7 +278,7 @@ class Sandbox:
         The target is by default that of the first account and the first region.
         """
         _check_listing(operation)
-        return self._service.finished_rows(operation, account or self.accounts[0], region or self.regions[0])
+        return self._service.finish_rows(operation, account or self.accounts[0], region or self.regions[0])
 
     def respond_with(self, function: Responder | None) -> None:
         """Let a function answer AppStream's requests first, in the server's threads; None: the sandbox answers again.

@@ -114,7 +114,7 @@ class AppStream:
             found = find_matching(self._rows, (account, region, operation))
         return found[0] if found else list_rows(operation, account, region, self._week)
 
-    def finished_rows(self, operation: str, account: str, region: str) -> list[Any]:
+    def finish_rows(self, operation: str, account: str, region: str) -> list[Any]:
         """Return the rows of `rows` as they are sent."""
         return [finish(each.row, self._week) for each in self.rows(operation, account, region)]
 

@@ -27,7 +27,6 @@ from appstream_frames.archive.store import Store
 from appstream_frames.errors import RequestError
 from appstream_frames.history.identity import list_columns, suggest
 from appstream_frames.history.reads import TARGET, select_reads
-from appstream_frames.tables.coverage import FIRST_OPERATION
 from appstream_frames.tables.frames import to_pandas
 from appstream_frames.tables.schema import UNMODELED, UTC_US, Table
 from appstream_frames.text import printable
@@ -160,17 +159,14 @@ def _list_stored_columns(manifest: Manifest, table: Table) -> list[str]:
 
 
 def _read_coverage(manifest: Manifest) -> pa.Table:
-    """Return the coverage of a snapshot at the moment in its id; coverage that names no operation is of images."""
-    rows = manifest.coverage
-    columns = {
-        "id": pa.repeat(manifest.id, rows.num_rows),
-        "snapshot": pa.repeat(pa.scalar(parse_moment(manifest.id), UTC_US), rows.num_rows),
-        "operation": pa.repeat(FIRST_OPERATION, rows.num_rows),
-    }
-    columns |= {
-        name: rows.column(name) for name in (*TARGET, "operation", "status", "request") if name in rows.schema.names
-    }
-    return pa.table([columns[field.name] for field in _READS], schema=_READS)
+    """Return the coverage of a snapshot at the moment in its id."""
+    rows = manifest.coverage.set_column(
+        manifest.coverage.schema.get_field_index("snapshot"),
+        "snapshot",
+        pa.repeat(pa.scalar(parse_moment(manifest.id), UTC_US), manifest.coverage.num_rows),
+    )
+    rows = rows.append_column("id", pa.repeat(manifest.id, rows.num_rows))
+    return rows.select(_READS.names).cast(_READS)
 
 
 def select_targets(rows: pa.Table, targets: Iterable[str]) -> pa.Table:

@@ -59,6 +59,7 @@ def used_by(frames: Frames) -> pd.DataFrame:
     >>> users.loc[users["image_name"] == "HR-Desktop-2026-10", ["kind", "user_name"]].to_numpy().tolist()
     [['fleet', 'hr-desktop'], ['image_builder', 'ib-hr-hotfix']]
     """
+    frames = check_frames(frames)
     images, covered = _list_images(frames), Coverage(frames.coverage)
     parts = [_list_fleets(frames, images), _list_image_builders(frames), _list_built_images(images)]
     users = _attach_images(pd.concat(parts, ignore_index=True), images, covered)
@@ -73,6 +74,7 @@ def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: boo
     `users` is what `used_by` says of the frames, where that is known. With `apart`, each image is judged by its owner's own
     target alone: by the users there, and the accounts that its permissions name.
     """
+    frames = check_frames(frames)
     images, covered = _list_images(frames), Coverage(frames.coverage)
     images = images[~images["public"]]
     users = used_by(frames) if users is None else users
@@ -100,7 +102,7 @@ def _keep_judged_by_owner(frames: Frames, users: pd.DataFrame) -> pd.DataFrame:
 
 def _list_images(frames: Frames) -> pd.DataFrame:
     """Return account, region, arn, name, base and owner of each image, whether it is AWS's, and whether it is shared."""
-    table = check_frames(frames).images
+    table = frames.images
     images = table[["account", "region", "owner", "arn", "name", "state"]].copy()
     images["base"], images["shared"] = table["base_image_arn"], table["image_shared_with_others"]
     images["public"] = table["owner"].isna() & ~table["visibility"].isin(["PRIVATE", "SHARED"])
@@ -260,14 +262,14 @@ class _Known:
         """Return verdict, deletable and reason of an image with so many users."""
         if users:
             return "in_use", False, f"{users} user{'' if users == 1 else 's'}, see used_by"
-        lacking = next(self._list_lacking(region, arn, whose), None)
+        lacking = next(self._list_unknown(region, arn, whose), None)
         if lacking is not None:
             return "unknown", False, lacking
         if arn is not None and self.shared[region, arn]:
             return "unused", False, "nobody stands on it; AWS calls it shared, though with no account"
         return "unused", True, "nobody stands on it, and it is shared with nobody"
 
-    def _list_lacking(self, region: str, arn: str | None, whose: str | None) -> Iterator[str]:
+    def _list_unknown(self, region: str, arn: str | None, whose: str | None) -> Iterator[str]:
         """Yield what has to be known before an image without a user can be called unused."""
         if arn is None:
             yield "AWS sent no ARN, so nothing can be joined"

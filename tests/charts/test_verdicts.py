@@ -70,7 +70,7 @@ def test_agents_not_behind_have_rows_at_zero():
     ]
 
 
-def test_agents_of_one_image_are_told_in_the_singular():
+def test_the_agent_of_one_image_is_described_in_the_singular():
     """One image follows, several follow."""
     assert bars(charts.agents(answer(("a", "latest", None))))[0][0] == "1 follows AWS's newest"
 

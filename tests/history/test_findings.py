@@ -51,7 +51,7 @@ def test_a_night_on_which_a_target_failed_makes_nothing_new(root: Path) -> None:
     assert found == [[("image_failed", "0")], [("target_not_read", "DescribeImages")], [("image_failed", "1")]]
 
 
-def test_what_came_on_such_a_night_is_told_once(root: Path) -> None:
+def test_what_came_on_such_a_night_is_reported_once(root: Path) -> None:
     """The night that failed counts too, beside the one before it that was whole."""
     failed = {"coverage": [*night()["coverage"], KEY | {"operation": "DescribeFleets", "status": "denied"}]}
     whole = {"coverage": [*night()["coverage"], KEY | {"operation": "DescribeFleets", "status": "complete"}]}
@@ -59,7 +59,7 @@ def test_what_came_on_such_a_night_is_told_once(root: Path) -> None:
     assert found[1:] == [[("image_failed", "0"), ("operation_not_read", "DescribeFleets")], []]
 
 
-def test_a_share_is_told_once_though_an_account_was_not_known_for_a_night(root: Path) -> None:
+def test_a_share_is_reported_once_though_an_account_was_not_known_for_a_night(root: Path) -> None:
     """Nothing was said of shares then, which does not make them new."""
     coverage = [*night()["coverage"], KEY | {"operation": "DescribeImagePermissions", "status": "complete"}]
     share = KEY | {"image_arn": night("AVAILABLE")["images"][0]["arn"], "shared_account_id": "999999999999"}

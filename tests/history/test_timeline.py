@@ -56,10 +56,10 @@ def test_an_empty_timeline_has_all_types(root: Path, table: str) -> None:
 def test_where_nothing_was_read_whole_nothing_is_gone(root: Path, status: str, table: str) -> None:
     """What was read in part is in the answer, and no moment says that it is gone."""
     archive = written(root, with_status(one(), status), with_status(one(), status))
-    told = timeline(archive, table)
-    assert len(told) == len(asf.read_snapshot(archive).tables[table])
-    assert told["gone_by"].isna().all()
-    assert str(told["gone_by"].dtype) == "datetime64[us, UTC]"
+    found = timeline(archive, table)
+    assert len(found) == len(asf.read_snapshot(archive).tables[table])
+    assert found["gone_by"].isna().all()
+    assert str(found["gone_by"].dtype) == "datetime64[us, UTC]"
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def test_a_table_that_was_never_read_has_an_empty_timeline(root: Path, table: st
     """An archive of images only holds nothing of fleets; a warning says so."""
     archive = written(root, one())
     with pytest.warns(UserWarning, match=f"^{table} was read in none of 1 snapshots, .* include='{table}'"):
-        told = timeline(archive, table)
-    assert told.empty
-    assert str(told["gone_by"].dtype) == "datetime64[us, UTC]"
+        found = timeline(archive, table)
+    assert found.empty
+    assert str(found["gone_by"].dtype) == "datetime64[us, UTC]"
 
 
 def test_a_target_that_could_not_be_signed_in_to_leaves_the_others_as_they_are(root: Path) -> None:

@@ -14,7 +14,7 @@ TESTS = Path(__file__).parents[1]
 
 
 def laws(scale: float) -> Tally:
-    """Run each test of the suite that draws its input, of which the suite itself tries ten, with 400 examples."""
+    """Run each test of the suite that draws its input, of which the suite itself tries a few, with 400 examples."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "hypothesis", "--timeout=3600"]
     examples = {"EXAMPLES": str(max(1, round(400 * scale)))}
     done = subprocess.run(

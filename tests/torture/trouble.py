@@ -19,7 +19,7 @@ from support.estates import ACCOUNTS, quiet, truth
 from support.marks import Tally
 
 import appstream_frames as asf
-from appstream_frames.emulator.clients import Loopback, keys_of
+from appstream_frames.emulator.clients import Loopback, make_keys
 
 _TARGETS: Final = 40
 _AT_ONCE: Final = 4  # runs, which mostly wait
@@ -145,7 +145,7 @@ def _targets(box: asf.emulator.sandbox.Sandbox, url: str) -> list[asf.Target]:
     """Return targets of a sandbox that sign in by roles, and reach it by another URL."""
     core = Loopback(url, url, box.nowhere)
     core.set_default_client_config(Config(proxies={}))
-    core.set_credentials(*keys_of(box.accounts[0]).values())
+    core.set_credentials(*make_keys(box.accounts[0]).values())
     session = boto3.Session(botocore_session=core, region_name=box.regions[0])
     roles = [f"arn:aws:iam::{account}:role/AppStreamReader" for account in box.accounts]
     return asf.targets(session=session, roles=roles, regions=box.regions)
