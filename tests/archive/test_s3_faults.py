@@ -101,8 +101,10 @@ def test_an_upload_that_arrives_after_the_writer_gave_up(
     """A manifest that is stored late makes a whole snapshot, and the writer's error said that it may; others orphans."""
     impatient = seaweed.client(s3_proxy.url, read_timeout=0.25, retries={"total_max_attempts": 2})
     monkeypatch.setattr(clients, "open_s3_client", lambda: impatient)
-    s3_proxy.fault, s3_proxy.to = bad_proxy.late, f"/{table}/"
+    gave_up = threading.Event()
+    s3_proxy.fault, s3_proxy.to = bad_proxy.late(gave_up), f"/{table}/"
     name = outcome(marked("late"), s3_root)
+    gave_up.set()
     s3_proxy.heal()
     assert name == ("unknown" if table == "coverage" else "refused")
     check(s3_root, name)

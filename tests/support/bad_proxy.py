@@ -183,8 +183,11 @@ def drip(exchange: Exchange) -> None:
         time.sleep(0.1)
 
 
-def late(exchange: Exchange) -> None:
-    """Give the client no answer in its time; the object is stored after it gave up."""
-    time.sleep(0.8)
-    exchange.far()
-    exchange.near.shutdown(socket.SHUT_RDWR)
+def late(gave_up: threading.Event) -> Fault:
+    """Give the client no answer; the object is stored after the test says that the client gave up."""
+
+    def store(exchange: Exchange) -> None:
+        gave_up.wait(60)
+        exchange.far()
+
+    return store
