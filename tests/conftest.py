@@ -29,7 +29,7 @@ mpl.use("Agg")
 settings.register_profile("tests", max_examples=int(os.environ.get("EXAMPLES", "5")), deadline=None)  # torture: many
 settings.load_profile("tests")
 
-MARKERS = {"chromium": ["browser", "slow"], "s3_server": ["s3"], "spark": ["spark", "slow"]}  # by the fixture
+MARKERS = {"chromium": ["browser", "slow"], "s3_server": ["s3"], "spark": ["spark", "slow"], "thirteen_weeks": ["slow"]}
 #: Tests that share what is expensive to make, by how the names of their files begin: one process runs each of these groups.
 GROUPS = {
     "tests/reports/test": "reports",

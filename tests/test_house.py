@@ -153,6 +153,7 @@ def test_the_interpreter_is_left_alone() -> None:
     assert offences(found) == {}
 
 
+@pytest.mark.slow
 def test_import_is_light() -> None:
     """`import appstream_frames` loads nothing that draws, renders, serves, reads Parquet or asks in SQL."""
     heavy = [

@@ -63,6 +63,7 @@ def test_a_redacted_value_is_nowhere(root: Path, way: str) -> None:
     assert [path for path in root.rglob("*.parquet") if SECRET.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_no_comparison_shows_what_one_side_redacted(root: Path, way: str) -> None:
     """Neither as changed nor in a row that was added or removed, whichever side still holds it."""

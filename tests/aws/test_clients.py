@@ -174,6 +174,7 @@ def test_an_account_that_sts_would_not_say_is_asked_for_again() -> None:
         assert asf.drain(client, progress=False).coverage["account"].item() == ACCOUNT
 
 
+@pytest.mark.slow
 def test_a_closed_port_is_an_endpoint_error() -> None:
     """Where nobody listens, the error says so, for STS and for AppStream."""
     with FaultServer() as server:

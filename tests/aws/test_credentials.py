@@ -64,6 +64,7 @@ def test_a_base_that_fails_fails_its_roles(configured: Any) -> None:
         )
 
 
+@pytest.mark.slow
 def test_nobody_listens(configured: Any) -> None:
     """Where AppStream has no endpoint there is a place, and the drain says what is the matter."""
     place = ClientPool().locate(asf.targets(profiles=["sandbox-nowhere"])[0], 10)

@@ -53,6 +53,7 @@ def test_there_is_no_deadline_too_far_away(seconds: float) -> None:
     assert call_within(seconds, lambda: 5) == 5
 
 
+@pytest.mark.slow
 def test_a_call_that_waits_without_a_socket_is_left_in_time() -> None:
     """Its thread has a deadline, which is cancelled then."""
     seen: list[Deadline | None] = []

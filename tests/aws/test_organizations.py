@@ -90,6 +90,7 @@ def test_an_organization_that_is_not_whole_is_an_error(case: str, monkeypatch: p
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["empty", "cut", "short", "closed", "503"])
 def test_a_bad_reply_costs_no_organization(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked again, as pages are."""

@@ -105,6 +105,7 @@ def test_today_is_now_without_a_snapshot(frame):
     assert any(f"Ages at {day:%Y-%m-%d}" in drawn for day in (now, pd.Timestamp.now(tz="UTC")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati", "UTC"])
 @pytest.mark.parametrize("chart", CHARTS)
 def test_machines_zone_does_not_matter(chart, zone, monkeypatch):

@@ -37,6 +37,7 @@ def test_trend_of_the_sandbox(thirteen_weeks):
     assert sum(int(text.rsplit(" · ")[-1].replace(",", "")) for text in named) == newest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_timeline_adds_up(size, thirteen_weeks):
     """Rows and the words for others count every image once."""
@@ -141,6 +142,7 @@ def test_two_thousand_rows_are_quick(chart):
     assert time.process_time() - start < 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [3, 14])
 @pytest.mark.parametrize("unit", ["us", "s", "min", "h", "D", "W"])
 def test_any_stretch_of_time_has_dates(unit, width):

@@ -88,6 +88,7 @@ def test_each_status_has_a_mark_and_a_word(status):
     assert ("0 images" if status == "complete" else status) in words(ax)
 
 
+@pytest.mark.slow
 def test_no_two_statuses_share_a_shape():
     """Shape alone tells the statuses apart."""
     drawn = [marks(charts.coverage(read(("1", "a", status, 0)))) for status in [*STATUSES, "a new word"]]

@@ -70,6 +70,7 @@ def test_a_snapshot_without_some_targets_exits_with_3(box: asf.sandbox, root: Pa
     assert asf.read_snapshot(root).coverage["status"].to_list() == ["complete", "denied"]
 
 
+@pytest.mark.slow
 def test_snapshot_reads_a_whole_organization(box: asf.sandbox, root: Path) -> None:
     """A role's name and `all` reach every active account in every region botocore knows."""
     done = run(
@@ -173,6 +174,7 @@ def test_columns_prints_json() -> None:
     assert paths["error_code"] == "Images[].ImageErrors[].ErrorCode"
 
 
+@pytest.mark.slow
 def test_sandbox_prints_an_environment_that_works(root: Path) -> None:
     """What it prints points any boto3 program at it."""
     command = [sys.executable, "-u", "-m", "appstream_frames", "sandbox", "--minutes", "1"]

@@ -167,6 +167,7 @@ def test_temporary_keys_need_their_token(many: Any, token: str) -> None:
     assert error_code(as_role(many, "appstream", token=token).describe_images) == "UnrecognizedClientException"
 
 
+@pytest.mark.slow
 def test_a_token_is_of_its_keys(many: Any) -> None:
     """Another account's token does not fit."""
     other = many.client(service="sts").assume_role(RoleArn=ROLE.replace(DEV, LAB), RoleSessionName="test")
@@ -176,6 +177,7 @@ def test_a_token_is_of_its_keys(many: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_keys_expire(box: Any) -> None:
     """After their time both services say so, each in its own words."""
     box.expire_after(0.05)

@@ -92,6 +92,7 @@ def test_an_unknown_kind_is_error_code(box: Any) -> None:
         box.fault(kind="flood")
 
 
+@pytest.mark.slow
 def test_latency_is_of_its_target() -> None:
     """Answers of one target wait, others do not."""
     with sandbox() as running:

@@ -145,6 +145,7 @@ def test_connections_are_kept_alive(box):
         assert (pool.num_connections, pool.num_requests) == (1, 2)
 
 
+@pytest.mark.slow
 def test_many_clients_at_once(box):
     """Sixty-four requests at a time are all answered in full."""
     clients = [box.client(account, region) for account in box.accounts for region in box.regions]

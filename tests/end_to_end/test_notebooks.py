@@ -200,6 +200,7 @@ def test_its_commented_lines_read_what_they_can(tmp_path, monkeypatch, path, den
     assert any(re.search(r"not read whole", text) for text in shown)
 
 
+@pytest.mark.slow
 @each
 def test_one_cell_is_to_change(path):
     """Exactly one cell is marked to be changed, and what is commented out in it is code."""

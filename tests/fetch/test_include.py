@@ -105,6 +105,7 @@ def test_denied_images_fail_a_drain(box: Any) -> None:
         asf.drain(box.client(), include="fleets")
 
 
+@pytest.mark.slow
 def test_targets_and_snapshots_have_the_same_tables(box: Any, root: Path) -> None:
     """By threads into frames and into a snapshot, in the order of targets and operations."""
     where = everywhere(box)[:3]

@@ -139,6 +139,7 @@ def test_an_unusual_reply_that_is_whole_arrives(kind: str, position: str) -> Non
     assert frames.coverage["retries"].item() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", THROTTLES)
 def test_throttles_are_waited_out(code: str, outcome: Any) -> None:
     """A few throttles cost retries and no image."""

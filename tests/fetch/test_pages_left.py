@@ -29,6 +29,7 @@ def test_an_abandoned_drip_leaves_no_thread_and_no_socket(kind: str) -> None:
         assert server.broken_off is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in SLOW if kind != "stall"])
 def test_an_encrypted_drip_is_broken_off_too(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over TLS, as AWS speaks it, a reply that is given up leaves no thread and no connection either."""
@@ -53,6 +54,7 @@ def _callers() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("appstream_frames")]
 
 
+@pytest.mark.slow
 def test_a_drain_that_is_left_leaves_no_thread() -> None:
     """Leaving a drain early, while the next page is ready or on its way, ends its thread without a sound."""
     with FaultServer(linked_pages(pages=4, size=130)) as server:

@@ -92,6 +92,7 @@ def test_there_is_no_timeout_too_long(timeout: float) -> None:
         assert len(drain(server.client(), account=None, timeout=timeout).images) == 9
 
 
+@pytest.mark.slow
 def test_a_slow_page_is_not_a_late_one() -> None:
     """The timeout is a page's, not a drain's: pages that take half of it each add up to more."""
     pages = linked_pages()

@@ -96,6 +96,7 @@ def test_a_log_shows_nothing(box: Any, capfd: pytest.CaptureFixture[str], monkey
     assert shown(everywhere(box)[:3], monkeypatch, progress=False) == ""
 
 
+@pytest.mark.slow
 def test_what_is_not_shown_needs_no_tqdm(box: Any, tmp_path: Path) -> None:
     """Its locks, and that of its import, may be taken for ever in a child that is forked meanwhile."""
     code = "import sys, appstream_frames as asf; asf.drain(profile=sys.argv[1]); print('tqdm' in sys.modules)"

@@ -33,6 +33,7 @@ pytestmark = UNCLOSED
 # the network
 
 
+@pytest.mark.slow
 def test_a_network_that_is_down_for_a_while_loses_nothing() -> None:
     """Connections that are broken off and refused in the middle of a drain are tried again until the page's time is up."""
     pages, seen = linked_pages(5), []
@@ -49,6 +50,7 @@ def test_a_network_that_is_down_for_a_while_loses_nothing() -> None:
     assert frames.coverage["retries"].item() >= 1
 
 
+@pytest.mark.slow
 def test_a_host_that_comes_up_in_time_has_an_endpoint() -> None:
     """Though nobody listened at first."""
     with FaultServer() as server:
@@ -57,6 +59,7 @@ def test_a_host_that_comes_up_in_time_has_an_endpoint() -> None:
         assert len(drain(client, timeout=30).images) == 9
 
 
+@pytest.mark.slow
 def test_a_host_where_nobody_listens_all_the_time_has_none() -> None:
     """The first page is tried for as long as it may take."""
     with FaultServer() as server:
@@ -68,6 +71,7 @@ def test_a_host_where_nobody_listens_all_the_time_has_none() -> None:
     assert time.monotonic() - began > 0.8
 
 
+@pytest.mark.slow
 def test_a_network_that_stays_down_is_no_missing_endpoint() -> None:
     """After a page was read the host is known to be there."""
     pages = linked_pages()
@@ -92,6 +96,7 @@ def test_a_reply_that_never_comes_leaves_time_to_ask_again() -> None:
     assert (len(frames.images), frames.coverage["retries"].item()) == (9, 1)
 
 
+@pytest.mark.slow
 def test_a_name_server_that_hangs_does_not_hold_up_a_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no socket whose timeout could be kept: the thread that asks it is left."""
     with FaultServer() as server:
@@ -105,6 +110,7 @@ def test_a_name_server_that_hangs_does_not_hold_up_a_drain(monkeypatch: pytest.M
         over.set()
 
 
+@pytest.mark.slow
 def test_a_provider_of_credentials_that_hangs_does_not_hold_up_a_drain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +124,7 @@ def test_a_provider_of_credentials_that_hangs_does_not_hold_up_a_drain(
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.slow
 def test_a_bad_second_of_sts_fails_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
     """Closed connections, errors of the server, throttles and cut replies are asked about again, once for all targets."""
     faults = [BAD["closed"], body(b"", status="503 Service Unavailable"), BAD["reset"], _throttled_sts]
@@ -278,6 +285,7 @@ class Idle(Executor):
         return Future()
 
 
+@pytest.mark.slow
 def test_an_executor_without_workers_is_given_up(box: Any) -> None:
     """After a warning that says what is waited for."""
     with warnings.catch_warnings(record=True) as caught:
@@ -288,6 +296,7 @@ def test_an_executor_without_workers_is_given_up(box: Any) -> None:
     assert any("The executor Idle" in str(each.message) for each in caught)
 
 
+@pytest.mark.slow
 def test_a_drain_inside_of_its_own_pool_is_given_up(box: Any) -> None:
     """The only worker waits for what only it could do."""
     with ThreadPoolExecutor(1) as pool, quiet():

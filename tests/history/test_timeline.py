@@ -51,6 +51,7 @@ def test_an_empty_timeline_has_all_types(root: Path, table: str) -> None:
     assert str(empty["gone_by"].dtype) == "datetime64[us, UTC]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES[:3])
 @pytest.mark.parametrize("status", ["limited", "denied", "failed"])
 def test_where_nothing_was_read_whole_nothing_is_gone(root: Path, status: str, table: str) -> None:
@@ -72,6 +73,7 @@ def test_a_history_of_a_table_that_was_never_read_is_no_proof(ask: Callable[[Pat
         assert ask(archive).empty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", [name for name in all_tables() if name not in TABLES])
 def test_a_table_that_was_never_read_has_an_empty_timeline(root: Path, table: str) -> None:
     """An archive of images only holds nothing of fleets; a warning says so."""

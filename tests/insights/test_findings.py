@@ -193,6 +193,7 @@ def test_a_quota_that_is_nearly_used_is_found(estate: asf.Frames, count: int, ne
     assert ("stacks" in set(found.loc[found["rule"] == "quota_near", "name"])) == near
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [({}, 26), ({"agent_behind": 349}, 10), ({"agent_behind": 348}, 12), ({"agent_behind": None}, 0)],
@@ -220,6 +221,7 @@ def test_a_rule_that_cannot_be_changed_so_is_refused(estate: asf.Frames, rules: 
         asf.findings(estate, rules=rules)
 
 
+@pytest.mark.slow
 def test_findings_are_worst_first_and_the_same_in_any_order_of_rows(estate: asf.Frames) -> None:
     """Sorted by severity, rule and resource."""
     found = asf.findings(estate)

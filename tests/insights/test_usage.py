@@ -105,6 +105,7 @@ def everything() -> asf.Frames:
         return asf.drain_targets([each for some in found for each in some], include="all", progress=False)
 
 
+@pytest.mark.slow
 def test_a_shared_image_s_users_are_found_across_accounts(everything: asf.Frames) -> None:
     """The owner's row shows the other account's fleet once, and with whom it is shared."""
     users = of(everything, "medical-imaging-2026Q1")

@@ -32,7 +32,8 @@ KINDS: Final[dict[str, tuple[str | None, str, frozenset[str]]]] = {
     "denied": ("denied", "denied", frozenset({"AccessDeniedException"})),
     "disabled": ("disabled", "region_disabled", frozenset({"UnrecognizedClientException"})),
     "nowhere": (None, "no_endpoint", frozenset({"EndpointConnectionError"})),
-    "cut": ("cut", "failed", frozenset({"PageError"})),
+    # or the next attempt goes out on the connection that is being closed
+    "cut": ("cut", "failed", frozenset({"PageError", "ConnectionClosedError"})),
     "reset": ("reset", "failed", frozenset({"ConnectionClosedError", "PageError", "ResponseStreamingError"})),
     "broken": ("server_error", "failed", frozenset({"InternalFailure"})),
     "throttled": ("throttled", "throttled", frozenset({"ThrottlingException"})),

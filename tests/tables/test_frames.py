@@ -241,6 +241,7 @@ def everything() -> asf.Frames:
         return asf.drain(sandbox.client(), include="all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conversion", CONVERSIONS)
 @pytest.mark.parametrize(
     "ask", [asf.findings, asf.usage, asf.used_by, asf.application_versions], ids=lambda ask: ask.__name__
@@ -367,6 +368,7 @@ def workbook(frames: Frames, path: Path) -> Any:
     return openpyxl.load_workbook(path)
 
 
+@pytest.mark.slow
 def test_a_workbook_has_a_sheet_a_table(tmp_path: Path) -> None:
     """Every table of every operation is there, with all its rows below a head that stays in sight."""
     frames = whole()
