@@ -134,6 +134,7 @@ def test_docstrings_use_standard_terms() -> None:
     assert offences(found) == {}
 
 
+@pytest.mark.slow
 def test_no_import_renames() -> None:
     """What is imported keeps its name."""
     assert offences({name: renamed(tree(path)) for name, path in ALL.items()}) == {}

@@ -85,6 +85,7 @@ def test_a_whole_archive_has_no_problems(s3_root: str, frames: asf.Frames) -> No
     assert asf.verify(s3_root).empty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_a_changed_object_is_damage(s3_server: seaweed.Seaweed, s3_root: str, frames: asf.Frames, table: str) -> None:
     """An object that somebody replaced is refused by the reader and named by verify."""
@@ -104,6 +105,7 @@ def test_a_deleted_object_is_missing(s3_server: seaweed.Seaweed, s3_root: str, f
     assert problems(s3_root) == {"missing"}
 
 
+@pytest.mark.slow
 def test_repair_removes_old_orphans_only(
     s3_server: seaweed.Seaweed, s3_root: str, frames: asf.Frames, later: Callable[[float], None]
 ) -> None:

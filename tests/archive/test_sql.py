@@ -81,6 +81,7 @@ def test_latest_of_a_table_that_is_read_now_and_then(root: Path) -> None:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["missing", "short", "manifest"])
 def test_a_damaged_snapshot_is_left_out_by_name(grown: Path, damage: str) -> None:
     """The others are there, and a warning names the file."""

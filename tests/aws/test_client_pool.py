@@ -125,6 +125,7 @@ def test_role_credentials_are_renewed_during_a_drain(box: Any) -> None:
     assert box.asked["AssumeRole"] >= 3
 
 
+@pytest.mark.slow
 def test_the_sandbox_refuses_expired_keys(box: Any) -> None:
     """What the renewal is for: without it the same drain is refused."""
 
@@ -226,6 +227,7 @@ def test_a_profile_s_target_travels(configured: Any) -> None:
     assert done.stdout.decode() == f"{LAB}/eu-west-1\n"
 
 
+@pytest.mark.slow
 def test_sessions_are_not_kept_alive(box: Any) -> None:
     """When the last target of a session is gone, nothing of ours holds it."""
     session = box.session()

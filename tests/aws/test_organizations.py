@@ -43,6 +43,7 @@ def test_an_organization_is_listed_to_its_end(company: Any) -> None:
     assert noted[0].filename == __file__
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Not active")
 def test_an_organization_s_accounts_are_assumed(company: Any) -> None:
     """Members through their role, the caller's own account with its own credentials."""

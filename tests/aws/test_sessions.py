@@ -43,6 +43,7 @@ def sent(session: Any, service: str, operation: str, **given: Any) -> Any:
     return requests[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("service", "operation", "given"),
     [

@@ -101,6 +101,7 @@ services = local
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["local", "process"])
 @pytest.mark.parametrize("handed_in", [True, False])
 def test_sts_is_asked_where_the_profile_says(

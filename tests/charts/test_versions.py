@@ -60,6 +60,7 @@ def test_version_of_the_future_is_unknown():
     assert rows(ax)[-1][:2] == ("dated after 2026-11-23", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
 def test_unreadable_version_has_a_bar(text):
     """A text that is no version is counted and shown as such, below the versions."""

@@ -216,6 +216,7 @@ def test_diff_compares_with_the_snapshot_before(weeks: Path) -> None:
     assert [row["change"] for row in said] == expected["change"].to_list()
 
 
+@pytest.mark.slow
 def test_diff_since_goes_further_back(weeks: Path) -> None:
     """A date chooses the newest snapshot up to it."""
     one, two = (

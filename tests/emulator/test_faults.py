@@ -69,6 +69,7 @@ def test_how_a_broken_answer_ends(kind: str, end: type[Exception] | None) -> Non
             assert 0 < len(got.split(b"\r\n\r\n", 1)[1]) < declared
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["throttled", "cut", "reset", "server_error"])
 def test_a_fault_that_passes_is_retried(kind: str) -> None:
     """After so many requests the target is well, and a drain is whole."""

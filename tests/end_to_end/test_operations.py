@@ -53,6 +53,7 @@ def test_a_declared_operation_is_drained(declared: asf.sandbox) -> None:
     assert frames.coverage.set_index("operation").loc[SUBSCRIPTIONS.name, "pages"] == 2
 
 
+@pytest.mark.slow
 def test_a_declared_operation_is_written_and_read(declared: asf.sandbox, tmp_path: Path) -> None:
     """Snapshots from memory and drained straight to Parquet hold its tables, and history reads them."""
     frames = asf.drain(declared.client(), include="usage_report_subscriptions")
@@ -66,6 +67,7 @@ def test_a_declared_operation_is_written_and_read(declared: asf.sandbox, tmp_pat
     assert asf.verify(tmp_path / "written").empty
 
 
+@pytest.mark.slow
 def test_a_declared_operation_is_compared(declared: asf.sandbox) -> None:
     """A diff knows its rows by what the declaration says."""
     before = asf.drain(declared.client(), include="usage_report_subscriptions")

@@ -176,6 +176,7 @@ def test_retries_come_with_jitter(outcome: Any) -> None:
     assert len({round(pause, 4) for pause in pauses}) == len(pauses)
 
 
+@pytest.mark.slow
 def test_a_bad_page_is_asked_for_six_times(outcome: Any) -> None:
     """A page that is bad again and again is given up before its time is."""
     assert outcome("six").asked == 6

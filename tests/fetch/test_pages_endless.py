@@ -88,6 +88,7 @@ def test_empty_pages_in_between_are_no_end() -> None:
         assert drain(server.client()).images["arn"].to_list() == arns([0, 51])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", POSITIONS)
 def test_the_token_none_is_a_token(position: str) -> None:
     """The literal token "None", which botocore takes for the start, leads on: after a bad reply and on resuming too."""
@@ -101,6 +102,7 @@ def test_the_token_none_is_a_token(position: str) -> None:
             assert [*start.images["arn"], *rest.images["arn"]] == arns(range(6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "token", ["a___5", "null", "\x00\x1f", "𝔘𝔫𝔦", "W10=", "x" * 100_000, "eyJOZXh0VG9rZW4iOiAieCJ9"]
 )

@@ -78,6 +78,7 @@ def shown(targets: Any, monkeypatch: pytest.MonkeyPatch, progress: bool | None =
     return b"".join(got).decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_targets_images_and_failures(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it goes on; at the end the line is gone."""
     box.fault(box.accounts[0], box.regions[0], "denied")

@@ -90,6 +90,7 @@ def test_one_region_that_refuses_what_sts_accepts_is_disabled(named: bool, statu
     assert caught.value.status == status
 
 
+@pytest.mark.slow
 def test_a_single_region_that_refuses_is_disabled(box: Any) -> None:
     """There is no other region to compare with, and STS accepts the credentials."""
     box.fault(box.accounts[0], None, "disabled")
@@ -119,6 +120,7 @@ def test_no_endpoint_in_one_region_is_the_regions_fault_and_in_all_the_networks(
     assert set(none["error_code"]) == {"EndpointConnectionError"}
 
 
+@pytest.mark.slow
 def test_a_throttled_target_that_recovers_is_complete(box: Any) -> None:
     """Its retries are counted in coverage, those of botocore included."""
     box.fault(box.accounts[0], box.regions[1], "throttled", times=2)
@@ -166,6 +168,7 @@ def test_no_failure_is_raised_when_there_is_none(box: Any) -> None:
     assert (statuses(frames), frames.failed_targets) == (["complete"] * 2, [])
 
 
+@pytest.mark.slow
 def test_nothing_read_is_frames_and_a_warning(box: Any) -> None:
     """All denied: tables with all columns and no rows, and a row of coverage each."""
     box.fault(kind="denied")

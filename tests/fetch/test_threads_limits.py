@@ -25,6 +25,7 @@ pytestmark = UNCLOSED
 # limits
 
 
+@pytest.mark.slow
 def test_botocore_looks_for_paginators_once(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its search goes through hundreds of folders, and each of many threads that begin at once would do it again."""
     from appstream_frames.emulator import service

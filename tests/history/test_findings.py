@@ -38,6 +38,7 @@ def find_new(root: Path, *nights: World) -> list[list[tuple[str, str]]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_finding_is_reported_once(root: Path) -> None:
     """What the night before had is known; what it had not is new, its first night and after it had gone."""
     nights = [("FAILED",), ("FAILED", "FAILED"), ("AVAILABLE", "FAILED"), ("FAILED", "FAILED")]
@@ -45,12 +46,14 @@ def test_a_finding_is_reported_once(root: Path) -> None:
     assert find_new(root, *(night(*states) for states in nights)) == [failed[:1], failed[1:], [], failed[:1]]
 
 
+@pytest.mark.slow
 def test_a_night_on_which_a_target_failed_makes_nothing_new(root: Path) -> None:
     """Its findings had not gone, they could not be seen."""
     found = find_new(root, night("FAILED"), night(status="denied"), night("FAILED", "FAILED"))
     assert found == [[("image_failed", "0")], [("target_not_read", "DescribeImages")], [("image_failed", "1")]]
 
 
+@pytest.mark.slow
 def test_what_came_on_such_a_night_is_reported_once(root: Path) -> None:
     """The night that failed counts too, beside the one before it that was whole."""
     failed = {"coverage": [*night()["coverage"], KEY | {"operation": "DescribeFleets", "status": "denied"}]}
@@ -59,6 +62,7 @@ def test_what_came_on_such_a_night_is_reported_once(root: Path) -> None:
     assert found[1:] == [[("image_failed", "0"), ("operation_not_read", "DescribeFleets")], []]
 
 
+@pytest.mark.slow
 def test_a_share_is_reported_once_though_an_account_was_not_known_for_a_night(root: Path) -> None:
     """Nothing was said of shares then, which does not make them new."""
     coverage = [*night()["coverage"], KEY | {"operation": "DescribeImagePermissions", "status": "complete"}]

@@ -239,6 +239,7 @@ def test_rows_may_have_any_index(estate: asf.Frames) -> None:
     pd.testing.assert_frame_equal(asf.findings(asf.Frames(joined)), asf.findings(estate))
 
 
+@pytest.mark.slow
 def test_a_history_says_since_when_a_builder_runs(estate: asf.Frames, root: Path) -> None:
     """From the first snapshot after the last one that saw it stopped; without such a one, its creation counts."""
     states = {"2026-11-02": "RUNNING", "2026-11-09": "STOPPED", "2026-11-12": "RUNNING", "2026-11-20": "RUNNING"}

@@ -191,6 +191,7 @@ def test_a_later_failure_does_not_count(box: Any) -> None:
     assert estates.same(whole.merge(worse), whole) == []
 
 
+@pytest.mark.slow
 def test_a_target_that_fails_twice_stays_failed(box: Any) -> None:
     """The later failure is kept, and it can be tried a third time."""
     box.fault(kind="denied")
