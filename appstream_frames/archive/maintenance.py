@@ -21,7 +21,7 @@ from appstream_frames.archive.manifest import FOLDER, Manifest, find_ids, is_id,
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import STAGING, SUFFIX, Store, StoredFile
 from appstream_frames.errors import SnapshotCorruptError
-from appstream_frames.tables.frames import to_pandas
+from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.schema import all_tables
 from appstream_frames.text import encodable, printable
 

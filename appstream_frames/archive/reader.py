@@ -27,8 +27,9 @@ from appstream_frames.archive.manifest import (
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import RangeFile, Store
 from appstream_frames.errors import SnapshotCorruptError, SnapshotNotFoundError
+from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.coverage import count_whole
-from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.schema import UTC_US, all_tables
 from appstream_frames.text import printable
 

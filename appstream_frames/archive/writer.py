@@ -27,7 +27,8 @@ from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.outcomes import coverage
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
-from appstream_frames.tables.frames import Frames, to_arrow, to_pandas
+from appstream_frames.tables.conversion import to_arrow, to_pandas
+from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.schema import Table, all_tables, operations_for
 from appstream_frames.text import printable
 

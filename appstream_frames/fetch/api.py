@@ -16,7 +16,8 @@ from appstream_frames.fetch.drains import Drain, check_timeout
 from appstream_frames.fetch.outcomes import coverage
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
-from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.tables.conversion import to_pandas
+from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.schema import operations_for
 
 

@@ -19,7 +19,8 @@ from appstream_frames.errors import RequestError
 from appstream_frames.history.identity import find_resource_table, identify, label_columns
 from appstream_frames.history.reads import select_reads
 from appstream_frames.history.text_values import to_json, to_text, to_values
-from appstream_frames.tables.frames import Frames, check_frames, empty, to_arrow, to_pandas
+from appstream_frames.tables.conversion import empty, to_arrow, to_pandas
+from appstream_frames.tables.frames import Frames, check_frames
 from appstream_frames.tables.schema import Table
 from appstream_frames.text import printable
 

@@ -12,7 +12,8 @@ from appstream_frames.history.scan import SnapshotRange
 from appstream_frames.history.timelines import read_history
 from appstream_frames.insights.days import Day
 from appstream_frames.insights.findings import KEYS, find
-from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.tables.conversion import to_pandas
+from appstream_frames.tables.frames import Frames
 
 
 def findings(

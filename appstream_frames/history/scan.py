@@ -27,7 +27,7 @@ from appstream_frames.archive.store import Store
 from appstream_frames.errors import RequestError
 from appstream_frames.history.identity import list_columns, suggest
 from appstream_frames.history.reads import TARGET, select_reads
-from appstream_frames.tables.frames import to_pandas
+from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.schema import UNMODELED, UTC_US, Table
 from appstream_frames.text import printable
 

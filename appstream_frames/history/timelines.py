@@ -19,7 +19,7 @@ from appstream_frames.history.identity import RESOURCE, find_resource_table, lab
 from appstream_frames.history.reads import TARGET, find_complete, find_gone
 from appstream_frames.history.scan import Moment, SnapshotRange, select_targets
 from appstream_frames.history.text_values import to_text
-from appstream_frames.tables.frames import to_pandas
+from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.schema import UTC_US, find_table
 from appstream_frames.text import printable
 

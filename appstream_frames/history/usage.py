@@ -11,7 +11,8 @@ import pandas as pd
 from appstream_frames.archive.reader import complete, read_table
 from appstream_frames.history.scan import SnapshotRange
 from appstream_frames.insights.usage import judge_usage, used_by
-from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.tables.conversion import to_pandas
+from appstream_frames.tables.frames import Frames
 
 _NEEDED: Final[tuple[str, ...]] = ("images", "fleets", "image_builders", "permissions")
 

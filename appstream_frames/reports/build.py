@@ -23,8 +23,9 @@ from appstream_frames.history.timelines import trend
 from appstream_frames.insights import days
 from appstream_frames.insights.days import Day
 from appstream_frames.reports.facts import Facts, Since, find_facts, list_changed
+from appstream_frames.tables.conversion import empty
 from appstream_frames.tables.coverage import count_whole
-from appstream_frames.tables.frames import Frames, empty
+from appstream_frames.tables.frames import Frames
 from appstream_frames.text import printable
 
 _WEEK: Final = pd.Timedelta(days=6.5)  # a weekly drain may start a little earlier than the one before

@@ -15,7 +15,7 @@ from support import readers_archive
 import appstream_frames as asf
 from appstream_frames.archive.manifest import FORMAT
 from appstream_frames.history import timelines
-from appstream_frames.tables.frames import empty
+from appstream_frames.tables.conversion import empty
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ROOTS = sorted(GOLDEN.glob("v*"))

@@ -16,8 +16,8 @@ from support.faultserver import UNCLOSED, FaultServer, image
 
 import appstream_frames as asf
 from appstream_frames.archive.redaction import Redaction
+from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.frames import to_pandas
 from appstream_frames.tables.schema import COVERAGE, all_tables
 
 pytestmark = UNCLOSED

@@ -15,7 +15,7 @@ from support import readers_archive
 from support.marks import marked
 
 import appstream_frames as asf
-from appstream_frames.tables.frames import to_arrow
+from appstream_frames.tables.conversion import to_arrow
 
 TABLES = ("images", "applications", "errors", "coverage")
 

@@ -17,7 +17,8 @@ import pytest
 from support.marks import equal
 
 import appstream_frames as asf
-from appstream_frames.tables.frames import Frames, empty, to_pandas
+from appstream_frames.tables.conversion import empty, to_pandas
+from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.schema import all_tables
 
 TABLES = ("applications", "errors", "images", "coverage")

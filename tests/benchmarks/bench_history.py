@@ -25,8 +25,8 @@ from page_server import ACCOUNT, image
 import appstream_frames as asf
 from appstream_frames.history.changes import diff
 from appstream_frames.history.timelines import read_history
+from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.frames import to_pandas
 from appstream_frames.tables.schema import all_tables
 
 SNAPSHOTS, IMAGES = 52, 10_000

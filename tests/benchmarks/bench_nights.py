@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 import appstream_frames as asf
-from appstream_frames.tables.frames import to_pandas
+from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.schema import all_tables
 
 #: Targets, nights, and the seconds that a timeline of them may take.

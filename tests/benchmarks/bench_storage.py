@@ -25,8 +25,9 @@ import pyarrow as pa
 import appstream_frames as asf
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.writer import stage_tables
+from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.schema import all_tables
 
 BATCH = 125

@@ -15,8 +15,8 @@ from support.rebuild import canonical
 from support.strangers import row
 
 import appstream_frames as asf
+from appstream_frames.tables.conversion import to_arrow
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.frames import to_arrow
 from appstream_frames.tables.operations import OPERATIONS, Child, Operation
 from appstream_frames.tables.schema import all_tables, find_table
 

@@ -21,8 +21,8 @@ from support.readers_archive import ACCOUNTS
 
 import appstream_frames as asf
 from appstream_frames.archive.manifest import FORMAT
+from appstream_frames.tables.conversion import to_arrow, to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.frames import to_arrow, to_pandas
 from appstream_frames.tables.operations import OPERATIONS, Operation
 from appstream_frames.tables.schema import COVERAGE
 

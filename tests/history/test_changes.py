@@ -18,7 +18,8 @@ from support.worlds import CREATED, START, TARGETS, World, frames_of, one, world
 
 import appstream_frames as asf
 from appstream_frames.history.changes import diff
-from appstream_frames.tables.frames import Frames, empty
+from appstream_frames.tables.conversion import empty
+from appstream_frames.tables.frames import Frames
 
 TABLES = ("images", "applications", "errors")
 

@@ -14,7 +14,8 @@ from support.worlds import World, frames_of, moment, one, written
 import appstream_frames as asf
 from appstream_frames.history import scan
 from appstream_frames.history.timelines import read_history, timeline, trend
-from appstream_frames.tables.frames import Frames, empty
+from appstream_frames.tables.conversion import empty
+from appstream_frames.tables.frames import Frames
 
 TABLES = ("images", "applications", "errors", "coverage")
 

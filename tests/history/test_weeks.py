@@ -11,7 +11,7 @@ from support import oracle
 
 import appstream_frames as asf
 from appstream_frames.history.timelines import read_history, timeline, trend
-from appstream_frames.tables.frames import to_arrow
+from appstream_frames.tables.conversion import to_arrow
 from appstream_frames.tables.schema import all_tables
 
 TABLES = ("images", "applications", "errors", "coverage")

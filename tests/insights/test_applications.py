@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 import appstream_frames as asf
+from appstream_frames.tables.conversion import empty, to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.frames import Frames, empty, to_pandas
+from appstream_frames.tables.frames import Frames
 
 VARIANT = ["name", "launch_path", "launch_parameters", "working_directory"]
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import appstream_frames as asf
-from appstream_frames.tables.frames import to_pandas
+from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.schema import all_tables
 
 TODAY = "2026-11-23"

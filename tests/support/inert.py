@@ -11,8 +11,8 @@ from support.faultserver import ACCOUNT
 from support.hostile import PAYLOADS, Payload, images
 
 import appstream_frames as asf
+from appstream_frames.tables.conversion import empty, to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.frames import empty, to_pandas
 from appstream_frames.tables.schema import all_tables
 
 TEXTS = [payload.text for payload in PAYLOADS]

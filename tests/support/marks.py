@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 
 import appstream_frames as asf
+from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.schema import all_tables
 
 TABLES = ("applications", "errors", "images", "coverage")

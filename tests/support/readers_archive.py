@@ -15,8 +15,8 @@ import pandas as pd
 import pyarrow as pa
 
 import appstream_frames as asf
+from appstream_frames.tables.conversion import to_arrow, to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.frames import to_arrow, to_pandas
 from appstream_frames.tables.schema import all_tables
 
 TABLES: Final = ("images", "applications", "errors", "coverage")

@@ -11,7 +11,8 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 import appstream_frames as asf
-from appstream_frames.tables.frames import Frames, to_pandas
+from appstream_frames.tables.conversion import to_pandas
+from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.schema import all_tables
 
 Rows = list[dict[str, Any]]

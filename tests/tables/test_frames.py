@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 from support.strangers import TEXTS, row
 
 import appstream_frames as asf
+from appstream_frames.tables.conversion import empty, to_arrow, to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.frames import Frames, empty, to_arrow, to_pandas
+from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.operations import OPERATIONS
 from appstream_frames.tables.schema import all_tables
 

@@ -15,7 +15,8 @@ from support.estates import everywhere, quiet
 from support.worlds import FAILED, TARGETS, frames_of, sorted_world, worlds
 
 import appstream_frames as asf
-from appstream_frames.tables.frames import Frames, empty
+from appstream_frames.tables.conversion import empty
+from appstream_frames.tables.frames import Frames
 
 READ = ("complete", "limited")
 KEY = ["account", "region"]
