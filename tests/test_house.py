@@ -178,3 +178,14 @@ def test_each_public_name_is_there() -> None:
     assert all(getattr(appstream_frames, name) is not None for name in appstream_frames.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         appstream_frames.nothing  # noqa: B018  it is looked up, that is all
+
+
+def test_the_guide_names_rooms_and_files_that_are_there() -> None:
+    """CONTRIBUTING.md lists each room, and sends nobody to a file that was renamed."""
+    guide = (HOUSE.parent / "CONTRIBUTING.md").read_text("utf-8")
+    rows = [line.split("|") for line in guide.splitlines() if line.startswith("| `")]
+    rooms = {row[1].strip(" `/"): re.findall("`(.*?)`", row[3]) for row in rows}
+    assert sorted(rooms) == sorted(ROOMS)
+    assert [
+        f"{room}/{file}" for room, files in rooms.items() for file in files if not (HOUSE / room / file).exists()
+    ] == []
