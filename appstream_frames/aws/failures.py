@@ -51,6 +51,7 @@ _NO_CREDENTIALS: Final = (
     getattr(exceptions, "LoginError", exceptions.NoCredentialsError),  # botocore has it since 1.40
 )
 _NAMED: Final = 5  # targets in a summary
+_FIRST_OPERATION: Final = "DescribeImages"  # the only one with parameters of the caller's
 
 # what to do
 _ACCOUNT: Final = "Try again, or pass the account yourself: account='012345678901'."
@@ -75,7 +76,8 @@ _NETWORK_FAILED: Final = (
 )
 _DISABLED: Final = "STS accepts these credentials, so it is the region: enable it for the account, or leave it out."
 _MIDWAY: Final = (
-    "AWS refused in the middle what it had accepted at the start, say a NextToken that expired. Begin again."
+    "Refused is what AWS itself had sent: a NextToken has expired, or a row that was asked about is gone or has no name. "
+    "Begin again."
 )
 _CERTIFICATE: Final = (
     "The server's certificate is not trusted here; a proxy that inspects traffic has a certificate of its own. Name the file of "
@@ -100,7 +102,7 @@ class Position:
     resume_token: str | None  # where to go on
     before: str = "GetCallerIdentity"  # what is done before the first page
     advice: str = _ACCOUNT  # what to do when that is denied or fails
-    operation: str = "DescribeImages"  # of the pages
+    operation: str = _FIRST_OPERATION  # of the pages
     #: The client or session whose secrets are taken out of the error's text.
     holder: object = field(default=None, repr=False)
 
@@ -176,11 +178,11 @@ def explain(
     As `error` is shown as the cause, secrets are taken out of it and of what led to it.
 
     It was the last of so many `attempts`; `late` says that the time was up, when it was; `unreachable`, whether every attempt
-    before found no server either. A RequestError is returned for the first page only: parameters that were right for it do not
-    become wrong, and sign-in has none.
+    before found no server either. A RequestError is returned for the first page of the first operation only: parameters that
+    were right for it do not become wrong, and neither sign-in nor another operation has any.
     """
     kind, status, advice = _classify(error, position.operation)
-    if kind is RequestError and position.page != 1:
+    if kind is RequestError and (position.page, position.operation) != (1, _FIRST_OPERATION):
         kind, advice = DrainError, _MIDWAY
     if kind is EndpointError and (position.page > 1 or not unreachable):  # it had been there
         kind, status, advice = DrainError, "failed", _NETWORK_FAILED

@@ -70,10 +70,9 @@ class TargetRead:
         self.target, self._operations = target, operations
         self.deadline = Deadline(timeout)
         self.deadline.pause()
-        requests = [request, *[Request()] * (len(operations) - 1)]
         self.outcomes = [
             Outcome(each.name, each.table, self.name, account, region, snapshot, wanted, started_at=snapshot)
-            for each, wanted in zip(operations, requests, strict=True)
+            for each, wanted in zip(operations, _list_requests(operations, request), strict=True)
         ]
         self.refusal: RequestError | None = None  # of the first operation
         self.waiting: deque[Rows] = deque()  # for the targets before this one
@@ -180,3 +179,11 @@ class TargetRead:
             if outcome.ended_at is None:
                 outcome.fail(as_drain_error(late, outcome.position()))
                 outcome.end()
+
+
+def _list_requests(operations: Sequence[Operation], request: Request) -> list[Request]:
+    """Return the request of each operation; what chooses the rows of a table chooses what is asked about them."""
+    chosen = {operations[0].table: Request(request.parameters)}
+    for each in operations[1:]:
+        chosen[each.table] = chosen[each.parent.table] if each.parent else Request()
+    return [request, *list(chosen.values())[1:]]

@@ -280,6 +280,8 @@ class _Known:
             missing = self.covered.find_missing(whose, region, "DescribeImagePermissions")
             if missing and self.shared[region, arn] is not False:
                 yield f"it may be shared, and {missing}"
+            if self.shared[region, arn] is None:
+                yield "it is not known whether its owner shares it"
             for account, missing in (*self.unread.get(region, ()), *self.unread.get(None, ())):
                 if account != whose:
                     yield f"another account may use it since an earlier share, and {missing}"

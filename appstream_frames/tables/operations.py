@@ -45,13 +45,15 @@ class Operation:
     element: str | None = None  # the column for rows that are plain strings
     parent: Parent | None = None  # its rows are asked about one by one; None: one sequence of pages holds everything
 
-    def requests(self, rows: pa.Table) -> list[tuple[dict[str, str], dict[str, str | None]]]:
+    def requests(self, rows: pa.Table) -> list[tuple[dict[str, str | None], dict[str, str | None]]]:
         """Return the parameters of a request and the values of its key columns, for each row that is asked about.
+
+        A parameter for which the row has no value is null: AWS refuses the request, and nothing is passed over in silence.
 
         Examples
         --------
         >>> Operation("ListTags", "tags", parent=Parent("stacks", {"Stack": "name"}, {"stack_arn": "arn"})).requests(
-        ...     pa.table({"name": ["design", None], "arn": ["arn:design", "arn:x"]})
+        ...     pa.table({"name": ["design"], "arn": ["arn:design"]})
         ... )
         [({'Stack': 'design'}, {'stack_arn': 'arn:design'})]
         """
@@ -60,11 +62,13 @@ class Operation:
         parent = self.parent
         chosen = rows if parent.where is None else rows.filter(parent.where())
         columns = list(dict.fromkeys([*parent.parameters.values(), *parent.keys.values()]))
-        made = [
-            [{name: row[column] for name, column in each.items()} for each in (parent.parameters, parent.keys)]
+        return [
+            (
+                {name: row[column] for name, column in parent.parameters.items()},
+                {name: row[column] for name, column in parent.keys.items()},
+            )
             for row in chosen.select(columns).to_pylist()
         ]
-        return [(parameters, keys) for parameters, keys in made if None not in parameters.values()]
 
 
 _ERROR: Final = ("error_code", "error_message")

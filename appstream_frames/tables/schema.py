@@ -128,7 +128,11 @@ COVERAGE: Final = Table(
         Column("error_code", "string", "AWS's error code, or the kind of failure, when the status is not complete."),
         Column("error_message", "string", "What was seen, in AWS's words or ours."),
         Column("resume_token", "string", "Give it as `starting_token=` to read on from where this drain stopped."),
-        Column("request", "string", "The parameters of the request, as JSON."),
+        Column(
+            "request",
+            "string",
+            "The parameters of the request, as JSON; of what is asked row by row, those that chose the rows.",
+        ),
         Column("botocore_version", "string", "Version of botocore whose model made the columns."),
         Column("redacted", "strings", "Columns left out on purpose, of whichever table; null when there are none."),
     ),

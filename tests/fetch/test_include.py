@@ -98,6 +98,36 @@ def test_what_is_asked_by_rows_that_were_not_read_is_not_read(box: Any) -> None:
     assert by_operation(frames)["ListAssociatedFleets"] == "denied"
 
 
+def test_a_row_without_a_name_is_not_passed_over(box: Any) -> None:
+    """AWS refuses what cannot be asked, and coverage says so."""
+    box.set_rows("DescribeStacks", [{"Arn": "arn:aws:appstream:eu-west-1:111122223333:stack/s"}])
+    with quiet():
+        frames = asf.drain(box.client(), include="associations")
+    assert by_operation(frames)["ListAssociatedFleets"] == "failed"
+    assert "has no name" in by_operation(frames, "error_message")["ListAssociatedFleets"]
+
+
+def test_a_row_that_is_gone_is_no_mistake_of_the_caller_s(box: Any) -> None:
+    """An image that is deleted before its shares are read fails these alone, and no parameter is to be corrected."""
+    image = {"Name": "gone", "Arn": f"arn:aws:appstream:eu-west-1:{box.accounts[0]}:image/gone"}
+    reply = {"Images": [image | {"ImageSharedWithOthers": "TRUE"}]}
+    box.respond_with(lambda operation, *_: reply if operation == "DescribeImages" else None)
+    with quiet():
+        frames = asf.drain(box.client(), include="permissions")
+    assert by_operation(frames) == {"DescribeImages": "complete", "DescribeImagePermissions": "failed"}
+    assert "a row that was asked about is gone" in frames.coverage["error_message"].iloc[1]
+
+
+def test_what_is_asked_about_filtered_rows_is_filtered(box: Any) -> None:
+    """Shares of images that nobody asked for are not removed."""
+    client = box.client(box.accounts[1])
+    whole = asf.drain(client, include="permissions")
+    some = asf.drain(client, include="permissions", type="PUBLIC")
+    assert by_operation(some, "request")["DescribeImagePermissions"] == '{"Type": "PUBLIC"}'
+    with pytest.warns(UserWarning, match="1 of 1 targets are not compared"):
+        assert asf.diff(whole, some, "permissions").empty
+
+
 def test_denied_images_fail_a_drain(box: Any) -> None:
     """Also when everything else could be read."""
     box.fault(kind="denied", operation="DescribeImages")

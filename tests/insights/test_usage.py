@@ -67,6 +67,18 @@ def test_a_withdrawn_share_may_be_in_use_where_fleets_were_not_read() -> None:
     assert f"DescribeImages in {other}/{region} is denied" in verdicts[1]["reason"]
 
 
+def test_an_image_that_may_be_shared_is_not_unused() -> None:
+    """Where AWS did not say whether it is shared, or the column was redacted, nobody asked for its shares."""
+    account, region = usage_oracle.ACCOUNTS[0], "eu-west-1"
+    image = {"account": account, "region": region, "owner": account, "name": "a", "visibility": "PRIVATE"}
+    coverage = [usage_oracle.covered(account, region, each) for each in usage_oracle.OPERATIONS]
+    rows: Estate = {name: [] for name in usage_oracle.COLUMNS} | {"coverage": coverage}
+    rows["images"] = [image | {"arn": image_arn(account, region, "a"), "image_shared_with_others": None}]
+    judged = asf.usage(frames_of(rows)).iloc[0]
+    assert (judged["verdict"], judged["deletable"]) == ("unknown", False)
+    assert judged["reason"] == "it is not known whether its owner shares it"
+
+
 @pytest.mark.slow
 @given(RANDOM)
 def test_the_order_of_rows_makes_no_difference(rnd: Random) -> None:
