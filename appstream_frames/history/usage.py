@@ -34,7 +34,8 @@ def usage(frames: Frames, *, history: str | os.PathLike[str] | None = None) -> p
         ``fleets``, ``image_builders``, ``accounts`` and ``images`` of `used_by`, ``verdict`` (``in_use``, ``unused``,
         ``unknown``), ``deletable`` and ``reason``. Every account that sees an image gets the same verdict. ``unused`` needs the
         owner's images, fleets and image builders read whole, and its shares where it has any; and those three of every other
-        account of the frames in the region, as a fleet may still stand on an image whose share was withdrawn. ``deletable``
+        account of the frames in the region, as a fleet may still stand on an image whose share was withdrawn. Where AWS did not
+        say whether it is shared, or a snapshot redacted that or ``base_image_arn``, it is ``unknown``. ``deletable``
         is true for the owner's row of an unused image that AWS does not call shared. With `history` also ``last_used``: the
         moment (UTC) of the last snapshot, these frames included, in which the image had a user; null when none did since it
         was built.

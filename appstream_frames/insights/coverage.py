@@ -15,8 +15,9 @@ class Coverage:
     """What was read of each target, by operation."""
 
     def __init__(self, table: pd.DataFrame) -> None:
-        rows = iterate_rows(table, "account", "region", "operation", "status", "request")
-        self._readings = {tuple(key): (status, request) for *key, status, request in rows}
+        columns = ["account", "region", "operation", "status", "request", "redacted"]
+        rows = iterate_rows(table.reindex(columns=columns), *columns)  # older tables have no `redacted`
+        self._readings = {row[:3]: row[3:] for row in rows}
 
     def find_missing(self, account: str | None, region: str | None, operation: str) -> str | None:
         """Return why an operation was not read whole in a target; None when it was, but for a filter."""
@@ -24,12 +25,16 @@ class Coverage:
         target = f"{account or '?'}/{region or '?'}"
         if found is None:
             return f"{operation} was not read in {target}"
-        status, _ = found
-        return None if status == "complete" else f"{operation} in {target} is {status}"
+        return None if found[0] == "complete" else f"{operation} in {target} is {found[0]}"
+
+    def redacts(self, account: str | None, region: str | None, column: str) -> bool:
+        """Tell whether a column of a target's images was left out on purpose."""
+        _, _, redacted = self._readings.get((account, region, "DescribeImages"), (None, None, None))
+        return redacted is not None and column in redacted
 
     def excludes(self, account: str | None, region: str | None, arn: str | None, whose: str | None) -> bool:
         """Tell whether the request for a target's images leaves out an image, or with no `arn` any of its owner's."""
-        _, text = self._readings.get((account, region, "DescribeImages"), (None, None))
+        _, text, _ = self._readings.get((account, region, "DescribeImages"), (None, None, None))
         request = _parse(text) if text else {}
         kind = "PUBLIC" if whose is None else "PRIVATE" if whose == account else "SHARED"
         if request.get("Type") not in (None, kind):

@@ -248,6 +248,8 @@ def _list_lacking(covered: Coverage, account: str | None, region: str | None) ->
             yield missing
     if covered.excludes(account, region, None, account):
         yield f"the images of {account}/{region} were drained by type, name or ARN"
+    if covered.redacts(account, region, "base_image_arn"):
+        yield f"on what the images of {account}/{region} were built is redacted"
 
 
 @dataclass(frozen=True)

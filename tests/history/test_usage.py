@@ -60,6 +60,14 @@ def test_an_unread_night_says_nothing(root: Path) -> None:
     assert judge(root, night(FLEET), night(status="denied"), night())["last_used"] == moment(0)
 
 
+def test_a_redacted_base_leaves_an_unused_image_unknown(root: Path) -> None:
+    """What was built on it may be among the images whose base was left out."""
+    asf.write_snapshot(frames_of(night()), root, redact=["base_image_arn"])
+    judged = asf.usage(asf.read_snapshot(root)).iloc[0]
+    assert (judged["verdict"], judged["deletable"]) == ("unknown", False)
+    assert "is redacted" in judged["reason"]
+
+
 def test_later_snapshots_do_not_count(root: Path) -> None:
     """The history of an old snapshot ends with it."""
     asf.write_snapshot(frames_of(night(FLEET)).relabel(moment(1)), root)
