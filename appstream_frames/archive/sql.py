@@ -29,7 +29,7 @@ def connect(root: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
     Returns
     -------
     duckdb.DuckDBPyConnection
-        In memory; close it, or use it as a context.
+        In memory; close it, or use it as a context. In another thread, query a ``cursor()`` of it.
 
     Examples
     --------
@@ -48,9 +48,10 @@ def connect(root: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
     store = open_store(root)
     manifests = read_whole(store)
     connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
     for table in dict.fromkeys([FOLDER, *(name for one in manifests for name in one.files)]):
         holders = [one for one in manifests if table in (FOLDER, *one.files)]
-        connection.register(table, open_table(store, table, holders))
-        connection.register(f"{table}_latest", open_table(store, table, holders[-1:]))
+        for view, snapshots in ((table, holders), (f"{table}_latest", holders[-1:])):
+            # `register` would make a view that cursors do not see
+            connection.from_arrow(open_table(store, table, snapshots)).create_view(view)
     return connection

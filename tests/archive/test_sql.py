@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -116,6 +117,16 @@ def test_times_are_in_utc(grown: Path) -> None:
             str(connection.sql("SELECT max(snapshot) FROM images").fetchall()[0][0])
             == "2026-11-23 04:59:59.999999+00:00"
         )
+
+
+def test_another_thread_queries_a_cursor(grown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sees the same views, and times in UTC."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    query = "SELECT count(*), CAST(max(snapshot) AS VARCHAR) FROM images"
+    with asf.connect(grown) as connection, ThreadPoolExecutor(2) as pool:
+        cursors = [connection.cursor() for _ in range(2)]
+        seen = list(pool.map(lambda each: each.execute(query).fetchall(), cursors))
+        assert seen == 2 * [connection.sql(query).fetchall()]
 
 
 def test_without_any_whole_snapshot(root: Path) -> None:
