@@ -15,6 +15,7 @@ from appstream_frames.cli.output import (
     as_records,
     echo,
     format_cell,
+    notes,
     print_json,
     reference_option,
     show,
@@ -57,18 +58,19 @@ def check(root: str, new: bool, fail_on: str, form: str, today: str | None, refe
     Example: appstream-frames check ./snapshots --new --format markdown
     """
     listed = asf.list_snapshots(root)
-    names = list(listed.loc[listed["problem"].isna(), "id"])
-    after = asf.read_snapshot(root, names[-1] if names else None)  # says that there is none
-    found = asf.findings(after, today=today, history=root, reference=reference)
-    since = names[-2] if new and len(names) > 1 else None
-    if since is not None:
-        found = drop_known(found, after, root, reference)
+    newest, moment = listed[["id", "snapshot"]].iloc[-1]
+    earlier = list(listed.loc[listed["problem"].isna() & (listed["snapshot"] < moment), "id"]) if new else []
+    with notes():
+        after = asf.read_snapshot(root, newest)
+        found = asf.findings(after, today=today, history=root, reference=reference)
+        found = drop_known(found, after, root, reference) if earlier else found
     if form == "json":
         print_json(as_records(found))
     else:
         counts = found["severity"].value_counts()
         words = ", ".join(f"{counts[severity]:,} {severity}" for severity in SEVERITIES if severity in counts)
-        echo(f"{names[-1]}{f', new since {since}' if since else ''}: {words or 'no findings'}")
+        since = f", new since {earlier[-1]}" if earlier else ""
+        echo(f"{newest}{since}: {words or 'no findings'}")
         if len(found) and form == "markdown":
             echo("\n" + format_markdown(_shorten(found)))
         elif len(found):

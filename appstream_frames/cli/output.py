@@ -72,12 +72,12 @@ def _discard(stream: Any) -> None:
 
 @contextmanager
 def notes() -> Iterator[list[warnings.WarningMessage]]:
-    """Print on standard error, a line each, what the block warns its user of; the list holds the warnings."""
+    """Print on standard error, a line each and once, what the block warns its user of; the list holds the warnings."""
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)
         yield noted
-    for warning in noted:
-        note(f"Note: {warning.message}")
+    for message in dict.fromkeys(str(warning.message) for warning in noted):
+        note(f"Note: {message}")
 
 
 def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:

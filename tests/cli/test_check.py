@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -83,6 +84,37 @@ def test_no_snapshot_is_a_failure(root: Path) -> None:
     """What is not there is not fine."""
     done = run("check", str(root))
     assert (done.returncode, str(root) in done.stderr) == (1, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["coverage", "images"])
+def test_a_damaged_snapshot_is_never_passed_over(weeks: Path, tmp_path: Path, folder: str) -> None:
+    """The newest is refused by name, rather than that an older one passes for it."""
+    root = shutil.copytree(weeks, tmp_path / "archive")
+    newest = sorted((root / folder).iterdir())[-1]
+    newest.write_bytes(newest.read_bytes()[:-9])
+    done = run("check", str(root))
+    assert (done.returncode, done.stdout, str(newest) in done.stderr) == (1, "", True)
+
+
+@pytest.mark.slow
+def test_an_earlier_manifest_that_is_damaged_is_noted_once(weeks: Path, tmp_path: Path) -> None:
+    """In a line; where no other is before the newest, everything is new."""
+    root = shutil.copytree(weeks, tmp_path / "archive")
+    earlier = sorted((root / "coverage").iterdir())[0]
+    earlier.write_bytes(earlier.read_bytes()[:-9])
+    done = run("check", str(root), "--new")
+    assert done.returncode == 4
+    assert re.fullmatch(rf"Note: One snapshot is left out: \S*{earlier.name} .*\n", done.stderr)
+    assert "new since" not in done.stdout
+
+
+def test_of_two_snapshots_of_one_moment_neither_is_before_the_other(frames: asf.Frames, root: Path) -> None:
+    """What is new is so since the last earlier one, and that is the one which is named."""
+    earlier = asf.write_snapshot(frames.relabel("2026-11-16"), root)
+    for part in (frames, asf.Frames({**frames.tables, "images": frames.images.iloc[1:]})):
+        asf.write_snapshot(part.relabel("2026-11-23"), root)
+    assert f", new since {earlier}: " in run("check", str(root), "--new").stdout
 
 
 def test_the_first_snapshot_is_all_new(frames: asf.Frames, root: Path) -> None:
