@@ -166,7 +166,7 @@ def _attach_images(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage)
     keys = {"arn": "image_arn", "name": "owned_name"}
     owned = _keep_owned(images)[["account", "region", "arn", "name"]].rename(columns=keys)
     users = users.merge(owned, "left", ["region", "image_arn"])
-    rows = iterate_rows(users, "listed", "target", "region", "image_arn")
+    rows = iterate_rows(users, "listed", "target", "user_account", "region", "image_arn")
     return users.assign(
         account=users["account"].where(users["account"].notna(), users["target"]),
         image_name=users["owned_name"].where(users["owned_name"].notna(), users["seen_name"]),
@@ -174,8 +174,8 @@ def _attach_images(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage)
     )
 
 
-def _why_unlisted(covered: Coverage, account: str, region: str, arn: str | None) -> str:
-    """Return why a target does not list an image that something in it stands on."""
+def _why_unlisted(covered: Coverage, account: str, user: str | None, region: str, arn: str | None) -> str:
+    """Return why a target does not list an image that something in it stands on, which is the user's own or shared by it."""
     missing = covered.find_missing(account, region, "DescribeImages")
     if missing is not None:
         return f"not covered: {missing}"
@@ -188,6 +188,8 @@ def _why_unlisted(covered: Coverage, account: str, region: str, arn: str | None)
         return "retired by AWS: it lists the image no more"
     if whose == account:
         return "deleted"
+    if user != account:
+        return f"not covered: the images of {user}/{region} were not read"
     return f"share withdrawn, or deleted by its owner {whose}"
 
 

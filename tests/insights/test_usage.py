@@ -79,6 +79,18 @@ def test_an_image_that_may_be_shared_is_not_unused() -> None:
     assert judged["reason"] == "it is not known whether its owner shares it"
 
 
+def test_a_base_that_only_the_owner_sees_is_no_withdrawn_share() -> None:
+    """Whoever sees an image need not see what its owner built it on."""
+    (owner, other, _), region = usage_oracle.ACCOUNTS, "eu-west-1"
+    image = {"account": other, "region": region, "owner": owner, "name": "a", "arn": image_arn(owner, region, "a")}
+    image |= {"visibility": "SHARED", "base_image_arn": image_arn(owner, region, "base")}
+    rows: Estate = {name: [] for name in usage_oracle.COLUMNS} | {"images": [image]}
+    rows["coverage"] = [usage_oracle.covered(other, region, each) for each in usage_oracle.OPERATIONS]
+    (user,) = asf.used_by(frames_of(rows)).to_dict("records")
+    assert (user["kind"], user["user_account"]) == ("image", owner)
+    assert user["reason"] == f"not covered: the images of {owner}/{region} were not read"
+
+
 @pytest.mark.slow
 @given(RANDOM)
 def test_the_order_of_rows_makes_no_difference(rnd: Random) -> None:
