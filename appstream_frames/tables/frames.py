@@ -96,6 +96,8 @@ class Frames:
     def own(self) -> Frames:
         """The same frames without the images that AWS itself provides, and without their applications and errors.
 
+        Give `used_by` and `findings` whole frames: where AWS's images are left out, they look retired.
+
         Examples
         --------
         >>> import appstream_frames as asf
