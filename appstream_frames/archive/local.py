@@ -39,12 +39,13 @@ class LocalStore(store.Store):
         with suppress(FileNotFoundError), explain_errors(f"listing {path}", but=FileNotFoundError):
             entries = list(os.scandir(path))
         found = []
-        for entry in entries:
-            try:
-                found.append(_describe_entry(folder, entry, linked))
-            except OSError as error:
-                if error.errno not in _NOT_THERE:  # published or removed meanwhile, or a link to nothing
-                    raise
+        with explain_errors(f"listing {path}"):  # who may list a folder need not be allowed to look at its files
+            for entry in entries:
+                try:
+                    found.append(_describe_entry(folder, entry, linked))
+                except OSError as error:
+                    if error.errno not in _NOT_THERE:  # published or removed meanwhile, or a link to nothing
+                        raise
         return sorted(found, key=lambda file: file.filename)
 
     def locate(self, folder: str, name: str) -> str:

@@ -172,16 +172,21 @@ def _check_files(inventory: Inventory) -> Iterator[dict[str, Any]]:
         yield _make_problem(name, store.locate(FOLDER, name), "damaged", detail)
     for manifest in inventory.manifests:
         for table, expected in manifest.files.items():
-            name, file, problem = manifest.id, inventory.find(table, manifest.id), "damaged"
-            if file is None:
-                problem, detail = "missing", f"expected {expected['bytes']} bytes"
-            elif file.bytes != expected["bytes"]:
-                detail = f"{file.bytes} bytes, expected {expected['bytes']}"
-            elif (seen := _hash(store, file)) != expected["sha256"]:
-                detail = f"SHA-256 {seen[:12]}…, expected {expected['sha256'][:12]}…"
-            else:
-                continue
-            yield _make_problem(name, store.locate(table, name), problem, detail)
+            found = _compare(store, inventory.find(table, manifest.id), expected)
+            if found is not None:
+                yield _make_problem(manifest.id, store.locate(table, manifest.id), *found)
+
+
+def _compare(store: Store, file: StoredFile | None, expected: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the problem of a committed file, and its detail; None when it is the one that was written."""
+    with suppress(FileNotFoundError):  # removed after it was listed
+        if file is not None and file.bytes != expected["bytes"]:
+            return "damaged", f"{file.bytes} bytes, expected {expected['bytes']}"
+        if file is not None:
+            seen = _hash(store, file)
+            whole = seen == expected["sha256"]
+            return None if whole else ("damaged", f"SHA-256 {seen[:12]}…, expected {expected['sha256'][:12]}…")
+    return "missing", f"expected {expected['bytes']} bytes"
 
 
 def _hash(store: Store, file: StoredFile) -> str:

@@ -16,6 +16,7 @@ from support.seaweed import Seaweed
 from torture.repairs import repair_in_bucket, repair_one
 
 import appstream_frames as asf
+from appstream_frames.archive.maintenance import Inventory, find_problems
 from appstream_frames.archive.manifest import read_manifest
 from appstream_frames.archive.reader import read_columns, read_table
 from appstream_frames.archive.roots import open_store
@@ -50,6 +51,13 @@ def everything(root: Path) -> dict[str, bytes]:
 def test_a_whole_archive_has_no_problems(name: str, root: Path) -> None:
     """What was written and left alone verifies."""
     assert asf.verify(root).empty
+
+
+def test_a_file_that_goes_while_verify_looks_is_missing(name: str, root: Path) -> None:
+    """A copy that replaces the archive, or a lifecycle rule, may remove what was just listed."""
+    inventory = Inventory.of(root)
+    (root / "images" / f"{name}.parquet").unlink()
+    assert find_problems(inventory)["problem"].to_list() == ["missing"]
 
 
 @pytest.mark.slow

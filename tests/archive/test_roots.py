@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -198,6 +199,24 @@ def test_a_folder_that_may_not_be_seen_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "stat", refused)
     with pytest.raises(asf.StorageError, match=rf"ing (into )?{root}\S*: Permission denied\. Check who may"):
         use(root)
+
+
+def test_a_folder_whose_files_may_not_be_looked_at_is_named(
+    frames: asf.Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may list a folder need not be allowed into it."""
+    asf.write_snapshot(frames, tmp_path)
+    real = os.scandir
+
+    def refused() -> None:
+        raise PermissionError(13, "Permission denied")
+
+    def listed(path: Any) -> list[Any]:
+        return [SimpleNamespace(name=entry.name, path=entry.path, stat=refused) for entry in real(path)]
+
+    monkeypatch.setattr(os, "scandir", listed)
+    with pytest.raises(asf.StorageError, match=rf"listing {tmp_path}\S*: Permission denied\. Check who may"):
+        asf.verify(tmp_path)
 
 
 def test_a_snapshot_of_a_wrong_root_is_refused_before_signing_in(tmp_path: Path) -> None:
