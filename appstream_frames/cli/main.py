@@ -9,10 +9,11 @@ import io
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import pandas as pd
@@ -27,8 +28,10 @@ from appstream_frames.cli.output import (
     FAILED,
     MISUSE,
     PARTIAL,
+    STDOUT,
     OutputError,
     as_json_option,
+    check_output,
     echo,
     note,
     notes,
@@ -38,10 +41,13 @@ from appstream_frames.cli.output import (
     today_option,
 )
 from appstream_frames.cli.snapshot import snapshot
-from appstream_frames.reports import save
 from appstream_frames.reports.build import build_page
 from appstream_frames.tables.ddl import ddl
+from appstream_frames.tables.files import replace_file
 from appstream_frames.text import printable
+
+#: What a scheduler sends that stops a job, and a terminal that is closed.
+_ENDING: Final = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class _Group(click.Group):
@@ -51,7 +57,8 @@ class _Group(click.Group):
         return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
-        before = signal.signal(signal.SIGTERM, _terminate)
+        heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]  # `nohup` ignores one
+        before = {number: signal.signal(number, _terminate) for number in heeded}
         try:
             return super().invoke(context)
         except asf.AppStreamFramesError as error:
@@ -63,11 +70,12 @@ class _Group(click.Group):
             note(f"Error: {error}.{kept}")
             context.exit(FAILED)
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _terminate(number: int, _: object) -> None:
-    """End as an error does, so that nothing half-written stays; a scheduler that stops a job sends this."""
+    """End as an error does, so that nothing half-written stays."""
     raise SystemExit(128 + number)
 
 
@@ -169,13 +177,14 @@ def report(root: str, output: str, today: str | None, reference: str | None) -> 
 
     Example: appstream-frames report ./snapshots -o november.html
     """
-    output = save.check_output(output)
+    check_output(output)
     with notes():
         page = build_page(root, today=today, reference=reference)
-    if output == save.STDOUT:
+    if output == STDOUT:
         echo(page.html.encode(), nl=False)  # UTF-8, whatever the terminal's encoding
     else:
-        save.save(page.html, output)
+        with replace_file(output) as file:
+            file.write(page.html.encode())
         echo(f"{printable(output)}: {page.title}")
     click.get_current_context().exit(COMPLETE if page.whole else PARTIAL)
 
@@ -194,7 +203,9 @@ def export(root: str, output: str, name: str | None, public: bool) -> None:
 
     Example: appstream-frames export ./snapshots -o november.xlsx --public
     """
-    save.check_output(output)
+    if output == STDOUT:
+        raise asf.RequestError("-o - is standard output, and a workbook is a file; expected its name.")
+    check_output(output)
     frames = asf.read_snapshot(root, name)
     frames = frames if public else frames.own
     frames.to_excel(output)
@@ -309,6 +320,6 @@ def sandbox(
             echo(f"export {name}={value}")
         note(f"# serving {served.url} until Ctrl-C, at most {minutes:g} minutes; unset the variables afterwards")
         try:
-            time.sleep(minutes * 60)
+            time.sleep(min(threading.TIMEOUT_MAX, minutes * 60))
         except KeyboardInterrupt:
             note("# stopped")

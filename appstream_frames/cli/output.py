@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from numbers import Integral
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -21,6 +22,7 @@ import pandas as pd
 from tabulate import tabulate
 from wcwidth import wcswidth, wrap
 
+from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
 COMPLETE: Final = 0
@@ -28,6 +30,7 @@ FAILED: Final = 1
 MISUSE: Final = 2
 PARTIAL: Final = 3
 FOUND: Final = 4
+STDOUT: Final = "-"  # in place of a file's name
 
 _NARROWEST: Final = 6  # columns of the terminal for a column of a table
 _LONGEST: Final = 2_000  # characters of a message
@@ -38,6 +41,15 @@ today_option = click.option("--today", metavar="DATE", help="Count ages from thi
 reference_option = click.option(
     "--reference", metavar="FOLDER", help="Reference tables of your own, as APPSTREAM_FRAMES_REFERENCE names them."
 )
+
+
+def check_output(output: str) -> None:
+    """Raise RequestError when it can be seen beforehand that no file can be written there, as it is a folder or in none."""
+    path = Path(output)
+    if output != STDOUT and (path.is_dir() or output.endswith(("/", os.sep)) or not output):
+        raise RequestError(f"-o {printable(output)!r} is a folder; expected the name of a file, which may be in it")
+    if not path.parent.is_dir():
+        raise RequestError(f"-o {printable(output)!r}: there is no folder {printable(path.parent)}; make it first")
 
 
 class OutputError(Exception):
@@ -95,7 +107,7 @@ def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
     elif frame.empty:
         echo(empty)
     else:
-        wide = sys.stdout.isatty() or "COLUMNS" in os.environ  # a file has no width
+        wide = (sys.stdout and sys.stdout.isatty()) or "COLUMNS" in os.environ  # a file has no width
         echo(format_table(frame, shutil.get_terminal_size().columns if wide else None))
 
 

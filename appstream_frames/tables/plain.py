@@ -6,14 +6,13 @@ import datetime as dt
 import json
 import os
 import re
-import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
 from appstream_frames.errors import RequestError
+from appstream_frames.tables.files import replace_file
 
 _ROWS: Final = 1_048_575  # of a sheet, below its head
 _TEXT: Final = 32_767  # characters of a cell
@@ -44,7 +43,7 @@ def _convert_cell(value: Any) -> Any:
 
 
 def write_workbook(tables: Mapping[str, pd.DataFrame], path: str | os.PathLike[str]) -> None:
-    """Write plain tables as the sheets of a workbook, aside first, so that a failure leaves the old file."""
+    """Write plain tables as the sheets of a workbook; a failure leaves the old file."""
     try:
         from openpyxl import Workbook
     except ImportError:
@@ -58,13 +57,8 @@ def write_workbook(tables: Mapping[str, pd.DataFrame], path: str | os.PathLike[s
     book = Workbook(write_only=True)
     for name, table in tables.items():
         _write_sheet(book.create_sheet(_name_sheet(name, book.sheetnames)), table)
-    target = Path(path)
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        book.save(aside)
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
+    with replace_file(path) as file:
+        book.save(file)
 
 
 def _name_sheet(name: str, taken: list[str]) -> str:

@@ -95,17 +95,18 @@ def test_max_items_is_of_one_target(box: asf.sandbox, root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sigterm_leaves_nothing_half_written(box: asf.sandbox, root: Path) -> None:
-    """A scheduler that stops the job finds the archive as it was."""
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_half_written(box: asf.sandbox, root: Path, sent: signal.Signals) -> None:
+    """A scheduler that stops the job, or a terminal that is closed, leaves the archive as it was."""
     box.latency(5.0)
     command = [sys.executable, "-m", "appstream_frames", "snapshot", str(root)]
     with subprocess.Popen(command, env=bare(box.environment()), stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while box.calls == 0 and not list(root.rglob("*.tmp")) and time.monotonic() < deadline:
             time.sleep(0.05)
-        process.terminate()
+        process.send_signal(sent)
         process.communicate(timeout=30)
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == 128 + sent
     assert [path for path in root.rglob("*") if path.is_file()] == []
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pandas as pd
@@ -165,6 +166,14 @@ def test_what_cannot_be_printed_is_an_error_of_printing(small: Path, words: str)
     assert "standard output could not be written: No space left" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["ls", "check", "diff"])
+def test_a_program_without_standard_output_runs(two: Path, command: str) -> None:
+    """No stream is no terminal: a service, or a shell's `>&-`."""
+    with redirect_stdout(None), pytest.raises(SystemExit) as ended:
+        main([command, str(two)])
+    assert ended.value.code in (0, 4)
+
+
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_a_table_keeps_to_the_terminal(two: Path, width: int) -> None:
     """No line is wider, and no character is lost."""
@@ -197,6 +206,7 @@ def test_a_file_has_no_width(two: Path) -> None:
         (("sandbox", "--account", "123"), "--account"),
         (("sandbox", "--region", "eu-wst-1"), "eu-west-1"),
         (("sandbox", "--accounts", "0"), "--accounts"),
+        (("export", "x", "-o", "-"), "-o -"),
         (("snapshot", "x", "--region", "eu-wst-1"), "eu-west-1"),
         (("snapshot", "x", "--max-items", "0", "--region", "eu-west-1"), "--max-items"),
         (("snapshot", "x", "--timeout", "0", "--region", "eu-west-1"), "--timeout"),

@@ -1,4 +1,4 @@
-"""The file that a report is saved in: replaced whole or not at all, through links, with the rights of any new file."""
+"""Files that a report or a workbook is written into: replaced whole or not at all, through links, with the usual rights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from appstream_frames.reports import save
+import pytest
+
+import appstream_frames as asf
+from appstream_frames.tables.conversion import empty
+from appstream_frames.tables.files import replace_file
+
+
+def write(text: str, path: Path) -> None:
+    with replace_file(path) as file:
+        file.write(text.encode())
 
 
 def test_a_full_disk_leaves_the_old_report(tmp_path: Path) -> None:
@@ -15,8 +24,9 @@ def test_a_full_disk_leaves_the_old_report(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("old")
     code = (
-        "import resource, sys; from appstream_frames.reports import save; "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999)); save.save('x' * 1000, sys.argv[1])"
+        "import resource, sys; from appstream_frames.tables.files import replace_file\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999))\n"
+        "with replace_file(sys.argv[1]) as file: file.write(b'x' * 1000)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
     assert ("OSError" in done.stderr, path.read_text(), os.listdir(tmp_path)) == (True, "old", ["report.html"])
@@ -26,12 +36,23 @@ def test_a_link_keeps_leading_to_the_report(tmp_path: Path) -> None:
     """The file that a link leads to is replaced, not the link."""
     (tmp_path / "real.html").write_text("old")
     (tmp_path / "link.html").symlink_to("real.html")
-    save.save("new", str(tmp_path / "link.html"))
+    write("new", tmp_path / "link.html")
     assert ((tmp_path / "real.html").read_text(), (tmp_path / "link.html").is_symlink()) == ("new", True)
 
 
 def test_a_report_has_the_rights_of_any_new_file(tmp_path: Path) -> None:
     """A web server may read it where the umask lets it."""
     (tmp_path / "plain").write_text("x")
-    save.save("x", str(tmp_path / "report"))
+    write("x", tmp_path / "report")
     assert (tmp_path / "report").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    """Nothing takes the place of a pipe or a device, whoever runs the command."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    asf.Frames({"coverage": empty("coverage")}).to_excel(path)
+    assert (os.read(reader, 2), path.is_fifo()) == (b"PK", True)
+    os.close(reader)
