@@ -7,6 +7,7 @@ recursive shape, a child of a child) becomes one column of JSON text. Nothing he
 from __future__ import annotations
 
 import html
+import os
 import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -15,9 +16,9 @@ from functools import cache, cached_property, lru_cache
 from typing import Any, Final
 
 import botocore
-import botocore.session
 import pyarrow as pa
 from botocore import xform_name
+from botocore.loaders import create_loader
 from botocore.model import ServiceModel, Shape
 
 from appstream_frames.errors import RequestError
@@ -152,7 +153,9 @@ def _all_tables(operations: tuple[Operation, ...]) -> dict[str, Table]:
 
 @cache
 def _load_model() -> ServiceModel:
-    return botocore.session.get_session().get_service_model("appstream")
+    # without a session, which reads the files of profiles: who reads an archive need not have any, or any that is right
+    loader = create_loader(os.environ.get("AWS_DATA_PATH"))
+    return ServiceModel(loader.load_service_model("appstream", "service-2"), "appstream")
 
 
 def botocore_version() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -10,6 +11,7 @@ import pytest
 from botocore.model import ServiceModel
 
 import appstream_frames as asf
+from appstream_frames.tables import schema
 from appstream_frames.tables.operations import OPERATIONS
 from appstream_frames.tables.schema import Table, all_tables, operations_for, rows_member, tables_of
 
@@ -22,6 +24,15 @@ def grown(operation: str = "DescribeImages", shape: str = "Image", **members: An
     loaded["shapes"][shape]["members"].update({name: {"shape": made} for name, (made, _) in members.items()})
     loaded["shapes"].update(dict(members.values()))
     return tables_of(OPERATIONS[operation], ServiceModel(loaded, "appstream"))
+
+
+@pytest.mark.parametrize("name", ["AWS_PROFILE", "AWS_CONFIG_FILE"])
+def test_the_model_needs_no_profile(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads an archive, or hands in a client, may have a wrong profile or a broken file of them."""
+    (tmp_path / "config").write_text("\ufeff[default]\n")
+    monkeypatch.setenv(name, str(tmp_path / "config"))
+    schema._load_model.cache_clear()
+    assert schema._load_model().metadata == SERVICE.metadata
 
 
 def kind_of(tables: dict[str, Table], column: str) -> str:
