@@ -15,9 +15,11 @@ from typing import Any, Final
 
 import pandas as pd
 
+from appstream_frames.errors import RequestError
 from appstream_frames.insights.days import parse_version
 from appstream_frames.insights.reference import read_tables
 from appstream_frames.insights.rows import iterate_rows
+from appstream_frames.text import printable
 
 _BASE_NAME: Final = re.compile(r"AppStream-(?:(Graphics-[A-Za-z0-9]+)-)?([A-Za-z0-9]+)-(\d{2}-\d{2}-\d{4})")
 _SAMPLE_NAME: Final = re.compile(r"Amazon-AppStream2-Sample-Image-(\d{2}-\d{2}-\d{4})")
@@ -81,7 +83,10 @@ def find_newest_listed(table: pd.DataFrame, today: date) -> dict[str, tuple[Base
     newest: dict[str, tuple[Base, str]] = {}
     for name, origin in zip(table["image_name"], table["origin"], strict=True):
         base = parse_arn(f"arn:aws:appstream:::image/{name}")
-        if base and base.released <= today:
+        if base is None:
+            example = "expected that of a public base image such as AppStream-WinServer2022-08-31-2026"
+            raise RequestError(f"latest_public_base_images.csv has {printable(repr(name))} in image_name, {example}")
+        if base.released <= today:
             known = newest.get(base.family, (base, origin))
             if (origin == "yours", *_rank(base)) >= (known[1] == "yours", *_rank(known[0])):
                 newest[base.family] = base, origin
@@ -110,7 +115,7 @@ class Retirements:
 
     def _find(self, base: Base) -> Iterator[tuple[str, pd.Timestamp | None]]:
         for kind, os, after, before, reason in self._rows:
-            of_it = kind in (None, base.kind) and os in (None, base.os)
+            of_it = (kind or base.kind).lower() == base.kind.lower() and (os or base.os).lower() == base.os.lower()
             due = after is None or after.date() < self._today
             if of_it and due and (before is None or base.released < before.date()):
                 yield reason, before

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
+from numbers import Integral
 from typing import Any, Final
 
 import pandas as pd
@@ -20,7 +21,7 @@ from appstream_frames.errors import RequestError
 from appstream_frames.insights.base_names import find_newest_listed
 from appstream_frames.insights.days import Day, choose_day
 from appstream_frames.insights.reference import read_tables
-from appstream_frames.insights.rows import to_records, to_typed
+from appstream_frames.insights.rows import iterate_rows, to_records, to_typed
 from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.insights.verdicts import NONE_NEWER, judge_agents, judge_bases
 from appstream_frames.tables.coverage import FIRST_OPERATION, is_whole
@@ -93,10 +94,10 @@ def list_rules(changes: Mapping[str, int | str | None] | None) -> dict[str, Rule
             raise RequestError(f"rules holds {printable(name)!r}, which is none of {', '.join(RULES)}.")
         if change is None:
             del rules[name]
-        elif change in SEVERITIES:
-            rules[name] = replace(rules[name], severity=str(change))
-        elif isinstance(change, int) and not isinstance(change, bool) and rules[name].threshold is not None:
-            rules[name] = replace(rules[name], threshold=change)
+        elif isinstance(change, str) and change in SEVERITIES:
+            rules[name] = replace(rules[name], severity=change)
+        elif isinstance(change, Integral) and not isinstance(change, bool) and rules[name].threshold is not None:
+            rules[name] = replace(rules[name], threshold=int(change))
         else:
             expected = f"one of {', '.join(SEVERITIES)}, or None to leave it out"
             number = "a whole number, " if rules[name].threshold is not None else ""
@@ -123,7 +124,11 @@ def find(
     order = {name: number for number, name in enumerate(chosen)}
 
     def rank(row: dict[str, Any]) -> tuple[Any, ...]:
-        return SEVERITIES.index(row["severity"]), order[row["rule"]], *(str(row[key] or "") for key in KEYS[1:])
+        return (
+            SEVERITIES.index(row["severity"]),
+            order[row["rule"]],
+            *(str(row[key] or "") for key in [*KEYS[1:], "finding"]),
+        )
 
     rows = sorted((row for row in estate.find() if row["rule"] in chosen), key=rank)
     return to_typed({name: [row.get(name) for row in rows] for name in _COLUMNS}, _COLUMNS)
@@ -177,17 +182,24 @@ class _Estate:
             words = ": ".join(filter(None, (row["error_code"], row["error_message"])))
             finding = f"{row['operation']} was not read to the end ({row['status']})" + (f": {words}" if words else "")
             yield self._make_row(rule, row | {"name": row["operation"]}, finding, _AGAIN)
+        asked = set(iterate_rows(coverage, "account", "region", "operation"))
+        read = coverage[coverage["operation"].eq(FIRST_OPERATION) & coverage["status"].eq("complete")]
+        targets = list(iterate_rows(read, "account", "region"))
         for operation in _NEEDED:
-            if operation not in set(coverage["operation"]):
+            lacking = sum((*target, operation) not in asked for target in targets)
+            somewhere = operation in set(coverage["operation"])
+            if lacking or not somewhere:
+                where = f" in {lacking:,} of {len(targets):,} targets" if somewhere else ""
                 table = OPERATIONS[operation].table
-                finding = f"{operation} was not drained, so nothing is said of {table.replace('_', ' ')}."
+                finding = f"{operation} was not drained{where}, so nothing is said of {table.replace('_', ' ')}"
+                finding += " there" if where else ""
                 yield self._make_row("not_drained", {"name": operation}, finding, f"Drain with include={table!r}.")
 
     # images
 
     def _find_in_images(self) -> Iterator[dict[str, Any]]:
         images = self.frames.images
-        own = (images["owner"] == images["account"]).fillna(False).to_numpy(bool)
+        own = _find_own(images)
         failed = images[own & images["state"].eq("FAILED").fillna(False).to_numpy(bool)]
         for row, reasons in zip(to_records(failed), list_reasons(failed, self.frames.errors), strict=True):
             remedy = "Mend what AWS names, build the image again, and delete this one."
@@ -203,10 +215,13 @@ class _Estate:
         for row in to_records(verdicts[verdicts["verdict"] == "known_bad"]):
             finding = f"Its agent {row['appstream_agent_version']} {row['reason']}."
             yield self._make_row("agent_known_bad", row, finding, remedy, value=row["days_behind"])
-        late = verdicts[(verdicts["verdict"] == "behind") & self._exceeds("agent_behind", verdicts["days_behind"])]
-        for row in to_records(late):
-            days, newest = row["days_behind"], row["newest_agent"]
-            finding = f"Its agent {row['appstream_agent_version']} is {days:,} days behind {newest:%m-%d-%Y}."
+        behind = verdicts["days_behind"].fillna(1)  # at least, where only AWS knows the newer one
+        for row in to_records(verdicts[(verdicts["verdict"] == "behind") & self._exceeds("agent_behind", behind)]):
+            days, newest, how = row["days_behind"], None, f"behind: {row['reason']}"
+            if days is not None:
+                newest = row["newest_agent"]
+                how = f"{days:,} days behind {newest:%m-%d-%Y}"
+            finding = f"Its agent {row['appstream_agent_version']} is {how}."
             yield self._make_row("agent_behind", row, finding, remedy, value=days, reference_date=newest)
 
     def _judge_bases(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -223,9 +238,10 @@ class _Estate:
     def _judge_support(self, verdicts: pd.DataFrame, platforms: pd.Series) -> Iterator[dict[str, Any]]:
         """Find systems out of support: of the base image's name, or else the one that AWS reports of the image."""
         table = read_tables(self.reference)["vendor_support"]
-        system = verdicts["family"].str.extract(r"(\S+)\Z", expand=False)
-        system = system.where(system.isin(table["family_os"]), platforms.set_axis(verdicts.index)).map(_spell_system)
-        for name, end in zip(table["family_os"], table["vendor_support_ends"], strict=True):
+        known = table["family_os"].map(_spell_system)
+        system = verdicts["family"].str.extract(r"(\S+)\Z", expand=False).map(_spell_system)
+        system = system.where(system.isin(known), platforms.set_axis(verdicts.index).map(_spell_system))
+        for name, spelled, end in zip(table["family_os"], known, table["vendor_support_ends"], strict=True):
             days = (end.date() - self.today).days
             rule, verb = ("support_ended", "ended") if days < 0 else ("support_ending", "ends")
             threshold = self.rules[rule].threshold or 0
@@ -233,7 +249,7 @@ class _Estate:
                 continue
             finding = f"Vendor support of {name} {verb} on {end:%Y-%m-%d}."
             remedy = "Build the image again on a newer operating system."
-            for row in to_records(verdicts[system == _spell_system(name)]):
+            for row in to_records(verdicts[system == spelled]):
                 yield self._make_row(rule, row, finding, remedy, value=abs(days), reference_date=end)
 
     def _judge_references(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -243,7 +259,8 @@ class _Estate:
         if drained > known:
             finding = f"The newest agent in the table is of {known:%Y-%m-%d}, and there are images with one of {drained:%Y-%m-%d}"
             yield self._make_row("reference_old", {"name": "agent_versions"}, finding, _RENEW, reference_date=known)
-        elif verdicts["contradiction"].eq(NONE_NEWER).any():
+        elif len(flagged := verdicts.loc[verdicts["contradiction"].eq(NONE_NEWER), "newest_agent"]):
+            known = flagged.max()
             finding = f"AWS flags the newest agent known here, of {known:%Y-%m-%d}, as not the latest"
             yield self._make_row("reference_old", {"name": "agent_versions"}, finding, _RENEW, reference_date=known)
         listed = find_newest_listed(tables["latest_public_base_images"], date.max)
@@ -284,8 +301,8 @@ class _Estate:
             pd.Timestamp(self.today, tz="UTC") - self.frames.images["created_time"].dt.normalize()
         ).dt.days.to_numpy()
         ages = self.bases[["account", "region", "arn"]].assign(built=built, base=self.bases["age_days"])
-        ages = ages.rename(columns={"arn": "image_arn"}).drop_duplicates(["account", "region", "image_arn"])
-        joined = fleets.merge(ages, on=["account", "region", "image_arn"])
+        ages = ages.dropna(subset="arn").drop_duplicates(["account", "region", "arn"])
+        joined = fleets.merge(ages.rename(columns={"arn": "image_arn"}), on=["account", "region", "image_arn"])
         days = joined[["built", "base"]].astype("Float64").max(axis=1)
         for row in to_records(joined.assign(days=days)[self._exceeds("fleet_image_old", days)]):
             what, age = "base" if (row["base"] or 0) > (row["built"] or 0) else "image", int(row["days"])
@@ -298,9 +315,10 @@ class _Estate:
         if builders is None:
             return
         running = builders[builders["state"].eq("RUNNING").fillna(False)]
-        since = running["arn"].map(dict(self.running_since))
-        known = since.notna()
-        since = pd.to_datetime(since.where(known, running["created_time"]), utc=True)
+        created = running["created_time"]
+        since = pd.to_datetime(running["arn"].map(dict(self.running_since)), utc=True).astype(created.dtype)
+        known = since.notna() & ~(since < created)  # what ran before that was another one of its name
+        since = since.where(known, created)
         days = (pd.Timestamp(self.today, tz="UTC") - since.dt.normalize()).dt.days
         for row in to_records(running.assign(days=days, known=known)[self._exceeds("builder_running", days)]):
             source = "the history" if row["known"] else "its creation, as no history says more"
@@ -325,13 +343,13 @@ class _Estate:
         if shares is None:
             return
         estate = self.frames.coverage["account"]
-        outside = shares[~shares["shared_account_id"].isin(estate.dropna())]
+        outside = shares[~shares["shared_account_id"].isin(estate.dropna()) & shares["shared_account_id"].notna()]
         if estate.isna().any() and len(outside):
             finding = "The account of a target is not known, so nothing is said of images shared outside of the estate."
             yield self._make_row("not_drained", {"name": "DescribeImagePermissions"}, finding, _AGAIN)
             return
         for row, rows in _group(outside, "image"):
-            others = ", ".join(sorted(rows["shared_account_id"].dropna().unique()))
+            others = ", ".join(sorted(rows["shared_account_id"].unique()))
             finding = f"It is shared with {others}, which was not drained here."
             remedy = "Ask whose account that is; unshare the image if nobody knows."
             yield self._make_row("image_shared_outside", row, finding, remedy, value=len(rows))
@@ -340,7 +358,7 @@ class _Estate:
         quota = self.rules["quota_near"].threshold or 0
         for table in _QUOTAS:
             rows = self.frames.tables.get(table, pd.DataFrame(columns=["account", "region"]))
-            rows = rows[(rows["owner"] == rows["account"]).fillna(False)] if table == "images" else rows
+            rows = rows[_find_own(rows)] if table == "images" else rows
             counts = rows.groupby(["account", "region"]).size()
             for (account, region), count in counts[(counts >= 0.8 * quota) & (counts <= quota)].items():
                 finding = f"{count:,} {table.replace('_', ' ')} of a quota of {quota:,}, if it is the default."
@@ -363,6 +381,12 @@ def list_reasons(images: pd.DataFrame, errors: pd.DataFrame) -> list[list[str]]:
     return reasons
 
 
+def _find_own(images: pd.DataFrame) -> pd.Series:
+    """Tell which images are of the account that lists them; where AWS sent no ARN, private ones are."""
+    private = images["arn"].isna() & images["visibility"].eq("PRIVATE")
+    return ((images["owner"] == images["account"]) | private).fillna(False).astype(bool)
+
+
 def _spell_system(name: object) -> str:
     """Return an operating system as the names of base images and AWS's platforms both spell it, but for case."""
     return str(name).upper().replace("_", "").replace("WINDOWSSERVER", "WINSERVER")
@@ -378,9 +402,9 @@ def _group(table: pd.DataFrame | None, parent: str) -> Iterator[tuple[dict[str, 
     """Yield each parent of a child table's rows, as a row, with those rows."""
     if table is None or table.empty:
         return
-    for key, rows in table.groupby(["account", "region", f"{parent}_arn"], dropna=False, sort=False):
-        first = dict(zip(("account", "region", "arn", "name"), (*key, rows[f"{parent}_name"].iloc[0]), strict=True))
-        yield {name: None if pd.isna(value) else value for name, value in first.items()}, rows
+    for key, rows in table.groupby(["account", "region", f"{parent}_arn", f"{parent}_name"], dropna=False, sort=False):
+        first = zip(("account", "region", "arn", "name"), key, strict=True)
+        yield {name: None if pd.isna(value) else value for name, value in first}, rows
 
 
 def _join(*parts: object) -> str:

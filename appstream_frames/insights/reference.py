@@ -39,8 +39,8 @@ def reference(folder: str | os.PathLike[str] | None = None) -> dict[str, pd.Data
     ----------
     folder : str or path, optional
         A folder of your own with files such as ``agent_versions.csv``, with the columns of the table of that name; ``source`` and
-        ``read_on`` may be left out. A row with the key of a shipped one takes its place, others are added. Default: the folder
-        that the environment variable APPSTREAM_FRAMES_REFERENCE names, if any.
+        ``read_on`` may be left out. A row with the key of a shipped one, in whatever case, takes its place, others are added.
+        Default: the folder that the environment variable APPSTREAM_FRAMES_REFERENCE names, if any.
 
     Returns
     -------
@@ -53,7 +53,8 @@ def reference(folder: str | os.PathLike[str] | None = None) -> dict[str, pd.Data
     Raises
     ------
     RequestError
-        The folder does not exist or holds a file that is none of these tables, lacks a column or has a date that is none.
+        The folder does not exist or holds a file that is none of these tables, lacks a column or a value that each row of the
+        shipped table has, or has a date that is none.
 
     Examples
     --------
@@ -82,7 +83,7 @@ def _list_own_files(folder: Path, given_as: str) -> dict[str, Path]:
         raise RequestError(
             f"{given_as}={printable(folder)!r} is no folder. Name one that holds {_describe_expected()}."
         )
-    files = {path.stem: path for path in sorted(folder.glob("*.csv"))}
+    files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".csv"}
     if unknown := sorted(set(files) - set(_KEYS)):
         raise RequestError(f"{printable(files[unknown[0]])} is none of the reference tables: {_describe_expected()}.")
     if not files:
@@ -98,9 +99,13 @@ def _describe_expected() -> str:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, dtype="str", encoding="utf-8-sig")
+        table = pd.read_csv(path, dtype="str", encoding="utf-8-sig", skipinitialspace=True)
+        table = table.apply(lambda column: column.str.strip())
     except (OSError, ValueError) as error:  # pandas' parser errors and UnicodeDecodeError are ValueErrors
         raise RequestError(f"{printable(path)} cannot be read as a CSV table: {printable(error)}") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cell of a longer row for its name
+        raise RequestError(f"{printable(path)} has more cells in a row than in its first line. Quote text with commas")
+    table = table.dropna(how="all", ignore_index=True)
     for name in table.columns.intersection(_DATES):
         moments = pd.to_datetime(table[name], utc=True, errors="coerce", format="%Y-%m-%d").dt.as_unit("us")
         if len(wrong := table[name][moments.isna() & table[name].notna()]):
@@ -118,5 +123,11 @@ def _merge(name: str, shipped: pd.DataFrame, path: Path | None) -> pd.DataFrame:
     own = _read(path)
     if lacking := [column for column in shipped.columns if column not in (*own.columns, *_ABOUT, "origin")]:
         raise RequestError(f"{printable(path)} has no column {lacking[0]}, expected {', '.join(shipped.columns[:-3])}")
+    for column in shipped.columns[:-3]:
+        if shipped[column].notna().all() and own[column].isna().any():
+            row = own[column].isna().idxmax() + 1
+            raise RequestError(f"{printable(path)} has nothing in {column} of row {row}, expected a value")
     own = own.reindex(columns=shipped.columns[:-1]).astype(dict(shipped.dtypes[:-1])).assign(origin="yours")
-    return pd.concat([own, shipped], ignore_index=True).drop_duplicates(_KEYS[name], ignore_index=True)
+    table = pd.concat([own, shipped], ignore_index=True)
+    keys = table[_KEYS[name]].astype("str").apply(lambda column: column.str.lower())
+    return table[~keys.duplicated()].reset_index(drop=True)

@@ -296,9 +296,12 @@ class _Judge:
         covered: Coverage | None,
         found: Mapping[str, pd.DataFrame],
     ) -> None:
-        self._today, self._seen, self._covered = today, set(seen), covered
-        self._with_public = {target for target, arn in self._seen if arn is not None and base_names.is_public(arn)}
-        self._drained = base_names.find_newest_drained(self._seen, today)
+        self._today, self._covered = today, covered
+        public = {(target, arn) for target, arn in seen if arn is not None and base_names.is_public(arn)}
+        #: By name, as the ARN in an image that was copied may be of the region from which it came.
+        self._listed_names = {(target, arn.rpartition("/")[2]) for target, arn in public}
+        self._with_public = {target for target, _ in public}
+        self._drained = base_names.find_newest_drained(public, today)
         table = found["latest_public_base_images"]
         self._listed = base_names.find_newest_listed(table, today)
         self._as_of = {origin: _find_last_reading(table, origin) for origin in ("reference", "yours")}
@@ -329,7 +332,7 @@ class _Judge:
                 "reason": imported if kind in _IMPORTED else reason,
             }
         best, best_from = self._find_newest(base, target)
-        verdict, reason = self._decide(base, best, target, str(origin))
+        verdict, reason = self._decide(base, best, target)
         late = verdict in ("behind", "retired") and generations > 0 and builder is None
         row = {
             "base_name": base.name,
@@ -357,10 +360,10 @@ class _Judge:
             return listed
         return (drained, "drain") if drained else (base, "reference")
 
-    def _decide(self, base: Base, best: Base, target: _Target, arn: str) -> tuple[str, str]:
+    def _decide(self, base: Base, best: Base, target: _Target) -> tuple[str, str]:
         if base.released > self._today:
             return "unknown", f"released after {self._today}"
-        if (target, arn) not in self._seen:  # what AWS lists is not retired, whatever a table says
+        if (target, base.name) not in self._listed_names:  # what AWS lists is not retired, whatever a table says
             if reason := self._retirements.find_reason(base):
                 return "retired", reason
             if self._lists_all(target):

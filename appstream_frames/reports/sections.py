@@ -67,7 +67,9 @@ def find_todo(known: Facts) -> Table | None:
         names = [printable(row["name"] or row["region"], _LONGEST) for row in to_records(found.head(_NAMED))]
         more = [format_count(len(found) - _NAMED, "other")] if len(found) > _NAMED else []
         which = f"{names[0]}: {found['finding'].iloc[0]}" if len(found) == 1 else join_words([*names, *more])
-        rows.append([_describe_rule(RULES[rule]), severity, len(found), which, found["remedy"].iloc[0]])
+        rows.append(
+            [_describe_rule(RULES[rule]), severity, len(found), which, " ".join(dict.fromkeys(found["remedy"]))]
+        )
     columns = ("What", "Severity", "Count", "Which", "What to do")
     return Table("Worst first", columns, rows, ("Count",)) if rows else None
 

@@ -107,6 +107,37 @@ def test_a_table_older_than_the_drain_is_found_once(estate: asf.Frames) -> None:
     assert old["finding"].str.contains("2026-11-02|AppStream-WinServer2022-11-09-2026").all()
 
 
+def test_an_agent_that_only_aws_knows_to_be_late_is_behind(estate: asf.Frames) -> None:
+    """By an unknown number of days, at least one; and the table is older than AWS's flag, on whatever day one asks."""
+    own = estate.images.index[estate.images["owner"] == ACCOUNT]
+    for day, version in (("2026-06-20", "06-14-2026"), (TODAY, "06-29-2026")):
+        images = estate.images.loc[own[:1]].assign(
+            appstream_agent_version=version, latest_appstream_agent_version=False
+        )
+        frames = asf.Frames({**estate.tables, "images": images})
+        with pytest.warns(UserWarning, match="table of agents is old"):
+            found = asf.findings(frames, today=day)
+        rows = found[found["rule"].isin(["agent_behind", "reference_old"])]
+        assert rows["rule"].to_list() == ["agent_behind", "reference_old"]
+        assert rows["value"].isna().all()
+        assert rows["reference_date"].iloc[1] == pd.to_datetime(version, format="%m-%d-%Y", utc=True)
+
+
+def test_a_private_image_without_an_arn_is_ones_own(estate: asf.Frames) -> None:
+    """AWS may send none, say of an image that it could not make."""
+    row = int(estate.images.index[estate.images["owner"] == ACCOUNT][0])
+    frames = changed(estate, "images", row, arn=None, owner=None, state="FAILED")
+    assert "image_failed" in rules_of(asf.findings(frames), estate.images.loc[row, "name"])
+
+
+def test_fleets_without_an_arn_have_findings_of_their_own(estate: asf.Frames) -> None:
+    """Names tell them apart."""
+    errors = estate.fleet_errors.head(2).assign(fleet_arn=None, fleet_name=["a", "b"], position=0)
+    found = asf.findings(asf.Frames({**estate.tables, "fleet_errors": errors}))
+    rows = found[found["rule"] == "fleet_error"]
+    assert list(zip(rows["name"], rows["value"], strict=True)) == [("a", 1), ("b", 1)]
+
+
 def test_days_are_counted_from_the_snapshot_where_no_image_was_read(estate: asf.Frames) -> None:
     """Not from the day on which somebody asks."""
     found = asf.findings(asf.Frames({**estate.tables, "images": estate.images.head(0)}))
@@ -136,6 +167,17 @@ def test_what_was_not_drained_is_named_once_and_found_nowhere(estate: asf.Frames
         "DescribeImagePermissions",
     }
     assert not set(found["rule"]) & {"image_unused", "fleet_error", "fleet_image_old", "builder_running"}
+
+
+def test_what_was_not_drained_in_some_targets_is_named(estate: asf.Frames) -> None:
+    """Frames that were merged may have read more of one target than of another."""
+    images_only = estate.coverage.head(1).assign(region="us-east-1")
+    coverage = pd.concat([estate.coverage, images_only], ignore_index=True)
+    found = asf.findings(asf.Frames({**estate.tables, "coverage": coverage}))
+    rows = found[found["name"] == "DescribeFleets"]
+    assert rows["finding"].to_list() == [
+        "DescribeFleets was not drained in 1 of 2 targets, so nothing is said of fleets there."
+    ]
 
 
 def test_an_agent_of_another_target_is_no_yardstick(estate: asf.Frames) -> None:
@@ -227,6 +269,10 @@ def test_findings_are_worst_first_and_the_same_in_any_order_of_rows(estate: asf.
     found = asf.findings(estate)
     ranks = found["severity"].map({"high": 0, "medium": 1, "low": 2, "info": 3})
     assert ranks.is_monotonic_increasing
+    unknown = estate.coverage.head(2).assign(account=None, status="failed", error_message=["a", "b"])
+    unknown["operation"] = "DescribeImages"
+    estate = asf.Frames({**estate.tables, "coverage": pd.concat([estate.coverage, unknown], ignore_index=True)})
+    found = asf.findings(estate)
     for seed in range(5):
         mixed = {name: table.sample(frac=1, random_state=seed) for name, table in estate.tables.items()}
         pd.testing.assert_frame_equal(asf.findings(asf.Frames(mixed)), found)
@@ -248,6 +294,16 @@ def test_a_history_says_since_when_a_builder_runs(estate: asf.Frames, root: Path
     found = asf.findings(estate, history=root)
     (row,) = found[found["rule"] == "builder_running"].itertuples()
     assert (row.name, row.value, "by the history" in row.finding) == ("ib-legacy-erp", 11, True)
+
+
+@pytest.mark.slow
+def test_a_builder_that_was_made_again_runs_since_then(estate: asf.Frames, root: Path) -> None:
+    """The history is of an earlier one of its name."""
+    for day, state in {"2026-09-01": "STOPPED", "2026-09-08": "RUNNING"}.items():
+        asf.write_snapshot(changed(estate, "image_builders", 2, state=state).relabel(day), root)
+    found = asf.findings(estate, history=root)
+    (row,) = found[found["rule"] == "builder_running"].itertuples()
+    assert (row.name, row.value, "by its creation" in row.finding) == ("ib-legacy-erp", 66, True)
 
 
 def test_an_image_of_another_account_is_its_owners_finding(estate: asf.Frames) -> None:

@@ -99,6 +99,13 @@ def test_the_drain_corrects_one_s_own_table(tmp_path: Path) -> None:
         ("agents", ["agent_version"], r"agents\.csv is none of the reference tables: agent_versions\.csv"),
         ("agent_versions", ["agent_version", "09-30-2026"], "has no column iso_date, expected agent_version, iso_date"),
         ("agent_versions", ["agent_version,iso_date", "x,09/30/2026"], "has '09/30/2026' in iso_date, expected a day"),
+        (
+            "agent_versions",
+            ["agent_version,iso_date", "x,2026-09-30,"],
+            "has more cells in a row than in its first line",
+        ),
+        ("vendor_support", ["family_os,vendor_support_ends", "RHEL8,"], "has nothing in vendor_support_ends of row 1"),
+        ("known_bad_agents", ["agent_version,reason", "a,b", "c, "], "has nothing in reason of row 2"),
         ("vendor_support", ['a,"b'], "cannot be read as a CSV table"),
         ("vendor_support", [], "cannot be read as a CSV table"),
     ],
@@ -108,6 +115,24 @@ def test_a_table_that_is_none_is_refused(name: str, lines: list[str], message: s
     write(tmp_path, name, *lines)
     with pytest.raises(asf.RequestError, match=message):
         asf.reference(tmp_path)
+
+
+def test_a_base_image_whose_name_tells_nothing_is_refused(tmp_path: Path) -> None:
+    """Rather than that the row is passed over."""
+    write(tmp_path, "latest_public_base_images", "image_type,image_name", "Base,AppStream-WinServer2022-31-08-2026")
+    with pytest.raises(asf.RequestError, match="has 'AppStream-WinServer2022-31-08-2026' in image_name, expected"):
+        asf.base_images(images(), reference=tmp_path)
+
+
+def test_case_spaces_and_blank_rows_change_nothing(tmp_path: Path) -> None:
+    """Such as people and spreadsheets leave behind."""
+    write(tmp_path, "vendor_support", "family_os, vendor_support_ends", "WINSERVER2016 , 2028-01-11", ",")
+    table = asf.reference(tmp_path)["vendor_support"]
+    assert table["origin"].to_list() == ["yours", "reference", "reference"]
+    write(tmp_path, "retired_base_images", "family_type,family_os,retired_after,released_before,reason")
+    write(tmp_path, "retired_base_images", (tmp_path / "retired_base_images.csv").read_text() + ",rhel8,,,we left it")
+    frame = images(base_image_arn="arn:aws:appstream:eu-west-1::image/AppStream-RHEL8-08-31-2026")
+    assert asf.base_images(frame, today=TODAY, reference=tmp_path)["reason"].item().startswith("we left it")
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

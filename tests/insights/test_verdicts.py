@@ -350,6 +350,14 @@ def test_what_a_drain_lists_is_not_retired() -> None:
     assert base(name, name)["verdict"] == "behind"
 
 
+def test_a_copied_image_may_name_its_base_as_of_another_region() -> None:
+    """AWS lists the base of that name in this region too."""
+    name = "AppStream-WinServer2022-02-11-2025"
+    own = {"name": "own", "arn": OWN + "own", "base_image_arn": (PUBLIC + name).replace("eu-west-1", "us-east-1")}
+    rows = images(own, {"name": name, "arn": PUBLIC + name, "visibility": "PUBLIC"})
+    assert asf.base_images(rows, today=TODAY)["verdict"].iloc[0] == "behind"
+
+
 @pytest.mark.parametrize("answer", [asf.agents, asf.base_images])
 def test_the_answer_has_the_rows_of_the_question(answer: Any, frames: asf.Frames) -> None:
     """Same number, same order, same index, nothing changed in what was handed in."""
