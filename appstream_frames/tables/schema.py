@@ -246,7 +246,8 @@ def tables_of(operation: Operation, service: ServiceModel | None = None) -> dict
     keys = (*_TARGET, *above, *([_OWNER] if operation.shared else []))
     own = Table(operation.table, keys, (), operation.name, (member,), None, operation.resource, operation.identity)
     if strings:
-        element = Column(operation.element or xform_name(member), "string", remove_markup(row.documentation), (member,))
+        sentence = remove_markup(reply.members[member].documentation)
+        element = Column(operation.element or xform_name(member), "string", sentence, (member,))
         return {own.name: replace(own, modelled=(element,))}
     lists = {name: shape for name, shape in row.members.items() if shape.type_name == "list"}
     children = [name for name, shape in lists.items() if shape.member.type_name == "structure"]

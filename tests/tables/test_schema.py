@@ -90,6 +90,11 @@ def test_every_column_has_a_sentence() -> None:
     assert all(frame["sentence"].str.len().gt(10).all() for frame in ours)
 
 
+def test_rows_that_are_strings_have_a_sentence() -> None:
+    """It stands at the list in the model, not at the string."""
+    assert asf.columns("associations").set_index("column").loc["fleet_name", "sentence"] == "The name of the fleet."
+
+
 def test_enum_values_are_listed() -> None:
     """The dictionary lists the values the model knows."""
     assert "AVAILABLE" in asf.columns("images").set_index("column").loc["state", "enum_values"]
