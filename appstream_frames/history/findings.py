@@ -13,7 +13,7 @@ from appstream_frames.history.timelines import read_history
 from appstream_frames.insights.days import Day
 from appstream_frames.insights.findings import KEYS, find
 from appstream_frames.tables.conversion import to_pandas
-from appstream_frames.tables.frames import Frames
+from appstream_frames.tables.frames import Frames, check_frames
 
 
 def findings(
@@ -63,6 +63,7 @@ def findings(
     >>> found.loc[found["rule"] == "image_failed", ["severity", "name"]].values.tolist()
     [['high', 'HR-Desktop-2026-11-hotfix']]
     """
+    frames = check_frames(frames)
     since = _find_running_since(frames, history) if history is not None and "image_builders" in frames.tables else None
     return find(frames, today=today, rules=rules, running_since=since, reference=reference)
 
@@ -70,6 +71,7 @@ def findings(
 def _find_running_since(frames: Frames, root: str | os.PathLike[str]) -> dict[str, pd.Timestamp]:
     """Return, by ARN, the first snapshot since which an image builder has been running, where one before saw it stopped."""
     seen = read_history(root, "image_builders", columns=["arn", "state"], until=frames.snapshot.to_pydatetime())
+    seen = pd.concat([seen, frames.image_builders[seen.columns]], ignore_index=True)
     seen = seen.dropna(subset="arn").sort_values("snapshot", kind="stable")
     running = seen["state"].eq("RUNNING").fillna(False)
     stops = (~running).groupby(seen["arn"]).cumsum()  # of how many snapshots so far it was not running in

@@ -25,7 +25,7 @@ from appstream_frames.insights.rows import iterate_rows, to_records, to_typed
 from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.insights.verdicts import NONE_NEWER, judge_agents, judge_bases
 from appstream_frames.tables.coverage import FIRST_OPERATION, is_whole
-from appstream_frames.tables.frames import Frames, check_frames
+from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.operations import OPERATIONS
 from appstream_frames.text import printable
 
@@ -113,13 +113,12 @@ def find(
     running_since: Mapping[str, pd.Timestamp] | None = None,
     reference: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
-    """Return the findings of frames; see `history.findings.findings`.
+    """Return the findings of frames with the dtypes of the model; see `history.findings.findings`.
 
     `running_since` is the moment since which each image builder, by ARN, has been running, where a history tells.
     """
     chosen = list_rules(rules)
-    tables = check_frames(frames).tables
-    frames = replace(frames, tables={name: table.reset_index(drop=True) for name, table in tables.items()})
+    frames = replace(frames, tables={name: table.reset_index(drop=True) for name, table in frames.tables.items()})
     estate = _Estate(frames, choose_day(today, frames.coverage), RULES | chosen, running_since or {}, reference)
     order = {name: number for number, name in enumerate(chosen)}
 

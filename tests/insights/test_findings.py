@@ -297,6 +297,13 @@ def test_a_history_says_since_when_a_builder_runs(estate: asf.Frames, root: Path
 
 
 @pytest.mark.slow
+def test_a_builder_that_the_history_last_saw_stopped_runs_since_now(estate: asf.Frames, root: Path) -> None:
+    """Frames of a drain just now need not be in the archive."""
+    asf.write_snapshot(changed(estate, "image_builders", 2, state="STOPPED").relabel("2026-11-20"), root)
+    assert "builder_running" not in set(asf.findings(estate, history=root)["rule"])
+
+
+@pytest.mark.slow
 def test_a_builder_that_was_made_again_runs_since_then(estate: asf.Frames, root: Path) -> None:
     """The history is of an earlier one of its name."""
     for day, state in {"2026-09-01": "STOPPED", "2026-09-08": "RUNNING"}.items():
