@@ -182,9 +182,10 @@ def explain(
     were right for it do not become wrong, and neither sign-in nor another operation has any.
     """
     kind, status, advice = _classify(error, position.operation)
-    if kind is RequestError and (position.page, position.operation) != (1, _FIRST_OPERATION):
+    began = position.page > 1 or position.operation != _FIRST_OPERATION
+    if kind is RequestError and (began or not position.page):
         kind, advice = DrainError, _MIDWAY
-    if kind is EndpointError and (position.page > 1 or not unreachable):  # it had been there
+    if kind is EndpointError and (began or not unreachable):  # it had been there
         kind, status, advice = DrainError, "failed", _NETWORK_FAILED
     if not position.page and status in {"denied", "failed"} and advice not in (_CERTIFICATE, _PROVIDER):
         advice = position.advice

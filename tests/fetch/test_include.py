@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from support.drains import statuses
 from support.estates import everywhere, quiet
 
@@ -116,6 +117,15 @@ def test_a_row_that_is_gone_is_no_mistake_of_the_caller_s(box: Any) -> None:
         frames = asf.drain(box.client(), include="permissions")
     assert by_operation(frames) == {"DescribeImages": "complete", "DescribeImagePermissions": "failed"}
     assert "a row that was asked about is gone" in frames.coverage["error_message"].iloc[1]
+
+
+def test_an_endpoint_that_answered_is_not_a_wrong_region(box: Any) -> None:
+    """Where the network goes down after the images, the other operations failed for it."""
+    client = box.client(config=Config(retries={"total_max_attempts": 1}))
+    client.meta.events.register("before-call.appstream.DescribeFleets", lambda **_: box.close())
+    with quiet():
+        frames = asf.drain(client, account=box.accounts[0], include="fleets", timeout=1)
+    assert by_operation(frames) == {"DescribeImages": "complete", "DescribeFleets": "failed"}
 
 
 def test_what_is_asked_about_filtered_rows_is_filtered(box: Any) -> None:
