@@ -145,8 +145,8 @@ class Store(ABC):
         except BaseException:
             self._withdraw(name, begun)
             raise
-        with suppress(OSError):  # it is committed, whatever becomes of the rest
-            self.discard(staged)
+        self.discard(staged)
+        with suppress(OSError):  # it is committed all the same
             self._write_readme()
 
     def _check_published(self, name: str, published: list[StagedFile]) -> None:
@@ -159,9 +159,10 @@ class Store(ABC):
                 )
 
     def discard(self, staged: list[StagedFile]) -> None:
-        """Remove staged files."""
+        """Remove staged files; what cannot be removed is left, as it must not hide why a write failed."""
         for file in staged:
-            file.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                file.path.unlink()
         self._tidy()
 
     @abstractmethod
@@ -201,7 +202,8 @@ class Store(ABC):
                     file.flush()
                     os.fsync(file.fileno())
         except BaseException:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
             raise
         staged.append(StagedFile(folder, path, hashing.bytes, hashing.sha256))
 

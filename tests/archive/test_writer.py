@@ -107,6 +107,21 @@ def test_a_write_that_fails_leaves_nothing(
     assert files(root) == before
 
 
+def test_what_cannot_be_cleared_up_hides_no_error(
+    frames: asf.Frames, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A root that goes away while it is written to takes the staged files along; what is said is why the write failed."""
+
+    def replaced(*_: object) -> None:
+        root.rename(root.with_name("elsewhere"))
+        root.write_text("a file")
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "link", replaced)
+    with pytest.raises(asf.StorageError, match="Input/output error"):
+        asf.write_snapshot(frames, root)
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_files_are_never_overwritten(
     frames: asf.Frames, root: Path, monkeypatch: pytest.MonkeyPatch, links: bool
