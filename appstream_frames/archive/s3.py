@@ -143,7 +143,7 @@ class S3Store(Store):
             if self._committing:
                 raise UnknownOutcomeError(
                     f"s3://{self._bucket}/{key}: it is not known whether the snapshot is committed: the upload failed "
-                    f"({_redact(error)}), and looking for it gave: {_redact(unseen)}. Nothing was deleted; "
+                    f"({self._redact(error)}), and looking for it gave: {self._redact(unseen)}. Nothing was deleted; "
                     "list_snapshots shows, in a minute, whether it is there."
                 ) from error
             return False
@@ -153,12 +153,21 @@ class S3Store(Store):
         advice = "Try again; nothing was committed."
         if failures.get_code(error) == "NoSuchBucket":
             advice = f"There is no bucket {self._bucket!r}: create it, or correct the root."
+        elif failures.get_code(error) == "InvalidObjectState":
+            advice = (
+                "It is in a storage class of archives, perhaps by a lifecycle rule: restore the object, and try again."
+            )
         elif failures.is_refusal(error):
             advice = (
                 "Check the credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; sign in again when they "
                 "expire), and that they allow s3:ListBucket, s3:GetObject and s3:PutObject there."
             )
-        return StorageError(f"{doing}: {_redact(error)}. {advice}")
+        return StorageError(f"{doing}: {self._redact(error)}. {advice}")
+
+    def _redact(self, error: Exception) -> str:
+        """Return an error's words without secrets, and leave it no others: it is shown as the cause."""
+        scrub(error, known_secrets(self._client))
+        return failures.describe(error)
 
     def _make_staging(self) -> Path:
         if self._aside is None:
@@ -169,12 +178,6 @@ class S3Store(Store):
         if self._aside is not None:
             shutil.rmtree(self._aside, ignore_errors=True)
             self._aside = None
-
-
-def _redact(error: Exception) -> str:
-    """Return an error's words without secrets, and leave it no others: it is shown as the cause."""
-    scrub(error, known_secrets())
-    return failures.describe(error)
 
 
 def _is_settled(error: Exception) -> bool:

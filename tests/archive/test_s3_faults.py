@@ -127,6 +127,19 @@ def test_a_refusal_after_a_lost_reply_is_unknown_or_there(s3_root: str, s3_proxy
     check(s3_root, name)
 
 
+def test_an_archived_object_is_no_question_of_credentials(s3_root: str, s3_proxy: bad_proxy.Proxy) -> None:
+    """What a lifecycle rule moved to Glacier is refused with 403; the advice is to restore it."""
+
+    def archived(exchange: bad_proxy.Exchange) -> None:
+        body = b"<Error><Code>InvalidObjectState</Code><Message>Not valid for its storage class</Message></Error>"
+        exchange.near.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    asf.write_snapshot(marked("cold"), s3_root)
+    s3_proxy.fault, s3_proxy.to, s3_proxy.verbs = archived, "/images/", ("GET",)
+    with pytest.raises(asf.StorageError, match="restore the object"):
+        asf.read_snapshot(s3_root)
+
+
 def test_an_outage_while_reading_is_no_damage(s3_root: str, s3_proxy: bad_proxy.Proxy) -> None:
     """A reader that gets no answer says so, and does not call the snapshot corrupt."""
     asf.write_snapshot(marked("whole"), s3_root)
