@@ -23,7 +23,7 @@ from appstream_frames.aws import botocore_private, failures, profiles, regions, 
 from appstream_frames.aws.credentials import ask_account, is_account
 from appstream_frames.aws.deadlines import call_within
 from appstream_frames.aws.locks import process_lock
-from appstream_frames.aws.redaction import known_secrets, redact
+from appstream_frames.aws.redaction import known_secrets, redact, scrub
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
@@ -77,16 +77,17 @@ def open_client(profile: str | None, region: str | None, timeout: float) -> AppS
         call_within(timeout, session.get_credentials)
     except Exception as error:  # whatever a provider of credentials raises
         name = f"profile {profile}" if profile else "default credentials"
-        raise failures.explain(error, failures.Position(name, 0, None, "sign-in", holder=session)) from error
+        where = failures.Position(name, 0, None, "sign-in", failures.SIGN_IN, holder=session)
+        raise failures.explain(error, where) from error
     try:
         client: AppStreamClient = session.create_client("appstream", region_name=region)
     except NoRegionError:
         raise RequestError(
             "No region is configured. Pass region='eu-west-1', set AWS_DEFAULT_REGION, or pass a client."
         ) from None
-    except ValueError as error:
-        words = printable(redact(str(error), known_secrets(session)))
-        raise RequestError(f"{words}. Correct the region or the endpoint that the AWS configuration names.") from None
+    except (BotoCoreError, ValueError) as error:
+        words = printable(redact(str(error), known_secrets(session))).rstrip(".")
+        raise RequestError(f"{words}. Correct what the environment or the AWS configuration says.") from None
     _sessions[client] = session
     return client
 
@@ -176,7 +177,9 @@ def open_s3_client() -> Any:
     try:
         with process_lock("clients"):  # boto3's default session makes no two at once
             return boto3.client("s3")
-    except (BotoCoreError, ValueError) as error:
+    except Exception as error:  # whatever a provider of credentials raises
+        session = boto3.DEFAULT_SESSION and botocore_private.botocore_session(boto3.DEFAULT_SESSION)
+        scrub(error, known_secrets(session))
         raise RequestError(
-            f"{printable(error)}. Configure credentials for the bucket, or correct the profile."
+            f"{failures.describe(error)}. Configure credentials for the bucket, or correct the AWS configuration."
         ) from error

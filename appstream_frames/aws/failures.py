@@ -48,6 +48,8 @@ _NO_CREDENTIALS: Final = (
     exceptions.ProfileNotFound,
     exceptions.InvalidConfigError,
     exceptions.UnknownCredentialError,
+    FileNotFoundError,  # of a web identity's token, or of a credential_process
+    PermissionError,
     getattr(exceptions, "LoginError", exceptions.NoCredentialsError),  # botocore has it since 1.40
 )
 _NAMED: Final = 5  # targets in a summary
@@ -58,7 +60,7 @@ _ACCOUNT: Final = "Try again, or pass the account yourself: account='01234567890
 _ALLOW: Final = (
     'Allow "appstream:OPERATION" on Resource "*" in the role\'s policy; a service control policy may deny it too.'
 )
-_SIGN_IN: Final = "No usable credentials: configure a profile, or sign in, and try again."
+SIGN_IN: Final = "No usable credentials: configure a profile, or sign in, and try again."
 _ENABLE: Final = "Enable the region for the account, or leave it out."
 _NOT_OFFERED: Final = "AWS does not offer OPERATION to this account in this region; leave it out."
 _CORRECT: Final = "Correct names=, arns=, type= or page_size=, or begin without a token; nothing was read."
@@ -187,7 +189,11 @@ def explain(
         kind, advice = DrainError, _MIDWAY
     if kind is EndpointError and (began or not unreachable):  # it had been there
         kind, status, advice = DrainError, "failed", _NETWORK_FAILED
-    if not position.page and status in {"denied", "failed"} and advice not in (_CERTIFICATE, _PROVIDER):
+    if (
+        not position.page
+        and status in {"denied", "failed"}
+        and advice not in (_CERTIFICATE, _PROVIDER, _NETWORK_FAILED)
+    ):
         advice = position.advice
     scrub(error, known_secrets(position.holder))
     words = describe(error, attempts) + (f"; {late}" if late not in (None, error) else "")
@@ -221,7 +227,7 @@ def _is_one_of(*kinds: type[BaseException]) -> _Applies:
 #: The first that applies is the verdict.
 _VERDICTS: Final[tuple[tuple[_Applies, _Kind, str, str], ...]] = (
     (is_verbatim, AccessError, "bad_credentials", _PROVIDER),
-    (_is_one_of(*_NO_CREDENTIALS), AccessError, "bad_credentials", _SIGN_IN),
+    (_is_one_of(*_NO_CREDENTIALS), AccessError, "bad_credentials", SIGN_IN),
     (_has_code(*_BAD_CREDENTIALS), AccessError, "bad_credentials", _REFRESH),
     (_has_code(*_DENIED), AccessError, "denied", _ALLOW),
     (_has_code("OptInRequired", "RegionDisabledException"), AccessError, "region_disabled", _ENABLE),
@@ -230,6 +236,7 @@ _VERDICTS: Final[tuple[tuple[_Applies, _Kind, str, str], ...]] = (
     (_is_one_of(exceptions.ParamValidationError), RequestError, "failed", _CORRECT),
     (_is_untrusted, DrainError, "failed", _CERTIFICATE),
     (is_unreachable, EndpointError, "no_endpoint", _UNREACHABLE),
+    (_is_one_of(exceptions.ProxyConnectionError), DrainError, "failed", _NETWORK_FAILED),
     (is_out_of_files, DrainError, "failed", f"{OUT_OF_FILES} Raise that limit, or drain fewer at once."),
     (is_throttle, DrainError, "throttled", _SLOW_DOWN),
     (lambda error: _http_status(error) == HTTPStatus.FORBIDDEN, AccessError, "denied", _ALLOW),
@@ -276,5 +283,5 @@ def describe(error: BaseException, attempts: int = 1) -> str:
     times = f"{attempts} attempts, the last: " if attempts > 1 else ""
     reply = _get_reply(error)
     words = str(reply.get("Error", {}).get("Message", "") if reply else error)
-    shown = printable(redact(words[:1000]), 300)
+    shown = printable(redact(words[:1000]), 300).rstrip(".")
     return f"{times}AWS answered {get_code(error)} ({shown})" if reply else f"{times}{type(error).__name__}: {shown}"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from support.faults import BAD, SLOW
 from support.faultserver import ACCOUNT, UNCLOSED, Connection, Fault, FaultServer, body, identity, session
@@ -90,8 +93,6 @@ def test_another_services_client_is_refused(service: str) -> None:
 
 def test_a_client_without_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """Without credentials there is one clear error, whether or not the account is named."""
-    import boto3
-
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -196,3 +197,48 @@ def test_a_session_of_many_clients_asks_once_each() -> None:
         for thread in threads:
             thread.join()
         assert server.sts == 3
+
+
+KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+ROLE = {"AWS_ROLE_ARN": "arn:aws:iam::012345678901:role/Reader", "AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere/token"}
+#: Settings of the environment that lead nowhere, and what a drain says of them.
+WRONG: list[tuple[dict[str, str], type[Exception], str]] = [
+    ({**KEYS, "AWS_RETRY_MODE": "nope"}, asf.RequestError, '"nope" must be one of.*Correct what the environment'),
+    ({**KEYS, "AWS_MAX_ATTEMPTS": "zero"}, asf.RequestError, "'zero'. Correct what the environment"),
+    (
+        {**KEYS, "HTTPS_PROXY": "http://127.0.0.1:1"},
+        asf.DrainError,
+        "The network, the proxy or the name service failed",
+    ),
+    (ROLE, asf.AccessError, "/nowhere/token.*configure a profile, or sign in"),
+]
+
+
+@pytest.mark.parametrize(("environment", "kind", "said"), WRONG)
+def test_a_wrong_setting_is_an_error_of_ours(
+    environment: dict[str, str], kind: type[Exception], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what to correct, not to pass the account."""
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+    base = {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "https://aws.invalid"}
+    for name, value in {**base, **environment}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(kind, match=said) as caught:
+        asf.drain(progress=False, timeout=1)
+    assert "pass the account" not in str(caught.value)
+
+
+def test_what_a_credential_process_printed_is_not_shown_of_a_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in the message nor in what led to it."""
+    (tmp_path / "config").write_text(
+        "[default]\nregion = eu-west-1\ncredential_process = sh -c 'echo hunter2 >&2; exit 1'\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    with pytest.raises(asf.RequestError, match="Configure credentials for the bucket") as caught:
+        asf.list_snapshots("s3://bucket/prefix")
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
