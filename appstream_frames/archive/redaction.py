@@ -1,7 +1,8 @@
 """Redaction: columns that are left out of a snapshot on purpose, wherever their values may stand.
 
-A value that did not fit its column, or that came under a name the model does not know, stands in ``unmodeled``; a parameter of
-the request may repeat it. There, members are found by name, in any spelling, and by where the model expects them.
+A value that did not fit its column, or that came under a name the model does not know, stands in ``unmodeled``; a map may hold
+it under that name, and a parameter of the request may repeat it. There, members are found by name, in any spelling, and by where
+the model expects them.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import pyarrow as pa
 
 from appstream_frames.errors import RequestError
 from appstream_frames.tables import raw_json
-from appstream_frames.tables.schema import COVERAGE, UNMODELED, all_tables
+from appstream_frames.tables.schema import ARROW, COVERAGE, UNMODELED, all_tables
 from appstream_frames.text import printable
 
 MemberPath = tuple[str, ...]  # the names of a member and of those above it, as they compare
 _GONE: Final = object()
+_MAP: Final = ARROW["map"]
 _OF_COVERAGE: Final = set(COVERAGE.schema.names) - {UNMODELED.name}
 
 
@@ -67,6 +69,8 @@ class Redaction:
         modelled = all_tables()[name].modelled if name in all_tables() else ()
         for column in [UNMODELED.name, *(column.name for column in modelled if column.kind == "json")]:
             table = self._cleanse(table, column, self._list_paths(name))
+        for column in [field.name for field in table.schema if field.type == _MAP]:
+            table = self._drop_keys(table, column)
         return table
 
     def apply_to_coverage(self, coverage: pa.Table) -> pa.Table:
@@ -76,6 +80,18 @@ class Redaction:
         names = [sorted({*self.columns, *(before or ())}) for before in coverage.column("redacted").to_pylist()]
         marked = _replace(coverage, "redacted", pa.array(names, coverage.schema.field("redacted").type))
         return self._cleanse(marked, "request", [])
+
+    def _drop_keys(self, table: pa.Table, column: str) -> pa.Table:
+        """Return a table whose column of maps does not hold the redacted members, as of ``{"WORKING_DIRECTORY": …}``."""
+        keys = {key for chunk in table.column(column).chunks for key in chunk.keys.unique().to_pylist()}
+        gone = {key for key in keys if self._is_redacted((_normalize(key),))}
+        if not gone:
+            return table
+        maps = [
+            each and ([pair for pair in each if pair[0] not in gone] or None)
+            for each in table.column(column).to_pylist()
+        ]
+        return _replace(table, column, pa.array(maps, table.schema.field(column).type))
 
     def _cleanse(self, table: pa.Table, column: str, expected: list[MemberPath]) -> pa.Table:
         """Return a table whose column of JSON texts does not hold the redacted members."""

@@ -45,8 +45,8 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     root : str or path
         The archive: a folder, made when it is not there, or ``s3://bucket/prefix``.
     redact : iterable of str, optional
-        Columns to leave out, say ``["launch_parameters"]``: null in every table, and gone from ``unmodeled`` and the request.
-        ``coverage.redacted`` names them. Not those that identify rows.
+        Columns to leave out, say ``["launch_parameters"]``: null in every table, and gone from ``unmodeled``, maps
+        and the request. ``coverage.redacted`` names them. Not those that identify rows.
 
     Returns
     -------

@@ -32,6 +32,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "an application by itself": {"Applications": {"Name": "a", "LaunchParameters": SECRET}},
     "a member of the image": {"LaunchParameters": SECRET},
     "another spelling": {"launchParameters": SECRET, "Applications": [{"Name": "a", "launch_parameters": SECRET}]},
+    "a key of a map": {"Applications": [{"Name": "a", "Metadata": {"LAUNCH_PARAMETERS": SECRET, "k": "v"}}]},
     "within what is unknown": {"NewThing": {"Deep": [{"LaunchParameters": SECRET}]}},
     "structures that spread": {"StateChangeReason": {"Message": [SECRET]}},
     "no structure at all": {"StateChangeReason": SECRET},
