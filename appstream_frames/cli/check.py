@@ -89,7 +89,7 @@ def format_markdown(frame: pd.DataFrame) -> str:
     """Return a frame as a Markdown table whose cells are text and nothing else.
 
     Every mark of punctuation that could mean something is escaped. Addresses and mentions, which many programs make links of
-    without any mark, are written as ``https[:]//`` and ``[@]``.
+    without any mark, are written as ``https[:]//``, ``example[.]com`` and ``[@]``.
 
     Examples
     --------
@@ -107,4 +107,5 @@ def escape_markdown(text: str) -> str:
     """Return text that Markdown shows as it is, and of which no program makes a link or a mention."""
     apart = re.sub(r"[@#]", r"[\g<0>]", text.replace("://", "[:]//"))
     apart = re.sub(r"(?i)(www|mailto|javascript|data)([.:])", r"\1[\2]", apart)
+    apart = re.sub(r"(?<=\w)\.(?=[^\W\d_])", "[.]", apart)  # chats make links of names such as example.com
     return _PUNCTUATION.sub(r"\\\1", apart)
