@@ -52,7 +52,15 @@ def findings(
     Raises
     ------
     RequestError
-        When `frames` is no `Frames`, a rule does not exist or cannot be changed like this, or `today` is no day.
+        When `frames` is no `Frames`, a rule does not exist or cannot be changed like this, `today` is no day, or `reference`
+        holds no such tables.
+    SnapshotNotFoundError, SnapshotCorruptError
+        As in `usage`.
+
+    Warns
+    -----
+    UserWarning
+        As in `agents`: the table of agents is old.
 
     Examples
     --------
