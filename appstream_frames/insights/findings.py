@@ -136,7 +136,7 @@ def find(
 
 @dataclass(frozen=True)
 class _Estate:
-    """What was read, and the rules that are asked about it."""
+    """What was read, and the rules that are covered about it."""
 
     frames: Frames
     today: date
@@ -182,11 +182,11 @@ class _Estate:
             words = ": ".join(filter(None, (row["error_code"], row["error_message"])))
             finding = f"{row['operation']} was not read to the end ({row['status']})" + (f": {words}" if words else "")
             yield self._make_row(rule, row | {"name": row["operation"]}, finding, _AGAIN)
-        asked = set(iterate_rows(coverage, "account", "region", "operation"))
+        covered = set(iterate_rows(coverage, "account", "region", "operation"))
         read = coverage[coverage["operation"].eq(FIRST_OPERATION) & coverage["status"].eq("complete")]
         targets = list(iterate_rows(read, "account", "region"))
         for operation in _NEEDED:
-            lacking = sum((*target, operation) not in asked for target in targets)
+            lacking = sum((*target, operation) not in covered for target in targets)
             somewhere = operation in set(coverage["operation"])
             if lacking or not somewhere:
                 where = f" in {lacking:,} of {len(targets):,} targets" if somewhere else ""
