@@ -136,7 +136,7 @@ def find(
 
 @dataclass(frozen=True)
 class _Estate:
-    """What was read, and the rules that are covered about it."""
+    """What was read, and the rules that are applied to it."""
 
     frames: Frames
     today: date
