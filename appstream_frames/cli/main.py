@@ -41,6 +41,7 @@ from appstream_frames.cli.output import (
     today_option,
 )
 from appstream_frames.cli.snapshot import snapshot
+from appstream_frames.fetch.progress import is_terminal
 from appstream_frames.reports.build import build_page
 from appstream_frames.tables.ddl import ddl
 from appstream_frames.tables.files import replace_file
@@ -245,7 +246,7 @@ def _repair(inventory: maintenance.Inventory, yes: bool) -> list[str]:
     planned = maintenance.plan_repair(inventory)
     for file in planned:
         note(f"Left behind: {printable(file.location, 300)} ({file.bytes:,} bytes)")
-    if planned and not yes and not (sys.stdin and sys.stdin.isatty()):
+    if planned and not yes and not is_terminal(sys.stdin):
         note(f"Nothing was removed. To remove these {len(planned)} files, run this again with --yes.")
         return []
     if planned and not yes and not click.confirm(f"Remove these {len(planned)} files?", err=True):

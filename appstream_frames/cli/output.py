@@ -23,6 +23,7 @@ from tabulate import tabulate
 from wcwidth import wcswidth, wrap
 
 from appstream_frames.errors import RequestError
+from appstream_frames.fetch.progress import is_terminal
 from appstream_frames.text import printable
 
 COMPLETE: Final = 0
@@ -107,7 +108,7 @@ def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
     elif frame.empty:
         echo(empty)
     else:
-        wide = (sys.stdout and sys.stdout.isatty()) or "COLUMNS" in os.environ  # a file has no width
+        wide = is_terminal(sys.stdout) or "COLUMNS" in os.environ  # a file has no width
         echo(format_table(frame, shutil.get_terminal_size().columns if wide else None))
 
 

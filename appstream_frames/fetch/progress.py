@@ -51,7 +51,15 @@ def _is_wanted(targets: int, progress: bool | None) -> bool:
         return False
     if progress is not None:
         return progress
-    return sys.stderr.isatty() or (targets > 1 and "IPython" in sys.modules)
+    return is_terminal(sys.stderr) or (targets > 1 and "IPython" in sys.modules)
+
+
+def is_terminal(stream: object) -> bool:
+    """Tell whether somebody looks at a stream: at none, at one that is closed, or at one that only writes a log, nobody does."""
+    try:
+        return bool(stream.isatty())  # type: ignore[attr-defined]  # what there is none of is caught
+    except (AttributeError, ValueError):
+        return False
 
 
 def _create(targets: Sequence[str], progress: bool | None) -> Any:

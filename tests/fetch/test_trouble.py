@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import random
@@ -13,6 +14,7 @@ import time
 import warnings
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -269,9 +271,13 @@ def test_a_limit_of_the_process_slows_a_drain_down(limit: str, says: str, tmp_pa
     assert says in done.stdout
 
 
-def test_a_program_without_standard_error_drains(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As pythonw and services do: nobody looks at its progress."""
-    monkeypatch.setattr(sys, "stderr", None)
+@pytest.mark.parametrize("state", ["none", "closed", "a log"])
+def test_a_program_without_standard_error_drains(box: Any, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pythonw, daemons and services do: nobody looks at its progress."""
+    stream: Any = {"none": None, "closed": io.StringIO(), "a log": SimpleNamespace(write=print, flush=print)}[state]
+    if state == "closed":
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
     assert len(asf.drain(box.client(), type="SHARED").coverage) == 1
 
 
