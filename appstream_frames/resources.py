@@ -7,7 +7,7 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 
 
-def data_path(name: str) -> Path:
+def find_data_path(name: str) -> Path:
     """Return the path of a file in ``data/``, in a checkout or in an installed wheel.
 
     Parameters
@@ -17,7 +17,7 @@ def data_path(name: str) -> Path:
 
     Examples
     --------
-    >>> data_path("agent_versions.csv").exists()
+    >>> find_data_path("agent_versions.csv").exists()
     True
     """
     installed = _PACKAGE / "data" / name

@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 import appstream_frames as asf
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 
 def dictionary() -> pd.DataFrame:
     """Return a row per table and column: its type, its path in the API's reply, what AWS says of it, and its known values."""
-    described = pd.concat([asf.columns(table).assign(table=table) for table in all_tables()], ignore_index=True)
+    described = pd.concat([asf.columns(table).assign(table=table) for table in list_tables()], ignore_index=True)
     values = [
         " ".join(values) if isinstance(values, list | tuple) else None for values in described["enum_values"].to_list()
     ]

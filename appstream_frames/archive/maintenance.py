@@ -22,7 +22,7 @@ from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import STAGING, SUFFIX, Store, StoredFile
 from appstream_frames.errors import SnapshotCorruptError
 from appstream_frames.tables.conversion import to_pandas
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 from appstream_frames.text import encodable, printable
 
 _PORTION: Final = 16 * 2**20  # bytes hashed at once
@@ -48,7 +48,7 @@ class Inventory:
         store = open_store(root)
         manifests, unreadable = read_manifests(store, find_ids(store))
         # after the manifests: what is committed in between is whole, and not looked at
-        tables = dict.fromkeys([*all_tables(), *(table for one in manifests for table in one.files), STAGING])
+        tables = dict.fromkeys([*list_tables(), *(table for one in manifests for table in one.files), STAGING])
         files = [file for folder in tables for file in store.list_files(folder)]
         files += [file for file in store.list_files("") if file.filename.lower().endswith(SUFFIX)]
         return cls(store, manifests, unreadable, {(file.folder, file.filename): file for file in files})
@@ -83,13 +83,13 @@ class Inventory:
         folders: dict[str, set[str]] = {}
         for file in orphans:
             folders.setdefault(file.name, set()).add(file.folder)
-        seals = tuple(self._staged_seals())
+        seals = tuple(self._read_staged_seals())
         snapshots = [_LEAST, *(set(one.files) for one in self.manifests)]  # the tables of a snapshot that was committed
         whole = {name for name, held in folders.items() if any(tables <= held for tables in snapshots)}
         lost = {name for name in whole if not name.endswith(seals)}  # its manifest, as far as we can tell
         return [file for file in orphans if not _is_young(file) and not file.linked and file.name not in lost]
 
-    def _staged_seals(self) -> Iterator[str]:
+    def _read_staged_seals(self) -> Iterator[str]:
         """Yield the seals of the manifests that a crash left in staging: their snapshots were never committed."""
         for file in self.files.values():
             if file.folder == STAGING and file.filename.endswith(f".{FOLDER}.tmp") and not _is_young(file):

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from appstream_frames.archive.store import HashingFile
 from appstream_frames.errors import RequestError
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 from appstream_frames.text import printable
 
 _MAGIC: Final = b"PAR1"
@@ -31,7 +31,7 @@ class DamageError(ValueError):
 
 def open_writer(sink: HashingFile, name: str, schema: pa.Schema) -> pq.ParquetWriter:
     """Open a table's file for writing; only of its keys are least and greatest value kept, for readers to skip by."""
-    keys = [key.name for key in all_tables()[name].keys]
+    keys = [key.name for key in list_tables()[name].keys]
     return pq.ParquetWriter(
         sink,
         schema,
@@ -70,16 +70,16 @@ def read_metadata(content: bytes) -> dict[bytes, bytes]:
 
 def hash_rows(content: bytes) -> str:
     """Return the SHA-256 of the rows' bytes: all that is in front of the footer."""
-    return _sha256([memoryview(content)[: -_footer_bytes(content)]])
+    return _hash([memoryview(content)[: -_find_footer_length(content)]])
 
 
 def make_fingerprints(content: Any) -> dict[str, Any]:
     """Return what `read_columns` needs to validate a part of a file, given its bytes: hashes of its footer and each column."""
     view = memoryview(content)
-    footer = bytes(view[-_footer_bytes(view) :])
+    footer = bytes(view[-_find_footer_length(view) :])
     chunks = _find_chunks(pq.read_metadata(pa.BufferReader(_MAGIC + footer)))
-    columns = {name: _sha256(view[start : start + size] for start, size in found) for name, found in chunks.items()}
-    return {"footer": {"bytes": len(footer), "sha256": _sha256([footer])}, "columns": columns}
+    columns = {name: _hash(view[start : start + size] for start, size in found) for name, found in chunks.items()}
+    return {"footer": {"bytes": len(footer), "sha256": _hash([footer])}, "columns": columns}
 
 
 def read_columns(read: Callable[[int, int], bytes], expected: dict[str, Any], names: list[str]) -> pa.Table:
@@ -92,7 +92,7 @@ def read_columns(read: Callable[[int, int], bytes], expected: dict[str, Any], na
 
     def fetch(ranges: list[tuple[int, int]], sha256: str, what: str) -> None:
         parts = [(start, read(start, size)) for start, size in ranges]
-        if _sha256(part for _, part in parts) != sha256:
+        if _hash(part for _, part in parts) != sha256:
             raise DamageError(f"the {what} is not the one that was written")
         for start, part in parts:
             content[start : start + len(part)] = np.frombuffer(part, np.uint8)
@@ -115,7 +115,7 @@ def _read_groups(file: pq.ParquetFile, columns: list[str] | None = None, *, use_
     return file.read(columns, use_threads=use_threads)
 
 
-def _footer_bytes(content: Any) -> int:
+def _find_footer_length(content: Any) -> int:
     return int(struct.unpack("<I", content[-8:-4])[0]) + 8
 
 
@@ -140,7 +140,7 @@ def _count_leaves(kind: pa.DataType) -> int:
     return sum(map(_count_leaves, children)) if children else 1
 
 
-def _sha256(parts: Iterable[Any]) -> str:
+def _hash(parts: Iterable[Any]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)

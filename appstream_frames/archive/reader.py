@@ -30,7 +30,7 @@ from appstream_frames.errors import SnapshotCorruptError, SnapshotNotFoundError
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.coverage import count_whole
 from appstream_frames.tables.frames import Frames
-from appstream_frames.tables.schema import UTC_US, all_tables
+from appstream_frames.tables.schema import UTC_US, list_tables
 from appstream_frames.text import printable
 
 _COUNTS: Final = [(name, pa.int64()) for name in ("targets", "complete", "images", "applications", "errors", "bytes")]
@@ -141,7 +141,7 @@ def _count(manifest: Manifest) -> dict[str, Any]:
 
 def read_tables(store: Store, manifest: Manifest) -> dict[str, pa.Table]:
     """Return all tables of a snapshot, in the order of the model."""
-    order = [*(name for name in all_tables() if name in manifest.files), *manifest.files]
+    order = [*(name for name in list_tables() if name in manifest.files), *manifest.files]
     tables = {name: complete(read_table(store, manifest, name), name) for name in dict.fromkeys(order)}
     return tables | {"coverage": complete(manifest.coverage.replace_schema_metadata(None), "coverage")}
 
@@ -196,7 +196,7 @@ def open_table(store: Store, name: str, manifests: Sequence[Manifest]) -> pa.Tab
         return pa.concat_tables([complete(one.coverage, name) for one in manifests], promote_options="permissive")
     options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     layout = ds.ParquetFileFormat(default_fragment_scan_options=options)
-    known = all_tables()[name].schema if name in all_tables() else pa.schema([])
+    known = list_tables()[name].schema if name in list_tables() else pa.schema([])
     files, schemas = [], [known]
     for one in manifests:
         file = RangeFile(partial(store.read, name, one.id), one.files[name]["bytes"])
@@ -208,9 +208,9 @@ def open_table(store: Store, name: str, manifests: Sequence[Manifest]) -> pa.Tab
 
 def complete(table: pa.Table, name: str) -> pa.Table:
     """Add, all null, the columns that the installed model knows and the file does not; ``unmodeled`` stays last."""
-    if name not in all_tables():
+    if name not in list_tables():
         return table
-    schema = all_tables()[name].schema
+    schema = list_tables()[name].schema
     extra = [field for field in table.schema if field.name not in schema.names]
     fields = [*list(schema)[:-1], *extra, schema.field("unmodeled")]
     arrays = [

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from appstream_frames.errors import RequestError
 from appstream_frames.tables import raw_json
-from appstream_frames.tables.schema import ARROW, COVERAGE, UNMODELED, all_tables
+from appstream_frames.tables.schema import ARROW, COVERAGE, UNMODELED, list_tables
 from appstream_frames.text import printable
 
 MemberPath = tuple[str, ...]  # the names of a member and of those above it, as they compare
@@ -39,7 +39,7 @@ class Redaction:
         RequestError says that there is no such column, or that rows could not be distinguished without it.
         """
         names = [redact] if isinstance(redact, str) else list(redact)
-        tables = [table for table in all_tables().values() if table is not COVERAGE]
+        tables = [table for table in list_tables().values() if table is not COVERAGE]
         known = {name for table in tables for name in table.schema.names} | set(held)
         for name in names:
             if name not in known:
@@ -66,7 +66,7 @@ class Redaction:
         for column in self.columns:
             if column in table.schema.names:
                 table = _replace(table, column, pa.nulls(table.num_rows, table.schema.field(column).type))
-        modelled = all_tables()[name].modelled if name in all_tables() else ()
+        modelled = list_tables()[name].modelled if name in list_tables() else ()
         for column in [UNMODELED.name, *(column.name for column in modelled if column.kind == "json")]:
             table = self._cleanse(table, column, self._list_paths(name))
         for column in [field.name for field in table.schema if field.type == _MAP]:
@@ -134,7 +134,7 @@ class Redaction:
     def _list_paths(self, name: str) -> list[MemberPath]:
         """Return where the model expects the redacted members in a row of a table, those of its child tables included."""
         found = []
-        for table in all_tables().values():
+        for table in list_tables().values():
             if name in (table.name, table.parent):
                 start = table.path[-1:] if table.parent == name else ()
                 columns = [column for column in table.modelled if column.name in self.columns]

@@ -18,7 +18,7 @@ from appstream_frames.archive.store import README, README_TEXT, STAGING, SUFFIX,
 from appstream_frames.aws import failures
 from appstream_frames.aws.connections import keep_own_connections
 from appstream_frames.aws.deadlines import Deadline
-from appstream_frames.aws.redaction import known_secrets, scrub
+from appstream_frames.aws.redaction import list_secrets, scrub
 from appstream_frames.errors import StorageError, UnknownOutcomeError
 
 _TAKEN: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
@@ -166,7 +166,7 @@ class S3Store(Store):
 
     def _redact(self, error: Exception) -> str:
         """Return an error's words without secrets, and leave it no others: it is shown as the cause."""
-        scrub(error, known_secrets(self._client))
+        scrub(error, list_secrets(self._client))
         return failures.describe(error)
 
     def _make_staging(self) -> Path:

@@ -24,12 +24,12 @@ from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import StagedFile, Store
 from appstream_frames.errors import DrainError, RequestError, SnapshotCorruptError
 from appstream_frames.fetch.drains import Drain
-from appstream_frames.fetch.outcomes import coverage
+from appstream_frames.fetch.outcomes import make_coverage
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.conversion import to_arrow, to_pandas
 from appstream_frames.tables.frames import Frames
-from appstream_frames.tables.schema import Table, all_tables, operations_for
+from appstream_frames.tables.schema import Table, choose_operations, list_tables
 from appstream_frames.text import printable
 
 GROUP: Final = 8_192  # rows held before a row group is written
@@ -143,15 +143,15 @@ def take_snapshot(
     """
     request = Request.of(names=names, arns=arns, type=type)
     redaction, store = Redaction.of(redact), open_store(root)
-    drained = Drain(targets, request, operations_for(include), timeout, executor=executor)
+    drained = Drain(targets, request, choose_operations(include), timeout, executor=executor)
     read = {operation.name for operation in drained.operations}
-    schemas = _order_schemas({name: table for name, table in all_tables().items() if table.operation in read})
+    schemas = _order_schemas({name: table for name, table in list_tables().items() if table.operation in read})
     with _discard_on_failure(store) as staged, Bar(drained.names, progress) as bar:
         with stage_tables(store, schemas, staged) as files:
             for batch in drained.batches(bar):
                 for name, rows in batch.items():
                     files[name].add(redaction.apply(rows, name))
-        table = coverage(drained.outcomes)
+        table = make_coverage(drained.outcomes)
         _raise_if_all_failed([outcome.failure for outcome in drained.outcomes], table)
         return _commit(store, drained.moment, redaction.apply_to_coverage(table), files, staged)
 

@@ -17,7 +17,7 @@ from botocore.regions import EndpointResolverBuiltins
 from botocore.session import Session
 
 
-def http_settings(client: Any) -> dict[str, Any] | None:
+def read_http_settings(client: Any) -> dict[str, Any] | None:
     """Return the arguments that make an HTTP session like a client's own; None when that is not botocore's.
 
     Only the client's session knows `verify` and the proxies of the environment: neither is in ``client.meta.config``.
@@ -36,7 +36,7 @@ def http_settings(client: Any) -> dict[str, Any] | None:
     }
 
 
-def http_session(settings: Mapping[str, Any], pools: Mapping[str, type]) -> URLLib3Session:
+def make_http_session(settings: Mapping[str, Any], pools: Mapping[str, type]) -> URLLib3Session:
     """Return an HTTP session with other connection pools than botocore's, by URL scheme.
 
     botocore has no public way to choose the class of its connections; its pool managers share this one dict.
@@ -46,12 +46,12 @@ def http_session(settings: Mapping[str, Any], pools: Mapping[str, type]) -> URLL
     return session
 
 
-def botocore_session(session: boto3.Session) -> Session:
+def get_botocore_session(session: boto3.Session) -> Session:
     """Return the botocore session inside a boto3 session, which makes clients without boto3's lock and loaders."""
     return session._session
 
 
-def with_credentials(session: Session, credentials: Credentials) -> Session:
+def copy_with_credentials(session: Session, credentials: Credentials) -> Session:
     """Return a session with the settings of another one and other credentials.
 
     The public way, `Session.set_credentials`, takes static credentials only, and those of a role are renewed.
@@ -61,7 +61,7 @@ def with_credentials(session: Session, credentials: Credentials) -> Session:
     return copied
 
 
-def credentials_of(client: BaseClient) -> Credentials | None:
+def find_credentials(client: BaseClient) -> Credentials | None:
     """Return the credentials that a client signs with: STS is called with them."""
     signer = getattr(client, "_request_signer", None)
     return getattr(signer, "_credentials", None)
@@ -72,14 +72,14 @@ def find_loaded_credentials(session: Session) -> Credentials | None:
     return session._credentials
 
 
-def keys_without_refresh(credentials: Credentials) -> tuple[str | None, ...]:
+def read_current_keys(credentials: Credentials) -> tuple[str | None, ...]:
     """Return access key, secret key and token as they are: the public attributes may ask AWS for new ones."""
     if isinstance(credentials, RefreshableCredentials):
         return credentials._access_key, credentials._secret_key, credentials._token
     return credentials.access_key, credentials.secret_key, credentials.token
 
 
-def endpoint_variant_of(client: BaseClient) -> dict[str, bool]:
+def find_endpoint_variant(client: BaseClient) -> dict[str, bool]:
     """Return which of the FIPS and dual-stack endpoints a client uses, as arguments of `Config`.
 
     ``client.meta.config`` leaves them out when they come from the environment or the configuration file.

@@ -18,7 +18,7 @@ from botocore.session import Session
 from appstream_frames.aws import credentials, failures, sessions
 from appstream_frames.aws.clients import Location, check_client
 from appstream_frames.aws.credentials import Source
-from appstream_frames.aws.deadlines import Cancelled, timeout_error
+from appstream_frames.aws.deadlines import Cancelled, make_timeout_error
 from appstream_frames.aws.redaction import redacting
 from appstream_frames.aws.targets import Target
 from appstream_frames.errors import AccessError, AppStreamFramesError, RequestError
@@ -49,7 +49,7 @@ class ClientPool:
         kept = WeakValueDictionary if wanted else dict
         self._bases: MutableMapping[Source, _SharedResult[tuple[Session, BaseClient]]] = kept()
         self._logins: MutableMapping[Source, _SharedResult[tuple[Session, str]]] = kept()
-        self._wanted = {target: self._login(target.source) for target in wanted}
+        self._wanted = {target: self._find_login(target.source) for target in wanted}
 
     def locate(self, target: Target, timeout: float) -> Location:
         """Return where a target's calls go, or raise the error of this package that says why it is not known.
@@ -57,7 +57,7 @@ class ClientPool:
         The first caller finds the credentials within its thread's deadline; another one waits `timeout` seconds for that.
         """
         try:
-            session, account = (self._wanted.pop(target, None) or self._login(target.source)).get(timeout)
+            session, account = (self._wanted.pop(target, None) or self._find_login(target.source)).get(timeout)
             _check_account(target, account)
             with redacting(session):
                 client = check_client(sessions.create_client(session, "appstream", target.region))
@@ -71,7 +71,7 @@ class ClientPool:
             advice = _TRUST if doing == "AssumeRole" else _AGAIN
             raise failures.explain(error, failures.Position(str(target), 0, None, doing, advice)) from error
 
-    def _login(self, source: Source) -> _SharedResult[tuple[Session, str]]:
+    def _find_login(self, source: Source) -> _SharedResult[tuple[Session, str]]:
         """Return what becomes the session of a source and the account that its credentials are of."""
         known = self._logins.get(source)
         if known is not None:
@@ -102,11 +102,11 @@ class _SharedResult(Generic[T]):
             try:
                 self._found.set_result(self._find(timeout))
             except BaseException as error:  # noqa: BLE001  it is raised below, for every caller
-                self._found.set_exception(timeout_error(timeout) if isinstance(error, Cancelled) else error)
+                self._found.set_exception(make_timeout_error(timeout) if isinstance(error, Cancelled) else error)
         try:
             failure = self._found.exception(min(timeout, threading.TIMEOUT_MAX))
         except TimeoutError:
-            failure = timeout_error(timeout)
+            failure = make_timeout_error(timeout)
         if failure is not None:
             raise failure.with_traceback(None)  # many raise it, and each would add to its traceback
         return self._found.result()

@@ -22,8 +22,8 @@ from botocore.session import Session
 from appstream_frames.aws import botocore_private, failures, profiles, regions, sessions
 from appstream_frames.aws.credentials import ask_account, is_account
 from appstream_frames.aws.deadlines import call_within
-from appstream_frames.aws.locks import process_lock
-from appstream_frames.aws.redaction import known_secrets, redact, scrub
+from appstream_frames.aws.locks import get_process_lock
+from appstream_frames.aws.redaction import list_secrets, redact, scrub
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
@@ -86,7 +86,7 @@ def open_client(profile: str | None, region: str | None, timeout: float) -> AppS
             "No region is configured. Pass region='eu-west-1', set AWS_DEFAULT_REGION, or pass a client."
         ) from None
     except (BotoCoreError, ValueError) as error:
-        words = printable(redact(str(error), known_secrets(session))).rstrip(".")
+        words = printable(redact(str(error), list_secrets(session))).rstrip(".")
         raise RequestError(f"{words}. Correct what the environment or the AWS configuration says.") from None
     _sessions[client] = session
     return client
@@ -109,14 +109,14 @@ def check_client(client: Any) -> AppStreamClient:
 
 def open_sts_of(client: AppStreamClient) -> BaseClient:
     """Return an STS client with the credentials and the settings of another client."""
-    credentials = botocore_private.credentials_of(client)
+    credentials = botocore_private.find_credentials(client)
     if credentials is None:
         raise NoCredentialsError
     session, endpoint = _find_session(client), str(client.meta.endpoint_url)
-    configured = _configured_endpoint(session.get_scoped_config(), session.full_config)
+    configured = _find_configured_endpoint(session.get_scoped_config(), session.full_config)
     by_configuration = endpoint == configured or _is_amazon(endpoint)
-    variant = botocore_private.endpoint_variant_of(client) if by_configuration else {}
-    settings = botocore_private.http_settings(client)
+    variant = botocore_private.find_endpoint_variant(client) if by_configuration else {}
+    settings = botocore_private.read_http_settings(client)
     frozen = credentials.get_frozen_credentials()
     return session.create_client(
         "sts",
@@ -149,19 +149,19 @@ def _find_session(client: AppStreamClient) -> Session:
 
 def _is_made_by(client: AppStreamClient, profile: dict[str, Any], known: dict[str, Any]) -> bool:
     """Tell whether a profile has the client's key, or names its endpoint, which is not Amazon's."""
-    credentials = botocore_private.credentials_of(client)
-    key = credentials and botocore_private.keys_without_refresh(credentials)[0]
+    credentials = botocore_private.find_credentials(client)
+    key = credentials and botocore_private.read_current_keys(credentials)[0]
     endpoint = str(client.meta.endpoint_url)
     if key and key in (profile.get("aws_access_key_id"), os.environ.get("AWS_ACCESS_KEY_ID")):
         return True
-    return not _is_amazon(endpoint) and endpoint == _configured_endpoint(profile, known)
+    return not _is_amazon(endpoint) and endpoint == _find_configured_endpoint(profile, known)
 
 
 def _is_amazon(url: str) -> bool:
     return _AMAZON.search(urlsplit(url).hostname or "") is not None
 
 
-def _configured_endpoint(profile: dict[str, Any], known: dict[str, Any]) -> str | None:
+def _find_configured_endpoint(profile: dict[str, Any], known: dict[str, Any]) -> str | None:
     """Return the URL that the environment or the configuration files name for AppStream, in botocore's order."""
     services = known.get("services", {}).get(profile.get("services"), {})
     return (
@@ -175,11 +175,11 @@ def _configured_endpoint(profile: dict[str, Any], known: dict[str, Any]) -> str 
 def open_s3_client() -> Any:
     """Return an S3 client of the default session; raise RequestError when the environment's settings allow none."""
     try:
-        with process_lock("clients"):  # boto3's default session makes no two at once
+        with get_process_lock("clients"):  # boto3's default session makes no two at once
             return boto3.client("s3")
     except Exception as error:  # whatever a provider of credentials raises
-        session = boto3.DEFAULT_SESSION and botocore_private.botocore_session(boto3.DEFAULT_SESSION)
-        scrub(error, known_secrets(session))
+        session = boto3.DEFAULT_SESSION and botocore_private.get_botocore_session(boto3.DEFAULT_SESSION)
+        scrub(error, list_secrets(session))
         raise RequestError(
             f"{failures.describe(error)}. Configure credentials for the bucket, or correct the AWS configuration."
         ) from error

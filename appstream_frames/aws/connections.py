@@ -1,7 +1,7 @@
 """HTTP connections of this process alone, on which the waiting thread keeps its own `Deadline`.
 
 boto3's read timeout is per read, so a reply that drips a byte a second never ends; and a client that was used before a fork
-shares its open sockets with the children, whose replies then cross. While `own_connections` is in force, a thread that has a
+shares its open sockets with the children, whose replies then cross. While `use_own_connections` is in force, a thread that has a
 deadline sends the client's requests over other connections: opened by this process, and with what is left of the deadline as
 the timeout of each read. Every other thread's requests go where they went before.
 """
@@ -24,8 +24,8 @@ from botocore.awsrequest import AWSHTTPConnection, AWSHTTPConnectionPool, AWSHTT
 from botocore.exceptions import ClientError
 
 from appstream_frames.aws import botocore_private
-from appstream_frames.aws.deadlines import Deadline, current_deadline
-from appstream_frames.aws.locks import process_lock
+from appstream_frames.aws.deadlines import Deadline, get_current_deadline
+from appstream_frames.aws.locks import get_process_lock
 
 _CANCEL_CHECK: Final = 0.2  # seconds between two looks at whether the deadline was cancelled
 _ID: Final = "appstream_frames.connections."
@@ -62,7 +62,7 @@ class _DeadlineStream(io.RawIOBase):
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
-        if (deadline := current_deadline()) is not None:
+        if (deadline := get_current_deadline()) is not None:
             self.fp = io.BufferedReader(_DeadlineStream(sock, deadline, self.fp), 2**16)
 
 
@@ -73,7 +73,7 @@ class _Connecting:
     response_class = _Response
 
     def connect(self) -> None:
-        if (deadline := current_deadline()) is not None:
+        if (deadline := get_current_deadline()) is not None:
             self.timeout = min(self.timeout or threading.TIMEOUT_MAX, deadline.left(), deadline.patience())
         super().connect()  # type: ignore[misc]  # of botocore's class
 
@@ -98,13 +98,13 @@ class _Connections:
     """The connections of one client, and how many use them."""
 
     def __init__(self, client: Any) -> None:
-        self._settings = botocore_private.http_settings(client)
+        self._settings = botocore_private.read_http_settings(client)
         self._process = 0
         self.users = 0
 
     def send(self, request: Any, **_: object) -> Any:
         """Send a request of botocore's event ``before-send``, and return the reply; None in a thread without a deadline."""
-        deadline = current_deadline()
+        deadline = get_current_deadline()
         if deadline is None:
             return None
         deadline.left()
@@ -112,7 +112,7 @@ class _Connections:
         if self._settings is None:
             return None
         if self._process != os.getpid():
-            self._session = botocore_private.http_session(self._settings, {"http": _Pool, "https": _TLSPool})
+            self._session = botocore_private.make_http_session(self._settings, {"http": _Pool, "https": _TLSPool})
             self._process = os.getpid()
         try:
             return self._session.send(request)
@@ -127,7 +127,7 @@ class _Connections:
 
 def _leave_retries_to_caller(*, operation: Any, response: Any, caught_exception: Exception | None, **_: object) -> None:
     """Raise what failed before botocore repeats it: botocore 1.39 takes an answer of False for a pause of no seconds."""
-    if current_deadline() is None:
+    if get_current_deadline() is None:
         return
     if caught_exception is not None:
         raise caught_exception
@@ -141,23 +141,23 @@ _HANDLERS: Final = "handlers"
 
 
 @contextmanager
-def own_connections(client: Any) -> Iterator[None]:
+def use_own_connections(client: Any) -> Iterator[None]:
     """Send a client's requests over connections of this process that keep the sending thread's `Deadline`, each once.
 
     The client's proxies, certificates and timeouts hold for them too. Threads without a deadline are not concerned: the client
     behaves for them as before. May be nested, and used by many threads.
     """
-    with process_lock(_HANDLERS):
+    with get_process_lock(_HANDLERS):
         held = _in_use.get(client) or _Connections(client)
         held.users += 1
         _in_use[client] = held
-    service = _service_of(client)
+    service = _name_service(client)
     before, after = f"before-send.{service}", f"needs-retry.{service}"
     try:
         with attach(client, {before: held.send, after: _leave_retries_to_caller}, first=True):
             yield
     finally:
-        with process_lock(_HANDLERS):
+        with get_process_lock(_HANDLERS):
             held.users -= 1
             if not held.users:
                 _in_use.pop(client, None)
@@ -166,11 +166,11 @@ def own_connections(client: Any) -> Iterator[None]:
 
 
 def keep_own_connections(client: Any) -> None:
-    """Send a client's requests as `own_connections` does, with botocore's retries, for as long as there is the client."""
-    client.meta.events.register_first(f"before-send.{_service_of(client)}", _Connections(client).send)
+    """Send a client's requests as `use_own_connections` does, with botocore's retries, for as long as there is the client."""
+    client.meta.events.register_first(f"before-send.{_name_service(client)}", _Connections(client).send)
 
 
-def _service_of(client: Any) -> str:
+def _name_service(client: Any) -> str:
     return str(client.meta.service_model.service_id.hyphenize())
 
 
@@ -182,19 +182,19 @@ def attach(client: Any, handlers: Mapping[str, Callable[..., Any]], *, first: bo
     """
     events = client.meta.events
     register = events.register_first if first else events.register_last
-    with process_lock(_HANDLERS):
+    with get_process_lock(_HANDLERS):
         for event, handler in handlers.items():
             register(event, handler, _ID + event, True)
     try:
         yield
     finally:
-        with process_lock(_HANDLERS):
+        with get_process_lock(_HANDLERS):
             for event, handler in handlers.items():
                 events.unregister(event, handler, _ID + event, True)
 
 
 def look_up_handlers_again(client: Any) -> None:
     """Make botocore forget which handlers it found: a look-up that another thread began before `attach` may have been kept."""
-    with process_lock(_HANDLERS):  # any change of any handler does
+    with get_process_lock(_HANDLERS):  # any change of any handler does
         client.meta.events.register(_ID, _leave_retries_to_caller)
         client.meta.events.unregister(_ID, _leave_retries_to_caller)

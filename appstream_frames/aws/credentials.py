@@ -23,7 +23,7 @@ from botocore.session import Session
 
 from appstream_frames.aws import botocore_private, regions, sessions
 from appstream_frames.aws.redaction import redacting
-from appstream_frames.aws.retries import BrokenReplyError, require_whole_replies, until_answered
+from appstream_frames.aws.retries import BrokenReplyError, call_until_answered, require_whole_replies
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
@@ -97,14 +97,14 @@ class Login:
 
 def open_base(source: Source) -> tuple[Session, BaseClient]:
     """Return the session of a source without a role, with its credentials, and a client of STS; this may take a while."""
-    session = until_answered(partial(_open_with_credentials, source))
+    session = call_until_answered(partial(_open_with_credentials, source))
     with redacting(session):
         return session, open_sts(session, source.partition)
 
 
 def _open_with_credentials(source: Source) -> Session:
     if source.reference is not None:
-        session = botocore_private.botocore_session(source.reference.session)
+        session = botocore_private.get_botocore_session(source.reference.session)
     else:
         session = sessions.open_session(source.profile)
     with redacting(session), sessions.check_profile_files():
@@ -145,7 +145,7 @@ def ask_account(sts: BaseClient) -> str:
         return account
 
     with require_whole_replies(sts):
-        return check_account(until_answered(ask))
+        return check_account(call_until_answered(ask))
 
 
 def check_account(account: object) -> str:
@@ -177,6 +177,6 @@ def open_role(base: Session, sts: BaseClient, source: Source) -> tuple[Session, 
                 raise BrokenReplyError(f"the reply of STS has no {error}") from None
         return keys
 
-    session = botocore_private.with_credentials(base, DeferredRefreshableCredentials(refresh, "assume-role"))
-    until_answered(partial(_load_credentials, session))
+    session = botocore_private.copy_with_credentials(base, DeferredRefreshableCredentials(refresh, "assume-role"))
+    call_until_answered(partial(_load_credentials, session))
     return session, open_sts(session, source.partition)

@@ -30,7 +30,7 @@ class Deadline:
     Examples
     --------
     >>> with Deadline(5) as deadline:
-    ...     current_deadline() is deadline, 4 < deadline.left() <= 5
+    ...     get_current_deadline() is deadline, 4 < deadline.left() <= 5
     (True, True)
     """
 
@@ -55,7 +55,7 @@ class Deadline:
             raise Cancelled
         left = self.ends - time.monotonic()
         if left <= 0:
-            raise timeout_error(self.seconds)
+            raise make_timeout_error(self.seconds)
         return left
 
     def patience(self) -> float:
@@ -77,7 +77,7 @@ class Deadline:
         self._cancelled.set()
 
     def __enter__(self) -> Self:
-        self._outer = current_deadline()
+        self._outer = get_current_deadline()
         _thread.deadline = self
         return self
 
@@ -88,7 +88,7 @@ class Deadline:
 _thread = threading.local()
 
 
-def current_deadline() -> Deadline | None:
+def get_current_deadline() -> Deadline | None:
     """Return the deadline that is in force for this thread."""
     return getattr(_thread, "deadline", None)
 
@@ -112,7 +112,7 @@ def call_within(seconds: float, call: Callable[[], T]) -> T:
     try:
         error = result.exception(min(deadline.seconds + _GRACE, threading.TIMEOUT_MAX))
     except TimeoutError:
-        raise timeout_error(seconds) from None
+        raise make_timeout_error(seconds) from None
     finally:
         deadline.cancel()  # a thread that still waits is left
     if error is not None:
@@ -120,6 +120,6 @@ def call_within(seconds: float, call: Callable[[], T]) -> T:
     return result.result()
 
 
-def timeout_error(seconds: float) -> TimeoutError:
+def make_timeout_error(seconds: float) -> TimeoutError:
     """Return the error that says how long was waited in vain."""
     return TimeoutError(f"no answer within {seconds:g} s")

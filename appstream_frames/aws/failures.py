@@ -16,7 +16,7 @@ from typing import Any, Final
 from botocore import exceptions
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
-from appstream_frames.aws.redaction import is_verbatim, known_secrets, redact, scrub, with_causes
+from appstream_frames.aws.redaction import is_verbatim, list_secrets, redact, scrub, walk_causes
 from appstream_frames.errors import AccessError, DrainError, EndpointError, RequestError
 from appstream_frames.text import printable
 
@@ -118,20 +118,23 @@ def get_code(error: BaseException) -> str:
     """Return AWS's code of a botocore ClientError, made printable, or the kind of failure."""
     if not _get_reply(error):
         return type(error).__name__
-    code = str(_get_reply(error).get("Error", {}).get("Code") or f"HTTP {_http_status(error)}")
+    code = str(_get_reply(error).get("Error", {}).get("Code") or f"HTTP {_get_http_status(error)}")
     return printable(redact(code[:1000]))
 
 
 def is_throttle(error: BaseException) -> bool:
     """Tell whether AWS asked us to slow down."""
-    return get_code(error) in _THROTTLES or _http_status(error) == HTTPStatus.TOO_MANY_REQUESTS
+    return get_code(error) in _THROTTLES or _get_http_status(error) == HTTPStatus.TOO_MANY_REQUESTS
 
 
 def is_passing(error: BaseException) -> bool:
     """Tell whether the same request may well succeed in a moment: AWS is busy, or the network or this machine is."""
     if is_throttle(error) or is_out_of_files(error) or get_code(error) in _PASSING:
         return True
-    if _http_status(error) == HTTPStatus.REQUEST_TIMEOUT or _http_status(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if (
+        _get_http_status(error) == HTTPStatus.REQUEST_TIMEOUT
+        or _get_http_status(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
         return True
     network = HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError
     return isinstance(error, network) and not _is_untrusted(error)
@@ -144,7 +147,7 @@ def is_unreachable(error: BaseException) -> bool:
 
 def is_out_of_files(error: BaseException) -> bool:
     """Tell whether this process could not open one more file or connection."""
-    return any(getattr(each, "errno", None) in (errno.EMFILE, errno.ENFILE) for each in with_causes(error))
+    return any(getattr(each, "errno", None) in (errno.EMFILE, errno.ENFILE) for each in walk_causes(error))
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -157,14 +160,14 @@ def _get_reply(error: BaseException) -> dict[str, Any]:
     return error.response if isinstance(error, ClientError) and isinstance(error.response, dict) else {}
 
 
-def _http_status(error: BaseException) -> int:
+def _get_http_status(error: BaseException) -> int:
     return int(_get_reply(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _is_untrusted(error: BaseException) -> bool:
     """Tell whether a certificate was not accepted, or none could be read to check it with."""
     kinds = exceptions.SSLError | ssl.SSLError
-    return any(isinstance(each, kinds) and "certificate" in str(each).lower() for each in with_causes(error))
+    return any(isinstance(each, kinds) and "certificate" in str(each).lower() for each in walk_causes(error))
 
 
 def explain(
@@ -195,7 +198,7 @@ def explain(
         and advice not in (_CERTIFICATE, _PROVIDER, _NETWORK_FAILED)
     ):
         advice = position.advice
-    scrub(error, known_secrets(position.holder))
+    scrub(error, list_secrets(position.holder))
     words = describe(error, attempts) + (f"; {late}" if late not in (None, error) else "")
     message = f"{position.target}, {position.step}: {words}. {advice}"
     if not issubclass(kind, DrainError):
@@ -239,7 +242,7 @@ _VERDICTS: Final[tuple[tuple[_Applies, _Kind, str, str], ...]] = (
     (_is_one_of(exceptions.ProxyConnectionError), DrainError, "failed", _NETWORK_FAILED),
     (is_out_of_files, DrainError, "failed", f"{OUT_OF_FILES} Raise that limit, or drain fewer at once."),
     (is_throttle, DrainError, "throttled", _SLOW_DOWN),
-    (lambda error: _http_status(error) == HTTPStatus.FORBIDDEN, AccessError, "denied", _ALLOW),
+    (lambda error: _get_http_status(error) == HTTPStatus.FORBIDDEN, AccessError, "denied", _ALLOW),
 )
 
 

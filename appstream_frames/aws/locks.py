@@ -9,6 +9,6 @@ from typing import Final
 _locks: Final[dict[tuple[str, int], threading.Lock]] = {}
 
 
-def process_lock(name: str) -> threading.Lock:
+def get_process_lock(name: str) -> threading.Lock:
     """Return the lock of that name in this process."""
     return _locks.setdefault((name, os.getpid()), threading.Lock())

@@ -11,7 +11,7 @@ from appstream_frames.aws import failures, regions, sessions
 from appstream_frames.aws.credentials import Source, ask_account, check_account, open_base
 from appstream_frames.aws.deadlines import call_within
 from appstream_frames.aws.redaction import redacting
-from appstream_frames.aws.retries import BrokenReplyError, require_whole_replies, until_answered
+from appstream_frames.aws.retries import BrokenReplyError, call_until_answered, require_whole_replies
 from appstream_frames.errors import AppStreamFramesError
 
 _ADVICE: Final = (
@@ -53,7 +53,7 @@ def _list_every_account(client: BaseClient) -> list[dict[str, Any]]:
     accounts: list[dict[str, Any]] = []
     token, seen = None, set()
     while True:
-        reply = until_answered(partial(_list_page, client, token))
+        reply = call_until_answered(partial(_list_page, client, token))
         accounts += reply["Accounts"]
         token = reply.get("NextToken")
         if not token:

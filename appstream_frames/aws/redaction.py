@@ -120,7 +120,7 @@ def _list_encodings(secret: str) -> Iterator[str]:
     yield from (base64.b64encode(content).decode().rstrip("="), content.hex())
 
 
-def known_secrets(holder: object = None) -> list[str]:
+def list_secrets(holder: object = None) -> list[str]:
     """Return the secrets that this process knows of: of the environment, its AWS files, and a botocore client or session.
 
     The credentials of that `holder` are taken as they are now, and not renewed.
@@ -131,7 +131,7 @@ def known_secrets(holder: object = None) -> list[str]:
     urls += [value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")]
     credentials = None
     if isinstance(holder, BaseClient):
-        credentials = botocore_private.credentials_of(holder)
+        credentials = botocore_private.find_credentials(holder)
         urls += [str(holder.meta.endpoint_url), *map(str, (holder.meta.config.proxies or {}).values())]
     elif isinstance(holder, Session):
         credentials = botocore_private.find_loaded_credentials(holder)
@@ -141,7 +141,7 @@ def known_secrets(holder: object = None) -> list[str]:
                 services = holder.full_config.get("services", {}).get(profile.get("services"), {})
                 urls += [each["endpoint_url"] for each in (profile, *services.values()) if "endpoint_url" in each]
     if credentials is not None:
-        found += botocore_private.keys_without_refresh(credentials)
+        found += botocore_private.read_current_keys(credentials)
     return [secret for secret in [*found, *(each for url in urls for each in _find_user_info(url))] if secret]
 
 
@@ -176,7 +176,7 @@ def redacting(holder: object, *secrets: str | None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        scrub(error, [*known_secrets(holder), *filter(None, secrets)])
+        scrub(error, [*list_secrets(holder), *filter(None, secrets)])
         raise
 
 
@@ -186,14 +186,14 @@ def scrub(error: BaseException, secrets: Iterable[str]) -> None:
     An AWS error keeps its code, its message and its HTTP status. Errors of this package are left as they are.
     """
     secrets = list(secrets)
-    for each in with_causes(error):
+    for each in walk_causes(error):
         if not isinstance(each, AppStreamFramesError):
             _scrub_one(each, secrets)
         if any(frame.f_globals.get("__name__", "").startswith(_CARRIERS) for frame, _ in walk_tb(each.__traceback__)):
             each.__traceback__ = None
 
 
-def with_causes(error: BaseException | None) -> Iterator[BaseException]:
+def walk_causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and all that led to it, contexts that are not shown too."""
     left, seen = [error], set[int]()
     while left:

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeVar
 from botocore.parsers import ResponseParserError
 
 from appstream_frames.aws import failures
-from appstream_frames.aws.connections import attach, own_connections
-from appstream_frames.aws.deadlines import Deadline, current_deadline
+from appstream_frames.aws.connections import attach, use_own_connections
+from appstream_frames.aws.deadlines import Deadline, get_current_deadline
 from appstream_frames.text import printable
 
 _BROKEN_REPLIES: Final = 6
@@ -80,9 +80,9 @@ class Attempts:
 
 @contextmanager
 def require_whole_replies(client: Any) -> Iterator[None]:
-    """Send a client's requests over `own_connections`, and raise BrokenReplyError for a reply that was cut short."""
+    """Send a client's requests over `use_own_connections`, and raise BrokenReplyError for a reply that was cut short."""
     service = client.meta.service_model.service_id.hyphenize()
-    with own_connections(client), attach(client, {f"before-parse.{service}": _check_reply}):
+    with use_own_connections(client), attach(client, {f"before-parse.{service}": _check_reply}):
         yield
 
 
@@ -90,9 +90,9 @@ def _check_reply(*, response_dict: dict[str, Any], **_: object) -> None:
     check_length(response_dict["body"], response_dict["headers"])
 
 
-def until_answered(call: Callable[[], T]) -> T:
+def call_until_answered(call: Callable[[], T]) -> T:
     """Return what a call returns; make it again within the thread's deadline as long as its failures pass."""
-    attempts = Attempts(current_deadline() or Deadline(_SIGN_IN))
+    attempts = Attempts(get_current_deadline() or Deadline(_SIGN_IN))
     while True:
         try:
             return call()

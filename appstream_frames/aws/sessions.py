@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 from botocore.session import Session
 
-from appstream_frames.aws.locks import process_lock
+from appstream_frames.aws.locks import get_process_lock
 
 APP_ID: Final = (
     "appstream-frames"  # CloudTrail shows it as a role's session, and in the User-Agent: app/appstream-frames
@@ -50,7 +50,7 @@ def open_session(profile: str | None = None) -> Session:
 
 def create_client(session: Session, service: str, region: str, **options: Any) -> BaseClient:
     """Return a client of a session; one at a time, as sessions are not made for threads."""
-    with process_lock("clients"):
+    with get_process_lock("clients"):
         return session.create_client(service, region_name=region, **options)
 
 

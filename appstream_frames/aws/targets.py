@@ -65,7 +65,7 @@ class Target:
     optional: bool = field(default=False, repr=False, compare=False)
 
     def __lt__(self, other: object) -> bool:
-        return self._key() < other._key() if isinstance(other, Target) else NotImplemented
+        return self._make_key() < other._make_key() if isinstance(other, Target) else NotImplemented
 
     def __str__(self) -> str:
         return f"{self.account or self._describe_owner()}/{self.region}"
@@ -81,7 +81,7 @@ class Target:
             return f"profile {printable(self.profile, 60)}"
         return "default credentials" if self.session is None else "session"
 
-    def _key(self) -> tuple[str, ...]:
+    def _make_key(self) -> tuple[str, ...]:
         where = (self.account, self.region, self.profile, self.role, self.external_id, self.role_session_name)
         return tuple(value or "" for value in (*where, self.session and self.session.number))
 

@@ -19,7 +19,7 @@ from appstream_frames.charts.bars import Bar, draw_bars
 from appstream_frames.charts.layout import GAP
 from appstream_frames.charts.rows import check, cut_rows, label_rows, name_rows, read_numbers, read_texts
 from appstream_frames.charts.wording import format_count, format_share
-from appstream_frames.insights.distinct import distinct_images
+from appstream_frames.insights.distinct import keep_distinct_images
 
 _COLOURS = {
     "known_bad": layout.OLD,
@@ -79,7 +79,7 @@ def agents(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> 
     check(verdicts, ("name", "verdict", "days_behind"), "what asf.agents(images) gives", top)
     if not len(verdicts):
         return layout.draw_nothing(ax)
-    verdicts = distinct_images(verdicts)
+    verdicts = keep_distinct_images(verdicts)
     kinds = _read_kinds(verdicts)
     counts = Counter(kinds)
     below = [
@@ -158,7 +158,7 @@ def base_images(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20
     check(verdicts, ("family", "verdict", "days_behind", "age_days"), "what asf.base_images(images) gives", top)
     if not len(verdicts):
         return layout.draw_nothing(ax)
-    verdicts = distinct_images(verdicts)
+    verdicts = keep_distinct_images(verdicts)
     kinds, age = _read_kinds(verdicts), read_numbers(verdicts["age_days"]).where(lambda days: days >= 0)
     newest = (age - read_numbers(verdicts["days_behind"])).where(lambda days: days >= 0)
     table = pd.DataFrame({"family": read_texts(verdicts["family"]), "verdict": kinds, "age": age, "newest": newest})

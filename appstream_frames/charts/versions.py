@@ -18,7 +18,7 @@ from appstream_frames.charts.wording import format_age, format_share
 from appstream_frames.insights import days, reference
 from appstream_frames.insights.base_names import Base, is_family_retired
 from appstream_frames.insights.days import is_over_a_year, parse_version
-from appstream_frames.insights.distinct import distinct_images
+from appstream_frames.insights.distinct import keep_distinct_images
 from appstream_frames.insights.verdicts import base_images
 
 _ANY = ""  # the one family of agents, which AWS releases for all platforms alike
@@ -93,7 +93,7 @@ def agent_versions(
     '1 of 3 images runs an agent over a year old'
     """
     days.take_column(images, "appstream_agent_version")  # refuses what is no frame of images
-    images, day = distinct_images(images), days.choose_day(today, images)
+    images, day = keep_distinct_images(images), days.choose_day(today, images)
     counts = Counter(read_texts(images["appstream_agent_version"]))
     unnamed = Bar("no version named", counts.pop(None, 0), layout.UNKNOWN)
     following = Bar("LATEST · follows AWS's newest", counts.pop("LATEST", 0), layout.FOLLOWS)
@@ -149,7 +149,7 @@ def base_image_releases(
     """
     for name in ("public_base_image_released_date", "platform"):
         days.take_column(images, name)  # refuses what is no frame of images
-    images, day = distinct_images(images), days.choose_day(today, images)
+    images, day = keep_distinct_images(images), days.choose_day(today, images)
     released = days.to_days(images["public_base_image_released_date"])
     families = [_name_family(platform) for platform in read_texts(images["platform"])]
     table = pd.DataFrame({"day": released, "family": families, "current": _judge_bases(images, day)})

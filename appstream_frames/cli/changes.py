@@ -9,7 +9,7 @@ import pandas as pd
 
 import appstream_frames as asf
 from appstream_frames.archive.reader import list_intact
-from appstream_frames.cli.output import COMPLETE, PARTIAL, as_json_option, echo, note, notes, show
+from appstream_frames.cli.output import COMPLETE, PARTIAL, as_json_option, echo, note, print_notes, show
 from appstream_frames.history.merging import ARNS, is_public, merge_changes
 from appstream_frames.insights import days
 from appstream_frames.text import printable
@@ -33,7 +33,7 @@ def diff(root: str, since: str | None, table: str, public: bool, as_json: bool) 
 
     Example: appstream-frames diff ./snapshots --since 2026-11-16 --table fleets
     """
-    with notes() as noted:
+    with print_notes() as noted:
         before, after = _choose(list_intact(root), since)
         changes = asf.diff(asf.read_snapshot(root, before), asf.read_snapshot(root, after), table)
     if not public:

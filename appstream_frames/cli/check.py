@@ -15,8 +15,8 @@ from appstream_frames.cli.output import (
     as_records,
     echo,
     format_cell,
-    notes,
     print_json,
+    print_notes,
     reference_option,
     show,
     speak_of_options,
@@ -60,7 +60,7 @@ def check(root: str, new: bool, fail_on: str, form: str, today: str | None, refe
     listed = asf.list_snapshots(root)
     newest, moment = listed[["id", "snapshot"]].iloc[-1]
     earlier = list(listed.loc[listed["problem"].isna() & (listed["snapshot"] < moment), "id"]) if new else []
-    with notes():
+    with print_notes():
         after = asf.read_snapshot(root, newest)
         found = asf.findings(after, today=today, history=root, reference=reference)
         found = drop_known(found, after, root, reference) if earlier else found

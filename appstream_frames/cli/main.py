@@ -34,7 +34,7 @@ from appstream_frames.cli.output import (
     check_output,
     echo,
     note,
-    notes,
+    print_notes,
     reference_option,
     show,
     speak_of_options,
@@ -179,7 +179,7 @@ def report(root: str, output: str, today: str | None, reference: str | None) -> 
     Example: appstream-frames report ./snapshots -o november.html
     """
     check_output(output)
-    with notes():
+    with print_notes():
         page = build_page(root, today=today, reference=reference)
     if output == STDOUT:
         echo(page.html.encode(), nl=False)  # UTF-8, whatever the terminal's encoding

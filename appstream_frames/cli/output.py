@@ -84,7 +84,7 @@ def _discard(stream: Any) -> None:
 
 
 @contextmanager
-def notes() -> Iterator[list[warnings.WarningMessage]]:
+def print_notes() -> Iterator[list[warnings.WarningMessage]]:
     """Print on standard error, a line each and once, what the block warns its user of; the list holds the warnings."""
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)

@@ -25,8 +25,8 @@ from appstream_frames.cli.output import (
     as_records,
     echo,
     note,
-    notes,
     print_json,
+    print_notes,
     speak_of_options,
 )
 from appstream_frames.tables.coverage import STATUSES, count_whole, is_whole, list_causes
@@ -94,7 +94,7 @@ def snapshot(
     """
     open_store(root)  # refused before anybody signs in
     everywhere = list(regions) == ["all"]
-    with notes():
+    with print_notes():
         where = asf.targets(
             profiles=profiles or None,
             roles=roles or None,

@@ -119,11 +119,11 @@ class Accounts:
             caller, account=role.lands_in or found[2], role=f"{found[3]}/{session}", partition=found[1], expired=False
         )
         return {
-            "Credentials": self._keys(assumed, float(seconds) if self.life is None else self.life),
+            "Credentials": self._make_keys(assumed, float(seconds) if self.life is None else self.life),
             "AssumedRoleUser": {"AssumedRoleId": f"AROASANDBOX:{session}", "Arn": assumed.arn},
         }
 
-    def _keys(self, caller: Caller, seconds: float) -> Json:
+    def _make_keys(self, caller: Caller, seconds: float) -> Json:
         until, token = time.time() + seconds, "SANDBOX" + secrets.token_hex(32)
         self._tokens[token] = (caller, until)
         return {
@@ -150,10 +150,10 @@ class Accounts:
             raise ServiceError("InvalidInputException", "The NextToken is not valid.")
         start = int(token.removeprefix("page-"))
         end = start + min(request.get("MaxResults") or _PAGE, _PAGE)
-        page = [self._member(account) for account in members[start:end]]
+        page = [self._describe_member(account) for account in members[start:end]]
         return {"Accounts": page} | ({"NextToken": f"page-{end}"} if end < len(members) else {})
 
-    def _member(self, account: str) -> Json:
+    def _describe_member(self, account: str) -> Json:
         state = "SUSPENDED" if account == SUSPENDED else "ACTIVE"
         return {
             "Id": account,

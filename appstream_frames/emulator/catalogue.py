@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from appstream_frames.errors import RequestError
-from appstream_frames.resources import data_path
+from appstream_frames.resources import find_data_path
 
 Json = dict[str, Any]
 _FIRST: Final = 4  # number of the first invented account
@@ -25,7 +25,7 @@ _INVENTED: Final = re.compile(r"([0-9]{4})\1\1")
 @cache
 def read_catalogue() -> Json:
     """Return the content of ``catalogue.json``; read once, not to be changed."""
-    content: Json = json.loads(data_path("catalogue.json").read_text(encoding="utf-8"))
+    content: Json = json.loads(find_data_path("catalogue.json").read_text(encoding="utf-8"))
     return content
 
 

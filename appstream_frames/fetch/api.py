@@ -13,12 +13,12 @@ from appstream_frames.aws import failures
 from appstream_frames.aws.clients import check_client, open_client
 from appstream_frames.errors import RequestError, TargetsError
 from appstream_frames.fetch.drains import Drain, check_timeout
-from appstream_frames.fetch.outcomes import coverage
+from appstream_frames.fetch.outcomes import make_coverage
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.frames import Frames
-from appstream_frames.tables.schema import operations_for
+from appstream_frames.tables.schema import choose_operations
 
 
 def drain(
@@ -105,14 +105,14 @@ def drain(
         raise RequestError("A client has its own profile and region: pass client, or profile= and region=, not both.")
     check_timeout(timeout)
     client = check_client(open_client(profile, region, timeout) if client is None else client)
-    one = Drain(client, request, operations_for(include), timeout, account=account)
+    one = Drain(client, request, choose_operations(include), timeout, account=account)
     with Bar(one.names, progress) as bar:
         tables = one.tables(bar)
     if one.error is not None:
         raise one.error
     if one.failed:
         warnings.warn(failures.summarize(one.failed, 1), stacklevel=2)
-    return _frames(one, tables, resume_token=one.outcomes[0].resume_token)
+    return _make_frames(one, tables, resume_token=one.outcomes[0].resume_token)
 
 
 def drain_targets(
@@ -172,10 +172,10 @@ def drain_targets(
     ['complete', 'complete', 'complete', 'complete']
     """
     request = Request.of(names=names, arns=arns, type=type, page_size=page_size)
-    many = Drain(targets, request, operations_for(include), timeout, executor=executor)
+    many = Drain(targets, request, choose_operations(include), timeout, executor=executor)
     with Bar(many.names, progress) as bar:
         tables = many.tables(bar)
-    frames = _frames(many, tables, targets=tuple(target for target in many.targets for _ in many.operations))
+    frames = _make_frames(many, tables, targets=tuple(target for target in many.targets for _ in many.operations))
     if failed := many.failed:
         message = failures.summarize(failed, len(many.targets))
         if raise_on_failure:
@@ -186,7 +186,7 @@ def drain_targets(
     return frames
 
 
-def _frames(drained: Drain, tables: dict[str, pa.Table], **more: Any) -> Frames:
+def _make_frames(drained: Drain, tables: dict[str, pa.Table], **more: Any) -> Frames:
     """Return the frames of tables, with their coverage; the tables are given up."""
-    tables["coverage"] = coverage(drained.outcomes)
+    tables["coverage"] = make_coverage(drained.outcomes)
     return Frames({name: to_pandas(tables.pop(name)) for name in list(tables)}, **more)

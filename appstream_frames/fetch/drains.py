@@ -21,7 +21,7 @@ from appstream_frames.fetch.request import Request
 from appstream_frames.fetch.target_read import TargetRead
 from appstream_frames.fetch.threads import Tables, read_side_by_side
 from appstream_frames.tables.operations import Operation
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 from appstream_frames.text import printable
 
 _EXPECTED: Final = "pass what targets(...) returns, or boto3 AppStream clients"
@@ -50,7 +50,7 @@ class Drain:
     ) -> None:
         check_timeout(timeout)
         self.moment = dt.datetime.now(dt.UTC)  # the snapshot of every row
-        self.targets, self.operations = _targets_in(targets), operations
+        self.targets, self.operations = _list_targets(targets), operations
         if executor is not None:
             _check_executor(executor, self.targets)
         self._timeout, self._account, self._executor = timeout, account, executor
@@ -103,7 +103,7 @@ class Drain:
         """Return the whole tables of all targets, also those without a row."""
         parts: dict[str, list[pa.Table]] = {
             name: [table.schema.empty_table()]
-            for name, table in all_tables().items()
+            for name, table in list_tables().items()
             if table.operation in {each.name for each in self.operations}
         }
         for batch in self.batches(bar):
@@ -118,7 +118,7 @@ def check_timeout(timeout: object) -> None:
         raise RequestError(f"timeout={timeout!r} must be a number of seconds above 0.")
 
 
-def _targets_in(given: Any) -> list[Any]:
+def _list_targets(given: Any) -> list[Any]:
     if given is None:
         return list(targets())
     many = [given] if isinstance(given, Target) or hasattr(given, "meta") else given

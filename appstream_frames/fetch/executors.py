@@ -18,7 +18,7 @@ from typing import Final
 import pyarrow as pa
 
 from appstream_frames.aws.client_pool import ClientPool
-from appstream_frames.aws.redaction import known_secrets, redact
+from appstream_frames.aws.redaction import list_secrets, redact
 from appstream_frames.aws.targets import Target
 from appstream_frames.errors import DrainError
 from appstream_frames.fetch.outcomes import Outcome
@@ -39,7 +39,9 @@ def read_there(
     target: Target, operations: Sequence[str], request: Request, timeout: float, snapshot: dt.datetime, run: str
 ) -> _Read:
     """Read one target in the process that an executor chose; return its outcomes, and its tables as Arrow streams."""
-    read = TargetRead(target, _clients(run), [OPERATIONS[name] for name in operations], request, timeout, snapshot)
+    read = TargetRead(
+        target, _share_clients(run), [OPERATIONS[name] for name in operations], request, timeout, snapshot
+    )
     parts: dict[str, list[pa.Table]] = {}
     for tables in read_side_by_side([read], Bar([read.name], progress=False)):
         for name, table in tables.items():
@@ -48,7 +50,7 @@ def read_there(
 
 
 @lru_cache(maxsize=1)
-def _clients(_run: str) -> ClientPool:
+def _share_clients(_run: str) -> ClientPool:
     """Return the clients of one run in this process: its targets share what credentials they have in common."""
     return ClientPool()
 
@@ -149,7 +151,7 @@ class ExecutorReads:
         self._end(number, tables)
 
     def _lose(self, number: int, error: BaseException) -> None:
-        name, words = self._reads[number].name, printable(redact(str(error), known_secrets()), 300)
+        name, words = self._reads[number].name, printable(redact(str(error), list_secrets()), 300)
         message = f"{name}: the executor gave no result, but {type(error).__name__}: {words}. Drain this target again."
         for outcome in self._reads[number].outcomes:
             outcome.fail(DrainError(message, target=name, code=type(error).__name__))
@@ -160,5 +162,5 @@ class ExecutorReads:
         del self._there[number]
         self._here[number] = tables
         outcomes = self._reads[number].outcomes
-        self._bar.read(outcomes[0].sent)
-        self._bar.ended(failed=any(outcome.failure for outcome in outcomes))
+        self._bar.count_rows(outcomes[0].sent)
+        self._bar.count_target(failed=any(outcome.failure for outcome in outcomes))

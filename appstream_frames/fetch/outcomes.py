@@ -14,7 +14,7 @@ from appstream_frames.aws import failures
 from appstream_frames.errors import AppStreamFramesError, DrainError
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables import raw_json
-from appstream_frames.tables.schema import all_tables, botocore_version
+from appstream_frames.tables.schema import get_botocore_version, list_tables
 from appstream_frames.text import printable
 
 _MESSAGE: Final = 1_000  # characters of an error that coverage keeps
@@ -63,7 +63,7 @@ class Outcome:
         """Note that nothing more is read."""
         self.ended_at = dt.datetime.now(dt.UTC)
 
-    def position(self, holder: object = None) -> failures.Position:
+    def find_position(self, holder: object = None) -> failures.Position:
         """Return where the reading stands, for the explanation of an error; `holder` is as there."""
         page = self.pages + 1 if self.located else 0
         return failures.Position(self.target, page, self.resume_token, operation=self.operation, holder=holder)
@@ -75,7 +75,7 @@ class Outcome:
             texts = ",".join(f"{raw_json.dumps(name)}:{value}" for name, value in unmodeled.items())
             self.unmodeled.append("{" + texts + "}")
 
-    def row(self) -> dict[str, Any]:
+    def make_row(self) -> dict[str, Any]:
         """Return the row of coverage."""
         return {name: getattr(self, name) for name in _COLUMNS} | {
             "ended_at": self.ended_at or self.started_at,
@@ -84,14 +84,14 @@ class Outcome:
             "error_code": self.failure and self.failure.code,
             "error_message": self.failure and printable(self.failure, _MESSAGE),
             "request": self.request.as_json(),
-            "botocore_version": botocore_version(),
+            "botocore_version": get_botocore_version(),
             "unmodeled": "[" + ",".join(self.unmodeled) + "]" if self.unmodeled else None,
         }
 
 
-def coverage(outcomes: Iterable[Outcome]) -> pa.Table:
+def make_coverage(outcomes: Iterable[Outcome]) -> pa.Table:
     """Return the table of coverage."""
-    return pa.Table.from_pylist([outcome.row() for outcome in outcomes], schema=all_tables()["coverage"].schema)
+    return pa.Table.from_pylist([outcome.make_row() for outcome in outcomes], schema=list_tables()["coverage"].schema)
 
 
 def as_drain_error(error: Exception, where: failures.Position) -> DrainError:

@@ -17,7 +17,7 @@ from botocore.paginate import TokenEncoder
 from appstream_frames.aws import failures
 from appstream_frames.aws.connections import look_up_handlers_again
 from appstream_frames.aws.deadlines import Deadline
-from appstream_frames.aws.locks import process_lock
+from appstream_frames.aws.locks import get_process_lock
 from appstream_frames.aws.retries import Attempts
 from appstream_frames.errors import AppStreamFramesError
 from appstream_frames.fetch import response
@@ -74,7 +74,8 @@ def _resume_token(token: str | None, **more: int) -> str:
 def _paginate(client: Any, operation: str) -> Callable[..., object]:
     """Return what asks for one page: boto3's paginator, or the operation itself where there is none."""
     method = xform_name(operation)
-    with process_lock("paginators"):  # botocore looks for them once, in all its folders; so would each of many threads
+    # botocore looks for them once, in all its folders; so would each of many threads
+    with get_process_lock("paginators"):
         if not client.can_paginate(method):
             return getattr(client, method)  # type: ignore[no-any-return]
         paginator = client.get_paginator(method)
@@ -99,10 +100,10 @@ def _read_page(ask: Callable[[], object], client: Any, outcome: Outcome, deadlin
                 continue
             last = attempts.last or error
         late = TimeoutError(f"no whole page within {deadline.seconds:g} s") if attempts.is_late else None
-        position = outcome.position(holder=client)
+        position = outcome.find_position(holder=client)
         # not amid another error, whose frames hold credentials
         raise failures.explain(last, position, attempts.failed, late, unreachable=attempts.unreachable) from last
 
 
 def _explain_endless(seen: str, outcome: Outcome, client: Any) -> AppStreamFramesError:
-    return failures.explain(EndlessError(seen), outcome.position(holder=client))
+    return failures.explain(EndlessError(seen), outcome.find_position(holder=client))

@@ -27,18 +27,18 @@ class Bar:
         if self._bar is not None:
             self._bar.close()
 
-    def located(self, target: str) -> None:
+    def name_target(self, target: str) -> None:
         """Show what the target is called, now that its account is known."""
         if self._bar is not None and self._single:
             self._bar.set_description(target)
 
-    def read(self, rows: int) -> None:
+    def count_rows(self, rows: int) -> None:
         """Count images that were read."""
         self._images += rows
         if self._bar is not None and self._single:
             self._bar.update(rows)
 
-    def ended(self, *, failed: bool) -> None:
+    def count_target(self, *, failed: bool) -> None:
         """Count a target whose reading has ended."""
         self._failures += failed
         if self._bar is not None and not self._single:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from appstream_frames.errors import RequestError
-from appstream_frames.tables.schema import request_limits
+from appstream_frames.tables.schema import find_request_limits
 from appstream_frames.text import printable
 
 
@@ -35,18 +35,20 @@ class Request:
         starting_token: str | None = None,
     ) -> Request:
         """Return the request of DescribeImages; raise RequestError when a parameter cannot be right."""
-        _, smallest, largest = request_limits()
+        _, smallest, largest = find_request_limits()
         return cls(
-            _drop_missing({"Names": _texts("names", names), "Arns": _texts("arns", arns), "Type": _type(type)}),
-            _number("max_items", max_items, 1, None),
-            _number("page_size", page_size, smallest, largest),
-            _token(starting_token),
+            _drop_missing(
+                {"Names": _check_texts("names", names), "Arns": _check_texts("arns", arns), "Type": _check_type(type)}
+            ),
+            _check_number("max_items", max_items, 1, None),
+            _check_number("page_size", page_size, smallest, largest),
+            _check_token(starting_token),
         )
 
     @property
     def start(self) -> tuple[str | None, int]:
         """AWS's own token of the first page, and how many of its rows to skip, out of `starting_token`."""
-        return (None, 0) if self.starting_token is None else _inside(self.starting_token)
+        return (None, 0) if self.starting_token is None else _decode_token(self.starting_token)
 
     def page_parameters(self, token: str | None) -> dict[str, object]:
         """Return the parameters of a call for the page that a token of AWS's names, by the API's names."""
@@ -62,7 +64,7 @@ def _drop_missing(parameters: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _texts(name: str, values: Iterable[object] | None) -> list[str] | None:
+def _check_texts(name: str, values: Iterable[object] | None) -> list[str] | None:
     if values is None:
         return None
     if isinstance(values, str):
@@ -78,8 +80,8 @@ def _texts(name: str, values: Iterable[object] | None) -> list[str] | None:
     return list(map(str, texts))
 
 
-def _type(value: str | None) -> str | None:
-    types, _, _ = request_limits()
+def _check_type(value: str | None) -> str | None:
+    types, _, _ = find_request_limits()
     if value is None or value in types:
         return value
     alike = difflib.get_close_matches(str(value).upper(), types, n=1)
@@ -87,7 +89,7 @@ def _type(value: str | None) -> str | None:
     raise RequestError(f"type={value!r} is none of {', '.join(types)} or None (everything).{hint}")
 
 
-def _number(name: str, value: object, smallest: int, largest: int | None) -> int | None:
+def _check_number(name: str, value: object, smallest: int, largest: int | None) -> int | None:
     if value is None:
         return None
     expected = f"at least {smallest}" if largest is None else f"from {smallest} to {largest}"
@@ -96,17 +98,17 @@ def _number(name: str, value: object, smallest: int, largest: int | None) -> int
     return value
 
 
-def _token(value: object) -> str | None:
+def _check_token(value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, str) and value:
         with suppress(ValueError, RecursionError):
-            _inside(value)
+            _decode_token(value)
             return value
     raise RequestError(f"starting_token={value!r} must be a resume token: the text in frames.resume_token, or None.")
 
 
-def _inside(token: str) -> tuple[str | None, int]:
+def _decode_token(token: str) -> tuple[str | None, int]:
     """Return the NextToken inside a resume token of boto3, or a bare one of AWS's as it is, and the rows to skip."""
     try:
         inside = json.loads(str(base64.b64decode(token), "utf-8"))

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from appstream_frames.aws.client_pool import ClientPool
 from appstream_frames.aws.clients import Location, locate
-from appstream_frames.aws.connections import own_connections
-from appstream_frames.aws.deadlines import Cancelled, Deadline, timeout_error
-from appstream_frames.aws.redaction import with_causes
+from appstream_frames.aws.connections import use_own_connections
+from appstream_frames.aws.deadlines import Cancelled, Deadline, make_timeout_error
+from appstream_frames.aws.redaction import walk_causes
 from appstream_frames.aws.targets import Target
 from appstream_frames.errors import RequestError
 from appstream_frames.fetch import response
@@ -104,19 +104,19 @@ class TargetRead:
             if self._owned:
                 stack.enter_context(closing(location.client))  # or a thousand targets would leave a thousand sockets
             yield location
-            stack.enter_context(own_connections(location.client))
-            stack.enter_context(response.strict(location.client))
+            stack.enter_context(use_own_connections(location.client))
+            stack.enter_context(response.attach_strict_reader(location.client))
             for operation, outcome in zip(self._operations, self.outcomes, strict=True):
                 yield from self._read(location.client, operation, outcome)
 
     def _read(self, client: Any, operation: Operation, outcome: Outcome) -> Iterator[Rows]:
         outcome.started_at = dt.datetime.now(dt.UTC)
-        if (obstacle := self._obstacle_to(operation)) is not None:
+        if (obstacle := self._find_obstacle(operation)) is not None:
             outcome.status, outcome.failure = obstacle.status, obstacle.failure
             outcome.end()
             return
         try:
-            for rows in self._rows(client, operation, outcome):
+            for rows in self._read_rows(client, operation, outcome):
                 yield rows
                 if outcome.failure is not None:  # whoever takes the pages has seen enough
                     break
@@ -127,7 +127,7 @@ class TargetRead:
             outcome.status = "limited"
         outcome.end()
 
-    def _obstacle_to(self, operation: Operation) -> Outcome | None:
+    def _find_obstacle(self, operation: Operation) -> Outcome | None:
         """Return an outcome because of which the operation cannot be read."""
         for outcome in self.outcomes:
             is_parent = operation.parent is not None and operation.parent.table == outcome.table
@@ -135,7 +135,7 @@ class TargetRead:
                 return outcome
         return None
 
-    def _rows(self, client: Any, operation: Operation, outcome: Outcome) -> Iterator[Rows]:
+    def _read_rows(self, client: Any, operation: Operation, outcome: Outcome) -> Iterator[Rows]:
         if operation.parent is None:
             own = Key(outcome.snapshot, outcome.account or "", outcome.region or "")
             questions = [(outcome.request, own)]
@@ -162,11 +162,11 @@ class TargetRead:
         if self.deadline.cancelled:  # the reading was given up meanwhile, and its end is told already
             raise Cancelled
         if self._owned:
-            for each in with_causes(error):  # their tracebacks hold the client, of which there may be thousands
+            for each in walk_causes(error):  # their tracebacks hold the client, of which there may be thousands
                 each.__traceback__ = None
         if outcomes[0] is self.outcomes[0] and isinstance(error, RequestError):
             self.refusal = error
-        failure = as_drain_error(error, outcomes[0].position())
+        failure = as_drain_error(error, outcomes[0].find_position())
         for outcome in outcomes:
             outcome.fail(failure)
             outcome.end()
@@ -174,10 +174,10 @@ class TargetRead:
     def abandon(self) -> None:
         """Give the reading up: its thread waits where no deadline is kept, say for a name server."""
         self.deadline.cancel()
-        late = timeout_error(self.deadline.seconds)
+        late = make_timeout_error(self.deadline.seconds)
         for outcome in self.outcomes:
             if outcome.ended_at is None:
-                outcome.fail(as_drain_error(late, outcome.position()))
+                outcome.fail(as_drain_error(late, outcome.find_position()))
                 outcome.end()
 
 

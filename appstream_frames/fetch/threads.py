@@ -105,7 +105,7 @@ class _Threads:
         try:
             with read.deadline, closing(read.pages()) as pages:
                 while self._wait_for_space(read):
-                    with self._slot(read.account):
+                    with self._find_slot(read.account):
                         page = next(pages, None)
                         read.deadline.pause()
                     if page is None:
@@ -128,7 +128,7 @@ class _Threads:
     def _has_space(self, read: TargetRead) -> bool:
         return self._waiting < self._most_waiting or (read is self._unfinished[0] and not self._is_ready())
 
-    def _slot(self, account: str | None) -> AbstractContextManager[object]:
+    def _find_slot(self, account: str | None) -> AbstractContextManager[object]:
         if account is None:
             return nullcontext()
         return self._slots.setdefault(account, threading.Semaphore(_EACH_ACCOUNT))
@@ -137,10 +137,10 @@ class _Threads:
         with self._lock:
             if isinstance(page, Location):
                 check_duplicate(self._locations, str(page), read.name)
-                self._events.append(partial(self._bar.located, str(page)))
+                self._events.append(partial(self._bar.name_target, str(page)))
             elif not read.ended:
                 if page.outcome is read.outcomes[0]:
-                    self._events.append(partial(self._bar.read, len(page.rows)))
+                    self._events.append(partial(self._bar.count_rows, len(page.rows)))
                 read.waiting.append(page)
                 self._waiting += page.size
                 self._hand_over()
@@ -148,7 +148,9 @@ class _Threads:
     def _end(self, read: TargetRead) -> None:
         if not read.ended:
             read.ended = True
-            self._events.append(partial(self._bar.ended, failed=any(outcome.failure for outcome in read.outcomes)))
+            self._events.append(
+                partial(self._bar.count_target, failed=any(outcome.failure for outcome in read.outcomes))
+            )
             self._hand_over()
             self._space.notify_all()
 
@@ -238,7 +240,7 @@ class _Threads:
         for page in taken:
             by_operation[page.outcome.operation][id(page.key)].append(page)
         for operation, requests in by_operation.items():
-            seen = [self._seen_of(pages[0].outcome) for pages in requests.values()]
+            seen = [self._find_seen(pages[0].outcome) for pages in requests.values()]
             known = [len(each.identities) for each in seen]
             groups = [
                 Group([row for page in pages for row in page.rows], pages[0].key, each.identities)
@@ -250,7 +252,7 @@ class _Threads:
                 _note_decoded(pages, tables, each, before)
                 yield tables
 
-    def _seen_of(self, outcome: Outcome) -> _Seen:
+    def _find_seen(self, outcome: Outcome) -> _Seen:
         seen = self._seen.get(outcome.operation)
         if seen is None or seen.outcome is not outcome:
             seen = self._seen[outcome.operation] = _Seen(outcome)

@@ -19,7 +19,7 @@ from appstream_frames.errors import RequestError
 from appstream_frames.history.identity import find_resource_table, identify, label_columns
 from appstream_frames.history.reads import select_reads
 from appstream_frames.history.text_values import to_json, to_text, to_values
-from appstream_frames.tables.conversion import empty, to_arrow, to_pandas
+from appstream_frames.tables.conversion import make_empty, to_arrow, to_pandas
 from appstream_frames.tables.frames import Frames, check_frames
 from appstream_frames.tables.schema import Table
 from appstream_frames.text import printable
@@ -83,7 +83,7 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
         _warn_of_missing(table, missing)
         targets = []
     else:
-        targets = _comparable_targets(*(select_reads(coverage, kind.operation) for coverage in coverages))
+        targets = _find_comparable_targets(*(select_reads(coverage, kind.operation) for coverage in coverages))
     redacted = {name for coverage in coverages for names in coverage.get("redacted", _NONE).dropna() for name in names}
     left, right = (_select_rows(side, kind, targets, redacted) for side in frames)
     return to_pandas(_list_differences(left, right, kind))
@@ -98,7 +98,7 @@ def _check_side(frames: object, side: str) -> Frames:
     return checked
 
 
-def _comparable_targets(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+def _find_comparable_targets(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
     """Return the targets, as ``account/region``, that both sides read whole and asked the same; warn of the others."""
     reads = [side.set_index(_name_targets(side)).to_dict("index") for side in (before, after)]
     every = sorted({*reads[0], *reads[1]})
@@ -143,7 +143,7 @@ def _explain_exclusion(before: Mapping[str, str] | None, after: Mapping[str, str
 
 def _select_rows(frames: Frames, table: Table, targets: list[str], redacted: set[str]) -> pd.DataFrame:
     """Return the rows of some targets, without the columns that either side left out on purpose."""
-    rows = frames.tables[table.name] if table.name in frames.tables else empty(table.name)
+    rows = frames.tables[table.name] if table.name in frames.tables else make_empty(table.name)
     if redacted:
         kept = Redaction(tuple(redacted)).apply(to_arrow(rows, table.name), table.name)  # in `unmodeled` too
         rows = to_pandas(kept.drop_columns([name for name in kept.schema.names if name in redacted]))

@@ -9,7 +9,7 @@ from typing import Final
 import pandas as pd
 
 from appstream_frames.errors import RequestError
-from appstream_frames.tables.schema import Table, all_tables, find_table
+from appstream_frames.tables.schema import Table, find_table, list_tables
 from appstream_frames.text import printable
 
 #: The column that `identify` makes of a row's ARN, or else its name; no column of AWS's has such a name.
@@ -21,7 +21,7 @@ def find_resource_table(name: str) -> Table:
     table = find_table(name)
     if table.operation:
         return table
-    names = [known for known, each in all_tables().items() if each.operation]
+    names = [known for known, each in list_tables().items() if each.operation]
     raise RequestError(
         f"There is no table {name!r} here: its rows are no resources. Choose one of: {', '.join(names)}."
     )

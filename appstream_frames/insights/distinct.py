@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 
-def distinct_images(images: pd.DataFrame) -> pd.DataFrame:
+def keep_distinct_images(images: pd.DataFrame) -> pd.DataFrame:
     """Return the rows without those in which further accounts see an image that has a row already.
 
     Of the rows of one ARN those of its owner are kept, else those of the account that comes first. Rows without an ARN, and
@@ -16,7 +16,7 @@ def distinct_images(images: pd.DataFrame) -> pd.DataFrame:
     --------
     >>> arn = "arn:aws:appstream:eu-west-1:222222222222:image/cad"
     >>> images = pd.DataFrame({"account": ["111111111111", "222222222222"], "arn": arn})
-    >>> distinct_images(images)["account"].to_list()
+    >>> keep_distinct_images(images)["account"].to_list()
     ['222222222222']
     """
     if not {"account", "arn"} <= set(images.columns):

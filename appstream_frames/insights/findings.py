@@ -24,7 +24,7 @@ from appstream_frames.insights.reference import read_tables
 from appstream_frames.insights.rows import iterate_rows, to_records, to_typed
 from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.insights.verdicts import NONE_NEWER, judge_agents, judge_bases
-from appstream_frames.tables.conversion import empty
+from appstream_frames.tables.conversion import make_empty
 from appstream_frames.tables.coverage import FIRST_OPERATION, is_whole
 from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.operations import OPERATIONS
@@ -201,7 +201,7 @@ class _Estate:
         images = self.frames.images
         own = _find_own(images)
         failed = images[own & images["state"].eq("FAILED").fillna(False).to_numpy(bool)]
-        errors = self.frames.tables.get("errors", empty("errors"))
+        errors = self.frames.tables.get("errors", make_empty("errors"))
         for row, reasons in zip(to_records(failed), list_reasons(failed, errors), strict=True):
             remedy = "Mend what AWS names, build the image again, and delete this one."
             yield self._make_row("image_failed", row, f"AWS could not make the image: {'; '.join(reasons)}.", remedy)

@@ -14,7 +14,7 @@ from typing import Final
 import pandas as pd
 
 from appstream_frames.errors import RequestError
-from appstream_frames.resources import data_path
+from appstream_frames.resources import find_data_path
 from appstream_frames.text import printable
 
 VARIABLE: Final = "APPSTREAM_FRAMES_REFERENCE"
@@ -74,7 +74,7 @@ def read_tables(folder: str | os.PathLike[str] | None) -> dict[str, pd.DataFrame
 
 @cache
 def _read_shipped(name: str) -> pd.DataFrame:
-    return _read(data_path(f"{name}.csv")).assign(origin="reference")
+    return _read(find_data_path(f"{name}.csv")).assign(origin="reference")
 
 
 def _list_own_files(folder: Path, given_as: str) -> dict[str, Path]:

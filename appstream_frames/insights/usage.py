@@ -170,11 +170,11 @@ def _attach_images(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage)
     return users.assign(
         account=users["account"].where(users["account"].notna(), users["target"]),
         image_name=users["owned_name"].where(users["owned_name"].notna(), users["seen_name"]),
-        reason=[None if listed == "both" else _why_unlisted(covered, *row) for listed, *row in rows],
+        reason=[None if listed == "both" else _explain_unlisted(covered, *row) for listed, *row in rows],
     )
 
 
-def _why_unlisted(covered: Coverage, account: str, user: str | None, region: str, arn: str | None) -> str:
+def _explain_unlisted(covered: Coverage, account: str, user: str | None, region: str, arn: str | None) -> str:
     """Return why a target does not list an image that something in it stands on, which is the user's own or shared by it."""
     missing = covered.find_missing(account, region, "DescribeImages")
     if missing is not None:

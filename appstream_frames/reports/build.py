@@ -23,7 +23,7 @@ from appstream_frames.history.timelines import trend
 from appstream_frames.insights import days
 from appstream_frames.insights.days import Day
 from appstream_frames.reports.facts import Facts, Since, find_facts, list_changed
-from appstream_frames.tables.conversion import empty
+from appstream_frames.tables.conversion import make_empty
 from appstream_frames.tables.coverage import count_whole
 from appstream_frames.tables.frames import Frames
 from appstream_frames.text import printable
@@ -89,7 +89,7 @@ def build_page(
     root: str | os.PathLike[str], *, today: Day = None, reference: str | os.PathLike[str] | None = None
 ) -> Page:
     """Return the report as `report` does, and whether it is of a whole snapshot."""
-    given = None if today is None else days.choose_day(today, empty("images"))
+    given = None if today is None else days.choose_day(today, make_empty("images"))
     listed = list_intact(root)
     newest = listed.iloc[-1]
     frames = read_snapshot(root, newest["id"])

@@ -16,7 +16,7 @@ import pandas as pd
 from appstream_frames.history.merging import merge_changes
 from appstream_frames.history.reads import normalize_request
 from appstream_frames.insights import base_names
-from appstream_frames.insights.distinct import distinct_images
+from appstream_frames.insights.distinct import keep_distinct_images
 from appstream_frames.insights.findings import list_reasons
 from appstream_frames.insights.rows import to_records
 from appstream_frames.insights.usage import judge_usage
@@ -79,12 +79,12 @@ class Facts:
     @property
     def late_agents(self) -> pd.DataFrame:
         """Images whose agent is behind: those that AWS advises against first, then those furthest behind."""
-        return _worst(self.agents, LATE_AGENTS, "days_behind")
+        return _sort_worst_first(self.agents, LATE_AGENTS, "days_behind")
 
     @property
     def late_bases(self) -> pd.DataFrame:
         """Images whose base is outdated: retired ones first, the oldest of them on top, then those furthest behind."""
-        return _worst(self.bases, LATE_BASES, "age_days")
+        return _sort_worst_first(self.bases, LATE_BASES, "age_days")
 
     @property
     def failed(self) -> pd.DataFrame:
@@ -110,26 +110,26 @@ def find_facts(
     images = frames.images.reset_index(drop=True)
     named = images["arn"].map(base_names.is_public, na_action="ignore").eq(True).fillna(False)
     public = (images["visibility"].eq("PUBLIC").fillna(False) | named).astype(bool)
-    yours = distinct_images(images[~public])
+    yours = keep_distinct_images(images[~public])
     whole = replace(frames, tables={**frames.tables, "images": images})  # coverage tells which bases AWS lists no more
     return Facts(
         name=newest["id"],
         taken=newest["snapshot"],
         today=today,
         coverage=frames.coverage,
-        public=len(distinct_images(images[public])),
+        public=len(keep_distinct_images(images[public])),
         images=yours,
         errors=frames.errors,
         agents=agents(images, today=today, reference=reference).loc[yours.index],
         bases=base_images(whole, today=today, reference=reference).loc[yours.index],
-        usage=distinct_images(judge_usage(frames)) if {"fleets", "image_builders"} <= set(frames.tables) else None,
+        usage=keep_distinct_images(judge_usage(frames)) if {"fleets", "image_builders"} <= set(frames.tables) else None,
         findings=findings,
         since=since,
         trend=trend,
     )
 
 
-def _worst(verdicts: pd.DataFrame, late: tuple[str, ...], by: str) -> pd.DataFrame:
+def _sort_worst_first(verdicts: pd.DataFrame, late: tuple[str, ...], by: str) -> pd.DataFrame:
     rows = verdicts[verdicts["verdict"].isin(late)]
     other = rows["verdict"] != late[0]
     days = -rows["days_behind"].where(other, rows[by]).fillna(0)

@@ -102,7 +102,7 @@ def list_sections(known: Facts) -> list[Section]:
 def _show_agents(known: Facts) -> list[Part]:
     if known.agents.empty:
         return []
-    late = known.late_agents.assign(behind=_in_days(known.late_agents["days_behind"]))
+    late = known.late_agents.assign(behind=_format_in_days(known.late_agents["days_behind"]))
     late = late.assign(
         verdict=late["verdict"].str.replace("_", " "), reason=[_join_reasons(row) for row in to_records(late)]
     )
@@ -124,8 +124,8 @@ def _show_bases(known: Facts) -> list[Part]:
     if known.bases.empty:
         return []
     late = known.late_bases
-    behind = _in_days(late["days_behind"].where(late["days_behind"] != 0))
-    days = zip(late["released"].dt.strftime("%Y-%m-%d"), _in_days(late["age_days"]), strict=True)
+    behind = _format_in_days(late["days_behind"].where(late["days_behind"] != 0))
+    days = zip(late["released"].dt.strftime("%Y-%m-%d"), _format_in_days(late["age_days"]), strict=True)
     late = late.assign(behind=behind, released=[(day, f"{age} ago") for day, age in days])
     names = {"family": "Base image", "released": "Released", "behind": "Behind by"}
     names |= {"verdict": "Verdict", "reason": "Why"}
@@ -133,7 +133,7 @@ def _show_bases(known: Facts) -> list[Part]:
     return [make_picture(lambda ax: charts.base_images(known.bases, ax)), table]
 
 
-def _in_days(column: pd.Series) -> list[str | None]:
+def _format_in_days(column: pd.Series) -> list[str | None]:
     return [None if pd.isna(days) else format_count(int(days), "day") for days in column]
 
 

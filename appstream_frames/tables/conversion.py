@@ -114,6 +114,6 @@ def _series_to_arrow(series: pd.Series, kind: pa.DataType | None) -> Any:
     return array if kind in (None, array.type) else array.cast(kind)
 
 
-def empty(name: str) -> pd.DataFrame:
+def make_empty(name: str) -> pd.DataFrame:
     """Return a table without rows, with all its columns and dtypes."""
     return to_pandas(find_table(name).schema.empty_table())

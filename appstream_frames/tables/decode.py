@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from appstream_frames.tables import raw_json
 from appstream_frames.tables.operations import OPERATIONS, Operation
-from appstream_frames.tables.schema import UTC_US, Column, Table, tables_of
+from appstream_frames.tables.schema import UTC_US, Column, Table, define_tables
 from appstream_frames.tables.urls import ICON_URL, clean, clean_text
 from appstream_frames.tables.values import POOL, RoundingError, choose_decoded_type, convert, to_array
 
@@ -48,7 +48,7 @@ class Group:
 
 
 def decode(rows: Sequence[bytes], key: Key, operation: str = "DescribeImages") -> dict[str, pa.Table]:
-    """Return the Arrow tables of some rows of one target, with the schemas of `schema.tables_of`.
+    """Return the Arrow tables of some rows of one target, with the schemas of `schema.define_tables`.
 
     Each row is an element of the reply's list, as the JSON text that AWS sent. Of those with the same ARN and name only the
     first is in the operation's own table.
@@ -110,7 +110,7 @@ class _Layout(_Structure):
 
 @lru_cache(maxsize=64)
 def _make_layout(operation: Operation) -> _Layout:
-    own, *children = tables_of(operation).values()
+    own, *children = define_tables(operation).values()
     return _Layout(own, {child.path[-1]: _Layout(child, {}) for child in children})
 
 

@@ -18,7 +18,7 @@ from appstream_frames.tables.conversion import to_arrow, to_pandas
 from appstream_frames.tables.coverage import count_whole, is_whole
 from appstream_frames.tables.merge import merge_tables
 from appstream_frames.tables.plain import to_plain, write_workbook
-from appstream_frames.tables.schema import all_tables, find_table
+from appstream_frames.tables.schema import find_table, list_tables
 from appstream_frames.text import printable
 
 #: What draining a target again cannot mend: it was read, or there is nothing to be read.
@@ -57,7 +57,7 @@ class Frames:
         tables = self.__dict__.get("tables", {})
         if name in tables:
             return tables[name]
-        if not name.startswith("_") and name in all_tables():
+        if not name.startswith("_") and name in list_tables():
             advice = f"Drain with include={name!r}, or include='all'."
             if name == "coverage":  # every drain makes it
                 advice = "Pass frames as a drain or read_snapshot returned them."
@@ -109,7 +109,7 @@ class Frames:
         public = self.images[self.images["owner"].isna() & self.images["arn"].notna()]
         of_aws = pd.MultiIndex.from_frame(public[["account", "region", "arn"]])
         tables = dict(self.tables)
-        for name, table in all_tables().items():
+        for name, table in list_tables().items():
             if name in tables and "images" in (name, table.parent):
                 image = pd.MultiIndex.from_frame(tables[name][["account", "region", table.resource[0]]])
                 tables[name] = tables[name][~image.isin(of_aws)].reset_index(drop=True)
@@ -259,7 +259,7 @@ def check_frames(frames: object, name: str = "frames") -> Frames:
         given = printable(type(frames).__name__)
         raise RequestError(f"{name} is a {given}, expected Frames; pass Frames as drain or read_snapshot gave them.")
     tables = dict(frames.tables)
-    for table in frames.tables.keys() & all_tables().keys():
+    for table in frames.tables.keys() & list_tables().keys():
         frame, expected = frames.tables[table], _find_dtypes(find_table(table).schema)
         if any(expected.get(column, kind) != kind for column, kind in frame.dtypes.items()):
             tables[table] = to_pandas(to_arrow(frame, table)).set_axis(frame.index)

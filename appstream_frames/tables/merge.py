@@ -10,7 +10,7 @@ import pandas as pd
 
 from appstream_frames.errors import RequestError
 from appstream_frames.tables.coverage import FIRST_OPERATION, name_operations
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 from appstream_frames.text import printable
 
 _READ = ("complete", "limited")
@@ -29,7 +29,7 @@ def merge_tables(
     readings = pd.DataFrame({"operation": name_operations(coverage), "location": _locate(coverage)}, dtype=object)
     readings["part"] = np.repeat(range(len(parts)), [len(tables["coverage"]) for tables in parts])
     chosen = _choose(coverage, readings, targets)
-    names = dict.fromkeys([*all_tables(), *(name for tables in parts for name in tables)])
+    names = dict.fromkeys([*list_tables(), *(name for tables in parts for name in tables)])
     merged = {
         name: _merge_table(name, parts, readings.iloc[chosen])
         for name in names
@@ -74,7 +74,7 @@ def _replaces(later: Any, first: Any, operation: str) -> bool:
 
 def _merge_table(name: str, parts: Sequence[Tables], readings: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of one table that belong to the readings, in their order."""
-    operation = (all_tables()[name].operation if name in all_tables() else None) or FIRST_OPERATION
+    operation = (list_tables()[name].operation if name in list_tables() else None) or FIRST_OPERATION
     readings = readings.assign(order=range(len(readings)))[readings["operation"] == operation]
     kept, orders = [], []
     for number, tables in enumerate(parts):

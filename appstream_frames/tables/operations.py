@@ -19,7 +19,7 @@ class Child:
 
     member: str  # the API's name of the list
     identity: tuple[str, ...]  # columns that tell apart the elements of one list
-    table: str | None = None  # made by rule when it is not given, see `schema.tables_of`
+    table: str | None = None  # made by rule when it is not given, see `schema.define_tables`
 
 
 @dataclass(frozen=True)

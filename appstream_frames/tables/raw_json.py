@@ -35,7 +35,7 @@ def loads(text: str) -> Any:
     try:
         return json.loads(
             text,
-            object_pairs_hook=_members,
+            object_pairs_hook=_make_members,
             parse_int=lambda digits: Number(digits, whole=True),
             parse_float=lambda digits: Number(digits, whole=False),
             parse_constant=_refuse,
@@ -44,7 +44,7 @@ def loads(text: str) -> Any:
         raise ValueError("the JSON is nested too deep to be read") from None
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _make_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
         for name in members:

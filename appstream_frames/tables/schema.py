@@ -140,14 +140,14 @@ COVERAGE: Final = Table(
 )
 
 
-def all_tables() -> dict[str, Table]:
+def list_tables() -> dict[str, Table]:
     """Return every table by name: those of each operation in the registry, then ``coverage``."""
-    return _all_tables(tuple(OPERATIONS.values()))
+    return _list_tables(tuple(OPERATIONS.values()))
 
 
 @lru_cache(maxsize=4)
-def _all_tables(operations: tuple[Operation, ...]) -> dict[str, Table]:
-    found = {name: table for operation in operations for name, table in tables_of(operation).items()}
+def _list_tables(operations: tuple[Operation, ...]) -> dict[str, Table]:
+    found = {name: table for operation in operations for name, table in define_tables(operation).items()}
     return {**found, COVERAGE.name: COVERAGE}
 
 
@@ -158,25 +158,25 @@ def _load_model() -> ServiceModel:
     return ServiceModel(loader.load_service_model("appstream", "service-2"), "appstream")
 
 
-def botocore_version() -> str:
+def get_botocore_version() -> str:
     """Return the version of botocore whose model makes the columns."""
     return str(botocore.__version__)
 
 
 @cache
-def request_limits() -> tuple[tuple[str, ...], int, int]:
+def find_request_limits() -> tuple[tuple[str, ...], int, int]:
     """Return what the model says of DescribeImages: the values of `Type`, the smallest and the largest `MaxResults`."""
     members = _load_model().operation_model("DescribeImages").input_shape.members
     size = members["MaxResults"].metadata
     return tuple(members["Type"].enum), size.get("min", 0), size.get("max", 25)
 
 
-def rows_member(operation: str) -> tuple[str, bool]:
+def find_rows_member(operation: str) -> tuple[str, bool]:
     """Return the member of an operation's reply that lists its rows, and whether these are plain strings.
 
     Examples
     --------
-    >>> rows_member("DescribeImages"), rows_member("ListAssociatedFleets")
+    >>> find_rows_member("DescribeImages"), find_rows_member("ListAssociatedFleets")
     (('Images', False), ('Names', True))
     """
     return _find_rows_member(_load_model().operation_model(operation).output_shape)
@@ -189,7 +189,7 @@ def _find_rows_member(reply: Shape) -> tuple[str, bool]:
 
 def find_table(name: str) -> Table:
     """Return a table by name; RequestError when there is no such table."""
-    tables = all_tables()
+    tables = list_tables()
     if name in tables:
         return tables[name]
     raise RequestError(
@@ -202,7 +202,7 @@ def _suggest(name: object, names: Iterable[str]) -> str:
     return f" Did you mean {similar[0]!r}?" if similar else ""
 
 
-def operations_for(include: str | Iterable[str] | None = None) -> list[Operation]:
+def choose_operations(include: str | Iterable[str] | None = None) -> list[Operation]:
     """Return the operations that fill some tables, or ``"all"``, in the order in which they have to be read.
 
     DescribeImages is always among them, and so is the operation that lists what another one is asked about. RequestError says
@@ -210,13 +210,13 @@ def operations_for(include: str | Iterable[str] | None = None) -> list[Operation
 
     Examples
     --------
-    >>> [operation.name for operation in operations_for("fleets")]
+    >>> [operation.name for operation in choose_operations("fleets")]
     ['DescribeImages', 'DescribeFleets']
     """
     if not isinstance(include, Iterable | None):
         raise RequestError(f"include={printable(repr(include))} must be the name of a table, or a list of names.")
     names = [include] if isinstance(include, str) else list(include or ())
-    tables = {name: table.operation for name, table in all_tables().items() if table.operation}
+    tables = {name: table.operation for name, table in list_tables().items() if table.operation}
     if unknown := [name for name in names if name not in (*tables, "all")]:
         similar = _suggest(unknown[0], [*tables, "all"])
         raise RequestError(
@@ -231,7 +231,7 @@ def operations_for(include: str | Iterable[str] | None = None) -> list[Operation
 
 
 @lru_cache(maxsize=64)
-def tables_of(operation: Operation, service: ServiceModel | None = None) -> dict[str, Table]:
+def define_tables(operation: Operation, service: ServiceModel | None = None) -> dict[str, Table]:
     """Return the tables that an operation fills: its own, then one for each list of structures in a row.
 
     A list that the operation's `children` do not name fills a table called after the row and the list: ``StackErrors`` and

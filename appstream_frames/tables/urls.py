@@ -26,7 +26,7 @@ def clean(value: Any, member: str = "") -> Any:
         return type(value)(clean(inner, member) for inner in value)
     if not isinstance(value, str):
         return value
-    return value.partition("?")[0] if member == ICON_URL else without_signatures(value)
+    return value.partition("?")[0] if member == ICON_URL else remove_signatures(value)
 
 
 def clean_json(text: str) -> str:
@@ -43,15 +43,15 @@ def clean_json(text: str) -> str:
 
 def clean_text(text: str) -> str:
     """Return JSON text that nests too deep to be parsed without what is not kept."""
-    return without_signatures(_ICON_QUERY.sub(r'\1"', text))
+    return remove_signatures(_ICON_QUERY.sub(r'\1"', text))
 
 
-def without_signatures(text: str) -> str:
+def remove_signatures(text: str) -> str:
     """Drop the parameters that sign a URL, in each URL of a text; everything else stays.
 
     Examples
     --------
-    >>> without_signatures("see https://i.example/a.png?X-Amz-Signature=5ec&size=2")
+    >>> remove_signatures("see https://i.example/a.png?X-Amz-Signature=5ec&size=2")
     'see https://i.example/a.png?size=2'
     """
     return _QUERY.sub(lambda query: _drop_signatures(query[0]), text) if "?" in text else text
@@ -74,5 +74,5 @@ def _clean_parameter(parameter: str) -> str:
     """Return a parameter whose value may be a URL with a signature of its own."""
     name, equals, value = parameter.partition("=")
     inner = unquote(value)
-    cleaned = without_signatures(inner) if inner != value else value
+    cleaned = remove_signatures(inner) if inner != value else value
     return parameter if cleaned in (inner, value) else f"{name}{equals}{quote(cleaned, safe='')}"

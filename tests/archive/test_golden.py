@@ -15,7 +15,7 @@ from support import readers_archive
 import appstream_frames as asf
 from appstream_frames.archive.manifest import FORMAT
 from appstream_frames.history import timelines
-from appstream_frames.tables.conversion import empty
+from appstream_frames.tables.conversion import make_empty
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ROOTS = sorted(GOLDEN.glob("v*"))
@@ -71,7 +71,7 @@ def test_types_are_those_of_today(root: Path, name: str) -> None:
     """What was written long ago has the dtypes that a drain of today has."""
     read = asf.read_snapshot(root, name)
     for table, frame in read.tables.items():
-        assert frame.dtypes[empty(table).columns].equals(empty(table).dtypes)
+        assert frame.dtypes[make_empty(table).columns].equals(make_empty(table).dtypes)
 
 
 @each_root

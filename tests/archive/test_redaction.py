@@ -18,7 +18,7 @@ import appstream_frames as asf
 from appstream_frames.archive.redaction import Redaction
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.schema import COVERAGE, all_tables
+from appstream_frames.tables.schema import COVERAGE, list_tables
 
 pytestmark = UNCLOSED
 SECRET = "canary-7731"
@@ -187,6 +187,6 @@ def test_a_drain_straight_into_a_snapshot_is_redacted_too(repeating: FaultServer
 
 def test_columns_of_tables_that_were_not_read_may_be_named(root: Path) -> None:
     """One list of columns serves drains of more and of fewer tables."""
-    assert "vpc_config_subnet_ids" in all_tables()["fleets"].schema.names
+    assert "vpc_config_subnet_ids" in list_tables()["fleets"].schema.names
     asf.write_snapshot(rows_of({"Name": "i"}), root, redact=["vpc_config_subnet_ids"])
     assert len(asf.read_snapshot(root).images) == 1

@@ -22,7 +22,7 @@ from appstream_frames.archive import store
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.writer import RowGroups, stage_tables
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 pytestmark = UNCLOSED
 ORDER = ("applications", "errors", "images")
@@ -64,7 +64,7 @@ def test_a_file_that_cannot_be_begun_leaves_nothing(root: Path, monkeypatch: pyt
         return real(path, *mode)
 
     monkeypatch.setattr(store, "open", refused, raising=False)
-    schemas = {name: all_tables()[name].schema for name in ORDER}
+    schemas = {name: list_tables()[name].schema for name in ORDER}
     with pytest.raises(OSError, match="Too many"), stage_tables(open_store(root), schemas, []):
         pass
     assert [path for path in root.rglob("*") if path.is_file()] == []
@@ -72,15 +72,15 @@ def test_a_file_that_cannot_be_begun_leaves_nothing(root: Path, monkeypatch: pyt
 
 def test_tables_without_rows_take_no_memory(root: Path) -> None:
     """A million images without an error make thousands of empty tables of errors; none of them is held."""
-    with stage_tables(open_store(root), {"errors": all_tables()["errors"].schema}, []) as files:
-        table = tables_of(0, 0, [(0, 1, 0)])["errors"]
+    with stage_tables(open_store(root), {"errors": list_tables()["errors"].schema}, []) as files:
+        table = make_tables(0, 0, [(0, 1, 0)])["errors"]
         held = weakref.ref(table)
         files["errors"].add(table)
         del table
         assert held() is None
 
 
-def tables_of(batch: int, target: int, images: list[tuple[int | None, int, int]]) -> dict[str, pa.Table]:
+def make_tables(batch: int, target: int, images: list[tuple[int | None, int, int]]) -> dict[str, pa.Table]:
     """Return the tables of a batch; names tell apart what was sent when."""
     made = [
         {
@@ -98,9 +98,9 @@ def tables_of(batch: int, target: int, images: list[tuple[int | None, int, int]]
 @given(batches=BATCHES, group=st.integers(1, 9))
 def test_any_batches_are_written_whole_and_counted(batches: list[Any], group: int) -> None:
     """Whatever comes in whichever batch of whichever target, in row groups of any size."""
-    made = [tables_of(number, target, images) for number, (target, images) in enumerate(batches)]
+    made = [make_tables(number, target, images) for number, (target, images) in enumerate(batches)]
     expected = {name: [batch[name].to_pylist() for batch in made] for name in ORDER}
-    schemas = {name: all_tables()[name].schema for name in ORDER}
+    schemas = {name: list_tables()[name].schema for name in ORDER}
     staged: list[Any] = []
     with tempfile.TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)

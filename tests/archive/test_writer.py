@@ -17,9 +17,9 @@ import pytest
 from support.marks import equal
 
 import appstream_frames as asf
-from appstream_frames.tables.conversion import empty, to_pandas
+from appstream_frames.tables.conversion import make_empty, to_pandas
 from appstream_frames.tables.frames import Frames
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 TABLES = ("applications", "errors", "images", "coverage")
 
@@ -43,10 +43,10 @@ def test_nothing_is_written_and_read_as_nothing(root: Path) -> None:
     """A complete drain of no images is a snapshot like any other."""
     one = pa.Table.from_pylist(
         [{"operation": "DescribeImages", "status": "complete", "account": "012345678901"}],
-        schema=all_tables()["coverage"].schema,
+        schema=list_tables()["coverage"].schema,
     )
     coverage = to_pandas(one).assign(snapshot=pd.Timestamp("2026-11-23", tz="UTC").as_unit("us"))
-    nothing = Frames({**{name: empty(name) for name in all_tables()}, "coverage": coverage})
+    nothing = Frames({**{name: make_empty(name) for name in list_tables()}, "coverage": coverage})
     asf.write_snapshot(nothing, root)
     assert equal(asf.read_snapshot(root), nothing)
 

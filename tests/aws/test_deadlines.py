@@ -7,16 +7,16 @@ import time
 
 import pytest
 
-from appstream_frames.aws.deadlines import Cancelled, Deadline, call_within, current_deadline
+from appstream_frames.aws.deadlines import Cancelled, Deadline, call_within, get_current_deadline
 
 
 def test_a_deadline_is_in_force_for_its_block_only() -> None:
     """And an inner one for the inner block."""
     with Deadline(5) as outer:
         with Deadline(1) as inner:
-            assert current_deadline() is inner
-        assert current_deadline() is outer
-    assert current_deadline() is None
+            assert get_current_deadline() is inner
+        assert get_current_deadline() is outer
+    assert get_current_deadline() is None
 
 
 def test_a_deadline_that_is_over_is_an_error() -> None:
@@ -60,7 +60,7 @@ def test_a_call_that_waits_without_a_socket_is_left_in_time() -> None:
     over = threading.Event()
 
     def wait() -> None:
-        seen.append(current_deadline())
+        seen.append(get_current_deadline())
         over.wait(60)
 
     began = time.monotonic()

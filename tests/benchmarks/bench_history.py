@@ -27,7 +27,7 @@ from appstream_frames.history.changes import diff
 from appstream_frames.history.timelines import read_history
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 SNAPSHOTS, IMAGES = 52, 10_000
 COLUMNS = ["name", "state", "appstream_agent_version"]
@@ -61,7 +61,7 @@ def taken(made: dict[str, pa.Table], moment: str) -> asf.Frames:
     """Return frames of the tables, covered by one complete target."""
     row = {"account": ACCOUNT, "region": "eu-west-1", "status": "complete", "request": "{}"}
     row |= {"snapshot": pd.Timestamp(moment, tz="UTC")}
-    coverage = pa.Table.from_pylist([row], schema=all_tables()["coverage"].schema)
+    coverage = pa.Table.from_pylist([row], schema=list_tables()["coverage"].schema)
     found = {name: to_pandas(table) for name, table in (made | {"coverage": coverage}).items()}
     return asf.Frames(found).relabel(moment)
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 import appstream_frames as asf
 from appstream_frames.tables.conversion import to_pandas
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 #: Targets, nights, and the seconds that a timeline of them may take.
 SIZES = ((200, 50, 0.5), (200, 100, 0.8), (200, 200, 1.2), (200, 400, 2.0))
@@ -41,7 +41,7 @@ def night(targets: int, number: int) -> asf.Frames:
             key | {"operation": "DescribeImages", "status": "complete", "request": "{}", "rows": 2} for key in where
         ],
     }
-    tables = all_tables()
+    tables = list_tables()
     return asf.Frames(
         {name: to_pandas(pa.Table.from_pylist(table, schema=tables[name].schema)) for name, table in rows.items()}
     )

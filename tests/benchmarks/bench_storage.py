@@ -28,7 +28,7 @@ from appstream_frames.archive.writer import stage_tables
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.frames import Frames
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 BATCH = 125
 NUMBER = b"0000000007"
@@ -51,7 +51,7 @@ def template(applications: int) -> bytes:
 def streamed(images: int, applications: int) -> dict[str, float]:
     """Stream so many images into an archive; return the process's peak in MB, and the seconds it took."""
     page, began = template(applications), time.monotonic()
-    schemas = {name: all_tables()[name].schema for name in ("applications", "errors", "images")}
+    schemas = {name: list_tables()[name].schema for name in ("applications", "errors", "images")}
     with tempfile.TemporaryDirectory() as root:
         store, staged = open_store(root), []
         with stage_tables(store, schemas, staged) as files:
@@ -90,7 +90,7 @@ def generated() -> Frames:
     """Return the frames of the page server's images."""
     tables = decode([json.dumps(page_server.image(number)).encode() for number in range(1000)], key())
     coverage = {"snapshot": key().snapshot, "account": key().account, "region": key().region, "status": "complete"}
-    tables["coverage"] = pa.Table.from_pylist([coverage], schema=all_tables()["coverage"].schema)
+    tables["coverage"] = pa.Table.from_pylist([coverage], schema=list_tables()["coverage"].schema)
     return Frames({name: to_pandas(table) for name, table in tables.items()})
 
 

@@ -19,7 +19,7 @@ from appstream_frames.emulator.catalogue import find_week, read_catalogue
 from appstream_frames.emulator.service import load_model
 from appstream_frames.errors import AppStreamFramesError, RequestError
 from appstream_frames.insights.reference import reference
-from appstream_frames.resources import data_path
+from appstream_frames.resources import find_data_path
 
 WEEKS = range(13)
 NEWEST = 12
@@ -36,15 +36,15 @@ def everything(week: int = NEWEST) -> list[dict[str, Any]]:
 
 def test_script_writes_the_committed_bytes(tmp_path):
     """Running the script gives the file that is in data/, byte for byte."""
-    for path in (*data_path(".").glob("*.csv"), *data_path(".").glob("*.py")):
+    for path in (*find_data_path(".").glob("*.csv"), *find_data_path(".").glob("*.py")):
         shutil.copy(path, tmp_path)
     subprocess.run([sys.executable, tmp_path / "make_catalogue.py"], check=True)
-    assert (tmp_path / "catalogue.json").read_bytes() == data_path("catalogue.json").read_bytes()
+    assert (tmp_path / "catalogue.json").read_bytes() == find_data_path("catalogue.json").read_bytes()
 
 
 def test_file_is_small():
     """The catalogue stays well under the megabytes that a wheel should not carry."""
-    assert data_path("catalogue.json").stat().st_size < 900_000
+    assert find_data_path("catalogue.json").stat().st_size < 900_000
 
 
 def test_there_are_thirteen_mondays():

@@ -19,7 +19,7 @@ import appstream_frames as asf
 from appstream_frames.aws import failures
 from appstream_frames.aws.targets import Target
 from appstream_frames.fetch.progress import Bar
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 from appstream_frames.text import printable
 
 pytestmark = [pytest.mark.slow, UNCLOSED]
@@ -39,7 +39,7 @@ def test_every_text_field_holds_every_text() -> None:
     tables = taken(WEEKS[0], 0).tables
     held = [re.sub("[\ud800-\udfff]", "\ufffd", text) for text in TEXTS]
     for name in ("images", "applications", "errors"):
-        for column in all_tables()[name].modelled:
+        for column in list_tables()[name].modelled:
             if column.kind == "string" and column.name != "arn":
                 kept = {text.partition("?")[0] if column.name == "icon_url" else text for text in held}
                 assert kept <= set(tables[name][column.name].dropna()), column.name
@@ -73,7 +73,7 @@ def test_frames_at_one_look(first: int) -> None:
     for place in range(first, first + 60, 16):
         some = PAYLOADS[place : place + 8]
         texts = [payload.text for payload in some]
-        frames = asf.Frames({name: strange(name, texts, len(texts)) for name in all_tables()})
+        frames = asf.Frames({name: strange(name, texts, len(texts)) for name in list_tables()})
         outline = Outline(frames._repr_html_())
         assert (raw(repr(frames)), raw(outline.text)) == ([], [])
         assert (outline.tags, outline.attributes) == ({"div", "b", "table", "tr", "th", "td"}, {"class", "style"})
@@ -83,7 +83,7 @@ def test_frames_at_one_look(first: int) -> None:
 
 def test_dollars_in_frames_are_no_mathematics() -> None:
     """The HTML asks JupyterLab not to typeset them."""
-    frames = asf.Frames({name: strange(name, TEXTS[:1], 1) for name in all_tables()})
+    frames = asf.Frames({name: strange(name, TEXTS[:1], 1) for name in list_tables()})
     assert frames._repr_html_().startswith('<div class="tex2jax_ignore mathjax_ignore">')
 
 
@@ -141,7 +141,7 @@ def test_a_progress_bar_shows_a_name_and_no_more(capsys: pytest.CaptureFixture[s
     """A profile's name may be anything; the bar stays one line."""
     for payload in PAYLOADS:
         with Bar([str(Target(None, "eu-west-1", profile=payload.text))], True) as bar:
-            bar.read(25)
+            bar.count_rows(25)
         shown = capsys.readouterr().err.replace("\r", "")
         assert (raw(shown), "\n" in shown, unknown(shown, 60, [payload])) == ([], False, [])
 

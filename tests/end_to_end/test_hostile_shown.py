@@ -25,7 +25,7 @@ from wcwidth import wcwidth
 
 import appstream_frames as asf
 from appstream_frames.cli import output
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 pytestmark = [pytest.mark.slow, UNCLOSED]
 WIDTHS = (1280, 390)
@@ -146,7 +146,7 @@ def test_a_table_on_a_terminal_lines_up(capsys: pytest.CaptureFixture[str], name
     output.show(table, as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert (len(lines), raw("".join(lines)), unknown("\n".join(lines), 60)) == (301, [], [])
-    texts = {column.name for column in all_tables()[name].columns if column.kind in ("string", "strings", "map")}
+    texts = {column.name for column in list_tables()[name].columns if column.kind in ("string", "strings", "map")}
     assert misaligned(lines, texts & set(table)) == []
 
 

@@ -18,7 +18,7 @@ import appstream_frames as asf
 from appstream_frames.tables.conversion import to_arrow
 from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.operations import OPERATIONS, Child, Operation
-from appstream_frames.tables.schema import all_tables, find_table
+from appstream_frames.tables.schema import find_table, list_tables
 
 #: Everything that has to be written for one more operation.
 SUBSCRIPTIONS = Operation(
@@ -103,7 +103,7 @@ def test_every_row_comes_through_a_drain_whole(box: asf.sandbox, operation: str)
     box.set_rows(operation, sent)
     box.page_size(7)
     frames = asf.drain(box.client(), include=OPERATIONS[operation].table, timeout=5)
-    made = {name: frames.tables[name] for name, table in all_tables().items() if table.operation == operation}
+    made = {name: frames.tables[name] for name, table in list_tables().items() if table.operation == operation}
     assert [canonical(one, operation) for one in rebuilt(made)] == [canonical(one, operation) for one in sent]
 
 

@@ -22,7 +22,7 @@ from support.seaweed import BUCKET, Seaweed
 import appstream_frames as asf
 from appstream_frames.cli import main
 from appstream_frames.tables.ddl import ddl
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 SECTION = README.partition("\n## Load it elsewhere\n")[2].partition("\n## ")[0]
@@ -171,7 +171,7 @@ def test_the_statement_for_athena_reads_the_files(spark: Any, archive: Archive, 
     root, expected = archive
     statement = ddl(table, "s3://bucket/appstream").replace("CREATE EXTERNAL", "CREATE").replace("STORED AS", "USING")
     spark.sql(statement.replace("s3://bucket/appstream", root.as_uri()))
-    known = expected[table].select(all_tables()[table].schema.names)
+    known = expected[table].select(list_tables()[table].schema.names)
     assert canonical(spark.table(f"appstream_{table}").toArrow()) == canonical(known)
 
 

@@ -15,7 +15,7 @@ import appstream_frames as asf
 from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
-from appstream_frames.tables.schema import operations_for
+from appstream_frames.tables.schema import choose_operations
 
 pytestmark = UNCLOSED
 
@@ -60,7 +60,7 @@ def test_a_drain_that_is_left_leaves_no_thread() -> None:
     with FaultServer(linked_pages(pages=4, size=130)) as server:
         client = server.client()
         for pause in (0, 0.001, 0.01, 0.05) * 10:
-            left = Drain(client, Request(), operations_for(), 5.0, account=ACCOUNT)
+            left = Drain(client, Request(), choose_operations(), 5.0, account=ACCOUNT)
             batches = left.batches(Bar(left.names, progress=False))
             next(batches)
             time.sleep(pause)

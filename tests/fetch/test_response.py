@@ -197,7 +197,7 @@ def test_others_get_the_same_bad_replies_too(server: FaultServer) -> None:
     """A call of the caller's own is not made strict: it takes an empty object for an empty page, as ever."""
     client = server.client()
     server.fault = BAD["no members"]
-    with response.strict(client):
+    with response.attach_strict_reader(client):
         assert "Images" not in client.describe_images()
 
 

@@ -24,7 +24,7 @@ from appstream_frames.archive.writer import RowGroups
 from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
-from appstream_frames.tables.schema import operations_for
+from appstream_frames.tables.schema import choose_operations
 
 pytestmark = [pytest.mark.slow, UNCLOSED]
 
@@ -118,7 +118,7 @@ def test_failed_targets_hold_no_clients(box: Any) -> None:
 
     box.fault(kind="denied")
     before = clients()
-    denied = Drain(everywhere(box), Request.of(), operations_for(), 60)
+    denied = Drain(everywhere(box), Request.of(), choose_operations(), 60)
     assert [*denied.batches(Bar(denied.names, progress=False))] == []
     assert clients() - before <= 2 * len(box.accounts)  # those of STS
 

@@ -17,7 +17,7 @@ from appstream_frames.fetch import threads
 from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
-from appstream_frames.tables.schema import operations_for
+from appstream_frames.tables.schema import choose_operations
 
 pytestmark = UNCLOSED
 
@@ -91,7 +91,7 @@ def test_a_slow_consumer_holds_a_target_back(monkeypatch: pytest.MonkeyPatch) ->
     """Also the one that is handed on is read no further than a bound and a batch before its rows are taken; all arrive."""
     monkeypatch.setattr(threads, "MOST_WAITING", 1_000)
     with FaultServer(linked_pages(pages=60, size=25)) as server:
-        drained = Drain(server.client(), Request(), operations_for(), 60, account=ACCOUNT)
+        drained = Drain(server.client(), Request(), choose_operations(), 60, account=ACCOUNT)
         batches = drained.batches(Bar(drained.names, progress=False))
         rows = next(batches)["images"].num_rows
         time.sleep(0.5)
@@ -107,5 +107,5 @@ def test_four_thousand_targets_are_counted_at_once(box: Any) -> None:
     target = asf.targets(session=one, regions=["eu-west-1"])[0]
     targets = [type(target)(None, region, session=target.session) for region in regions]
     began = time.process_time()
-    Drain(targets, Request.of(), operations_for(), 60)
+    Drain(targets, Request.of(), choose_operations(), 60)
     assert time.process_time() - began < 2

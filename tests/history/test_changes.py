@@ -18,7 +18,7 @@ from support.worlds import CREATED, START, TARGETS, World, frames_of, one, world
 
 import appstream_frames as asf
 from appstream_frames.history.changes import diff
-from appstream_frames.tables.conversion import empty
+from appstream_frames.tables.conversion import make_empty
 from appstream_frames.tables.frames import Frames
 
 TABLES = ("images", "applications", "errors")
@@ -264,7 +264,7 @@ def test_many_rows_are_compared_in_any_order() -> None:
 
 def test_nothing_in_memory_is_not_compared_with_nothing() -> None:
     """Two snapshots without a target have no changes, and nothing to warn of."""
-    nothing = Frames({name: empty(name) for name in ("images", "applications", "errors", "coverage")})
+    nothing = Frames({name: make_empty(name) for name in ("images", "applications", "errors", "coverage")})
     assert len(diff(nothing, nothing)) == 0
 
 
@@ -284,7 +284,7 @@ def test_a_redacted_column_is_not_compared(root: Path, redacted: tuple[str, ...]
 def test_a_table_that_was_not_read_is_not_unchanged(with_fleets: tuple[int, ...], sides: str) -> None:
     """Nothing is listed, and a warning says which side lacks it, and what brings it."""
     without = frames_of(one())
-    fleets = Frames({**without.tables, "fleets": empty("fleets")})
+    fleets = Frames({**without.tables, "fleets": make_empty("fleets")})
     with pytest.warns(UserWarning, match=f"fleets was not read in {sides}, so .* Drain with include='fleets'"):
         assert diff(*(fleets if side in with_fleets else without for side in (0, 1)), "fleets").empty
 

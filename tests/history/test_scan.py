@@ -14,7 +14,7 @@ from support.worlds import World, frames_of, moment, one, written
 import appstream_frames as asf
 from appstream_frames.history import scan
 from appstream_frames.history.timelines import read_history, timeline, trend
-from appstream_frames.tables.conversion import empty
+from appstream_frames.tables.conversion import make_empty
 from appstream_frames.tables.frames import Frames
 
 TABLES = ("images", "applications", "errors", "coverage")
@@ -24,7 +24,7 @@ TABLES = ("images", "applications", "errors", "coverage")
 def test_a_range_without_snapshots_has_all_types(root: Path, table: str) -> None:
     """No snapshot in it is a frame without rows."""
     written(root, one())
-    pd.testing.assert_frame_equal(read_history(root, table, until="1999-12-31"), empty(table))
+    pd.testing.assert_frame_equal(read_history(root, table, until="1999-12-31"), make_empty(table))
 
 
 def test_a_misspelt_column_is_explained(root: Path) -> None:

@@ -15,7 +15,7 @@ from support.worlds import CREATED, World, moment, one, series, with_status, wri
 
 import appstream_frames as asf
 from appstream_frames.history.timelines import timeline, trend
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 TABLES = ("images", "applications", "errors", "coverage")
 
@@ -74,7 +74,7 @@ def test_a_history_of_a_table_that_was_never_read_is_no_proof(ask: Callable[[Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("table", [name for name in all_tables() if name not in TABLES])
+@pytest.mark.parametrize("table", [name for name in list_tables() if name not in TABLES])
 def test_a_table_that_was_never_read_has_an_empty_timeline(root: Path, table: str) -> None:
     """An archive of images only holds nothing of fleets; a warning says so."""
     archive = written(root, one())

@@ -12,7 +12,7 @@ from support import oracle
 import appstream_frames as asf
 from appstream_frames.history.timelines import read_history, timeline, trend
 from appstream_frames.tables.conversion import to_arrow
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 TABLES = ("images", "applications", "errors", "coverage")
 KEYS = ["snapshot", "account", "region"]
@@ -32,7 +32,7 @@ def test_all_of_an_archive_is_what_its_snapshots_hold(thirteen_weeks: Path, tabl
 def test_duckdb_reads_the_same(thirteen_weeks: Path, table: str) -> None:
     """DuckDB's `union_by_name` over the same files gives the same rows."""
     paths = [str(thirteen_weeks / table / f"{name}.parquet") for name in asf.list_snapshots(thirteen_weeks)["id"]]
-    columns = [column for column in all_tables()[table].schema.names if column != "metadata"]
+    columns = [column for column in list_tables()[table].schema.names if column != "metadata"]
     reader = duckdb.connect().execute("SET TimeZone = 'UTC'").read_parquet(paths, union_by_name=True)
     seen = reader.project(", ".join(columns)).to_arrow_table()
     assert seen.to_pylist() == to_arrow(read_history(thirteen_weeks, table)[columns], table).to_pylist()

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import appstream_frames as asf
-from appstream_frames.tables.conversion import empty, to_pandas
+from appstream_frames.tables.conversion import make_empty, to_pandas
 from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.frames import Frames
 
@@ -26,7 +26,7 @@ def frames_of(*targets: tuple[str, list[dict[str, Any]]]) -> Frames:
         for account, images in targets
     ]
     tables = {name: pd.concat([to_pandas(part[name]) for part in parts], ignore_index=True) for name in parts[0]}
-    return Frames({**tables, "coverage": empty("coverage")})
+    return Frames({**tables, "coverage": make_empty("coverage")})
 
 
 def image(name: str, *applications: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import appstream_frames as asf
 from appstream_frames.tables.conversion import to_pandas
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 TODAY = "2026-11-23"
 OWN = "arn:aws:appstream:eu-west-1:012345678901:image/"
@@ -23,7 +23,7 @@ PUBLIC = "arn:aws:appstream:eu-west-1::image/"
 def images(*rows: dict[str, Any]) -> pd.DataFrame:
     """Return a frame of images with the given values and all columns."""
     keys = {"account": "012345678901", "region": "eu-west-1", "snapshot": dt.datetime(2026, 11, 23, tzinfo=dt.UTC)}
-    return to_pandas(pa.Table.from_pylist([{**keys, **row} for row in rows], all_tables()["images"].schema))
+    return to_pandas(pa.Table.from_pylist([{**keys, **row} for row in rows], list_tables()["images"].schema))
 
 
 def agent(version: str | None, flag: bool | None = None, *others: str) -> pd.Series:
@@ -405,7 +405,7 @@ def test_laws_of_agents(given_: list[tuple[str | None, bool | None]]) -> None:
 def test_the_columns_of_an_image_are_in_the_model() -> None:
     """What the answers need, the lowest supported model has."""
     needed = {"arn", "base_image_arn", "appstream_agent_version", "latest_appstream_agent_version"}
-    assert needed <= set(all_tables()["images"].schema.names)
+    assert needed <= set(list_tables()["images"].schema.names)
 
 
 def shared(account: str, moment: str = "2026-11-23", **members: Any) -> dict[str, Any]:

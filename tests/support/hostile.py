@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from appstream_frames.tables.schema import Column, all_tables
+from appstream_frames.tables.schema import Column, list_tables
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "script": ("<script>window.pwned=1</script>", "<svg/onload=window.pwned=1>", "</style></title><script>pwned=1</script>"),
@@ -63,7 +63,7 @@ def images(texts: list[str], again: int = 0) -> Iterator[bytes]:
     """
     for number in range(len(texts)):
         made = _row("images", texts, number, again)
-        for table in all_tables().values():
+        for table in list_tables().values():
             if table.parent == "images":
                 made[table.path[-1]] = [_row(table.name, texts, number + 1, again)]
         made |= {"Arn": f"arn:aws:appstream:eu-west-1:012345678901:image/{number}", "Name": texts[number]}
@@ -72,7 +72,7 @@ def images(texts: list[str], again: int = 0) -> Iterator[bytes]:
 
 def _row(name: str, texts: list[str], number: int, again: int) -> dict[str, Any]:
     made: dict[str, Any] = {}
-    for place, column in enumerate(all_tables()[name].modelled):
+    for place, column in enumerate(list_tables()[name].modelled):
         inner = made
         for step in column.path[:-1]:
             inner = inner.setdefault(step, {})

@@ -11,9 +11,9 @@ from support.faultserver import ACCOUNT
 from support.hostile import PAYLOADS, Payload, images
 
 import appstream_frames as asf
-from appstream_frames.tables.conversion import empty, to_pandas
+from appstream_frames.tables.conversion import make_empty, to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 TEXTS = [payload.text for payload in PAYLOADS]
 WEEKS = ("2026-11-16", "2026-11-23")
@@ -36,13 +36,13 @@ def unknown(shown: str, width: int, among: list[Payload] = PAYLOADS) -> list[str
 
 def strange(name: str, texts: list[str], count: int) -> pd.DataFrame:
     """Return so many rows of a table, in every text field of which is a text; as objects, so that surrogates stay."""
-    columns = [column for column in all_tables()[name].columns if column.kind in ("string", "strings", "map")]
+    columns = [column for column in list_tables()[name].columns if column.kind in ("string", "strings", "map")]
     made = {}
     for place, column in enumerate(columns):
         held = [texts[(row + 7 * place) % len(texts)] for row in range(count)]
         values = {"string": held, "strings": [[text] for text in held], "map": [{text: text} for text in held]}
         made[column.name] = pd.Series(values[column.kind], dtype=object)
-    return empty(name).reindex(range(count)).assign(**made, snapshot=pd.Timestamp(WEEKS[1], tz="UTC"))
+    return make_empty(name).reindex(range(count)).assign(**made, snapshot=pd.Timestamp(WEEKS[1], tz="UTC"))
 
 
 def taken(week: str, again: int) -> asf.Frames:

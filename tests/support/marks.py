@@ -17,7 +17,7 @@ import appstream_frames as asf
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.frames import Frames
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 TABLES = ("applications", "errors", "images", "coverage")
 #: The column of each table in which `marked` puts its mark.
@@ -42,7 +42,7 @@ def marked(mark: str, images: int = 6, padding: int = 0) -> Frames:
     ]
     tables = decode([json.dumps(image).encode() for image in made], key)
     row = {"snapshot": key.snapshot, "account": ACCOUNT, "region": REGION, "status": "complete", "request": mark}
-    tables["coverage"] = pa.Table.from_pylist([row], schema=all_tables()["coverage"].schema)
+    tables["coverage"] = pa.Table.from_pylist([row], schema=list_tables()["coverage"].schema)
     return Frames({name: to_pandas(table) for name, table in tables.items()})
 
 

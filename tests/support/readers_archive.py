@@ -17,7 +17,7 @@ import pyarrow as pa
 import appstream_frames as asf
 from appstream_frames.tables.conversion import to_arrow, to_pandas
 from appstream_frames.tables.decode import Key, decode
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 TABLES: Final = ("images", "applications", "errors", "coverage")
 ACCOUNTS: Final = ("012345678901", "000000000042")
@@ -36,7 +36,7 @@ def frames(moment: str, limited: str | None = None) -> asf.Frames:
     drained = [(account, decode(_sent(account), Key(stamp, account, REGION))) for account in ACCOUNTS]
     tables = {name: pa.concat_tables([made[name] for _, made in drained]) for name in TABLES[:-1]}
     rows = [_covered(stamp, account, made, account == limited) for account, made in drained]
-    tables["coverage"] = pa.Table.from_pylist(rows, schema=all_tables()["coverage"].schema)
+    tables["coverage"] = pa.Table.from_pylist(rows, schema=list_tables()["coverage"].schema)
     return asf.Frames({name: to_pandas(table) for name, table in tables.items()})
 
 

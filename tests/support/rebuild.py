@@ -12,14 +12,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from appstream_frames.tables.schema import Column, Table, all_tables
+from appstream_frames.tables.schema import Column, Table, list_tables
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def rebuilt(made: dict[str, pa.Table]) -> Any:
     """Return the one object that an operation's tables hold."""
-    own, *others = (all_tables()[name] for name in made)
+    own, *others = (list_tables()[name] for name in made)
     (row,) = made[own.name].to_pylist()
     sent = _members(row, own)
     for table in others:
@@ -72,7 +72,7 @@ def canonical(sent: dict[str, Any], operation: str = "DescribeImages") -> str:
 @cache
 def _shape(operation: str) -> dict[str, Any]:
     shape: dict[str, Any] = {}
-    for table in all_tables().values():
+    for table in list_tables().values():
         if table.operation != operation:
             continue
         top = shape.setdefault(table.path[-1], {}) if table.parent else shape

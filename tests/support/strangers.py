@@ -9,7 +9,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from appstream_frames.tables.schema import Column, all_tables
+from appstream_frames.tables.schema import Column, list_tables
 
 TEXTS = (
     *("", "a", "AVAILABLE", "TRUE", "ENABLED", "LATEST", "06-29-2026", "=1+1", "x" * 300, "<script>", "$\\frac{"),
@@ -33,7 +33,7 @@ STRANGERS = ("NewThing", "newThing", "Newer", "unmodeled", "snapshot", "", "\ud8
 
 def row(random: Random, operation: str = "DescribeImages") -> dict[str, Any]:
     """Return one object of an operation's list."""
-    own, *children = (table for table in all_tables().values() if table.operation == operation)
+    own, *children = (table for table in list_tables().values() if table.operation == operation)
     made = _structure(_tree(own.name), random)
     for table in children:
         if random.random() < 0.8:
@@ -47,7 +47,7 @@ def row(random: Random, operation: str = "DescribeImages") -> dict[str, Any]:
 @cache
 def _tree(name: str) -> dict[str, Any]:
     tree: dict[str, Any] = {}
-    for column in all_tables()[name].modelled:
+    for column in list_tables()[name].modelled:
         inner = tree
         for step in column.path[:-1]:
             inner = inner.setdefault(step, {})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import appstream_frames as asf
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.frames import Frames
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 Rows = list[dict[str, Any]]
 World = dict[str, Rows]  # table -> rows, and one snapshot's moment on each of them
@@ -75,7 +75,7 @@ def series(draw: st.DrawFn) -> list[World]:
 
 def frames_of(world: World) -> Frames:
     """Return a snapshot's rows as frames, all columns of the model included."""
-    tables = {name: all_tables()[name].schema for name in world}
+    tables = {name: list_tables()[name].schema for name in world}
     made = {name: pa.Table.from_pylist([_typed(row) for row in world[name]], schema=tables[name]) for name in tables}
     return Frames({name: to_pandas(table) for name, table in made.items()})
 

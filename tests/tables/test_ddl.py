@@ -13,7 +13,7 @@ import appstream_frames as asf
 from appstream_frames.tables import schema
 from appstream_frames.tables.ddl import HIVE, LONGEST, ddl, to_comment
 
-TABLES = tuple(schema.all_tables())
+TABLES = tuple(schema.list_tables())
 ROOT = "s3://bucket/appstream"
 HOSTILE = (
     *(
@@ -83,7 +83,7 @@ def as_arrow(kind: str) -> Any:
 def test_columns_are_those_of_the_files(table: str, dialect: str) -> None:
     """A real SQL parser reads the names and types of the Arrow schema out of the statement, in order."""
     seen = pa.schema([(name, as_arrow(kind)) for name, kind in columns(table, dialect)])
-    assert seen == schema.all_tables()[table].schema
+    assert seen == schema.list_tables()[table].schema
 
 
 def test_every_type_has_a_name_in_hive() -> None:

@@ -16,7 +16,7 @@ from support.strangers import row
 
 from appstream_frames.tables.decode import Group, Key, decode, decode_groups
 from appstream_frames.tables.operations import OPERATIONS
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 KEY = Key(dt.datetime(2026, 11, 23, 10, 15, tzinfo=dt.UTC), "012345678901", "eu-west-1")
 ARN = "arn:aws:appstream:eu-west-1:012345678901:image/a"
@@ -48,13 +48,13 @@ def test_types_never_depend_on_content(seed: int) -> None:
     """Any batch has the schemas of the model."""
     random = Random(seed)
     for name, table in made(*(row(random) for _ in range(random.randrange(5)))).items():
-        assert table.schema == all_tables()[name].schema
+        assert table.schema == list_tables()[name].schema
 
 
 @pytest.mark.parametrize("name", ["images", "applications", "errors"])
 def test_an_empty_batch_has_all_columns(name: str) -> None:
     """No images make tables without rows and with every column."""
-    assert made()[name].schema == all_tables()[name].schema
+    assert made()[name].schema == list_tables()[name].schema
 
 
 def test_an_ordinary_image_leaves_unmodeled_null() -> None:

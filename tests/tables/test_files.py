@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import appstream_frames as asf
-from appstream_frames.tables.conversion import empty
+from appstream_frames.tables.conversion import make_empty
 from appstream_frames.tables.files import replace_file
 
 
@@ -53,6 +53,6 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    asf.Frames({"coverage": empty("coverage")}).to_excel(path)
+    asf.Frames({"coverage": make_empty("coverage")}).to_excel(path)
     assert (os.read(reader, 2), path.is_fifo()) == (b"PK", True)
     os.close(reader)

@@ -25,11 +25,11 @@ from hypothesis import strategies as st
 from support.strangers import TEXTS, row
 
 import appstream_frames as asf
-from appstream_frames.tables.conversion import empty, to_arrow, to_pandas
+from appstream_frames.tables.conversion import make_empty, to_arrow, to_pandas
 from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.operations import OPERATIONS
-from appstream_frames.tables.schema import all_tables
+from appstream_frames.tables.schema import list_tables
 
 KEY = Key(dt.datetime(2026, 11, 23, tzinfo=dt.UTC), "012345678901", "eu-west-1")
 HOSTILE = (
@@ -95,7 +95,7 @@ def strange_frames(operation: str) -> list[pd.DataFrame]:
 def whole(operation_seed: int = 7) -> Frames:
     """Return frames with every table, full of every kind of content."""
     tables = {name: table for operation in OPERATIONS for name, table in strange(operation, operation_seed).items()}
-    return Frames({**{name: to_pandas(table) for name, table in tables.items()}, "coverage": empty("coverage")})
+    return Frames({**{name: to_pandas(table) for name, table in tables.items()}, "coverage": make_empty("coverage")})
 
 
 def dtypes(name: str, *images: bytes) -> dict[str, str]:
@@ -104,7 +104,7 @@ def dtypes(name: str, *images: bytes) -> dict[str, str]:
 
 def looked_at(image: bytes) -> Frames:
     tables = {name: to_pandas(table) for name, table in decode([image], KEY).items()}
-    return Frames({**tables, "coverage": empty("coverage")})
+    return Frames({**tables, "coverage": make_empty("coverage")})
 
 
 @pytest.mark.parametrize("name", ["images", "applications", "errors"])
@@ -128,7 +128,7 @@ def test_the_dtypes_are_those_of_the_design(frames: asf.Frames) -> None:
     }
     for name, table in frames.tables.items():
         assert table.dtypes.astype(str).to_list() == [
-            expected[str(column.type)] for column in all_tables()[name].columns
+            expected[str(column.type)] for column in list_tables()[name].columns
         ]
 
 
@@ -219,7 +219,7 @@ def test_the_repr_names_what_is_not_complete(box: asf.sandbox) -> None:
 
 def test_the_repr_of_nothing_does_not_fail() -> None:
     """Frames without a row can be looked at."""
-    nothing = Frames({name: empty(name) for name in all_tables()})
+    nothing = Frames({name: make_empty(name) for name in list_tables()})
     assert "0 images" in repr(nothing) + nothing._repr_html_()
 
 
@@ -306,7 +306,7 @@ def test_a_table_that_was_read_is_an_attribute() -> None:
     """Whatever table frames hold has its name, and tab completion shows it."""
     frames = whole()
     assert frames.image_builders is frames.tables["image_builders"]
-    assert set(all_tables()) <= set(dir(frames))
+    assert set(list_tables()) <= set(dir(frames))
 
 
 @pytest.mark.parametrize("name", ["fleets", "stack_errors", "permissions"])
@@ -397,7 +397,7 @@ HOSTILE_CELLS = (
 def test_no_cell_of_a_workbook_is_a_formula(tmp_path: Path) -> None:
     """Text that looks like a formula, an error or a number is text, and what a cell cannot hold is written as escapes."""
     images = [looked_at(json.dumps({"Name": text, "Description": text}).encode()).images for text in HOSTILE_CELLS]
-    frames = Frames({"images": pd.concat(images, ignore_index=True), "coverage": empty("coverage")})
+    frames = Frames({"images": pd.concat(images, ignore_index=True), "coverage": make_empty("coverage")})
     sheet = workbook(frames, tmp_path / "images.xlsx")["images"]
     column = [cell.value for cell in sheet[1]].index("description")
     cells = [row[column] for row in sheet.iter_rows(min_row=2)]
@@ -412,14 +412,14 @@ def test_a_workbook_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) ->
     path.write_text("old")
     many = pd.DataFrame({"name": range(1_048_576)})
     with pytest.raises(asf.RequestError, match="images has 1,048,576 rows"):
-        Frames({"images": many, "coverage": empty("coverage")}).to_excel(path)
+        Frames({"images": many, "coverage": make_empty("coverage")}).to_excel(path)
     assert path.read_text() == "old"
 
 
 @pytest.mark.parametrize("column", ["name", 5, None, ("a", "b")])
 def test_a_column_that_no_file_can_name_is_refused(column: object) -> None:
     """One that is there twice, or whose name is no text."""
-    frame = empty("images")
+    frame = make_empty("images")
     frame.insert(0, column, None, allow_duplicates=True)
     with pytest.raises(asf.RequestError, match="rename it"):
         to_arrow(frame, "images")

@@ -15,7 +15,7 @@ from support.estates import everywhere, quiet
 from support.worlds import FAILED, TARGETS, frames_of, sorted_world, worlds
 
 import appstream_frames as asf
-from appstream_frames.tables.conversion import empty
+from appstream_frames.tables.conversion import make_empty
 from appstream_frames.tables.frames import Frames
 
 READ = ("complete", "limited")
@@ -162,11 +162,11 @@ def test_what_cannot_be_mended_is_not_drained_again(box: Any) -> None:
 def test_each_operation_of_a_target_is_merged_by_itself(frames: Frames) -> None:
     """Images that were read stay beside fleets that were read later; neither takes the other's place."""
     images, fleets_ = frames.coverage, frames.coverage.assign(operation="DescribeFleets")
-    fleet = empty("fleets").reindex([0]).assign(account=images["account"], region=images["region"], name="f")
+    fleet = make_empty("fleets").reindex([0]).assign(account=images["account"], region=images["region"], name="f")
     denied = Frames(
         {
             **frames.tables,
-            "fleets": empty("fleets"),
+            "fleets": make_empty("fleets"),
             "coverage": pd.concat([images, fleets_.assign(status="denied")], ignore_index=True),
         }
     )

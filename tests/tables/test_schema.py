@@ -13,7 +13,7 @@ from botocore.model import ServiceModel
 import appstream_frames as asf
 from appstream_frames.tables import schema
 from appstream_frames.tables.operations import OPERATIONS
-from appstream_frames.tables.schema import Table, all_tables, operations_for, rows_member, tables_of
+from appstream_frames.tables.schema import Table, choose_operations, define_tables, find_rows_member, list_tables
 
 SERVICE = botocore.session.get_session().get_service_model("appstream")
 
@@ -23,7 +23,7 @@ def grown(operation: str = "DescribeImages", shape: str = "Image", **members: An
     loaded = json.loads(json.dumps(botocore.session.get_session().get_data("appstream/2016-12-01/service-2")))
     loaded["shapes"][shape]["members"].update({name: {"shape": made} for name, (made, _) in members.items()})
     loaded["shapes"].update(dict(members.values()))
-    return tables_of(OPERATIONS[operation], ServiceModel(loaded, "appstream"))
+    return define_tables(OPERATIONS[operation], ServiceModel(loaded, "appstream"))
 
 
 @pytest.mark.parametrize("name", ["AWS_PROFILE", "AWS_CONFIG_FILE"])
@@ -42,14 +42,14 @@ def kind_of(tables: dict[str, Table], column: str) -> str:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_member_of_a_row_has_a_place(operation: str) -> None:
     """Each member of the installed model's structure is a column, a prefix of columns or a child table."""
-    member, strings = rows_member(operation)
-    own, *children = tables_of(OPERATIONS[operation]).values()
+    member, strings = find_rows_member(operation)
+    own, *children = define_tables(OPERATIONS[operation]).values()
     placed = {column.path[0] for column in own.modelled} | {table.path[-1] for table in children}
     shape = SERVICE.operation_model(operation).output_shape.members[member].member
     assert placed == ({member} if strings else set(shape.members))
 
 
-@pytest.mark.parametrize("table", all_tables())
+@pytest.mark.parametrize("table", list_tables())
 def test_the_keys_come_first_and_unmodeled_last(table: str) -> None:
     """The order of the columns is: keys, the API's, `unmodeled`."""
     names = asf.columns(table)["column"].to_list()
@@ -86,7 +86,7 @@ def test_sentences_are_plain_text() -> None:
 
 def test_every_column_has_a_sentence() -> None:
     """The data dictionary leaves no column of ours without a word."""
-    ours = [frame[frame["api_path"].isna()] for frame in map(asf.columns, all_tables())]
+    ours = [frame[frame["api_path"].isna()] for frame in map(asf.columns, list_tables())]
     assert all(frame["sentence"].str.len().gt(10).all() for frame in ours)
 
 
@@ -147,7 +147,7 @@ def test_a_new_list_in_a_stack_is_a_table() -> None:
 
 def test_tables_of_all_operations_have_names_of_their_own() -> None:
     """Five kinds of row have errors and three have access endpoints; none hides another."""
-    assert len(all_tables()) == 1 + sum(len(tables_of(operation)) for operation in OPERATIONS.values())
+    assert len(list_tables()) == 1 + sum(len(define_tables(operation)) for operation in OPERATIONS.values())
 
 
 @pytest.mark.parametrize(
@@ -164,14 +164,14 @@ def test_tables_of_all_operations_have_names_of_their_own() -> None:
 )
 def test_include_brings_what_it_needs(include: Any, names: list[str]) -> None:
     """Images are always read, and what an operation is asked about is read before it."""
-    assert [operation.name for operation in operations_for(include)] == ["DescribeImages", *names]
+    assert [operation.name for operation in choose_operations(include)] == ["DescribeImages", *names]
 
 
 @pytest.mark.parametrize("include", ["fleet", ["fleets", "coverage"], [1]])
 def test_an_unknown_include_is_refused(include: Any) -> None:
     """A name that no operation fills is an error that lists those there are."""
     with pytest.raises(asf.RequestError, match=r"Choose from: all, images, applications"):
-        operations_for(include)
+        choose_operations(include)
 
 
 def test_what_has_no_flat_form_is_json() -> None:
