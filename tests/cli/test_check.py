@@ -109,6 +109,7 @@ def test_an_earlier_manifest_that_is_damaged_is_noted_once(weeks: Path, tmp_path
     assert "new since" not in done.stdout
 
 
+@pytest.mark.slow
 def test_of_two_snapshots_of_one_moment_neither_is_before_the_other(frames: asf.Frames, root: Path) -> None:
     """What is new is so since the last earlier one, and that is the one which is named."""
     earlier = asf.write_snapshot(frames.relabel("2026-11-16"), root)

@@ -119,6 +119,7 @@ def test_a_row_that_is_gone_is_no_mistake_of_the_caller_s(box: Any) -> None:
     assert "a row that was asked about is gone" in frames.coverage["error_message"].iloc[1]
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_answered_is_not_a_wrong_region(box: Any) -> None:
     """Where the network goes down after the images, the other operations failed for it."""
     client = box.client(config=Config(retries={"total_max_attempts": 1}))

@@ -148,6 +148,7 @@ def test_throttles_are_waited_out(code: str, outcome: Any) -> None:
     assert frames.coverage["retries"].item() >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", BUSY)
 def test_a_busy_service_is_waited_for(status: str, outcome: Any) -> None:
     """The same for servers that are busy, whatever code they give."""
