@@ -131,10 +131,8 @@ def is_passing(error: BaseException) -> bool:
     """Tell whether the same request may well succeed in a moment: AWS is busy, or the network or this machine is."""
     if is_throttle(error) or is_out_of_files(error) or get_code(error) in _PASSING:
         return True
-    if (
-        _get_http_status(error) == HTTPStatus.REQUEST_TIMEOUT
-        or _get_http_status(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
-    ):
+    status = _get_http_status(error)
+    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return True
     network = HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError
     return isinstance(error, network) and not _is_untrusted(error)

@@ -17,12 +17,13 @@ from functools import cache
 from typing import Any, Final
 
 from botocore.loaders import Loader
-from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.model import OperationModel, Shape
 from botocore.validate import ParamValidator
 
 from appstream_frames.emulator.accounts import Caller, ServiceError
 from appstream_frames.emulator.catalogue import Json, Row, finish, has_elastic_fleets, list_rows
 from appstream_frames.emulator.faults import Faults, Scope, find_matching
+from appstream_frames.tables.schema import load_model
 
 #: What may reply in place of the sandbox: takes operation, account, region and request, returns a reply or None.
 Responder = Callable[[str, str, str, Json], Json | None]
@@ -39,12 +40,6 @@ _MEMBERS: Final = {"SharedAwsAccountIds": "sharedAccountId"}
 def make_loader() -> Loader:
     """Return one loader of botocore's models for all sessions: each would otherwise read them anew."""
     return Loader()
-
-
-@cache
-def load_model() -> ServiceModel:
-    """Return the installed botocore's model of AppStream."""
-    return ServiceModel(make_loader().load_service_model("appstream", "service-2"), "appstream")
 
 
 @cache

@@ -52,7 +52,7 @@ class Request:
 
     def page_parameters(self, token: str | None) -> dict[str, object]:
         """Return the parameters of a call for the page that a token of AWS's names, by the API's names."""
-        return _drop_missing({**self.parameters, "MaxResults": self.page_size, "NextToken": token})
+        return {**self.parameters, **_drop_missing({"MaxResults": self.page_size, "NextToken": token})}
 
     def as_json(self) -> str:
         """Return all that was asked for as JSON, by the paginator's names."""

@@ -1,4 +1,4 @@
-"""One snapshot in memory: `Frames`. No I/O, no AWS."""
+"""One snapshot in memory: `Frames`. No AWS; `to_excel` alone writes a file."""
 
 from __future__ import annotations
 

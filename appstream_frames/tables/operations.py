@@ -48,7 +48,7 @@ class Operation:
     def requests(self, rows: pa.Table) -> list[tuple[dict[str, str | None], dict[str, str | None]]]:
         """Return the parameters of a request and the values of its key columns, for each row that is asked about.
 
-        A parameter for which the row has no value is null: AWS refuses the request, and nothing is passed over in silence.
+        A parameter for which the row has no value is None: botocore refuses the request, and nothing is passed over in silence.
 
         Examples
         --------

@@ -152,7 +152,8 @@ def _list_tables(operations: tuple[Operation, ...]) -> dict[str, Table]:
 
 
 @cache
-def _load_model() -> ServiceModel:
+def load_model() -> ServiceModel:
+    """Return the installed botocore's model of AppStream."""
     # without a session, which reads the files of profiles: who reads an archive need not have any, or any that is right
     loader = create_loader(os.environ.get("AWS_DATA_PATH"))
     return ServiceModel(loader.load_service_model("appstream", "service-2"), "appstream")
@@ -166,7 +167,7 @@ def get_botocore_version() -> str:
 @cache
 def find_request_limits() -> tuple[tuple[str, ...], int, int]:
     """Return what the model says of DescribeImages: the values of `Type`, the smallest and the largest `MaxResults`."""
-    members = _load_model().operation_model("DescribeImages").input_shape.members
+    members = load_model().operation_model("DescribeImages").input_shape.members
     size = members["MaxResults"].metadata
     return tuple(members["Type"].enum), size.get("min", 0), size.get("max", 25)
 
@@ -179,7 +180,7 @@ def find_rows_member(operation: str) -> tuple[str, bool]:
     >>> find_rows_member("DescribeImages"), find_rows_member("ListAssociatedFleets")
     (('Images', False), ('Names', True))
     """
-    return _find_rows_member(_load_model().operation_model(operation).output_shape)
+    return _find_rows_member(load_model().operation_model(operation).output_shape)
 
 
 def _find_rows_member(reply: Shape) -> tuple[str, bool]:
@@ -237,7 +238,7 @@ def define_tables(operation: Operation, service: ServiceModel | None = None) -> 
     A list that the operation's `children` do not name fills a table called after the row and the list: ``StackErrors`` and
     ``AccessEndpoints`` of a ``Stack`` are ``stack_errors`` and ``stack_access_endpoints``; position distinguishes its rows.
     """
-    reply = (service or _load_model()).operation_model(operation.name).output_shape
+    reply = (service or load_model()).operation_model(operation.name).output_shape
     member, strings = _find_rows_member(reply)
     row = reply.members[member].member
     parent = operation.parent.keys if operation.parent else {}

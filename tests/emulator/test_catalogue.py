@@ -16,10 +16,10 @@ import pytest
 from support.catalogue import images_of
 
 from appstream_frames.emulator.catalogue import find_week, read_catalogue
-from appstream_frames.emulator.service import load_model
 from appstream_frames.errors import AppStreamFramesError, RequestError
 from appstream_frames.insights.reference import reference
 from appstream_frames.resources import find_data_path
+from appstream_frames.tables.schema import load_model
 
 WEEKS = range(13)
 NEWEST = 12

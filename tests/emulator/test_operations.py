@@ -12,7 +12,7 @@ from support.sources_of import DEV, LAB, PROD
 
 import appstream_frames as asf
 from appstream_frames.emulator.catalogue import read_catalogue
-from appstream_frames.emulator.service import load_model
+from appstream_frames.tables.schema import load_model
 
 WEEKS = range(13)
 OPERATIONS = {

@@ -100,12 +100,23 @@ def test_what_is_asked_by_rows_that_were_not_read_is_not_read(box: Any) -> None:
 
 
 def test_a_row_without_a_name_is_not_passed_over(box: Any) -> None:
-    """AWS refuses what cannot be asked, and coverage says so."""
+    """What cannot be asked is refused before it is sent, and coverage says so."""
     box.set_rows("DescribeStacks", [{"Arn": "arn:aws:appstream:eu-west-1:111122223333:stack/s"}])
     with quiet():
         frames = asf.drain(box.client(), include="associations")
     assert by_operation(frames)["ListAssociatedFleets"] == "failed"
     assert "has no name" in by_operation(frames, "error_message")["ListAssociatedFleets"]
+
+
+def test_a_row_without_a_name_asks_for_nothing_else(box: Any) -> None:
+    """FleetName is optional in AWS's model: without it, associations of any fleet would be taken for this one's."""
+    box.set_rows(
+        "DescribeFleets", [{"Arn": "arn:aws:appstream:eu-west-1:111122223333:fleet/f", "FleetType": "ELASTIC"}]
+    )
+    with quiet():
+        frames = asf.drain(box.client(), include="application_fleet_associations")
+    assert by_operation(frames)["DescribeApplicationFleetAssociations"] == "failed"
+    assert "DescribeApplicationFleetAssociations" not in box.requests
 
 
 def test_a_row_that_is_gone_is_no_mistake_of_the_caller_s(box: Any) -> None:

@@ -31,8 +31,8 @@ def test_the_model_needs_no_profile(name: str, tmp_path: Path, monkeypatch: pyte
     """Whoever reads an archive, or hands in a client, may have a wrong profile or a broken file of them."""
     (tmp_path / "config").write_text("\ufeff[default]\n")
     monkeypatch.setenv(name, str(tmp_path / "config"))
-    schema._load_model.cache_clear()
-    assert schema._load_model().metadata == SERVICE.metadata
+    schema.load_model.cache_clear()
+    assert schema.load_model().metadata == SERVICE.metadata
 
 
 def kind_of(tables: dict[str, Table], column: str) -> str:
