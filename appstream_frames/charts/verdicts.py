@@ -19,7 +19,7 @@ from appstream_frames.charts.bars import Bar, draw_bars
 from appstream_frames.charts.layout import GAP
 from appstream_frames.charts.rows import check, cut_rows, label_rows, name_rows, read_numbers, read_texts
 from appstream_frames.charts.wording import format_count, format_share
-from appstream_frames.insights.distinct import keep_distinct_images
+from appstream_frames.insights.rows import keep_distinct_images
 
 _COLOURS = {
     "known_bad": layout.OLD,

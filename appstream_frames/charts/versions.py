@@ -18,7 +18,7 @@ from appstream_frames.charts.wording import format_age, format_share
 from appstream_frames.insights import days, reference
 from appstream_frames.insights.base_names import Base, is_family_retired
 from appstream_frames.insights.days import is_over_a_year, parse_version
-from appstream_frames.insights.distinct import keep_distinct_images
+from appstream_frames.insights.rows import keep_distinct_images
 from appstream_frames.insights.verdicts import base_images
 
 _ANY = ""  # the one family of agents, which AWS releases for all platforms alike
@@ -104,7 +104,7 @@ def agent_versions(
             pinned[released, _ANY] += count
         else:
             garbled[str(text)] = count
-    published = reference.read_tables(None)["agent_versions"]["iso_date"].dropna().dt.date
+    published = reference.reference()["agent_versions"]["iso_date"].dropna().dt.date
     releases = _make_release_bars(pinned, [(released, _ANY) for released in published], day)
     below = [*_make_garbled_bars(garbled), _make_later_bar(pinned, day), unnamed]
     return _draw(ax, _AGENT, day, [following], releases, below)
@@ -173,9 +173,7 @@ def _name_family(platform: str | None) -> str:
 
 
 def _read_published_bases(families: Collection[str]) -> list[_Release]:
-    table = reference.read_tables(None)["base_image_releases"].dropna(
-        subset=["release_date", "platform", "image_types"]
-    )
+    table = reference.reference()["base_image_releases"].dropna(subset=["release_date", "platform", "image_types"])
     table = table[["Base" in types.split(";") for types in table["image_types"]]]  # not of one graphics family only
     table = table.assign(platform=table["platform"].str.split(";")).explode("platform")
     named = zip(table["release_date"].dt.date, table["platform"].replace(_REFERENCE_FAMILIES), strict=True)
@@ -198,7 +196,7 @@ def _make_release_bar(release: _Release, count: int, newest: bool, today: date) 
     day, family = release
     name = f"{day} · {family}" if family else f"{day:%m-%d-%Y}"
     mark = " · AWS's newest" if newest else ""
-    offered = newest and not (family in _SYSTEMS and is_family_retired(Base("", "Base", _SYSTEMS[family], day), today))
+    offered = newest and not (family in _SYSTEMS and is_family_retired(Base(day, "", "Base", _SYSTEMS[family]), today))
     colour = layout.NEWEST if offered else layout.OLD if is_over_a_year(day, today) else layout.RECENT
     return _ReleaseBar(f"{name}{mark} · {format_age((today - day).days)}", count, colour, marked=newest, day=day)
 

@@ -20,7 +20,7 @@ import pandas as pd
 from appstream_frames.errors import RequestError
 from appstream_frames.insights.base_names import find_newest_listed
 from appstream_frames.insights.days import Day, choose_day
-from appstream_frames.insights.reference import read_tables
+from appstream_frames.insights.reference import reference
 from appstream_frames.insights.rows import iterate_rows, to_records, to_typed
 from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.insights.verdicts import NONE_NEWER, judge_agents, judge_bases
@@ -238,7 +238,7 @@ class _Estate:
 
     def _judge_support(self, verdicts: pd.DataFrame, platforms: pd.Series) -> Iterator[dict[str, Any]]:
         """Find systems out of support: of the base image's name, or else the one that AWS reports of the image."""
-        table = read_tables(self.reference)["vendor_support"]
+        table = reference(self.reference)["vendor_support"]
         known = table["family_os"].map(_spell_system)
         system = verdicts["family"].str.extract(r"(\S+)\Z", expand=False).map(_spell_system)
         system = system.where(system.isin(known), platforms.set_axis(verdicts.index).map(_spell_system))
@@ -255,7 +255,7 @@ class _Estate:
 
     def _judge_references(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
         """Find reference tables that are older than what the drain shows, each once."""
-        tables = read_tables(self.reference)
+        tables = reference(self.reference)
         known, drained = tables["agent_versions"]["iso_date"].max(), verdicts["newest_agent"].max()
         if drained > known:
             finding = f"The newest agent in the table is of {known:%Y-%m-%d}, and there are images with one of {drained:%Y-%m-%d}"

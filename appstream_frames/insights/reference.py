@@ -1,7 +1,6 @@
 """The reference tables: what AWS and vendors have published, as far as it was read, and what a user's own folder adds.
 
-The files in ``data/`` name the origin and the date of reading of each row. They are incomplete: a version that is not in a table
-may exist all the same. Nothing here calls AWS.
+They are incomplete: a version that is not in a table may exist all the same.
 """
 
 from __future__ import annotations
@@ -62,11 +61,6 @@ def reference(folder: str | os.PathLike[str] | None = None) -> dict[str, pd.Data
     >>> sorted(asf.reference())[:3]
     ['agent_versions', 'base_image_releases', 'feature_requirements']
     """
-    return read_tables(folder)
-
-
-def read_tables(folder: str | os.PathLike[str] | None) -> dict[str, pd.DataFrame]:
-    """Return the tables of `reference`."""
     chosen = folder or os.environ.get(VARIABLE)
     own = _list_own_files(Path(chosen).expanduser(), "reference" if folder else VARIABLE) if chosen else {}
     return {name: _merge(name, _read_shipped(name), own.get(name)) for name in _KEYS}
@@ -79,22 +73,15 @@ def _read_shipped(name: str) -> pd.DataFrame:
 
 def _list_own_files(folder: Path, given_as: str) -> dict[str, Path]:
     """Return the files of a user's folder by table."""
+    expected = ", ".join(f"{name}.csv" for name in _KEYS)
     if not folder.is_dir():
-        raise RequestError(
-            f"{given_as}={printable(folder)!r} is no folder. Name one that holds {_describe_expected()}."
-        )
+        raise RequestError(f"{given_as}={printable(folder)!r} is no folder. Name one that holds {expected}.")
     files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".csv"}
     if unknown := sorted(set(files) - set(_KEYS)):
-        raise RequestError(f"{printable(files[unknown[0]])} is none of the reference tables: {_describe_expected()}.")
+        raise RequestError(f"{printable(files[unknown[0]])} is none of the reference tables: {expected}.")
     if not files:
-        raise RequestError(
-            f"{given_as}={printable(folder)!r} holds no table. Put some of these into it: {_describe_expected()}."
-        )
+        raise RequestError(f"{given_as}={printable(folder)!r} holds no table. Put some of these into it: {expected}.")
     return files
-
-
-def _describe_expected() -> str:
-    return ", ".join(f"{name}.csv" for name in _KEYS)
 
 
 def _read(path: Path) -> pd.DataFrame:

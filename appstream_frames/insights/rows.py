@@ -1,8 +1,10 @@
-"""Rows as plain Python values, and verdicts as DataFrames whose columns have the same type everywhere."""
+"""Frames read row by row: plain values, what was read of a target, each image once; and verdicts as typed DataFrames."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import pandas as pd
@@ -37,9 +39,70 @@ def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def to_typed(columns: Mapping[str, Any], names: Sequence[str]) -> pd.DataFrame:
     """Return some columns as a DataFrame, each of its own type; a day is its first moment in UTC."""
-    schema = pa.schema([(name, _TYPES.get(name, pa.string())) for name in names])
-    arrays = []
-    for name, kind in zip(names, schema.types, strict=True):
-        values = pd.Series(columns[name], dtype=object)
-        arrays.append(pa.array(values, pa.date32() if kind == UTC_US else kind, from_pandas=True).cast(kind))
-    return to_pandas(pa.table(arrays, schema=schema))
+    arrays = {}
+    for name in names:
+        kind, values = _TYPES.get(name, pa.string()), pd.Series(columns[name], dtype=object)
+        arrays[name] = pa.array(values, pa.date32() if kind == UTC_US else kind, from_pandas=True).cast(kind)
+    return to_pandas(pa.table(arrays))
+
+
+def keep_distinct_images(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows without those in which further accounts see an image that has a row already.
+
+    Of the rows of one ARN those of its owner are kept, else those of the account that comes first. Rows without an ARN, and
+    rows of different snapshots, are different images. What `agents` and `base_images` give may be passed too; a frame without
+    the columns ``account`` and ``arn`` is returned whole.
+
+    Examples
+    --------
+    >>> arn = "arn:aws:appstream:eu-west-1:222222222222:image/cad"
+    >>> images = pd.DataFrame({"account": ["111111111111", "222222222222"], "arn": arn})
+    >>> keep_distinct_images(images)["account"].to_list()
+    ['222222222222']
+    """
+    if not {"account", "arn"} <= set(images.columns):
+        return images
+    account, arn = images["account"].astype(object), images["arn"].astype(object)
+    seen = pd.DataFrame({"arn": arn, "account": account, "snapshot": images.get("snapshot")}).reset_index(drop=True)
+    seen["foreign"] = [f":{owner}:" not in str(name) for owner, name in zip(account, arn, strict=True)]
+    ordered = seen.sort_values(["foreign", "account"], kind="stable", key=lambda column: column.astype(str))
+    first = ordered.groupby(["snapshot", "arn"], dropna=False)["account"].transform("first").reindex(seen.index)
+    kept = seen["arn"].isna() | (seen["account"] == first) | (seen["account"].isna() & first.isna())
+    return images[kept.to_numpy(bool)]
+
+
+class Coverage:
+    """What was read of each target, by operation."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        columns = ["account", "region", "operation", "status", "request", "redacted"]
+        rows = iterate_rows(table.reindex(columns=columns), *columns)  # older tables have no `redacted`
+        self._readings = {row[:3]: row[3:] for row in rows}
+
+    def find_missing(self, account: str | None, region: str | None, operation: str) -> str | None:
+        """Return why an operation was not read whole in a target; None when it was, but for a filter."""
+        found = self._readings.get((account, region, operation))
+        target = f"{account or '?'}/{region or '?'}"
+        if found is None:
+            return f"{operation} was not read in {target}"
+        return None if found[0] == "complete" else f"{operation} in {target} is {found[0]}"
+
+    def redacts(self, account: str | None, region: str | None, column: str) -> bool:
+        """Tell whether a column of a target's images was left out on purpose."""
+        *_, redacted = self._readings.get((account, region, "DescribeImages"), (None,))
+        return column in (redacted or ())
+
+    def excludes(self, account: str | None, region: str | None, arn: str | None, whose: str | None) -> bool:
+        """Tell whether the request for a target's images leaves out an image, or with no `arn` any of its owner's."""
+        _, text, _ = self._readings.get((account, region, "DescribeImages"), (None, None, None))
+        request = _parse(text) if text else {}
+        kind = "PUBLIC" if whose is None else "PRIVATE" if whose == account else "SHARED"
+        if request.get("Type") not in (None, kind):
+            return True
+        return bool(request.get("Names")) or arn not in (request.get("Arns") or [arn])
+
+
+@cache
+def _parse(request: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(request)
+    return parsed

@@ -12,8 +12,7 @@ from typing import Final
 import pandas as pd
 
 from appstream_frames.insights.base_names import is_public, parse_owner
-from appstream_frames.insights.coverage import Coverage
-from appstream_frames.insights.rows import iterate_rows, to_typed
+from appstream_frames.insights.rows import Coverage, iterate_rows, to_typed
 from appstream_frames.tables.frames import Frames, check_frames
 
 KINDS: Final = {"fleet": "fleets", "image_builder": "image_builders", "account": "accounts", "image": "images"}

@@ -1,27 +1,25 @@
 """Verdicts at one moment: how far behind is each image's agent, and the public base image it was built on.
 
 A verdict is as good as its yardstick: what the frames show, and the reference tables, which are incomplete and age. Each says
-which of the two it rests on, and of when. Nothing here calls AWS, and the frames are not changed.
+which of the two it rests on, and of when.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cache, partial
 from typing import Any, Final, TypeAlias
 
 import pandas as pd
 
-from appstream_frames.insights import base_names, days
-from appstream_frames.insights.base_names import Base, Retirements
-from appstream_frames.insights.coverage import Coverage
-from appstream_frames.insights.days import Day
-from appstream_frames.insights.reference import read_tables
-from appstream_frames.insights.rows import to_typed
+from appstream_frames.insights import base_names
+from appstream_frames.insights.base_names import Base
+from appstream_frames.insights.days import Day, choose_day, parse_version, take_column, to_days
+from appstream_frames.insights.reference import reference
+from appstream_frames.insights.rows import Coverage, to_typed
 from appstream_frames.tables.frames import Frames
 
 _AGENTS: Final = """account region name arn appstream_agent_version follows_latest agent_date newest_agent newest_from
@@ -33,6 +31,7 @@ _DEEPEST: Final = 50  # generations; an image cannot be its own ancestor, but a 
 #: What `agents` says of the newest agent that is known, if AWS flags it as not the latest.
 NONE_NEWER: Final = "AWS flags it as not the latest agent, and no newer one is known here"
 _Target: TypeAlias = tuple[str | None, str | None]
+_Yardstick: TypeAlias = tuple[date, str, date | None]  # the newest that is known, where that was seen, and when
 
 
 def agents(
@@ -82,42 +81,31 @@ def agents(
 
 
 def judge_agents(
-    images: pd.DataFrame | Frames, today: Day, reference: str | os.PathLike[str] | None, *, apart: bool = False
+    images: pd.DataFrame | Frames, today: Day, folder: str | os.PathLike[str] | None, *, apart: bool = False
 ) -> pd.DataFrame:
     """Return what `agents` says; with `apart`, each target is judged by its own images alone."""
     images = images.images if isinstance(images, Frames) else images
-    day, found = days.choose_day(today, images), read_tables(reference)
     versions = _read_texts(images, "appstream_agent_version")
-    flags = [
-        None if pd.isna(flag) else bool(flag) for flag in days.take_column(images, "latest_appstream_agent_version")
-    ]
-    listed = _find_newest_listed(found["agent_versions"], day)
+    flags = [None if pd.isna(flag) else bool(flag) for flag in take_column(images, "latest_appstream_agent_version")]
+    day, tables = choose_day(today, images), reference(folder)
+    listed = _find_newest_listed(tables["agent_versions"], day)
     newest: dict[_Target | None, _Yardstick] = {}
     scopes = _list_targets(images) if apart else [None] * len(images)
     for scope, version in zip(scopes, versions, strict=True):
-        best, seen = newest.setdefault(scope, listed), days.parse_version(version or "")
-        if seen and best.day < seen <= day:
-            newest[scope] = _Yardstick(seen, "drain", day)
-    bad = dict(zip(found["known_bad_agents"]["agent_version"], found["known_bad_agents"]["reason"], strict=True))
+        best, seen = newest.setdefault(scope, listed), parse_version(version or "")
+        if seen and best[0] < seen <= day:
+            newest[scope] = seen, "drain", day
+    bad = dict(zip(tables["known_bad_agents"]["agent_version"], tables["known_bad_agents"]["reason"], strict=True))
     judge = cache(partial(_judge_agent, today=day, bad=bad))  # many images have the same agent
     rows = [judge(version, flag, newest[scope]) for version, flag, scope in zip(versions, flags, scopes, strict=True)]
-    old = [row for row in rows if row["newest_from"] != "drain" and row["contradiction"] == NONE_NEWER]
-    if old:
+    verdicts = _to_verdicts(images, rows, _AGENTS)
+    if ((verdicts["newest_from"] != "drain") & (verdicts["contradiction"] == NONE_NEWER)).any():
         warnings.warn(
-            f"The reference table of agents is old: AWS flags {listed.day:%m-%d-%Y}, its newest, as not the latest. Upgrade "
+            f"The reference table of agents is old: AWS flags {listed[0]:%m-%d-%Y}, its newest, as not the latest. Upgrade "
             "the package, or give a folder with a newer agent_versions.csv as reference=.",
             stacklevel=3,
         )
-    return _to_verdicts(images, rows, _AGENTS)
-
-
-@dataclass(frozen=True)
-class _Yardstick:
-    """The newest that is known: its day, where that was seen, and on which day."""
-
-    day: date
-    origin: str
-    as_of: date | None
+    return verdicts
 
 
 def _find_newest_listed(table: pd.DataFrame, today: date) -> _Yardstick:
@@ -125,32 +113,28 @@ def _find_newest_listed(table: pd.DataFrame, today: date) -> _Yardstick:
     dated = table.dropna(subset="iso_date")
     known = sorted(zip(dated["iso_date"].dt.date, dated["origin"], strict=True))
     day, origin = next((each for each in reversed(known) if each[0] <= today), known[0])
-    return _Yardstick(day, origin, _find_last_reading(table, origin))
-
-
-def _find_last_reading(table: pd.DataFrame, origin: str) -> date | None:
-    """Return the last day on which rows of one origin were read, if a table says so."""
-    last = table.loc[table["origin"] == origin, "read_on"].max()
-    return None if pd.isna(last) else last.date()
+    return day, origin, table.loc[table["origin"] == origin, "read_on"].max()
 
 
 def _judge_agent(
-    version: str | None, flag: bool | None, newest: _Yardstick, today: date, bad: Mapping[str, str]
+    version: str | None, flag: bool | None, yardstick: _Yardstick, today: date, bad: Mapping[str, str]
 ) -> dict[str, Any]:
-    day = days.parse_version(version or "")
-    contradiction = _find_contradiction(version, day, flag, newest.day)
+    """Return the columns of an image with this version, and this flag of AWS's."""
+    day = parse_version(version or "")
+    contradiction = _find_contradiction(version, day, flag, yardstick[0])
     if flag and day is not None and day <= today:  # AWS knows better than any table
-        newest = _Yardstick(day, "drain", today)
-    verdict, reason = _decide_agent(version, day, flag, newest.day, today, bad)
-    dated = day is not None and verdict != "unknown" and (day < newest.day or verdict == "current")
+        yardstick = day, "drain", today
+    newest, origin, as_of = yardstick
+    verdict, reason = _decide_agent(version, day, flag, newest, today, bad)
+    dated = day is not None and verdict != "unknown" and (day < newest or verdict == "current")
     return {
         "appstream_agent_version": version,
         "follows_latest": None if version is None else version == "LATEST",
         "agent_date": day,
-        "newest_agent": newest.day,
-        "newest_from": newest.origin,
-        "newest_as_of": newest.as_of,
-        "days_behind": (newest.day - day).days if dated and day else None,
+        "newest_agent": newest,
+        "newest_from": origin,
+        "newest_as_of": as_of,
+        "days_behind": (newest - day).days if dated and day else None,
         "latest_appstream_agent_version": flag,
         "contradiction": contradiction,
         "verdict": verdict,
@@ -231,29 +215,25 @@ def base_images(
 
 
 def judge_bases(
-    images: pd.DataFrame | Frames, today: Day, reference: str | os.PathLike[str] | None, *, apart: bool = False
+    images: pd.DataFrame | Frames, today: Day, folder: str | os.PathLike[str] | None, *, apart: bool = False
 ) -> pd.DataFrame:
     """Return what `base_images` says; with `apart`, each target is judged by its own images alone."""
     covered = Coverage(images.coverage) if isinstance(images, Frames) else None
     images = images.images if isinstance(images, Frames) else images
-    day, found = days.choose_day(today, images), read_tables(reference)
-    arns, bases_named, targets = (
-        _read_texts(images, "arn"),
-        _read_texts(images, "base_image_arn"),
-        _list_targets(images),
-    )
-    moments = images["snapshot"].factorize()[0].tolist() if "snapshot" in images.columns else [None] * len(images)
+    arns, named, targets = _read_texts(images, "arn"), _read_texts(images, "base_image_arn"), _list_targets(images)
+    day = choose_day(today, images)
+    judge = cache(_Judge(day, set(zip(targets, arns, strict=True)), covered, reference(folder)).judge)
+    moments = images.get("snapshot", pd.Series(0, images.index)).factorize()[0].tolist()
     scopes = list(zip(moments, targets if apart else [None] * len(images), strict=True))
-    ancestors = _name_bases(scopes, targets, arns, bases_named)
-    judge = cache(_Judge(day, list(zip(targets, arns, strict=True)), covered, found).judge)  # many stand on one base
-    released = days.to_days(days.take_column(images, "public_base_image_released_date"))
-    kinds, builders = (
-        _read_texts(images, name) if name in images.columns else [""] * len(images)
-        for name in ("image_type", "image_builder_name")
-    )
+    ancestors = _name_bases(scopes, targets, arns, named)
+    released = to_days(take_column(images, "public_base_image_released_date"))
+    older = images.assign(**{name: "" for name in ("image_type", "image_builder_name") if name not in images.columns})
+    builders = [builder is None for builder in _read_texts(older, "image_builder_name")]
     rows = [
         judge(*_find_origin(scope, arn, base, ancestors), *facts)
-        for scope, arn, base, *facts in zip(scopes, arns, bases_named, targets, released, kinds, builders, strict=True)
+        for scope, arn, base, *facts in zip(
+            scopes, arns, named, targets, released, _read_texts(older, "image_type"), builders, strict=True
+        )
     ]
     return _to_verdicts(images, rows, _BASES)
 
@@ -292,21 +272,28 @@ class _Judge:
     def __init__(
         self,
         today: date,
-        seen: Sequence[tuple[_Target, str | None]],
+        seen: Iterable[tuple[_Target, str | None]],
         covered: Coverage | None,
-        found: Mapping[str, pd.DataFrame],
+        tables: Mapping[str, pd.DataFrame],
     ) -> None:
-        self._today, self._covered = today, covered
-        public = {(target, arn) for target, arn in seen if arn is not None and base_names.is_public(arn)}
+        self._today = today
+        public = [(target, arn) for target, arn in seen if arn is not None and base_names.is_public(arn)]
         #: By name, as the ARN in an image that was copied may be of the region from which it came.
         self._listed_names = {(target, arn.rpartition("/")[2]) for target, arn in public}
-        self._with_public = {target for target, _ in public}
+        #: The targets in which AWS's own images were read whole: it lists some everywhere.
+        self._whole = {
+            target
+            for target in {target for target, _ in public}
+            if covered
+            and not covered.find_missing(*target, "DescribeImages")
+            and not covered.excludes(*target, None, None)
+        }
         self._drained = base_names.find_newest_drained(public, today)
-        table = found["latest_public_base_images"]
+        table = tables["latest_public_base_images"]
         self._listed = base_names.find_newest_listed(table, today)
-        self._as_of = {origin: _find_last_reading(table, origin) for origin in ("reference", "yours")}
-        self._as_of["drain"] = today
-        self._retirements = Retirements(found["retired_base_images"], today)
+        self._as_of = {**table.groupby("origin")["read_on"].max(), "drain": today}
+        retired = tables["retired_base_images"]
+        self._list_retirements = cache(partial(base_names.list_retirements, table=retired, today=today))
 
     def judge(
         self,
@@ -315,44 +302,34 @@ class _Judge:
         target: _Target,
         released: date | None,
         kind: str | None,
-        builder: str | None,
+        unnamed: bool,
     ) -> dict[str, Any]:
-        """Return the columns of one image, whose first ancestor is `origin`."""
-        base = base_names.parse_arn(origin)
-        if base is None or kind in _IMPORTED:
-            reason = "its base is no public base image of these frames" if origin else "AWS names no base image"
-            imported = f"imported ({kind}); it has no base image of AppStream's"
-            return {
-                "base_name": origin.rpartition("/")[2] if origin else None,
-                "generations": generations,
-                "released": released,
-                "age_days": (self._today - released).days if released else None,
-                "maybe_updated": False,
-                "verdict": "not_applicable" if kind in _IMPORTED else "unknown",
-                "reason": imported if kind in _IMPORTED else reason,
-            }
+        """Return the columns of an image whose first ancestor is `origin`; `unnamed` says that it names no image builder."""
+        base = None if kind in _IMPORTED else base_names.parse_arn(origin)
+        if base is not None:
+            return self._judge_base(base, generations, target, generations > 0 and unnamed)
+        verdict, reason = "unknown", "AWS names no base image"
+        if kind in _IMPORTED:
+            verdict, reason = "not_applicable", f"imported ({kind}); it has no base image of AppStream's"
+        elif origin:
+            reason = "its base is no public base image of these frames"
+        age = (self._today - released).days if released else None
+        row = {"base_name": origin and origin.rpartition("/")[2], "generations": generations, "released": released}
+        return row | {"age_days": age, "maybe_updated": False, "verdict": verdict, "reason": reason}
+
+    def _judge_base(self, base: Base, generations: int, target: _Target, unnamed: bool) -> dict[str, Any]:
         best, best_from = self._find_newest(base, target)
         verdict, reason = self._decide(base, best, target)
-        late = verdict in ("behind", "retired") and generations > 0 and builder is None
-        row = {
-            "base_name": base.name,
-            "generations": generations,
-            "family": base.family,
-            "released": base.released,
-            "age_days": (self._today - base.released).days,
-            "maybe_updated": late,
-            "verdict": verdict,
-            "reason": f"{reason}; a managed image update may have moved it on" if late else reason,
-        }
-        if verdict == "retired" and self._retirements.include_family_of(base):  # nothing of it is new
+        late = unnamed and verdict in ("behind", "retired")
+        reason += "; a managed image update may have moved it on" if late else ""
+        age = (self._today - base.released).days
+        row = {"base_name": base.name, "generations": generations, "family": base.family, "released": base.released}
+        row |= {"age_days": age, "maybe_updated": late, "verdict": verdict, "reason": reason}
+        if verdict == "retired" and any(whole for _, whole in self._list_retirements(base)):  # nothing of it is new
             return row
-        return row | {
-            "newest_base": best.name,
-            "newest_released": best.released,
-            "newest_from": best_from,
-            "newest_as_of": self._as_of[best_from],
-            "days_behind": max(0, (best.released - base.released).days) if verdict != "unknown" else None,
-        }
+        behind = max(0, (best.released - base.released).days) if verdict != "unknown" else None
+        row |= {"newest_base": best.name, "newest_released": best.released, "newest_from": best_from}
+        return row | {"newest_as_of": self._as_of.get(best_from), "days_behind": behind}
 
     def _find_newest(self, base: Base, target: _Target) -> tuple[Base, str]:
         drained, listed = self._drained.get((target, base.family)), self._listed.get(base.family)
@@ -364,24 +341,17 @@ class _Judge:
         if base.released > self._today:
             return "unknown", f"released after {self._today}"
         if (target, base.name) not in self._listed_names:  # what AWS lists is not retired, whatever a table says
-            if reason := self._retirements.find_reason(base):
-                return "retired", reason
-            if self._lists_all(target):
+            if retirements := self._list_retirements(base):
+                return "retired", retirements[0][0]
+            if target in self._whole:
                 return "retired", f"AWS lists it no more in {target[1]}"
         if base.released < best.released:
             return "behind", f"{best.name} is newer"
         return "current", "the newest of its family"
 
-    def _lists_all(self, target: _Target) -> bool:
-        """Tell whether AWS's own images were read whole in a target: it lists some everywhere."""
-        covered = self._covered
-        if covered is None or target not in self._with_public:
-            return False
-        return not (covered.find_missing(*target, "DescribeImages") or covered.excludes(*target, None, None))
-
 
 def _read_texts(images: pd.DataFrame, name: str) -> list[str | None]:
-    values = days.take_column(images, name).to_numpy(object, na_value=None)
+    values = take_column(images, name).to_numpy(object, na_value=None)
     return [None if value is None else str(value) for value in values]
 
 

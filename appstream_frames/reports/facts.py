@@ -16,9 +16,8 @@ import pandas as pd
 from appstream_frames.history.merging import merge_changes
 from appstream_frames.history.reads import normalize_request
 from appstream_frames.insights import base_names
-from appstream_frames.insights.distinct import keep_distinct_images
 from appstream_frames.insights.findings import list_reasons
-from appstream_frames.insights.rows import to_records
+from appstream_frames.insights.rows import keep_distinct_images, to_records
 from appstream_frames.insights.usage import judge_usage
 from appstream_frames.insights.verdicts import agents, base_images
 from appstream_frames.tables.coverage import number_targets
