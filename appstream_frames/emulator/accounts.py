@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 import secrets
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs
 
 from appstream_frames.emulator.catalogue import Json, list_accounts
@@ -35,11 +36,11 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who signed a request, for which region and which service."""
+    """Who signed a request, for which region and which service; the default is nobody."""
 
-    account: str | None  # None: nobody who is known
-    region: str
-    service: str
+    account: str | None = None  # None: nobody who is known
+    region: str = ""
+    service: str = ""
     role: str = "Sandbox/visitor"
     partition: str = "aws"
     expired: bool = False
@@ -49,21 +50,17 @@ class Caller:
         """ARN that GetCallerIdentity returns."""
         return f"arn:{self.partition}:sts::{self.account}:assumed-role/{self.role}"
 
-    def check(self, unknown: str, expired: str, status: int) -> None:
+    def check(self) -> None:
         """Refuse a caller who is not known, or whose token has expired, with the service's own codes."""
-        message = "The security token included in the request is "
+        if not self.service:
+            raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token")
+        message, sts = "The security token included in the request is ", self.service == "sts"
+        status = 403 if sts else 400
         if self.account is None:
-            raise ServiceError(unknown, f"{message}invalid.", status)
+            code = "InvalidClientTokenId" if sts else "UnrecognizedClientException"
+            raise ServiceError(code, f"{message}invalid.", status)
         if self.expired:
-            raise ServiceError(expired, f"{message}expired", status)
-
-
-@dataclass(frozen=True)
-class Role:
-    """A role of every account, or of the one whose ARN it was named by."""
-
-    external_id: str | None = None
-    lands_in: str | None = None
+            raise ServiceError("ExpiredToken" if sts else "ExpiredTokenException", f"{message}expired", status)
 
 
 class Accounts:
@@ -71,39 +68,38 @@ class Accounts:
 
     def __init__(self, count: int | None) -> None:
         self.known = list_accounts(count)
-        self.roles = {"AppStreamReader": Role()}
+        #: By a role's name or ARN: the external id that it demands, and the account of its keys if that is not its own.
+        self.roles: dict[str, tuple[str | None, str | None]] = {"AppStreamReader": (None, None)}
         self.life: float | None = None  # seconds for which temporary keys are valid, whatever was requested
         self.requests: Counter[str] = Counter()  # answered requests to STS and Organizations, by operation
         self.revoked: set[str] = set()
         self._tokens: dict[str, tuple[Caller, float]] = {}  # whose keys, and until when they are valid
 
-    def find_caller(self, authorization: str, token: str | None) -> Caller | None:
-        """Return who signed, from the headers; None when there is no signature of version 4."""
+    def find_caller(self, authorization: str, token: str | None) -> Caller:
+        """Return who signed, from the headers; nobody, when there is no signature of version 4."""
         found = _SCOPE.search(authorization)
         if found is None:
-            return None
+            return Caller()
         account, temporary, region, service = found.groups()
-        if account is None or account in self.revoked:
+        caller, until = Caller(account), math.inf
+        if temporary:
+            caller, until = self._tokens.get(token or "", (Caller(), 0.0))
+        known = caller.account == account if temporary else account in self.known
+        if not known or account in self.revoked:
             return Caller(None, region, service)
-        if not temporary:
-            return Caller(account if account in self.known else None, region, service)
-        assumed, until = self._tokens.get(token or "", (None, 0.0))
-        if assumed is None or assumed.account != account:
-            return Caller(None, region, service)
-        return replace(assumed, region=region, service=service, expired=until <= time.time())
+        return replace(caller, region=region, service=service, expired=until <= time.time())
 
-    def reply_as_sts(self, caller: Caller | None, body: bytes) -> tuple[str, Json]:
-        """Return the action of one request of the query protocol, and the members of its result."""
-        if caller is None:
-            raise ServiceError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
-        caller.check("InvalidClientTokenId", "ExpiredToken", 403)
+    def reply_as_sts(self, caller: Caller, body: bytes) -> Json:
+        """Return the reply to one request of the query protocol."""
+        caller.check()
         parameters = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
         action = parameters.get("Action", "")
-        replies = {"GetCallerIdentity": _identify, "AssumeRole": self._assume}
-        if action not in replies:
+        if action not in ("GetCallerIdentity", "AssumeRole"):
             raise ServiceError("InvalidAction", f"Could not find operation {action} for version 2011-06-15")
         self.requests[action] += 1
-        return action, replies[action](caller, parameters)
+        identity = {"Arn": caller.arn, "UserId": f"AROASANDBOX:{caller.role.split('/')[-1]}", "Account": caller.account}
+        result = identity if action == "GetCallerIdentity" else self._assume(caller, parameters)
+        return {f"{action}Response": {f"{action}Result": result}}
 
     def _assume(self, caller: Caller, parameters: dict[str, str]) -> Json:
         arn, session = parameters.get("RoleArn", ""), parameters.get("RoleSessionName", "")
@@ -112,39 +108,33 @@ class Accounts:
             raise ServiceError("ValidationError", "1 validation error detected: RoleSessionName or DurationSeconds")
         found = _ROLE.fullmatch(arn)
         role = found and (self.roles.get(arn) or self.roles.get(found[3]))
-        if not found or not role or found[2] not in self.known or role.external_id != parameters.get("ExternalId"):
+        if not found or not role or found[2] not in self.known or role[0] != parameters.get("ExternalId"):
             message = f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             raise ServiceError("AccessDenied", message, 403)
-        assumed = replace(
-            caller, account=role.lands_in or found[2], role=f"{found[3]}/{session}", partition=found[1], expired=False
-        )
-        return {
-            "Credentials": self._make_keys(assumed, float(seconds) if self.life is None else self.life),
-            "AssumedRoleUser": {"AssumedRoleId": f"AROASANDBOX:{session}", "Arn": assumed.arn},
-        }
-
-    def _make_keys(self, caller: Caller, seconds: float) -> Json:
-        until, token = time.time() + seconds, "SANDBOX" + secrets.token_hex(32)
-        self._tokens[token] = (caller, until)
-        return {
-            "AccessKeyId": f"{KEY}{caller.account}R",
+        assumed = Caller(role[1] or found[2], role=f"{found[3]}/{session}", partition=found[1])
+        token = f"SANDBOX{secrets.token_hex(32)}"
+        until = time.time() + (int(seconds) if self.life is None else self.life)
+        self._tokens[token] = (assumed, until)
+        keys = {
+            "AccessKeyId": f"{KEY}{assumed.account}R",
             "SecretAccessKey": "sandbox",
             "SessionToken": token,
             "Expiration": dt.datetime.fromtimestamp(until, dt.UTC).isoformat(),
         }
+        return {
+            "Credentials": keys,
+            "AssumedRoleUser": {"AssumedRoleId": f"AROASANDBOX:{session}", "Arn": assumed.arn},
+        }
 
     def reply_as_organizations(self, operation: str, caller: Caller, body: bytes) -> Json:
         """Return the reply to one request of AWS JSON 1.1; only the first account may list the others."""
-        caller.check("UnrecognizedClientException", "ExpiredTokenException", 400)
+        caller.check()
         if operation != "AWSOrganizationsV20161128.ListAccounts":
             raise ServiceError("UnknownOperationException", f"The sandbox answers ListAccounts only, not {operation!r}")
         if caller.account != self.known[0]:
             raise ServiceError("AccessDeniedException", "You don't have permissions to access this resource.")
         self.requests["ListAccounts"] += 1
-        return self._page(json.loads(body or b"{}"))
-
-    def _page(self, request: Json) -> Json:
-        members = [SUSPENDED, *reversed(self.known)]  # AWS promises no order either
+        request, members = json.loads(body or b"{}"), [SUSPENDED, *reversed(self.known)]  # AWS promises no order either
         token = str(request.get("NextToken") or "page-0")
         if not re.fullmatch(r"page-[0-9]{1,6}", token):
             raise ServiceError("InvalidInputException", "The NextToken is not valid.")
@@ -165,7 +155,3 @@ class Accounts:
             "JoinedMethod": "CREATED",
             "JoinedTimestamp": 1767225600.0,
         }
-
-
-def _identify(caller: Caller, _: Any) -> Json:
-    return {"Arn": caller.arn, "UserId": f"AROASANDBOX:{caller.role.split('/')[-1]}", "Account": caller.account}

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 from bisect import bisect_right
 from functools import cache, lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from appstream_frames.errors import RequestError
 from appstream_frames.resources import find_data_path
 
 Json = dict[str, Any]
-_FIRST: Final = 4  # number of the first invented account
-_INVENTED: Final = re.compile(r"([0-9]{4})\1\1")
 
 
 @cache
@@ -64,7 +61,7 @@ def list_accounts(count: int | None = None) -> list[str]:
         return list(known)
     if type(count) is not int or not 0 < count <= 9_998:
         raise RequestError(f"accounts={count!r} must be a whole number from 1 to 9998, or None.")
-    return [*known, *(f"{number:04d}" * 3 for number in range(_FIRST, _FIRST + count - len(known)))][:count]
+    return [*known, *(f"{number:04d}" * 3 for number in range(4, count + 1))][:count]
 
 
 class Row(NamedTuple):
@@ -78,19 +75,21 @@ class Row(NamedTuple):
 def list_rows(operation: str, account: str, region: str, week: int) -> list[Row]:
     """Return every row of an operation in one account, region and week, as `finish` takes it; not to be changed.
 
-    An account of `accounts` that is not in the catalogue sees what one of the catalogue's sees, with its own account in the
-    ARNs, in every other region; in the regions between it owns nothing and sees AWS's images only. A region that is not
-    in the catalogue is like one of those that are. Any other account sees nothing.
+    An account that is not in the catalogue sees what one of the catalogue's sees, with its own account in the ARNs, in every
+    other region; in the regions between it owns nothing and sees AWS's images only. A region that is not in the catalogue
+    is like one of those that are.
 
     Examples
     --------
     >>> list_rows("ListAssociatedFleets", "012345678901", "us-east-1", find_week())[0]
     Row(row='finance-us', of={'StackName': 'finance-us'})
     """
-    model, like = _find_model(account), _find_model_region(region)
-    if model is None:
-        return []
-    owner = model if account == model or (int(account[:4]) + crc32(region.encode())) % 2 else None
+    known: list[str] = read_catalogue()["accounts"]
+    like, owner = find_model_region(region), None
+    if account in known:
+        owner = account
+    elif (int(account[:4]) + crc32(region.encode())) % 2:
+        owner = known[int(account[:4]) % len(known)]
     found = []
     for record in read_catalogue()["operations"].get(operation, ()):
         row = _view_as(record, owner, like, week)
@@ -104,47 +103,26 @@ def finish(row: Any, week: int) -> Any:
     """Return a row as the API sends it: an image with its applications written out, any other one as it is."""
     if not isinstance(row, dict) or not isinstance(row.get("Applications"), list):
         return row
-    day = read_catalogue()["weeks"][week].replace("-", "")
-    _, _, _, region, owner, _ = row["Arn"].split(":", 5)
-    written = [
-        _write_application(each, row["Name"], owner or "aws", region, day) if isinstance(each, str) else each
-        for each in row["Applications"]
-    ]
+    written = [_write_application(each, row, week) if isinstance(each, str) else each for each in row["Applications"]]
     return row | {"Applications": written}
 
 
-def has_elastic_fleets(region: str) -> bool:
-    """Tell whether AppStream offers Elastic fleets in a region of the catalogue, or one that is like it."""
-    return _find_model_region(region) not in read_catalogue()["not_elastic"]
-
-
-def _find_model(account: str) -> str | None:
-    """Return the account of the catalogue which an account is like; None for a stranger."""
-    known: list[str] = read_catalogue()["accounts"]
-    if account in known:
-        return account
-    invented = _INVENTED.fullmatch(account) and int(account[:4]) >= _FIRST
-    return known[int(account[:4]) % len(known)] if invented else None
-
-
-def _find_model_region(region: str) -> str:
+def find_model_region(region: str) -> str:
     """Return the region of the catalogue which a region is like."""
     known: list[str] = read_catalogue()["regions"]
     return region if region in known else known[crc32(region.encode()) % len(known)]
 
 
 def _fill(value: Any, region: str, account: str) -> Any:
-    """Return a row with a region and an account in place of ``{region}`` and ``{account}``."""
+    """Return a row with a region and an account in place of ``{region}`` and ``{account}``, and the region's partition."""
     if isinstance(value, str):
         text = value.replace("{region}", region).replace("{account}", account)
-        return text.replace("arn:aws:", f"arn:{_find_partition(region)}:") if text.startswith("arn:") else text
+        # botocore's way to the partition reads its list of endpoints first
+        partition = {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
+        return text.replace("arn:aws:", f"arn:{partition}:") if text.startswith("arn:") else text
     if isinstance(value, dict):
         return {name: _fill(each, region, account) for name, each in value.items()}
     return [_fill(each, region, account) for each in value] if isinstance(value, list) else value
-
-
-def _find_partition(region: str) -> str:  # botocore's way reads its list of endpoints first
-    return {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
 
 
 def _view_as(record: Json, account: str | None, region: str, week: int) -> Any:
@@ -161,9 +139,8 @@ def _view_as(record: Json, account: str | None, region: str, week: int) -> Any:
     if share is None or not _is_during(share["weeks"], week) or row["State"] != "AVAILABLE":
         return None
     # AWS tells a consumer neither the owner's builder nor with whom else the image is shared
-    shared = row | {"Visibility": "SHARED", "ImagePermissions": share["permissions"], "ImageBuilderName": None}
-    shared.pop("ImageSharedWithOthers", None)
-    return shared
+    view = {"Visibility": "SHARED", "ImagePermissions": share["permissions"], "ImageBuilderName": None}
+    return {name: value for name, value in (row | view).items() if name != "ImageSharedWithOthers"}
 
 
 def _is_during(weeks: tuple[int, int | None] | None, week: int) -> bool:
@@ -171,12 +148,11 @@ def _is_during(weeks: tuple[int, int | None] | None, week: int) -> bool:
     return weeks is not None and weeks[0] <= week and (weeks[1] is None or week < weeks[1])
 
 
-def _write_application(key: str, image: str, owner: str, region: str, day: str) -> Json:
-    application: Json = _fill(read_catalogue()["applications"][key], region, owner)
+def _write_application(key: str, image: Json, week: int) -> Json:
+    day = read_catalogue()["weeks"][week].replace("-", "")
+    _, _, _, region, owner, _ = image["Arn"].split(":", 5)
+    application: Json = _fill(read_catalogue()["applications"][key], region, owner or "aws")
+    folder = f"https://appstream-icons-{region}.s3.{region}.amazonaws.com/{owner or 'aws'}/{image['Name']}"
     # looks like what AWS signs, and is good for nothing
-    signature = (
-        f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={day}T120000Z&X-Amz-SignedHeaders=host&X-Amz-Expires=3600"
-        f"&X-Amz-Credential=SANDBOX%2F{day}%2F{region}%2Fs3%2Faws4_request&X-Amz-Signature=SANDBOX"
-    )
-    icon = f"https://appstream-icons-{region}.s3.{region}.amazonaws.com/{owner}/{image}/{key}.png?{signature}"
-    return {"IconURL": icon} | application
+    signature = f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={day}T120000Z&X-Amz-Expires=3600&X-Amz-Signature=SANDBOX"
+    return {"IconURL": f"{folder}/{key}.png?{signature}"} | application

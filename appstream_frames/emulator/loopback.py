@@ -22,9 +22,8 @@ import msgspec
 
 from appstream_frames.emulator.accounts import Accounts, Caller, ServiceError
 from appstream_frames.emulator.catalogue import Json
-from appstream_frames.emulator.service import AppStream, find_list_member, list_errors
+from appstream_frames.emulator.service import AppStream, find_matching
 
-_JSON: Final = "application/x-amz-json-1.1"
 _AT_ONCE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: closing does not say goodbye, it resets
 
 
@@ -45,13 +44,6 @@ class Server(socketserver.ThreadingTCPServer):
         """Say nothing of a client that went away; any other error is a fault of ours, and is printed."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """End a connection; one that is to be reset gets no goodbye before."""
-        if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_AT_ONCE)) == _AT_ONCE:
-            self.close_request(request)
-        else:
-            super().shutdown_request(request)
 
     def close_all(self) -> None:
         """Close the listening socket and every connection, and wait for their threads."""
@@ -82,51 +74,38 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        service = self.server
         signed, token = self.headers.get("Authorization", ""), self.headers.get("X-Amz-Security-Token")
-        caller = service.accounts.find_caller(signed, token)
-        target = (caller.account, caller.region) if caller else (None, None)
-        service.closing.wait(service.appstream.faults.find_latency(*target))
-        if caller is not None and caller.service == "sts":
-            self._reply_sts(caller, body)
-        else:
-            self._reply_json(caller, body)
+        caller = self.server.accounts.find_caller(signed, token)
+        latency = find_matching(self.server.appstream.latency, (caller.account, caller.region, None))
+        self.server.closing.wait(next(iter(latency), 0.0))
+        self._reply(caller, body)
 
-    def _reply_json(self, caller: Caller | None, body: bytes) -> None:
-        target, fault = self.headers.get("X-Amz-Target", ""), None
+    def _reply(self, caller: Caller, body: bytes) -> None:
+        """Send what the service that was called replies: its result or its error, in its protocol."""
+        target, as_xml = self.headers.get("X-Amz-Target", ""), caller.service == "sts"
+        status, headers, fault = 200, {"x-amzn-RequestId": str(uuid.uuid4())}, None
         try:
-            if caller is not None and caller.service == "organizations":
+            if as_xml:
+                reply = self.server.accounts.reply_as_sts(caller, body)
+            elif caller.service == "organizations":
                 reply = self.server.accounts.reply_as_organizations(target, caller, body)
             else:
                 reply, fault = self.server.appstream.reply(target, caller, body)
         except ServiceError as error:
-            operation = target.rpartition(".")[2]
-            modelled = find_list_member(operation) is not None and error.code in list_errors(operation)
-            content = json.dumps({"__type": error.code, "Message" if modelled else "message": error.message})
-            self._send(error.status, _JSON, content.encode(), **{"x-amzn-ErrorType": error.code})
-        else:
-            self._send(200, _JSON, _encode(reply), fault)
-
-    def _reply_sts(self, caller: Caller, body: bytes) -> None:
-        try:
-            action, result = self.server.accounts.reply_as_sts(caller, body)
-        except ServiceError as error:
-            content = _to_xml({"Type": "Sender", "Code": error.code, "Message": error.message})
-            self._send(error.status, "text/xml", _wrap("ErrorResponse", f"<Error>{content}</Error>"))
-        else:
-            inner = f"<{action}Result>{_to_xml(result)}</{action}Result>"
-            self._send(200, "text/xml", _wrap(f"{action}Response", inner))
-
-    def _send(self, status: int, kind: str, body: bytes, fault: str | None = None, **headers: str) -> None:
+            status, headers["x-amzn-ErrorType"] = error.status, error.code
+            reply = {"__type": error.code, "message": error.message}
+            if as_xml:
+                reply = {"ErrorResponse": {"Error": {"Type": "Sender", "Code": error.code, "Message": error.message}}}
+        content = _to_xml(reply).encode() if as_xml else _to_json(reply)
+        headers["Content-Type"] = "text/xml" if as_xml else "application/x-amz-json-1.1"
         self.send_response(status)
-        headers |= {"Content-Type": kind, "Content-Length": str(len(body)), "x-amzn-RequestId": str(uuid.uuid4())}
-        for name, value in headers.items():
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
         if fault is None:
-            self.wfile.write(body)
+            self.wfile.write(content)
         else:
-            self._break(fault, body)
+            self._break(fault, content)
 
     def _break(self, fault: str, body: bytes) -> None:
         """Send half of a body and hang up, or reset the connection; or send a byte a second."""
@@ -139,12 +118,12 @@ class _Handler(BaseHTTPRequestHandler):
                     return
         else:
             self.wfile.write(body[: len(body) // 2])
-            self.wfile.flush()
         if fault == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            self.connection.close()  # else the server would say goodbye first
 
 
-def _encode(reply: Json) -> bytes:
+def _to_json(reply: Json) -> bytes:
     try:
         return msgspec.json.encode(reply)
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON holds as an escape only
@@ -154,7 +133,3 @@ def _encode(reply: Json) -> bytes:
 def _to_xml(members: Json) -> str:
     inner = ((name, _to_xml(value) if isinstance(value, dict) else escape(value)) for name, value in members.items())
     return "".join(f"<{name}>{value}</{name}>" for name, value in inner)
-
-
-def _wrap(name: str, inner: str) -> bytes:
-    return f'<{name} xmlns="https://sts.amazonaws.com/doc/2011-06-15/">{inner}</{name}>'.encode()

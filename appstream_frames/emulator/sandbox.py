@@ -11,19 +11,52 @@ import os
 import socket
 import threading
 from collections.abc import Iterable, Sequence
+from configparser import ConfigParser
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader
 
 from appstream_frames.aws.regions import check_regions, list_appstream_regions
-from appstream_frames.emulator.accounts import Accounts, Role, ServiceError
-from appstream_frames.emulator.catalogue import find_week, read_catalogue
-from appstream_frames.emulator.clients import Loopback, make_configuration, make_keys
+from appstream_frames.emulator.accounts import KEY, Accounts, ServiceError
+from appstream_frames.emulator.catalogue import Row, find_week, finish, read_catalogue
 from appstream_frames.emulator.loopback import Server
-from appstream_frames.emulator.service import AppStream, Responder, find_list_member
+from appstream_frames.emulator.service import ERRORS, ON_THE_WIRE, AppStream, Fault, Responder, find_list_member
 from appstream_frames.errors import RequestError
+
+make_loader = cache(Loader)  # one of botocore's models for all sessions: each would otherwise read them anew
+
+
+class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has no types
+    """A botocore session that reads none of the machine's AWS settings and reaches one URL only.
+
+    AppStream of the region `nowhere` is at the URL `refusing`, where nobody listens.
+    """
+
+    def __init__(self, url: str, refusing: str, nowhere: str, account: str, config: Config | None = None) -> None:
+        known = self.SESSION_VARIABLES.items()  # name: (in files, in the environment, default, conversion)
+        super().__init__(session_vars={name: (None, None, *rest) for name, (_, _, *rest) in known})
+        for name in ("config_file", "credentials_file"):
+            self.set_config_variable(name, os.devnull)
+        self.register_component("data_loader", make_loader())
+        self.set_default_client_config(Config(proxies={}).merge(config or Config()))
+        self.set_credentials(*make_keys(account).values())
+        self._url, self._refusing, self._nowhere = url, refusing, ("appstream", nowhere)
+
+    def create_client(self, service_name: str, region_name: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Return a client of the sandbox, whatever endpoint is named."""
+        region = region_name or self.get_config_variable("region")
+        url = self._refusing if (service_name, region) == self._nowhere else self._url
+        return super().create_client(service_name, region_name, *args, **kwargs | {"endpoint_url": url})
+
+
+def make_keys(account: str) -> dict[str, str]:
+    """Return the access key id and the secret key with which an account signs, by their names in AWS's files."""
+    return {"aws_access_key_id": KEY + account, "aws_secret_access_key": "sandbox"}
 
 
 class Sandbox:
@@ -34,8 +67,7 @@ class Sandbox:
     url : str
         Where it listens, say ``http://127.0.0.1:43521``.
     accounts, regions : list of str
-        What it knows; the first of each is the default of `client`, `session` and `environment`, and the first account is
-        its organization's management account.
+        What it knows; the first of each is the default everywhere, and the first account manages the organization.
     nowhere : str
         A region where nobody listens to AppStream, for clients of `session` and `client`.
     weeks : list of str
@@ -51,28 +83,14 @@ class Sandbox:
     111122223333
     us-west-2
 
-    >>> import appstream_frames as asf
     >>> with sandbox() as box:
-    ...     box.fail_next()
-    ...     _ = box.client().describe_images()  # boto3 tries again
-    ...     box.calls
-    2
-
-    >>> with sandbox() as box:
-    ...     box.fault(region="us-east-1", kind="cut", times=1)
-    ...     frames = asf.drain(box.client(region="us-east-1"))
-    >>> int(frames.coverage["retries"].item())
-    1
-
-    >>> with sandbox() as box:
+    ...     box.fail_next()  # boto3 tries again
+    ...     box.fault(operation="DescribeStacks", kind="throttled", times=1)
     ...     box.set_rows("ListAssociatedFleets", ["payroll"], StackName="finance")
-    ...     box.client().list_associated_fleets(StackName="finance")["Names"]
-    ['payroll']
-
-    >>> with sandbox() as box:
     ...     box.respond_with(lambda operation, *_: {"Stacks": []} if operation == "DescribeStacks" else None)
-    ...     box.client().describe_stacks()["Stacks"]
-    []
+    ...     client = box.client()
+    ...     client.list_associated_fleets(StackName="finance")["Names"], client.describe_stacks()["Stacks"], box.calls
+    (['payroll'], [], 4)
     """
 
     nowhere: Final = "xx-nowhere-1"
@@ -129,9 +147,7 @@ class Sandbox:
         nowhere : str, optional
             The region where nobody listens to AppStream, in place of the attribute `nowhere`.
         """
-        core = Loopback(self.url, self._refusing, nowhere or self.nowhere)
-        core.set_default_client_config(Config(proxies={}).merge(config or Config()))
-        core.set_credentials(*make_keys(account or self.accounts[0]).values())
+        core = Loopback(self.url, self._refusing, nowhere or self.nowhere, account or self.accounts[0], config)
         return boto3.Session(botocore_session=core, region_name=region or self.regions[0])
 
     def client(
@@ -153,13 +169,21 @@ class Sandbox:
     def config(self, path: str | os.PathLike[str]) -> dict[str, str]:
         """Write an AWS configuration file of this sandbox, anew, and return the environment variables that make it be used.
 
-        Its profiles are ``sandbox-<account>``, those of every third account a role that is assumed with the first one's
-        keys; ``sandbox-stranger``, whose keys are refused; and ``sandbox-nowhere``, of the first account, whose AppStream
-        nobody listens at.
+        Its profiles are ``sandbox-<account>``, of every third account a role that the first one's keys assume;
+        ``sandbox-stranger``, whose keys are refused; and ``sandbox-nowhere``, of whose AppStream nobody listens.
         """
+        profiles = {account: make_keys(account) for account in [*self.accounts, "stranger"]}  # the last is no account
+        for account in self.accounts[2::3]:
+            role = f"arn:aws:iam::{account}:role/AppStreamReader"
+            profiles[account] = {"role_arn": role, "source_profile": f"sandbox-{self.accounts[0]}"}
+        profiles["nowhere"] = make_keys(self.accounts[0]) | {"services": "nowhere"}
+        content = ConfigParser(interpolation=None)
+        for name, own in profiles.items():
+            content[f"profile sandbox-{name}"] = own | {"region": self.regions[0], "endpoint_url": self.url}
+        content["services nowhere"] = {"appstream": f"\nendpoint_url = {self._refusing}"}
         path = Path(path).absolute()
         with path.open("w", encoding="utf-8") as file:
-            make_configuration(self.url, self._refusing, self.accounts, self.regions[0]).write(file)
+            content.write(file)
         path.chmod(0o600)
         nothing = {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
         return {"AWS_CONFIG_FILE": str(path)} | nothing
@@ -182,16 +206,9 @@ class Sandbox:
     def fail_next(self, times: int = 1, code: str = "ThrottlingException", status: int = 400) -> None:
         """Answer the next `times` AppStream requests with an AWS error; failures set earlier come first.
 
-        Parameters
-        ----------
-        times : int
-            How many requests.
-        code : str
-            AWS's error code, say ``RequestLimitExceededException`` or ``AccessDeniedException``.
-        status : int
-            The HTTP status, say 500 for ``InternalFailure`` or 503 for ``ServiceUnavailable``.
+        `code` is AWS's, and `status` that of HTTP: say 500 for ``InternalFailure`` or 503 for ``ServiceUnavailable``.
         """
-        self._service.faults.fail_next(times, ServiceError(code, f"{code}: a failure set in the sandbox", status))
+        self._service.failures += [ServiceError(code, f"{code}: a failure set in the sandbox", status)] * times
 
     def fault(
         self,
@@ -227,11 +244,13 @@ class Sandbox:
         """
         if operation is not None:
             _check_listing(operation)
-        self._service.faults.set((account, region, operation), kind, times, after)
+        if kind not in (*ERRORS, *ON_THE_WIRE, None):
+            raise RequestError(f"kind={kind!r} is none of {', '.join((*ERRORS, *ON_THE_WIRE))} or None.")
+        self._service.faults[account, region, operation] = Fault(kind, times if kind else 0, after)
 
     def latency(self, seconds: float, account: str | None = None, region: str | None = None) -> None:
         """Have every answer wait so many seconds, those of STS and Organizations too; of one target, or of all."""
-        self._service.faults.delay(account, region, seconds)
+        self._service.latency[account, region, None] = seconds
 
     def page_size(self, rows: int | None) -> None:
         """Let no page have more rows than this, whatever a request says; None: 25, or the request's MaxResults."""
@@ -268,7 +287,9 @@ class Sandbox:
             The sandbox does not serve the operation.
         """
         _check_listing(operation)
-        self._service.set_rows(operation, rows, account, region, parameters)
+        scope = (account, region, operation)
+        others = [row for row in self._service.rows.get(scope, ()) if row.of != parameters]
+        self._service.rows[scope] = [*others, *(Row(row, parameters) for row in rows)]
 
     def rows(
         self, operation: str = "DescribeImages", account: str | None = None, region: str | None = None
@@ -278,13 +299,14 @@ class Sandbox:
         The target is by default that of the first account and the first region.
         """
         _check_listing(operation)
-        return self._service.finish_rows(operation, account or self.accounts[0], region or self.regions[0])
+        found = self._service.list_rows(operation, account or self.accounts[0], region or self.regions[0])
+        return [finish(each.row, self._service.week) for each in found]
 
     def respond_with(self, function: Responder | None) -> None:
         """Let a function answer AppStream's requests first, in the server's threads; None: the sandbox answers again.
 
-        It is called with operation, account, region and the request's members, and returns the reply to send, or None to let
-        the sandbox answer. It may wait; an exception ends the connection.
+        It takes operation, account, region and the request's members, and returns the reply, or None to let the sandbox
+        answer. It may wait; an exception ends the connection.
         """
         self._service.respond_with = function
 
@@ -295,16 +317,10 @@ class Sandbox:
     def role(self, name: str, *, external_id: str | None = None, lands_in: str | None = None) -> None:
         """Give every account a role that all others may assume; ``AppStreamReader`` exists from the start.
 
-        Parameters
-        ----------
-        name : str
-            The role's name; or its ARN, for one account only.
-        external_id : str, optional
-            What whoever assumes it has to know.
-        lands_in : str, optional
-            The account that the keys are of, in place of the role's own: which AWS never does.
+        An ARN in place of `name` gives it to one account only. Whoever assumes it has to know its `external_id`; the keys are
+        of the account `lands_in`, in place of the role's own: which AWS never does.
         """
-        self._accounts.roles[name] = Role(external_id, lands_in)
+        self._accounts.roles[name] = (external_id, lands_in)
 
     def expire_after(self, seconds: float | None) -> None:
         """Let the keys of roles that are assumed from now on expire so soon; None: after the time requested."""
@@ -357,19 +373,15 @@ def sandbox(
     week = find_week(at)
     if type(port) is not int or not 0 <= port <= 65_535:
         raise RequestError(f"port={port!r} must be a whole number from 0 to 65535; 0 takes a free one.")
-    return Sandbox(week, Accounts(accounts), _choose_regions(regions), port)
-
-
-def _choose_regions(chosen: int | Iterable[str] | None) -> list[str]:
-    usual = list(read_catalogue()["regions"])
-    if chosen is None:
-        return usual
-    if not isinstance(chosen, int):
-        return check_regions([chosen] if isinstance(chosen, str) else chosen)
-    known = list(dict.fromkeys([*usual, *list_appstream_regions("aws"), *list_appstream_regions("aws-us-gov")]))
-    if not 0 < chosen <= len(known):
-        raise RequestError(f"regions={chosen!r} must be from 1 to {len(known)}, or a list of regions.")
-    return known[:chosen]
+    served = list(read_catalogue()["regions"])
+    if isinstance(regions, int):
+        known = list(dict.fromkeys([*served, *list_appstream_regions("aws"), *list_appstream_regions("aws-us-gov")]))
+        if not 0 < regions <= len(known):
+            raise RequestError(f"regions={regions!r} must be from 1 to {len(known)}, or a list of regions.")
+        served = known[:regions]
+    elif regions is not None:
+        served = check_regions([regions] if isinstance(regions, str) else regions)
+    return Sandbox(week, Accounts(accounts), served, port)
 
 
 def _check_listing(operation: str) -> None:

@@ -1,7 +1,7 @@
 """AppStream as the sandbox plays it: every listing operation, from botocore's model and the invented catalogue.
 
 Nothing here is written for one operation only: which parameters there are, their types, ranges and patterns, the list in the
-reply and the errors that an operation may have come from the model; rows come from the catalogue.
+reply and the errors that an operation may have come from the model; rows come from the catalogue, faults from who set them.
 """
 
 from __future__ import annotations
@@ -10,24 +10,35 @@ import hashlib
 import json
 import re
 import threading
-from collections import Counter
-from collections.abc import Callable, Container, Sequence
-from dataclasses import replace
+from collections import Counter, deque
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Final
+from itertools import product
+from typing import Any, Final, TypeVar
 
-from botocore.loaders import Loader
 from botocore.model import OperationModel, Shape
 from botocore.validate import ParamValidator
 
 from appstream_frames.emulator.accounts import Caller, ServiceError
-from appstream_frames.emulator.catalogue import Json, Row, finish, has_elastic_fleets, list_rows
-from appstream_frames.emulator.faults import Faults, Scope, find_matching
+from appstream_frames.emulator.catalogue import Json, Row, find_model_region, finish, list_rows, read_catalogue
 from appstream_frames.tables.schema import load_model
 
 #: What may reply in place of the sandbox: takes operation, account, region and request, returns a reply or None.
 Responder = Callable[[str, str, str, Json], Json | None]
+#: Account, region and operation; None stands for all of them.
+Scope = tuple[str | None, str | None, str | None]
+_T = TypeVar("_T")
 
+#: Code, message and HTTP status of the errors that a fault of that kind answers with.
+ERRORS: Final = {
+    "denied": ("AccessDeniedException", "not authorized to perform: appstream:{operation}", 400),
+    "disabled": ("UnrecognizedClientException", "The security token included in the request is invalid.", 400),
+    "not_offered": ("OperationNotPermittedException", "The operation {operation} is not permitted.", 400),
+    "throttled": ("ThrottlingException", "Rate exceeded", 400),
+    "server_error": ("InternalFailure", "The request processing has failed.", 500),
+}
+ON_THE_WIRE: Final = ("cut", "slow", "reset")
 _PAGE: Final = 25  # rows, when MaxResults is 0 or not there
 _PAGING: Final = ("NextToken", "MaxResults")
 _NOT_ELASTIC: Final = "OperationNotPermittedException"
@@ -36,10 +47,21 @@ _NOT_FOUND: Final = "ResourceNotFoundException"
 _MEMBERS: Final = {"SharedAwsAccountIds": "sharedAccountId"}
 
 
-@cache
-def make_loader() -> Loader:
-    """Return one loader of botocore's models for all sessions: each would otherwise read them anew."""
-    return Loader()
+@dataclass
+class Fault:
+    """What goes wrong with requests: in which way, how many times (None: for ever), and how many go well before."""
+
+    kind: str | None
+    times: int | None
+    after: int
+
+    def take(self) -> str | None:
+        """Return the kind if it strikes this request, and count the request."""
+        if self.after:
+            self.after -= 1
+            return None
+        self.times = self.times and self.times - 1
+        return self.kind
 
 
 @cache
@@ -59,75 +81,64 @@ def find_list_member(operation: str) -> str | None:
 
 
 class AppStream:
-    """The listing operations at one week of the catalogue, in some regions."""
+    """The listing operations at one week of the catalogue, in some regions; its attributes are what can be set."""
 
     def __init__(self, week: int, regions: Container[str]) -> None:
         self.requests: Counter[str] = Counter()  # by operation, those that failed too
-        self.faults = Faults()
+        self.failures: deque[ServiceError] = deque()  # of the next requests, whoever sends them
+        self.faults: dict[Scope, Fault] = {}
+        self.latency: dict[Scope, float] = {}  # seconds that every answer waits
+        self.rows: dict[Scope, list[Row]] = {}  # in place of the catalogue's
         self.page_size: int | None = None  # the most rows of a page, whatever was requested
         self.respond_with: Responder | None = None
-        self._week, self._regions = week, regions
+        self.week, self._regions = week, regions
         self._lock = threading.Lock()
-        self._rows: dict[Scope, list[Row]] = {}
 
-    def reply(self, target: str, caller: Caller | None, body: bytes) -> tuple[Json, str | None]:
+    def reply(self, target: str, caller: Caller, body: bytes) -> tuple[Json, str | None]:
         """Return the reply to one request, whose X-Amz-Target is `target`, and the fault that it has on the wire."""
         prefix, _, name = target.partition(".")
         if prefix != load_model().metadata["targetPrefix"] or find_list_member(name) is None:
             raise ServiceError("UnknownOperationException", f"The sandbox has no operation {target!r} that lists rows")
         with self._lock:
             self.requests[name] += 1
-        account, region = (caller.account, caller.region) if caller else (None, None)
-        fault = self.faults.take(account, region, name)
-        if caller is None:
-            raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token")
+            if self.failures:
+                raise self.failures.popleft()
+            faults = find_matching(self.faults, (caller.account, caller.region, name))
+            kind = next((fault.take() for fault in faults if fault.times != 0), None)
+        if kind in ERRORS:
+            code, message, status = ERRORS[kind]
+            raise ServiceError(code, message.format(operation=name), status)
         known = caller if caller.region in self._regions else replace(caller, account=None)
-        known.check("UnrecognizedClientException", "ExpiredTokenException", 400)
-        return self._reply(load_model().operation_model(name), str(caller.account), caller.region, body), fault
+        known.check()
+        return self._reply(load_model().operation_model(name), str(caller.account), caller.region, body), kind
 
     def _reply(self, operation: OperationModel, account: str, region: str, body: bytes) -> Json:
         request = _read_request(body, operation)
         given = self.respond_with and self.respond_with(operation.name, account, region, request)
         if given is not None:
             return given
-        if _NOT_ELASTIC in list_errors(operation.name) and not has_elastic_fleets(region):
+        elastic = find_model_region(region) not in read_catalogue()["not_elastic"]
+        if not elastic and _NOT_ELASTIC in _list_errors(operation.name):
             raise ServiceError(_NOT_ELASTIC, f"{operation.name} is not permitted in {region}.")
-        return self._page(operation, account, region, request)
-
-    def set_rows(
-        self, operation: str, rows: Sequence[Any], account: str | None, region: str | None, of: dict[str, str]
-    ) -> None:
-        """Serve these rows in place of the catalogue's, and of those set before for the same request."""
-        with self._lock:
-            key = (account, region, operation)
-            others = [row for row in self._rows.get(key, []) if row.of != of]
-            self._rows[key] = [*others, *(Row(row, of) for row in rows)]
-
-    def rows(self, operation: str, account: str, region: str) -> list[Row]:
-        """Return every row of an operation that an account sees in a region."""
-        with self._lock:
-            found = find_matching(self._rows, (account, region, operation))
-        return found[0] if found else list_rows(operation, account, region, self._week)
-
-    def finish_rows(self, operation: str, account: str, region: str) -> list[Any]:
-        """Return the rows of `rows` as they are sent."""
-        return [finish(each.row, self._week) for each in self.rows(operation, account, region)]
-
-    def _page(self, operation: OperationModel, account: str, region: str, request: Json) -> Json:
         rows = self._select_rows(operation, account, region, request)
         # the page's size is not part of what a token belongs to: AWS lets it change on the way
         selected = {name: value for name, value in request.items() if name not in _PAGING}
         belongs = json.dumps([operation.name, account, region, selected])
         start = _read_token(request["NextToken"], belongs) if "NextToken" in request else 0
         end = start + min(request.get("MaxResults") or _PAGE, self.page_size or len(rows) + 1)
-        page = [finish(row, self._week) for row in rows[start:end]]
+        page = [finish(row, self.week) for row in rows[start:end]]
         own = {name: value for name, value in selected.items() if name in operation.output_shape.members}
         more = _make_token(end, belongs) if end < len(rows) else None
         return own | {str(find_list_member(operation.name)): page, "NextToken": more}
 
+    def list_rows(self, operation: str, account: str, region: str) -> list[Row]:
+        """Return every row of an operation that an account sees in a region."""
+        found = find_matching(self.rows, (account, region, operation))
+        return found[0] if found else list_rows(operation, account, region, self.week)
+
     def _select_rows(self, operation: OperationModel, account: str, region: str, request: Json) -> list[Any]:
         """Return the rows that a request selects."""
-        rows = self.rows(operation.name, account, region)
+        rows = self.list_rows(operation.name, account, region)
         for name, value in request.items():
             if name == "Type":
                 rows = [each for each in rows if each.row["Visibility"] == value]
@@ -136,10 +147,17 @@ class AppStream:
             elif isinstance(value, str) and name not in _PAGING:
                 rows = [each for each in rows if (each.of or each.row).get(name) == value]
         if operation.name == "DescribeImagePermissions":
-            images = (each.row for each in self.rows("DescribeImages", account, region))
+            images = (each.row for each in self.list_rows("DescribeImages", account, region))
             if request["Name"] not in [image["Name"] for image in images if image.get("Visibility") == "PRIVATE"]:
                 raise ServiceError(_NOT_FOUND, f"Image {request['Name']} not found")
         return [each.row for each in rows]
+
+
+def find_matching(known: dict[Scope, _T], scope: Scope) -> list[_T]:
+    """Return the values whose scope holds another one, the narrowest first: an operation's before a target's."""
+    account, region, operation = scope
+    scopes = [(*target, name) for name in (operation, None) for target in product((account, None), (region, None))]
+    return [known[each] for each in dict.fromkeys(scopes) if each in known]
 
 
 def _make_token(offset: int, belongs: str) -> str:
@@ -155,7 +173,7 @@ def _read_token(token: str, belongs: str) -> int:
 
 
 @cache
-def list_errors(operation: str) -> frozenset[str]:
+def _list_errors(operation: str) -> frozenset[str]:
     """Return the errors that the model gives an operation."""
     return frozenset(shape.name for shape in load_model().operation_model(operation).error_shapes)
 
@@ -167,21 +185,18 @@ def _choose_named(rows: list[Row], parameter: str, wanted: list[str], operation:
     if parameter != "Arns":  # as on AWS, a name never finds a shared image
         found = [each for each in found if each.row.get("Visibility") != "SHARED"]
     missing = set(wanted) - {each.row[member] for each in found}
-    if missing and parameter not in _MEMBERS and _NOT_FOUND in list_errors(operation.name):
-        raise ServiceError(
-            _NOT_FOUND, f"{str(find_list_member(operation.name)).removesuffix('s')} {min(missing)} not found"
-        )
+    if missing and parameter not in _MEMBERS and _NOT_FOUND in _list_errors(operation.name):
+        kind = str(find_list_member(operation.name)).removesuffix("s")
+        raise ServiceError(_NOT_FOUND, f"{kind} {min(missing)} not found")
     return found
 
 
 def _read_request(body: bytes, operation: OperationModel) -> Json:
     """Return the request's members that the model knows, checked against it; AWS ignores any other and null."""
     try:
-        sent = json.loads(body or b"{}")
-    except ValueError as error:
-        raise ServiceError("SerializationException", "The request is not JSON") from error
-    if not isinstance(sent, dict):
-        raise ServiceError("SerializationException", "Start of structure or map found where not expected.")
+        sent = {**json.loads(body or b"{}")}
+    except (TypeError, ValueError) as error:
+        raise ServiceError("SerializationException", "The request is no JSON object.") from error
     shape = operation.input_shape
     request = {name: value for name, value in sent.items() if name in shape.members and value is not None}
     report = ParamValidator().validate(request, shape)
@@ -195,25 +210,16 @@ def _read_request(body: bytes, operation: OperationModel) -> Json:
     return request
 
 
-def _list_violations(request: Json, shape: Shape) -> list[str]:
-    """Return what the model forbids and botocore's validator lets pass: the service itself has to check it."""
-    found = []
+def _list_violations(request: Json, shape: Shape) -> Iterator[str]:
+    """Yield what the model forbids and botocore's validator lets pass: the service itself has to check it."""
     for name, value in request.items():
         member = shape.members[name]
         values, rule = (value, member.member) if member.type_name == "list" else ([value], member)
+        limits = rule.metadata
         for each in values:
-            if constraint := _find_violation(each, rule):
-                path = f"{name[0].lower()}{name[1:]}"
-                found.append(f"Value '{each}' at '{path}' failed to satisfy constraint: {constraint}")
-    return found
-
-
-def _find_violation(value: Any, rule: Shape) -> str | None:
-    limits = rule.metadata
-    if "enum" in limits and value not in limits["enum"]:
-        return f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"
-    if "pattern" in limits and not re.fullmatch(limits["pattern"], value):
-        return f"Member must satisfy regular expression pattern: {limits['pattern']}"
-    if rule.type_name == "integer" and value > limits.get("max", value):
-        return f"Member must have value less than or equal to {limits['max']}"
-    return None
+            if (
+                each not in limits.get("enum", [each])
+                or (isinstance(each, int) and each > limits.get("max", each))
+                or ("pattern" in limits and not re.fullmatch(limits["pattern"], each))
+            ):
+                yield f"Value '{each}' at '{name[0].lower()}{name[1:]}' failed to satisfy constraint: {limits}"

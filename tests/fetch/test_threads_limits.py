@@ -28,13 +28,13 @@ pytestmark = UNCLOSED
 @pytest.mark.slow
 def test_botocore_looks_for_paginators_once(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its search goes through hundreds of folders, and each of many threads that begin at once would do it again."""
-    from appstream_frames.emulator import service
+    from appstream_frames.emulator.sandbox import make_loader
 
     listed, searched = os.listdir, []
     monkeypatch.setattr(os, "listdir", lambda *path: (searched.append(path), listed(*path))[1])
     counts = []
     for targets in (1, 12):
-        service.make_loader.cache_clear()
+        make_loader.cache_clear()
         searched.clear()
         asf.drain_targets(everywhere(box)[:targets], progress=False, type="SHARED")
         counts.append(len(searched))

@@ -13,13 +13,12 @@ from itertools import product
 from typing import Final
 
 import boto3
-from botocore.config import Config
 from support.bad_proxy import Exchange, Proxy, reset
 from support.estates import ACCOUNTS, quiet, truth
 from support.marks import Tally
 
 import appstream_frames as asf
-from appstream_frames.emulator.clients import Loopback, make_keys
+from appstream_frames.emulator.sandbox import Loopback
 
 _TARGETS: Final = 40
 _AT_ONCE: Final = 4  # runs, which mostly wait
@@ -143,9 +142,7 @@ def drain_in_trouble(seed: int, tally: Tally, shortest: float = 1.0, longest: fl
 
 def _targets(box: asf.emulator.sandbox.Sandbox, url: str) -> list[asf.Target]:
     """Return targets of a sandbox that sign in by roles, and reach it by another URL."""
-    core = Loopback(url, url, box.nowhere)
-    core.set_default_client_config(Config(proxies={}))
-    core.set_credentials(*make_keys(box.accounts[0]).values())
+    core = Loopback(url, url, box.nowhere, box.accounts[0])
     session = boto3.Session(botocore_session=core, region_name=box.regions[0])
     roles = [f"arn:aws:iam::{account}:role/AppStreamReader" for account in box.accounts]
     return asf.targets(session=session, roles=roles, regions=box.regions)
