@@ -16,8 +16,7 @@ from typing import Any, Final
 
 from appstream_frames.archive.store import README, README_TEXT, STAGING, SUFFIX, StagedFile, Store, StoredFile
 from appstream_frames.aws import failures
-from appstream_frames.aws.connections import keep_own_connections
-from appstream_frames.aws.deadlines import Deadline
+from appstream_frames.aws.deadlines import Deadline, keep_own_connections
 from appstream_frames.aws.redaction import list_secrets, scrub
 from appstream_frames.errors import StorageError, UnknownOutcomeError
 

@@ -1,17 +1,23 @@
-"""A client, the account its credentials belong to, and its region: the location of a drain.
+"""Clients, and the account and region that each speaks to: the location of a drain.
 
-The account comes from STS GetCallerIdentity, called with the client's own credentials and settings and, when the client was given
-an endpoint that is not Amazon's (a sandbox, a test server), at that same endpoint.
+The account comes from STS GetCallerIdentity. For a client that was handed in, it is called with that client's credentials and
+settings and, when its endpoint is not Amazon's (a sandbox, a test server), at that same endpoint. For targets, a `ClientPool`
+finds the credentials once for each source; its clients stay in the process that made them.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import threading
+from collections.abc import Callable, Iterable, MutableMapping
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import boto3
 from botocore.client import BaseClient
@@ -19,22 +25,29 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, NoCredentialsError, NoRegionError, ProfileNotFound
 from botocore.session import Session
 
-from appstream_frames.aws import botocore_private, failures, profiles, regions, sessions
-from appstream_frames.aws.credentials import ask_account, is_account
-from appstream_frames.aws.deadlines import call_within
-from appstream_frames.aws.locks import get_process_lock
-from appstream_frames.aws.redaction import list_secrets, redact, scrub
-from appstream_frames.errors import RequestError
+from appstream_frames.aws import botocore_private, credentials, failures, regions
+from appstream_frames.aws.credentials import Source
+from appstream_frames.aws.deadlines import Cancelled, call_within, get_process_lock, make_timeout_error
+from appstream_frames.aws.failures import Position
+from appstream_frames.aws.redaction import list_secrets, redact, redacting, scrub
+from appstream_frames.aws.targets import Target
+from appstream_frames.errors import AccessError, AppStreamFramesError, RequestError
 from appstream_frames.text import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_appstream import AppStreamClient
 
+T = TypeVar("T")
 _AMAZON: Final = re.compile(
     r"\.(amazonaws\.com(\.cn)?|amazonaws\.eu|api\.aws|api\.amazonwebservices\.com\.cn|ic\.gov)$"
 )
+_TRUST: Final = (
+    "Let the role trust the caller and the caller assume it (sts:AssumeRole in both policies), and pass the external_id= "
+    "and the role_session_name= that the role demands."
+)
+_AGAIN: Final = "STS did not say whose the credentials are. Try again."
 _accounts: WeakKeyDictionary[BaseClient, str] = WeakKeyDictionary()
-_sessions: WeakKeyDictionary[BaseClient, Session] = WeakKeyDictionary()  # of the clients that are made here
+_sessions: WeakKeyDictionary[BaseClient, Session] = WeakKeyDictionary()  # of the clients of `open_client`
 
 
 @dataclass(frozen=True)
@@ -49,20 +62,7 @@ class Location:
         return f"{self.account}/{self.region}"
 
 
-def locate(client: AppStreamClient, account: object = None) -> Location:
-    """Return where the calls of a checked client go.
-
-    Without `account` STS is asked, which may take a while; raise DrainError when it does not say whose the credentials are.
-    """
-    if account is not None and not is_account(account):
-        raise RequestError(f"account={account!r} is not a string of twelve digits, such as '012345678901'.")
-    if account is None and client not in _accounts:
-        try:
-            _accounts[client] = ask_account(open_sts_of(client))
-        except Exception as error:  # botocore's XML parser lets even a KeyError out
-            where = failures.Position(f"?/{client.meta.region_name}", 0, None, holder=client)
-            raise failures.explain(error, where) from error
-    return Location(client, str(account or _accounts[client]), client.meta.region_name)
+# one client
 
 
 def open_client(profile: str | None, region: str | None, timeout: float) -> AppStreamClient:
@@ -72,12 +72,12 @@ def open_client(profile: str | None, region: str | None, timeout: float) -> AppS
     """
     if region is not None:
         regions.check_regions([region])
-    session = profiles.open_profile(profile)
+    session = credentials.open_profile(profile)
     try:
         call_within(timeout, session.get_credentials)
     except Exception as error:  # whatever a provider of credentials raises
         name = f"profile {profile}" if profile else "default credentials"
-        where = failures.Position(name, 0, None, "sign-in", failures.SIGN_IN, holder=session)
+        where = Position(name, before="sign-in", advice=failures.SIGN_IN, holder=session)
         raise failures.explain(error, where) from error
     try:
         client: AppStreamClient = session.create_client("appstream", region_name=region)
@@ -90,6 +90,19 @@ def open_client(profile: str | None, region: str | None, timeout: float) -> AppS
         raise RequestError(f"{words}. Correct what the environment or the AWS configuration says.") from None
     _sessions[client] = session
     return client
+
+
+def open_s3_client() -> Any:
+    """Return an S3 client of the default session; raise RequestError when the environment's settings allow none."""
+    try:
+        with get_process_lock("clients"):  # boto3's default session makes no two at once
+            return boto3.client("s3")
+    except Exception as error:  # whatever a provider of credentials raises
+        session = boto3.DEFAULT_SESSION and botocore_private.get_botocore_session(boto3.DEFAULT_SESSION)
+        scrub(error, list_secrets(session))
+        raise RequestError(
+            f"{failures.describe(error)}. Configure credentials for the bucket, or correct the AWS configuration."
+        ) from error
 
 
 def check_client(client: Any) -> AppStreamClient:
@@ -107,17 +120,32 @@ def check_client(client: Any) -> AppStreamClient:
     return client  # type: ignore[no-any-return]
 
 
+def locate(client: AppStreamClient, account: object = None) -> Location:
+    """Return where the calls of a checked client go.
+
+    Without `account` STS is asked, which may take a while; raise DrainError when it does not say whose the credentials are.
+    """
+    if account is not None and not credentials.is_account(account):
+        raise RequestError(f"account={account!r} is not a string of twelve digits, such as '012345678901'.")
+    if account is None and client not in _accounts:
+        try:
+            _accounts[client] = credentials.ask_account(open_sts_of(client))
+        except Exception as error:  # botocore's XML parser lets even a KeyError out
+            raise failures.explain(error, Position(f"?/{client.meta.region_name}", holder=client)) from error
+    return Location(client, str(account or _accounts[client]), client.meta.region_name)
+
+
 def open_sts_of(client: AppStreamClient) -> BaseClient:
     """Return an STS client with the credentials and the settings of another client."""
-    credentials = botocore_private.find_credentials(client)
-    if credentials is None:
+    found = botocore_private.find_credentials(client)
+    if found is None:
         raise NoCredentialsError
     session, endpoint = _find_session(client), str(client.meta.endpoint_url)
     configured = _find_configured_endpoint(session.get_scoped_config(), session.full_config)
     by_configuration = endpoint == configured or _is_amazon(endpoint)
     variant = botocore_private.find_endpoint_variant(client) if by_configuration else {}
     settings = botocore_private.read_http_settings(client)
-    frozen = credentials.get_frozen_credentials()
+    frozen = found.get_frozen_credentials()
     return session.create_client(
         "sts",
         region_name=client.meta.region_name,
@@ -126,35 +154,31 @@ def open_sts_of(client: AppStreamClient) -> BaseClient:
         aws_session_token=frozen.token,
         endpoint_url=None if by_configuration else endpoint,
         verify=settings and settings["verify"],
-        config=client.meta.config.merge(sessions.SIGN_IN.merge(Config(user_agent=None, **variant))),
+        config=client.meta.config.merge(credentials.SIGN_IN.merge(Config(user_agent=None, **variant))),
     )
 
 
 def _find_session(client: AppStreamClient) -> Session:
     """Return a session with the configuration that a client was made with, as far as can be known.
 
-    A client does not tell its profile. It is the one that has the client's key, or names its endpoint; or else the default.
+    A client does not tell its profile. It is the one that has the client's key, or names its endpoint, which is not Amazon's; or
+    else the default.
     """
     if client in _sessions:
         return _sessions[client]
-    known = sessions.open_without_profile().full_config
-    try:
-        default = sessions.open_session()
-        settings = {None: default.get_scoped_config(), **known["profiles"]}
-    except ProfileNotFound:  # the caller's client did without that profile, and so can we
-        default, settings = sessions.open_without_profile(), known["profiles"]
-    found = next((name for name, profile in settings.items() if _is_made_by(client, profile, known)), None)
-    return default if found is None else sessions.open_session(found)
-
-
-def _is_made_by(client: AppStreamClient, profile: dict[str, Any], known: dict[str, Any]) -> bool:
-    """Tell whether a profile has the client's key, or names its endpoint, which is not Amazon's."""
-    credentials = botocore_private.find_credentials(client)
-    key = credentials and botocore_private.read_current_keys(credentials)[0]
-    endpoint = str(client.meta.endpoint_url)
-    if key and key in (profile.get("aws_access_key_id"), os.environ.get("AWS_ACCESS_KEY_ID")):
-        return True
-    return not _is_amazon(endpoint) and endpoint == _find_configured_endpoint(profile, known)
+    default = regions.open_without_profile()
+    known = default.full_config
+    profiles = known["profiles"]
+    with suppress(ProfileNotFound):  # the caller's client did without that profile, and so can we
+        default = credentials.open_session()
+        profiles = {None: default.get_scoped_config(), **profiles}
+    keys, endpoint = botocore_private.find_credentials(client), str(client.meta.endpoint_url)
+    key = keys and botocore_private.read_current_keys(keys)[0]
+    for name, profile in profiles.items():
+        has_key = key and key in (profile.get("aws_access_key_id"), os.environ.get("AWS_ACCESS_KEY_ID"))
+        if has_key or (not _is_amazon(endpoint) and endpoint == _find_configured_endpoint(profile, known)):
+            return credentials.open_session(name)
+    return default
 
 
 def _is_amazon(url: str) -> bool:
@@ -172,14 +196,87 @@ def _find_configured_endpoint(profile: dict[str, Any], known: dict[str, Any]) ->
     )
 
 
-def open_s3_client() -> Any:
-    """Return an S3 client of the default session; raise RequestError when the environment's settings allow none."""
-    try:
-        with get_process_lock("clients"):  # boto3's default session makes no two at once
-            return boto3.client("s3")
-    except Exception as error:  # whatever a provider of credentials raises
-        session = boto3.DEFAULT_SESSION and botocore_private.get_botocore_session(boto3.DEFAULT_SESSION)
-        scrub(error, list_secrets(session))
-        raise RequestError(
-            f"{failures.describe(error)}. Configure credentials for the bucket, or correct the AWS configuration."
-        ) from error
+# clients of targets
+
+
+class ClientPool:
+    """Makes a client for each target of one drain; may be used by many threads at once.
+
+    The credentials of a profile, role or session are found once, and STS is called once, however many regions there are.
+    What fails fails for all its targets, and is not tried again.
+
+    Parameters
+    ----------
+    targets : iterable of Target
+        Those that will be located, each once: a session is then released after its last target, as thousands would fill the
+        memory. Without them every session is kept.
+    """
+
+    def __init__(self, targets: Iterable[Target] = ()) -> None:
+        wanted = list(targets)
+        kept = WeakValueDictionary if wanted else dict
+        self._bases: MutableMapping[Source, _SharedResult[tuple[Session, BaseClient]]] = kept()
+        self._logins: MutableMapping[Source, _SharedResult[tuple[Session, str]]] = kept()
+        self._wanted = {target: self._find_login(target.source) for target in wanted}
+
+    def locate(self, target: Target, timeout: float) -> Location:
+        """Return where a target's calls go, or raise the error of this package that says why it is not known.
+
+        The first caller finds the credentials within its thread's deadline; another one waits `timeout` seconds for that.
+        """
+        try:
+            session, account = (self._wanted.pop(target, None) or self._find_login(target.source)).get(timeout)
+            if target.account not in (None, account):
+                words = (
+                    f"{target}: the credentials are of account {account}; expected {target.account}. Correct the role's ARN or "
+                    "the profile; nothing was read."
+                )
+                raise AccessError(words, target=str(target), page=0, status="bad_credentials")
+            with redacting(session):
+                client = check_client(credentials.create_client(session, "appstream", target.region))
+            return Location(client, account, target.region)
+        except RequestError as error:
+            raise RequestError(*error.args) from None  # each target has an error of its own
+        except AppStreamFramesError:
+            raise
+        except Exception as error:  # whatever a provider of credentials raises
+            doing = getattr(error, "operation_name", "sign-in")
+            advice = _TRUST if doing == "AssumeRole" else _AGAIN
+            raise failures.explain(error, Position(str(target), before=doing, advice=advice)) from error
+
+    def _find_login(self, source: Source) -> _SharedResult[tuple[Session, str]]:
+        """Return what becomes the session of a source and the account that its credentials are of."""
+        base = self._bases.setdefault(source.base, _SharedResult(lambda _: credentials.open_base(source.base)))
+        return self._logins.setdefault(source, _SharedResult(partial(_sign_in, source, base)))
+
+
+def _sign_in(source: Source, base: _SharedResult[tuple[Session, BaseClient]], timeout: float) -> tuple[Session, str]:
+    session, sts = base.get(timeout)
+    if source.role is not None:
+        with redacting(session, source.external_id):
+            session, sts = credentials.open_role(session, sts, source)
+    with redacting(session):
+        return session, credentials.ask_account(sts)
+
+
+class _SharedResult(Generic[T]):
+    """A result that the first caller computes while the others wait; its failure is raised for all of them."""
+
+    def __init__(self, find: Callable[[float], T]) -> None:
+        self._find = find
+        self._claim = threading.Lock()  # taken once, never given back
+        self._found: Future[T] = Future()
+
+    def get(self, timeout: float) -> T:
+        if self._claim.acquire(blocking=False):
+            try:
+                self._found.set_result(self._find(timeout))
+            except BaseException as error:  # noqa: BLE001  it is raised below, for every caller
+                self._found.set_exception(make_timeout_error(timeout) if isinstance(error, Cancelled) else error)
+        try:
+            failure = self._found.exception(min(timeout, threading.TIMEOUT_MAX))
+        except TimeoutError:
+            failure = make_timeout_error(timeout)
+        if failure is not None:
+            raise failure.with_traceback(None)  # many raise it, and each would add to its traceback
+        return self._found.result()

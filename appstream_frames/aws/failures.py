@@ -20,23 +20,28 @@ from appstream_frames.aws.redaction import is_verbatim, list_secrets, redact, sc
 from appstream_frames.errors import AccessError, DrainError, EndpointError, RequestError
 from appstream_frames.text import printable
 
-_THROTTLES: Final = (
+_Test = Callable[[BaseException], bool] | tuple[type[BaseException], ...] | frozenset[str]
+_Kind = type[DrainError | RequestError]
+_NAMED: Final = 5  # targets in a summary
+_FIRST_OPERATION: Final = "DescribeImages"  # the only one with parameters of the caller's
+
+_THROTTLES: Final = frozenset(
     "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException TooManyRequestsException "
     "RequestLimitExceeded RequestLimitExceededException SlowDown BandwidthLimitExceeded PriorRequestNotComplete "
     "LimitExceededException EC2ThrottledException ProvisionedThroughputExceededException "
     "TransactionInProgressException".split()
 )
-_PASSING: Final = ("RequestTimeout", "RequestTimeoutException", "IDPCommunicationError")
-_BAD_CREDENTIALS: Final = (
-    "ExpiredToken ExpiredTokenException RequestExpired InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId "
-    "InvalidSignatureException SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken AuthFailure "
-    "MissingAuthenticationTokenException InvalidToken NotAuthorized InvalidIdentityToken IDPRejectedClaim".split()
+_PASSING: Final = frozenset(("RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"))
+_UNRECOGNIZED: Final = frozenset(("UnrecognizedClientException", "InvalidClientTokenId"))
+_BAD_CREDENTIALS: Final = _UNRECOGNIZED | set(
+    "ExpiredToken ExpiredTokenException RequestExpired InvalidAccessKeyId InvalidSignatureException SignatureDoesNotMatch "
+    "IncompleteSignature MissingAuthenticationToken MissingAuthenticationTokenException AuthFailure InvalidToken NotAuthorized "
+    "InvalidIdentityToken IDPRejectedClaim".split()
 )
-_UNRECOGNIZED: Final = ("UnrecognizedClientException", "InvalidClientTokenId")
-_DENIED: Final = "AccessDenied AccessDeniedException UnauthorizedOperation UnauthorizedException".split()
-_BAD_REQUEST: Final = (
-    "InvalidParameterCombinationException InvalidParameterCombination InvalidParameterValue ValidationException "
-    "ValidationError ResourceNotFoundException SerializationException InvalidParameterException".split()
+_DENIED: Final = frozenset("AccessDenied AccessDeniedException UnauthorizedOperation UnauthorizedException".split())
+_BAD_REQUEST: Final = frozenset(
+    "InvalidParameterCombinationException InvalidParameterCombination InvalidParameterValue InvalidParameterException "
+    "ValidationException ValidationError ResourceNotFoundException SerializationException".split()
 )
 _NO_CREDENTIALS: Final = (
     exceptions.NoCredentialsError,
@@ -52,34 +57,32 @@ _NO_CREDENTIALS: Final = (
     PermissionError,
     getattr(exceptions, "LoginError", exceptions.NoCredentialsError),  # botocore has it since 1.40
 )
-_NAMED: Final = 5  # targets in a summary
-_FIRST_OPERATION: Final = "DescribeImages"  # the only one with parameters of the caller's
 
 # what to do
+SIGN_IN: Final = "No usable credentials: configure a profile, or sign in, and try again."
 _ACCOUNT: Final = "Try again, or pass the account yourself: account='012345678901'."
 _ALLOW: Final = (
     'Allow "appstream:OPERATION" on Resource "*" in the role\'s policy; a service control policy may deny it too.'
 )
-SIGN_IN: Final = "No usable credentials: configure a profile, or sign in, and try again."
-_ENABLE: Final = "Enable the region for the account, or leave it out."
-_NOT_OFFERED: Final = "AWS does not offer OPERATION to this account in this region; leave it out."
 _CORRECT: Final = "Correct names=, arns=, type= or page_size=, or begin without a token; nothing was read."
-_SLOW_DOWN: Final = "AWS asked to slow down until the time was up: raise timeout=, or drain fewer at once."
-_FAILED: Final = "Expected a whole page. Nothing of this target is returned as if it were complete; try again."
+_MIDWAY: Final = (
+    "Refused is what AWS itself had sent: a NextToken has expired, or a row that was asked about is gone or has no name. "
+    "Begin again."
+)
 _REFRESH: Final = (
     "Sign in again (`aws sso login`) or renew the credentials. A region that is not enabled answers so too."
 )
+_ENABLE: Final = "Enable the region for the account, or leave it out."
+_NOT_OFFERED: Final = "AWS does not offer OPERATION to this account in this region; leave it out."
+_SLOW_DOWN: Final = "AWS asked to slow down until the time was up: raise timeout=, or drain fewer at once."
+_FAILED: Final = "Expected a whole page. Nothing of this target is returned as if it were complete; try again."
+_DISABLED: Final = "STS accepts these credentials, so it is the region: enable it for the account, or leave it out."
 _UNREACHABLE: Final = "Check the region's spelling, that it has AppStream, and the network or proxy."
 _NETWORK: Final = (
     "No endpoint of any region answered, so it is this machine's network, proxy or name service. Try again."
 )
 _NETWORK_FAILED: Final = (
     "The network, the proxy or the name service failed until the time was up. Try again, or raise timeout=."
-)
-_DISABLED: Final = "STS accepts these credentials, so it is the region: enable it for the account, or leave it out."
-_MIDWAY: Final = (
-    "Refused is what AWS itself had sent: a NextToken has expired, or a row that was asked about is gone or has no name. "
-    "Begin again."
 )
 _CERTIFICATE: Final = (
     "The server's certificate is not trusted here; a proxy that inspects traffic has a certificate of its own. Name the file of "
@@ -100,18 +103,13 @@ class Position:
     """Where a drain stood when it failed."""
 
     target: str  # account/region
-    page: int  # 0: before the first, during sign-in
-    resume_token: str | None  # where to go on
+    page: int = 0  # 0: before the first, during sign-in
+    resume_token: str | None = None  # where to go on
     before: str = "GetCallerIdentity"  # what is done before the first page
     advice: str = _ACCOUNT  # what to do when that is denied or fails
     operation: str = _FIRST_OPERATION  # of the pages
     #: The client or session whose secrets are taken out of the error's text.
     holder: object = field(default=None, repr=False)
-
-    @property
-    def step(self) -> str:
-        """What was being done, in AWS's words."""
-        return f"page {self.page} of {self.operation}" if self.page else self.before
 
 
 def get_code(error: BaseException) -> str:
@@ -122,20 +120,28 @@ def get_code(error: BaseException) -> str:
     return printable(redact(code[:1000]))
 
 
-def is_throttle(error: BaseException) -> bool:
-    """Tell whether AWS asked us to slow down."""
-    return get_code(error) in _THROTTLES or _get_http_status(error) == HTTPStatus.TOO_MANY_REQUESTS
+def _get_reply(error: BaseException) -> dict[str, Any]:
+    """Return AWS's answer; empty when there was none."""
+    return error.response if isinstance(error, ClientError) and isinstance(error.response, dict) else {}
+
+
+def _get_http_status(error: BaseException) -> int:
+    return int(_get_reply(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def is_passing(error: BaseException) -> bool:
     """Tell whether the same request may well succeed in a moment: AWS is busy, or the network or this machine is."""
-    if is_throttle(error) or is_out_of_files(error) or get_code(error) in _PASSING:
+    if _is_throttle(error) or is_out_of_files(error) or get_code(error) in _PASSING:
         return True
     status = _get_http_status(error)
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return True
     network = HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError
     return isinstance(error, network) and not _is_untrusted(error)
+
+
+def _is_throttle(error: BaseException) -> bool:
+    return get_code(error) in _THROTTLES or _get_http_status(error) == HTTPStatus.TOO_MANY_REQUESTS
 
 
 def is_unreachable(error: BaseException) -> bool:
@@ -150,22 +156,45 @@ def is_out_of_files(error: BaseException) -> bool:
 
 def is_refusal(error: BaseException) -> bool:
     """Tell whether the credentials were missing, not accepted, or not enough."""
-    return _classify(error, "")[0] is AccessError
-
-
-def _get_reply(error: BaseException) -> dict[str, Any]:
-    """Return AWS's answer; empty when there was none."""
-    return error.response if isinstance(error, ClientError) and isinstance(error.response, dict) else {}
-
-
-def _get_http_status(error: BaseException) -> int:
-    return int(_get_reply(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return _classify(error)[0] is AccessError
 
 
 def _is_untrusted(error: BaseException) -> bool:
     """Tell whether a certificate was not accepted, or none could be read to check it with."""
     kinds = exceptions.SSLError | ssl.SSLError
     return any(isinstance(each, kinds) and "certificate" in str(each).lower() for each in walk_causes(error))
+
+
+#: The first whose test applies, a predicate, kinds of exceptions or AWS's codes, is the verdict.
+_VERDICTS: Final[tuple[tuple[_Test, _Kind, str, str], ...]] = (
+    (is_verbatim, AccessError, "bad_credentials", _PROVIDER),
+    (_NO_CREDENTIALS, AccessError, "bad_credentials", SIGN_IN),
+    (_BAD_CREDENTIALS, AccessError, "bad_credentials", _REFRESH),
+    (_DENIED, AccessError, "denied", _ALLOW),
+    (frozenset(("OptInRequired", "RegionDisabledException")), AccessError, "region_disabled", _ENABLE),
+    (frozenset(("OperationNotPermittedException",)), DrainError, "not_offered", _NOT_OFFERED),
+    (_BAD_REQUEST, RequestError, "failed", _CORRECT),
+    ((exceptions.ParamValidationError,), RequestError, "failed", _CORRECT),
+    (_is_untrusted, DrainError, "failed", _CERTIFICATE),
+    (is_unreachable, EndpointError, "no_endpoint", _UNREACHABLE),
+    ((exceptions.ProxyConnectionError,), DrainError, "failed", _NETWORK_FAILED),
+    (is_out_of_files, DrainError, "failed", f"{OUT_OF_FILES} Raise that limit, or drain fewer at once."),
+    (_is_throttle, DrainError, "throttled", _SLOW_DOWN),
+    (lambda error: _get_http_status(error) == HTTPStatus.FORBIDDEN, AccessError, "denied", _ALLOW),
+    ((BaseException,), DrainError, "failed", _FAILED),
+)
+
+
+def _classify(error: BaseException, operation: str = "") -> tuple[_Kind, str, str]:
+    """Return this package's error, the status in coverage, and what to do."""
+    _, kind, status, advice = next(verdict for verdict in _VERDICTS if _applies(verdict[0], error))
+    return kind, status, advice.replace("OPERATION", operation)
+
+
+def _applies(test: _Test, error: BaseException) -> bool:
+    if isinstance(test, frozenset):
+        return get_code(error) in test
+    return isinstance(error, test) if isinstance(test, tuple) else test(error)
 
 
 def explain(
@@ -190,58 +219,26 @@ def explain(
         kind, advice = DrainError, _MIDWAY
     if kind is EndpointError and (began or not unreachable):  # it had been there
         kind, status, advice = DrainError, "failed", _NETWORK_FAILED
-    if (
-        not position.page
-        and status in {"denied", "failed"}
-        and advice not in (_CERTIFICATE, _PROVIDER, _NETWORK_FAILED)
-    ):
+    said = advice in (_CERTIFICATE, _PROVIDER, _NETWORK_FAILED)
+    if not position.page and status in {"denied", "failed"} and not said:
         advice = position.advice
     scrub(error, list_secrets(position.holder))
+    step = f"page {position.page} of {position.operation}" if position.page else position.before
     words = describe(error, attempts) + (f"; {late}" if late not in (None, error) else "")
-    message = f"{position.target}, {position.step}: {words}. {advice}"
+    message = f"{position.target}, {step}: {words}. {advice}"
     if not issubclass(kind, DrainError):
         return RequestError(message)
     where: dict[str, Any] = {name: getattr(position, name) for name in ("target", "page", "resume_token")}
     return kind(message, **where, status=status, code=get_code(error))
 
 
-_Applies = Callable[[BaseException], bool]
-_Kind = type[DrainError | RequestError]
-
-
-def _classify(error: BaseException, operation: str) -> tuple[_Kind, str, str]:
-    """Return this package's error, the status in coverage, and what to do."""
-    for applies, kind, status, advice in _VERDICTS:
-        if applies(error):
-            return kind, status, advice.replace("OPERATION", operation)
-    return DrainError, "failed", _FAILED
-
-
-def _has_code(*codes: str) -> _Applies:
-    return lambda error: get_code(error) in codes
-
-
-def _is_one_of(*kinds: type[BaseException]) -> _Applies:
-    return lambda error: isinstance(error, kinds)
-
-
-#: The first that applies is the verdict.
-_VERDICTS: Final[tuple[tuple[_Applies, _Kind, str, str], ...]] = (
-    (is_verbatim, AccessError, "bad_credentials", _PROVIDER),
-    (_is_one_of(*_NO_CREDENTIALS), AccessError, "bad_credentials", SIGN_IN),
-    (_has_code(*_BAD_CREDENTIALS), AccessError, "bad_credentials", _REFRESH),
-    (_has_code(*_DENIED), AccessError, "denied", _ALLOW),
-    (_has_code("OptInRequired", "RegionDisabledException"), AccessError, "region_disabled", _ENABLE),
-    (_has_code("OperationNotPermittedException"), DrainError, "not_offered", _NOT_OFFERED),
-    (_has_code(*_BAD_REQUEST), RequestError, "failed", _CORRECT),
-    (_is_one_of(exceptions.ParamValidationError), RequestError, "failed", _CORRECT),
-    (_is_untrusted, DrainError, "failed", _CERTIFICATE),
-    (is_unreachable, EndpointError, "no_endpoint", _UNREACHABLE),
-    (_is_one_of(exceptions.ProxyConnectionError), DrainError, "failed", _NETWORK_FAILED),
-    (is_out_of_files, DrainError, "failed", f"{OUT_OF_FILES} Raise that limit, or drain fewer at once."),
-    (is_throttle, DrainError, "throttled", _SLOW_DOWN),
-    (lambda error: _get_http_status(error) == HTTPStatus.FORBIDDEN, AccessError, "denied", _ALLOW),
-)
+def describe(error: BaseException, attempts: int = 1) -> str:
+    """Return what was seen, in AWS's words or the exception's, safe to show."""
+    times = f"{attempts} attempts, the last: " if attempts > 1 else ""
+    reply = _get_reply(error)
+    words = str(reply.get("Error", {}).get("Message", "") if reply else error)
+    shown = printable(redact(words[:1000]), 300).rstrip(".")
+    return f"{times}AWS answered {get_code(error)} ({shown})" if reply else f"{times}{type(error).__name__}: {shown}"
 
 
 def reconsider(failures: Sequence[DrainError | None]) -> list[DrainError | None]:
@@ -277,12 +274,3 @@ def summarize(failed: Sequence[tuple[str, DrainError]], targets: int) -> str:
         f"{len(failed)} of {targets} targets failed: {', '.join(named)}{more}. "
         "See frames.coverage; drain frames.failed_targets again."
     )
-
-
-def describe(error: BaseException, attempts: int = 1) -> str:
-    """Return what was seen, in AWS's words or the exception's, safe to show."""
-    times = f"{attempts} attempts, the last: " if attempts > 1 else ""
-    reply = _get_reply(error)
-    words = str(reply.get("Error", {}).get("Message", "") if reply else error)
-    shown = printable(redact(words[:1000]), 300).rstrip(".")
-    return f"{times}AWS answered {get_code(error)} ({shown})" if reply else f"{times}{type(error).__name__}: {shown}"

@@ -21,7 +21,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from botocore.client import BaseClient
-from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, MetadataRetrievalError
+from botocore.exceptions import BotoCoreError, CredentialRetrievalError, MetadataRetrievalError
 from botocore.session import Session
 
 from appstream_frames.aws import botocore_private
@@ -215,26 +215,19 @@ def is_verbatim(error: BaseException) -> bool:
 def _scrub_one(error: BaseException, secrets: list[str]) -> None:
     hidden = is_verbatim(error)
 
-    def clean(value: object) -> Any:
+    def clean(value: object, depth: int) -> Any:
+        if isinstance(value, dict) and depth:  # in those that lie deeper are the headers of a reply
+            return {name: clean(each, depth - 1) for name, each in value.items()}
         if isinstance(value, str | bytes):
-            return "" if hidden else printable(redact(str(value)[: 2 * _SHOWN], secrets), _SHOWN)
+            text = value if value in _VERBATIM else ""  # the provider's name stays
+            return text if hidden else printable(redact(str(value)[: 2 * _SHOWN], secrets), _SHOWN)
         return value if isinstance(value, int | float) else None
 
-    attributes = {name: clean(value) for name, value in vars(error).items()}
-    if isinstance(error, ClientError):
-        attributes["response"] = {
-            name: {key: clean(value) for key, value in error.response.get(name, {}).items()}
-            for name in ("Error", "ResponseMetadata")
-        }
-    elif isinstance(error, BotoCoreError):
-        attributes["kwargs"] = {name: clean(value) for name, value in error.kwargs.items()}
-        if hidden and "provider" in error.kwargs:
-            attributes["kwargs"]["provider"] = error.kwargs["provider"]
+    attributes = clean(vars(error), 3)
     if isinstance(error, OSError) and error.strerror is not None:
-        error.strerror = clean(error.strerror)
+        error.strerror = clean(error.strerror, 0)
     if isinstance(error, UnicodeDecodeError):
         error.object = b""
-    plain = (str, bytes, int, float, type(None))
-    args = (part if isinstance(part, plain) else str(part) for part in error.args)
-    error.args = (_NOT_SHOWN,) if hidden else tuple(map(clean, args))
+    args = [part if isinstance(part, str | bytes | int | float | None) else str(part) for part in error.args]
+    error.args = (_NOT_SHOWN,) if hidden else tuple(clean(each, 0) for each in args)
     vars(error).update(attributes)

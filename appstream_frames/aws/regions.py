@@ -16,7 +16,6 @@ import botocore
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
-from appstream_frames.aws import sessions
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
@@ -24,21 +23,18 @@ _FORM: Final = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 _HOME: Final = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 
 
-@cache
-def _open_session() -> Session:
-    return sessions.open_without_profile()
+def open_without_profile() -> Session:
+    """Return a session that reads no profile, so that the environment may name one that is not there."""
+    return Session(session_vars={"profile": (None, None, None, None)})
+
+
+_find_session = cache(open_without_profile)
 
 
 @cache
 def _list_regions(partition: str) -> frozenset[str]:
     """Return every region of a partition: EC2 is in all of them."""
-    return frozenset(_open_session().get_available_regions("ec2", partition))
-
-
-def _list_known() -> list[str]:
-    return sorted(
-        region for partition in _open_session().get_available_partitions() for region in _list_regions(partition)
-    )
+    return frozenset(_find_session().get_available_regions("ec2", partition))
 
 
 @cache
@@ -51,7 +47,7 @@ def find_partition(region: str) -> str:
     ('aws-us-gov', 'aws')
     """
     try:
-        return str(_open_session().get_partition_for_region(region))
+        return str(_find_session().get_partition_for_region(region))
     except BotoCoreError:
         return "aws"
 
@@ -63,7 +59,7 @@ def find_home_region(partition: str) -> str:
 
 def list_appstream_regions(partition: str) -> list[str]:
     """Return the regions of a partition that have AppStream, to the installed botocore's knowledge."""
-    regions = _open_session().get_available_regions("appstream", partition)
+    regions = _find_session().get_available_regions("appstream", partition)
     if not regions:
         raise RequestError(
             f'regions="all": the installed botocore {botocore.__version__} knows no region of partition {partition} with '
@@ -94,13 +90,10 @@ def check_regions(regions: Iterable[object]) -> list[str]:
 
 @cache  # thousands of targets are in a few regions
 def _check(region: str) -> None:
-    similar = difflib.get_close_matches(region.strip().lower(), _list_known(), n=1, cutoff=0.75)
-    if not _FORM.fullmatch(region) or (similar and _is_misspelt(region)):
+    known = [each for partition in _find_session().get_available_partitions() for each in _list_regions(partition)]
+    words = {word for each in known for word in each.split("-")[:-1]}
+    # a new region is a new number or a new place: a word that no region has, in a name like a known one, is misspelt
+    similar = difflib.get_close_matches(region.strip().lower(), sorted(known), n=1, cutoff=0.75)
+    if not _FORM.fullmatch(region) or (similar and not words.issuperset(region.split("-")[:-1])):
         hint = f"Did you mean {similar[0]!r}?" if similar else "Expected one such as 'eu-west-1'."
         raise RequestError(f"{printable(repr(region))} is no region. {hint}")
-
-
-def _is_misspelt(region: str) -> bool:
-    """Tell whether a name has a word that no region has: a new region is a new number, or a new place."""
-    words = {word for known in _list_known() for word in known.split("-")[:-1]}
-    return not set(region.split("-")[:-1]) <= words

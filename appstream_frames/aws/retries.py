@@ -11,8 +11,7 @@ from typing import Any, Final, TypeVar
 from botocore.parsers import ResponseParserError
 
 from appstream_frames.aws import failures
-from appstream_frames.aws.connections import attach, use_own_connections
-from appstream_frames.aws.deadlines import Deadline, get_current_deadline
+from appstream_frames.aws.deadlines import Deadline, attach, get_current_deadline, use_own_connections
 from appstream_frames.text import printable
 
 _BROKEN_REPLIES: Final = 6
@@ -66,8 +65,7 @@ class Attempts:
         if self._deadline.out_of_files and failures.is_out_of_files(error):
             self._deadline.out_of_files()
         broken = isinstance(error, BrokenReplyError | ResponseParserError)
-        counts = broken and not getattr(error, "cut", False)
-        self._broken += counts
+        self._broken += broken and not getattr(error, "cut", False)
         if not (ended or broken or failures.is_passing(error)) or self._broken >= _BROKEN_REPLIES:
             return False
         self.is_late = left < _LAST_PAUSE
@@ -81,8 +79,7 @@ class Attempts:
 @contextmanager
 def require_whole_replies(client: Any) -> Iterator[None]:
     """Send a client's requests over `use_own_connections`, and raise BrokenReplyError for a reply that was cut short."""
-    service = client.meta.service_model.service_id.hyphenize()
-    with use_own_connections(client), attach(client, {f"before-parse.{service}": _check_reply}):
+    with use_own_connections(client), attach(client, {"before-parse": _check_reply}):
         yield
 
 

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import total_ordering
+from functools import partial, total_ordering
 from typing import Any, Final
 
 import boto3
 
-from appstream_frames.aws.credentials import Login, SessionReference, Source, refer_to
-from appstream_frames.aws.organizations import read_organization
-from appstream_frames.aws.profiles import ROLE, read_profiles
-from appstream_frames.aws.regions import check_regions, find_partition, list_appstream_regions
-from appstream_frames.errors import RequestError
+from appstream_frames.aws import credentials, failures
+from appstream_frames.aws.credentials import SessionReference, Source
+from appstream_frames.aws.deadlines import call_within
+from appstream_frames.aws.redaction import redacting
+from appstream_frames.aws.regions import check_regions, find_home_region, find_partition, list_appstream_regions
+from appstream_frames.aws.retries import BrokenReplyError, call_until_answered, require_whole_replies
+from appstream_frames.errors import AppStreamFramesError, RequestError
 from appstream_frames.text import printable
 
+_ROLE: Final = r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/([\w+=,.@/-]+)"
 #: What texts look like: by parameter, a pattern and the words for it.
 _FORMS: Final = {
-    "roles": (ROLE.pattern, "a role's ARN, such as 'arn:aws:iam::012345678901:role/AppStreamReader'"),
+    "roles": (_ROLE, "a role's ARN, such as 'arn:aws:iam::012345678901:role/AppStreamReader'"),
     "external_id": (r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits and _+=,.@:/-"),
     "role_session_name": (r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits and _+=,.@-"),
     "organization_role": (r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", "the role's name, such as 'AppStreamReader'"),
 }
 _TIMEOUT: Final = 300.0  # seconds for the list of an organization's accounts
+_NAMED: Final = 20  # inactive accounts in a warning
+_DELEGATE: Final = (
+    "Ask with credentials of the management account or of a delegated administrator that may call "
+    "organizations:ListAccounts; or name the roles: targets(roles=[…])."
+)
 
 
 @total_ordering
@@ -73,8 +82,8 @@ class Target:
     @property
     def source(self) -> Source:
         """Where the credentials come from."""
-        partition = find_partition(self.region)
-        return Source(partition, self.profile, self.role, self.external_id, self.role_session_name, self.session)
+        named = (self.profile, self.role, self.external_id, self.session, self.role_session_name)
+        return Source(find_partition(self.region), *named)
 
     def _describe_owner(self) -> str:
         if self.profile is not None:
@@ -156,87 +165,26 @@ def targets(
     texts = {"external_id": external_id, "role_session_name": role_session_name, "organization_role": organization_role}
     _check_roles(names, arns, texts)
     if session is None:
-        logins = read_profiles(names)
+        sources = _read_profiles(names)
     elif names is None:
-        logins = [_read_session(session)]
+        reference, region = credentials.refer_to(session), session.region_name
+        sources = [Source(find_partition(str(region)), session=reference, region=region)]
     else:
         raise RequestError("session= has a profile of its own; pass session= or profiles=, not both.")
+    assume = partial(_assume, sources[0], external_id=external_id, role_session_name=role_session_name)
     if arns is not None:
-        logins = [_assume(logins[0], arn, external_id, role_session_name) for arn in arns]
+        sources = [assume(arn) for arn in arns]
     elif organization_role is not None:
-        logins = _list_organization(logins[0], organization_role, external_id, role_session_name)
-    return [
-        _make_target(login, region, optional=chosen == "all")
-        for login in logins
-        for region in _choose_regions(login, chosen)
-    ]
+        sources = _list_organization(sources[0], organization_role, assume)
+    found = []
+    for source in sources:
+        named = (source.profile, source.role, source.external_id, source.session, source.role_session_name)
+        where = _choose_regions(source, chosen)
+        found += [Target(source.account, region, *named, optional=chosen == "all") for region in where]
+    return found
 
 
-def _check_roles(profiles: list[str] | None, roles: list[str] | None, texts: dict[str, str | None]) -> None:
-    """Raise RequestError when the parameters that are for roles do not fit together, or one of the texts cannot be right."""
-    if roles is not None and texts["organization_role"] is not None:
-        raise RequestError("Pass roles= or organization_role=, not both; the lists of two calls can be added.")
-    assumed = roles is not None or texts["organization_role"] is not None
-    if assumed and profiles is not None and len(profiles) > 1:
-        raise RequestError(
-            f"profiles= holds {len(profiles)}, and roles are assumed with one. Pass that one; the lists of two calls can be "
-            "added."
-        )
-    for parameter, value in texts.items():
-        if value is not None and not assumed:
-            raise RequestError(f"{parameter}= is for roles; pass roles= or organization_role= with it.")
-        if value is not None:
-            _match(parameter, value)
-
-
-def _read_session(session: boto3.Session) -> Login:
-    reference, region = refer_to(session), session.region_name
-    return Login(Source(find_partition(str(region)), reference=reference), region, account=None)
-
-
-def _assume(base: Login, arn: str, external_id: str | None, role_session_name: str | None) -> Login:
-    """Return what signs in as a role."""
-    found = _match("roles", arn)
-    source = replace(
-        base.source, partition=found[1], role=arn, external_id=external_id, role_session_name=role_session_name
-    )
-    return Login(source, base.region, account=found[2])
-
-
-def _list_organization(base: Login, role: str, external_id: str | None, role_session_name: str | None) -> list[Login]:
-    """Return what signs in to each active account of an organization: the role, and in the caller's own account the caller."""
-    caller, states = read_organization(base.source, _TIMEOUT)
-    _warn_of_inactive(states)
-    prefix = f"arn:{base.source.partition}:iam::"
-    return [
-        replace(base, account=caller)
-        if account == caller
-        else _assume(base, f"{prefix}{account}:role/{role}", external_id, role_session_name)
-        for account, state in states.items()
-        if state == "ACTIVE"
-    ]
-
-
-def _choose_regions(login: Login, regions: list[str] | str | None) -> list[str]:
-    partition = login.source.partition
-    if regions == "all":
-        return list_appstream_regions(partition)
-    if regions is None and login.region is None:
-        profile = login.source.profile
-        owner = f"profile {profile!r}" if profile else "this environment"
-        whose = "the session" if login.source.reference else owner
-        raise RequestError(f"No region is configured for {whose}. Name one: regions=['eu-west-1'], or \"all\".")
-    chosen = check_regions([login.region]) if regions is None else list(regions)
-    for region in chosen:
-        if login.source.role is not None and find_partition(region) != partition:
-            raise RequestError(f"Region {region} is not in {partition}, the partition of the role. Name its regions.")
-    return chosen
-
-
-def _make_target(login: Login, region: str, *, optional: bool) -> Target:
-    source = login.source
-    named = (source.profile, source.role, source.external_id, source.reference, source.role_session_name)
-    return Target(login.account, region, *named, optional)
+# what is passed
 
 
 def _check_names(parameter: str, values: Iterable[str] | None) -> list[str] | None:
@@ -261,6 +209,23 @@ def _check_names(parameter: str, values: Iterable[str] | None) -> list[str] | No
     return names
 
 
+def _check_roles(profiles: list[str] | None, roles: list[str] | None, texts: dict[str, str | None]) -> None:
+    """Raise RequestError when the parameters that are for roles do not fit together, or one of the texts cannot be right."""
+    if roles is not None and texts["organization_role"] is not None:
+        raise RequestError("Pass roles= or organization_role=, not both; the lists of two calls can be added.")
+    assumed = roles is not None or texts["organization_role"] is not None
+    if assumed and profiles is not None and len(profiles) > 1:
+        raise RequestError(
+            f"profiles= holds {len(profiles)}, and roles are assumed with one. Pass that one; the lists of two calls can be "
+            "added."
+        )
+    for parameter, value in texts.items():
+        if value is not None and not assumed:
+            raise RequestError(f"{parameter}= is for roles; pass roles= or organization_role= with it.")
+        if value is not None:
+            _match(parameter, value)
+
+
 def _match(parameter: str, value: object) -> re.Match[str]:
     pattern, expected = _FORMS[parameter]
     found = re.fullmatch(pattern, value, re.ASCII) if isinstance(value, str) else None
@@ -270,9 +235,146 @@ def _match(parameter: str, value: object) -> re.Match[str]:
     return found
 
 
-def _warn_of_inactive(states: dict[str, str]) -> None:
+def _choose_regions(source: Source, regions: list[str] | str | None) -> list[str]:
+    if regions == "all":
+        return list_appstream_regions(source.partition)
+    if regions is None and source.region is None:
+        owner = f"profile {source.profile!r}" if source.profile else "this environment"
+        whose = "the session" if source.session else owner
+        raise RequestError(f"No region is configured for {whose}. Name one: regions=['eu-west-1'], or \"all\".")
+    chosen = check_regions([source.region]) if regions is None else list(regions)
+    for region in chosen:
+        if source.role is not None and find_partition(region) != source.partition:
+            raise RequestError(
+                f"Region {region} is not in {source.partition}, the partition of the role. Name its regions."
+            )
+    return chosen
+
+
+# profiles: what the AWS configuration files of this machine say of them
+
+
+def _read_profiles(names: list[str] | None) -> list[Source]:
+    """Return what signs in as each of some profiles; None: with the default credentials.
+
+    Raise RequestError when the files do not allow it, or when a profile asks for an MFA code.
+    """
+    session = credentials.open_profile(names[0] if names else None)
+    known = session.full_config["profiles"]  # of all profiles: a session for each would read all files again
+    if names is None:
+        # botocore takes keys of the environment first, and heeds no default profile then
+        own = {} if os.environ.get("AWS_ACCESS_KEY_ID") else session.get_scoped_config()
+        source = _read_profile(session.profile or "default", own, session.get_config_variable("region"), known)
+        return [replace(source, profile=None, account=None)]
+    sources = []
+    for name in names:
+        if name not in known:
+            known = credentials.open_profile(name).full_config["profiles"]  # or the error that says which there are
+        region = known[name].get("region") or os.environ.get("AWS_DEFAULT_REGION")
+        sources.append(_read_profile(name, known[name], region, known))
+    return sources
+
+
+def _read_profile(name: str, own: dict[str, str], region: str | None, known: dict[str, dict[str, str]]) -> Source:
+    _check_mfa(name, own, known)
+    role = re.fullmatch(_ROLE, str(own.get("role_arn")), re.ASCII)
+    partition = role[1] if role else find_partition(region or str(own.get("sso_region")))
+    account = role[2] if role else None
+    if "role_arn" not in own and {"sso_session", "sso_start_url"} & set(own):
+        account = own.get("sso_account_id")
+    return Source(partition, name, region=region, account=account)
+
+
+def _check_mfa(name: str, own: dict[str, str], known: dict[str, dict[str, str]]) -> None:
+    """Refuse a profile for which botocore would prompt for an MFA code in the middle of a drain.
+
+    Source profiles are followed as botocore follows them: a web identity comes before a role, and static keys are the end.
+    """
+    passed: list[object] = []
+    while "role_arn" in own and "web_identity_token_file" not in own and own not in passed:
+        if "mfa_serial" in own:
+            raise RequestError(
+                f"Profile {printable(name)} asks for an MFA code, and many drains at once cannot. Sign in first, and pass "
+                "session=: a boto3.Session whose credentials are there."
+            )
+        passed.append(own)
+        own = known.get(str(own.get("source_profile")), {})
+        if {"aws_access_key_id", "aws_secret_access_key"} & set(own):
+            return
+
+
+# roles, and the accounts of an organization
+
+
+def _assume(base: Source, arn: str, *, external_id: str | None, role_session_name: str | None) -> Source:
+    """Return what signs in as a role."""
+    found = _match("roles", arn)
+    own = replace(base, partition=found[1], account=found[2], role=arn)
+    return replace(own, external_id=external_id, role_session_name=role_session_name)
+
+
+def _list_organization(base: Source, role: str, assume: Callable[[str], Source]) -> list[Source]:
+    """Return what signs in to each active account of an organization: the role, and in the caller's own account the caller.
+
+    Raise DrainError when they cannot be listed to their end in time, and AccessError when they may not be listed.
+    """
+    try:
+        caller, states = call_within(_TIMEOUT, partial(_read_organization, base))
+    except AppStreamFramesError:
+        raise
+    except Exception as error:  # whatever a provider of credentials raises
+        doing = getattr(error, "operation_name", "ListAccounts")
+        raise failures.explain(error, failures.Position("organization", before=doing, advice=_DELEGATE)) from error
     inactive = [f"{account} ({printable(state, 40)})" for account, state in states.items() if state != "ACTIVE"]
     if inactive:
-        more = f" and {len(inactive) - 20} more" if len(inactive) > 20 else ""
-        named = ", ".join(inactive[:20])
-        warnings.warn(f"Not active, and so no targets: {named}{more}; their images are not seen.", stacklevel=4)
+        more = f" and {len(inactive) - _NAMED} more" if len(inactive) > _NAMED else ""
+        named = ", ".join(inactive[:_NAMED])
+        warnings.warn(f"Not active, and so no targets: {named}{more}; their images are not seen.", stacklevel=3)
+    return [
+        replace(base, account=caller)
+        if account == caller
+        else assume(f"arn:{base.partition}:iam::{account}:role/{role}")
+        for account, state in states.items()
+        if state == "ACTIVE"
+    ]
+
+
+def _read_organization(source: Source) -> tuple[str, dict[str, str]]:
+    """Return a source's own account, and the state of each account of its organization, sorted by account."""
+    session, sts = credentials.open_base(source)
+    region = find_home_region(source.partition)
+    with redacting(session):
+        caller = credentials.ask_account(sts)
+        client = credentials.create_client(session, "organizations", region, config=credentials.SIGN_IN)
+        with require_whole_replies(client):
+            accounts = _list_accounts(client)
+    states = {
+        credentials.check_account(each.get("Id")): str(each.get("State") or each.get("Status")) for each in accounts
+    }
+    if caller not in states:
+        raise ValueError(f"{len(states)} accounts were listed, and the caller's own, {caller}, is not one of them")
+    return caller, dict(sorted(states.items()))
+
+
+def _list_accounts(client: Any) -> list[dict[str, Any]]:
+    """Return every account; botocore's paginator would take a reply without accounts for the end."""
+
+    def list_page() -> dict[str, Any]:
+        reply: dict[str, Any] = client.list_accounts(**parameters)
+        if not isinstance(reply.get("Accounts"), list):
+            raise BrokenReplyError("the reply has no accounts")
+        return reply
+
+    accounts: list[dict[str, Any]] = []
+    parameters: dict[str, str] = {}
+    seen: set[str] = set()
+    while True:
+        reply = call_until_answered(list_page)
+        accounts += reply["Accounts"]
+        token = reply.get("NextToken")
+        if not token:
+            return accounts
+        if token in seen:
+            raise ValueError("AWS sent a NextToken that it had sent before")
+        seen.add(token)
+        parameters["NextToken"] = token

@@ -13,7 +13,7 @@ import appstream_frames as asf
 from appstream_frames.archive import reader
 from appstream_frames.archive.roots import open_store
 from appstream_frames.aws import failures
-from appstream_frames.aws.client_pool import ClientPool
+from appstream_frames.aws.clients import ClientPool
 from appstream_frames.aws.deadlines import call_within
 from appstream_frames.aws.targets import Target
 from appstream_frames.cli.output import (

@@ -10,8 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from appstream_frames.aws.client_pool import ClientPool
-from appstream_frames.aws.clients import check_client
+from appstream_frames.aws.clients import ClientPool, check_client
 from appstream_frames.aws.targets import Target, targets
 from appstream_frames.errors import DrainError, RequestError
 from appstream_frames.fetch.executors import ExecutorReads

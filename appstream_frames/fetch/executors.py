@@ -17,7 +17,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from appstream_frames.aws.client_pool import ClientPool
+from appstream_frames.aws.clients import ClientPool
 from appstream_frames.aws.redaction import list_secrets, redact
 from appstream_frames.aws.targets import Target
 from appstream_frames.errors import DrainError

@@ -15,9 +15,7 @@ from botocore import xform_name
 from botocore.paginate import TokenEncoder
 
 from appstream_frames.aws import failures
-from appstream_frames.aws.connections import look_up_handlers_again
-from appstream_frames.aws.deadlines import Deadline
-from appstream_frames.aws.locks import get_process_lock
+from appstream_frames.aws.deadlines import Deadline, get_process_lock, look_up_handlers_again
 from appstream_frames.aws.retries import Attempts
 from appstream_frames.errors import AppStreamFramesError
 from appstream_frames.fetch import response

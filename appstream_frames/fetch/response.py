@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
-from appstream_frames.aws.connections import attach
+from appstream_frames.aws.deadlines import attach
 from appstream_frames.aws.retries import BrokenReplyError, check_length
 from appstream_frames.tables import raw_json
 from appstream_frames.tables.schema import find_rows_member
@@ -51,7 +51,7 @@ class Page:
 @contextmanager
 def attach_strict_reader(client: Any) -> Iterator[None]:
     """Attach the strict reader to a client, and take it off again."""
-    with attach(client, {"before-parse.appstream": _handle_reply}):
+    with attach(client, {"before-parse": _handle_reply}):
         yield
 
 

@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from appstream_frames.aws.client_pool import ClientPool
-from appstream_frames.aws.clients import Location, locate
-from appstream_frames.aws.connections import use_own_connections
-from appstream_frames.aws.deadlines import Cancelled, Deadline, make_timeout_error
+from appstream_frames.aws.clients import ClientPool, Location, locate
+from appstream_frames.aws.deadlines import Cancelled, Deadline, make_timeout_error, use_own_connections
 from appstream_frames.aws.redaction import walk_causes
 from appstream_frames.aws.targets import Target
 from appstream_frames.errors import RequestError

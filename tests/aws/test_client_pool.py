@@ -22,8 +22,7 @@ from support.faultserver import CANARIES, UNCLOSED
 from support.sources_of import DEV, HOME, LAB, PROD, arn, configure, failure, sent
 
 import appstream_frames as asf
-from appstream_frames.aws.client_pool import ClientPool
-from appstream_frames.aws.clients import open_sts_of
+from appstream_frames.aws.clients import ClientPool, open_sts_of
 from appstream_frames.aws.credentials import open_sts
 from appstream_frames.aws.targets import Target
 from appstream_frames.emulator.catalogue import find_week
@@ -193,7 +192,7 @@ def test_a_session_does_not_travel(box: Any) -> None:
     assert sent(pickle.dumps(found)) == found
     assert ClientPool().locate(sent(pickle.dumps(found))[0], 10).account == PROD
     program = (
-        "import pickle, sys; from appstream_frames.aws.client_pool import ClientPool; "
+        "import pickle, sys; from appstream_frames.aws.clients import ClientPool; "
         "ClientPool().locate(pickle.load(sys.stdin.buffer)[0], 5)"
     )
     done = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(found), capture_output=True)
@@ -220,7 +219,7 @@ def test_a_profile_s_target_travels(configured: Any) -> None:
     """Another process finds the credentials of a profile or role by itself."""
     found = asf.targets(profiles=[f"sandbox-{DEV}"], roles=[arn(LAB)])
     program = (
-        "import pickle, sys; from appstream_frames.aws.client_pool import ClientPool; "
+        "import pickle, sys; from appstream_frames.aws.clients import ClientPool; "
         "print(ClientPool().locate(pickle.load(sys.stdin.buffer)[0], 20))"
     )
     done = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(found), capture_output=True, check=True)

@@ -11,8 +11,7 @@ import pytest
 from support.faults import GOOD, SLOW, stall
 from support.faultserver import FaultServer, linked_pages
 
-from appstream_frames.aws.connections import use_own_connections
-from appstream_frames.aws.deadlines import Cancelled, Deadline
+from appstream_frames.aws.deadlines import Cancelled, Deadline, use_own_connections
 
 
 @pytest.mark.parametrize("kind", SLOW)

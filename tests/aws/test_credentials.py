@@ -14,7 +14,7 @@ from support.faultserver import UNCLOSED, Fault, FaultServer, body, identity
 from support.sources_of import DEV, LAB, arn, failure
 
 import appstream_frames as asf
-from appstream_frames.aws.client_pool import ClientPool
+from appstream_frames.aws.clients import ClientPool
 
 pytestmark = UNCLOSED
 

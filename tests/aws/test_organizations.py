@@ -15,7 +15,7 @@ from support.sources_of import DEV, HOME, PROD
 
 import appstream_frames as asf
 from appstream_frames.aws import retries
-from appstream_frames.aws.client_pool import ClientPool
+from appstream_frames.aws.clients import ClientPool
 
 pytestmark = UNCLOSED
 

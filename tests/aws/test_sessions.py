@@ -11,7 +11,7 @@ from botocore import xform_name
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
-from appstream_frames.aws import sessions
+from appstream_frames.aws import credentials
 
 ROLE = {"RoleArn": "arn:aws:iam::012345678901:role/r", "RoleSessionName": "session"}
 VARIES = {"authorization", "x-amz-date", "amz-sdk-invocation-id", "user-agent"}
@@ -56,7 +56,8 @@ def sent(session: Any, service: str, operation: str, **given: Any) -> Any:
 def test_a_request_is_the_one_that_boto3_sends(service: str, operation: str, given: dict[str, Any]) -> None:
     """The handlers left out change nothing: method, address, body and headers are the same, but for the sender's name."""
     ours, plain = (
-        sent(session, service, operation, **given) for session in (sessions.open_session(), botocore.session.Session())
+        sent(session, service, operation, **given)
+        for session in (credentials.open_session(), botocore.session.Session())
     )
     assert (ours.method, ours.url, ours.body) == (plain.method, plain.url, plain.body)
     headers = [{name.lower(): value for name, value in each.headers.items()} for each in (ours, plain)]
@@ -67,19 +68,19 @@ def test_a_request_is_the_one_that_boto3_sends(service: str, operation: str, giv
 
 def test_a_session_of_somebody_else_keeps_its_name() -> None:
     """Only the sessions that are made here call themselves by this package's name."""
-    sessions.open_session()
+    credentials.open_session()
     assert "appstream-frames" not in boto3.Session().client("appstream").meta.config.user_agent
 
 
 def test_a_name_that_the_user_chose_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """The setting sdk_ua_app_id goes before this package's name."""
     monkeypatch.setenv("AWS_SDK_UA_APP_ID", "nightly")
-    assert sessions.open_session().create_client("appstream").meta.config.user_agent_appid == "nightly"
+    assert credentials.open_session().create_client("appstream").meta.config.user_agent_appid == "nightly"
 
 
 def test_clients_have_the_operations_that_read() -> None:
     """What only reads is there, with its paginator; what changes something is not."""
-    client = sessions.open_session().create_client("appstream")
+    client = credentials.open_session().create_client("appstream")
     assert client.can_paginate("describe_images")
     assert all(hasattr(client, name) for name in ("describe_fleets", "list_associated_fleets"))
     assert not hasattr(client, "delete_image")

@@ -19,7 +19,7 @@ from support.identities import Identities, keys
 from support.sign_ins import Way, ways
 
 import appstream_frames as asf
-from appstream_frames.aws import sessions
+from appstream_frames.aws import credentials
 
 WAYS = sorted(ways(Path(), ""))
 
@@ -66,7 +66,7 @@ def _calls_of_providers() -> set[str]:
 
 def test_what_botocore_s_providers_call_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each call that a provider makes is a method of a client of our sessions."""
-    session = sessions.open_session()
+    session = credentials.open_session()
     services = set(session.get_available_services()) & {"sts", "sso", "sso-oidc", "signin"}
     clients = [session.create_client(name, "eu-west-1", config=Config(signature_version="s3v4")) for name in services]
     calls = _calls_of_providers()

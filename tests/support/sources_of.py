@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import appstream_frames as asf
-from appstream_frames.aws.client_pool import ClientPool
+from appstream_frames.aws.clients import ClientPool
 from appstream_frames.aws.deadlines import Deadline
 from appstream_frames.aws.targets import Target
 
