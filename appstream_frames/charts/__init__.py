@@ -6,13 +6,11 @@ caller's choice. What a chart cannot draw (no frame, a column that is missing, a
 what to pass.
 """
 
-from appstream_frames.charts.applications import application_versions
-from appstream_frames.charts.counts import trend
+from appstream_frames.charts.bars import agents, application_versions, usage
+from appstream_frames.charts.bases import base_images
 from appstream_frames.charts.coverage_grid import coverage
-from appstream_frames.charts.lifetimes import timeline
-from appstream_frames.charts.usage import usage
-from appstream_frames.charts.verdicts import agents, base_images
-from appstream_frames.charts.versions import agent_versions, base_image_releases
+from appstream_frames.charts.moments import timeline, trend
+from appstream_frames.charts.releases import agent_versions, base_image_releases
 
 __all__ = [
     "agent_versions",

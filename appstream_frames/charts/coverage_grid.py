@@ -16,9 +16,9 @@ from matplotlib.lines import Line2D
 from appstream_frames.charts import layout
 from appstream_frames.charts.layout import GAP, measure
 from appstream_frames.charts.rows import check, read_numbers
-from appstream_frames.charts.wording import format_count
 from appstream_frames.insights import days
 from appstream_frames.tables.coverage import FIRST_OPERATION, name_operations, number_targets
+from appstream_frames.text import format_count
 
 #: Status, from good to bad, to marker and colour: no two share a shape.
 _MARKS = {

@@ -1,8 +1,9 @@
-"""What charts in rows share: labels, which rows are kept, and a frame's columns read. It knows nothing of AWS."""
+"""What charts in rows share: a frame's columns read, labels, and horizontal bars with their counts. It knows nothing of AWS."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,53 @@ from matplotlib.axes import Axes
 from matplotlib.dates import date2num, num2date
 
 from appstream_frames.charts import layout
+from appstream_frames.charts.layout import GAP
 from appstream_frames.errors import RequestError
 from appstream_frames.text import encodable
 
+_BAR_LABELS = 0.62  # of the width, at most
+
 Label = tuple[str, str]  # a name, which may be cut, and what follows it, which may not
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One row of a bar chart: what it is, how many, its colour, whether its label is bold, other words for how many."""
+
+    label: str
+    count: int
+    colour: str
+    marked: bool = False
+    words: str = ""
+
+
+def draw_bars(ax: Axes | None, bars: Sequence[Bar], title: str, note: str) -> Axes:
+    """Draw rows from top to bottom with their counts, the finding above them and a small note below.
+
+    There is at least one; words from elsewhere in their labels have passed `layout.make_drawable`.
+    """
+    ax, space, size = layout.set_out_rows(ax, len(bars), title, note)
+    weights = ["bold" if bar.marked and space.beside else "normal" for bar in bars]
+    # bold labels are the point of the chart: rather than cut one, make all text a little smaller
+    marked = [layout.measure(bar.label, size, weight) for bar, weight in zip(bars, weights, strict=True) if bar.marked]
+    most = space.width * (_BAR_LABELS if space.beside else 1)
+    size *= max(0.8, min(1.0, 0.98 * most / max(1.0, *marked))) if marked else 1.0
+    left, lower = label_rows(ax, [(bar.label, "") for bar in bars], size, _BAR_LABELS, weights)
+    values = [bar.words or f"{bar.count:,}" for bar in bars]
+    tail = max(layout.measure(value, size) for value in values) + GAP
+    layout.set_range(ax, 0, max(1, *(bar.count for bar in bars)), left + GAP if space.beside else 0.0, tail)
+    unknown = [bar.colour == layout.UNKNOWN for bar in bars]
+    drawn = ax.barh(
+        np.arange(len(bars)) + lower,
+        [bar.count for bar in bars],
+        height=0.62 if space.beside else 0.32,
+        color=[bar.colour for bar in bars],
+        edgecolor=[layout.RECENT if hollow else bar.colour for bar, hollow in zip(bars, unknown, strict=True)],
+        hatch=["////" if hollow else "" for hollow in unknown],
+        linewidth=0.6,
+    )
+    ax.bar_label(drawn, values, padding=GAP / 2, fontsize=size, color=layout.find_text_colour(ax), **layout.PLAIN)
+    return ax
 
 
 def label_rows(
@@ -22,10 +66,7 @@ def label_rows(
 ) -> tuple[float, float]:
     """Write the label of each row: beside the marks and no wider than so much of the Axes, or above the marks.
 
-    Returns
-    -------
-    tuple of float
-        How wide the column of labels is, in points, and how far below the middle of its row a mark is, in rows.
+    Return how wide the labels are, in points, and how far below the middle of its row a mark is, in rows.
     """
     space = layout.measure_axes(ax)
     most, upper, lower = (widest * space.width, 0.0, 0.0) if space.beside else (space.width, -0.25, 0.25)
@@ -38,7 +79,7 @@ def label_rows(
     return left if space.beside else 0.0, lower
 
 
-def cut_rows(ranked: Any, ax: Axes | None, top: int, extra: int) -> tuple[Any, Any]:
+def cut_rows(ranked: Any, ax: Axes | None, top: int, extra: int = 0) -> tuple[Any, Any]:
     """Return what has a row of its own and what shares one, when so many more rows are needed."""
     rows = len(ranked) if ax is None else layout.find_size(ax).rows - extra
     kept = len(ranked) if len(ranked) <= min(top, rows) else min(top, rows - 1)
@@ -67,13 +108,7 @@ def read_numbers(column: pd.Series) -> pd.Series:
 
 
 def read_moments(frame: pd.DataFrame, name: str, source: str, *, nulls: bool = False) -> pd.Series:
-    """Return a column's moments as matplotlib's dates, NaN where null is allowed, with a plain index.
-
-    Raises
-    ------
-    RequestError
-        When a value is no moment.
-    """
+    """Return a column as matplotlib's dates, NaN where null is allowed, with a plain index; refuse what is no moment."""
     given = frame[name]
     found = pd.to_datetime(given, utc=True, errors="coerce", format="ISO8601").dt.as_unit("us")
     wrong = found.isna() & (given.notna() if nulls else True)
@@ -90,9 +125,19 @@ def format_days(dates: Sequence[float]) -> list[str]:
     return [f"{stamp:%Y-%m-%d}" if apart else f"{stamp:%Y-%m-%d %H:%M}" for stamp in stamps]
 
 
+def format_name(name: Any, missing: str = "(no name)") -> str:
+    """Return a name as it can be drawn."""
+    return missing if pd.isna(name) else layout.make_drawable(name, 40)
+
+
+def format_others(counts: Mapping[str, int]) -> str:
+    """Return what else a title counts; what there is none of is left out."""
+    return "".join(f"; {count:,} {words}" for words, count in counts.items() if count)
+
+
 def name_rows(frame: pd.DataFrame) -> list[str]:
     """Return names as they can be drawn, with account and region where the frame has several."""
     columns = ["name", *(key for key in ("account", "region") if key in frame and frame[key].nunique() > 1)]
     rows = frame[columns].astype(object).itertuples(index=False)
-    texts = (" · ".join(layout.make_drawable(value, 40) for value in row if not pd.isna(value)) for row in rows)
+    texts = (" · ".join(format_name(value) for value in row if not pd.isna(value)) for row in rows)
     return [text or "(no name)" for text in texts]

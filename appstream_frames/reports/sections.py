@@ -9,14 +9,12 @@ from typing import Any, Final
 import pandas as pd
 
 from appstream_frames import charts
-from appstream_frames.charts.wording import format_count
 from appstream_frames.insights.findings import RULES, Rule
 from appstream_frames.insights.rows import to_records
 from appstream_frames.reports.facts import Changed, Facts, count_by_location
 from appstream_frames.reports.figures import Picture, make_picture
-from appstream_frames.reports.wording import format_moment, join_words
 from appstream_frames.tables.coverage import count_whole, list_causes
-from appstream_frames.text import printable
+from appstream_frames.text import format_count, format_moment, join_words, printable
 
 _BARS: Final = 10  # images in a chart
 _VALUES: Final = 3  # changed columns of one image

@@ -6,12 +6,18 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from appstream_frames.charts.wording import format_age, format_count, format_share
 from appstream_frames.insights.rows import to_records
 from appstream_frames.reports.facts import Facts, list_requests
-from appstream_frames.reports.wording import format_day, format_moment, join_words
 from appstream_frames.tables.coverage import count_whole
-from appstream_frames.text import printable
+from appstream_frames.text import (
+    format_age,
+    format_count,
+    format_day,
+    format_moment,
+    format_share,
+    join_words,
+    printable,
+)
 
 _NAME: Final = 60  # characters of a name in a sentence
 _NAMED: Final = 3  # names in a sentence
