@@ -96,6 +96,8 @@ def take_snapshot(
     names: Iterable[str] | None = None,
     arns: Iterable[str] | None = None,
     type: str | None = None,
+    max_items: int | None = None,
+    page_size: int | None = None,
     timeout: float = 60.0,
     executor: Executor | None = None,
     progress: bool | None = None,
@@ -110,8 +112,8 @@ def take_snapshot(
     targets : iterable of Target, optional
         Where to drain, side by side: what `targets` returns, or boto3 AppStream clients; default: your default credentials
         and region.
-    include, names, arns, type, timeout, progress
-        As in `drain`.
+    include, names, arns, type, max_items, page_size, timeout, progress
+        As in `drain`, `max_items` of each target.
     executor : concurrent.futures.Executor, optional
         As in `drain_targets`.
     redact : iterable of str, optional
@@ -141,7 +143,7 @@ def take_snapshot(
     ...     asf.list_snapshots(root)["complete"].to_list()
     [4]
     """
-    request = Request.of(names=names, arns=arns, type=type)
+    request = Request.of(names=names, arns=arns, type=type, max_items=max_items, page_size=page_size)
     redaction, store = Redaction.of(redact), open_store(root)
     drained = Drain(targets, request, choose_operations(include), timeout, executor=executor)
     read = {operation.name for operation in drained.operations}

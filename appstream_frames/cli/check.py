@@ -1,7 +1,8 @@
-"""The command ``appstream-frames check``: what to do today, for a terminal, a mail or a chat, or a script."""
+"""The commands `check` and `diff`: what to do today about the newest snapshot, and what changed up to it."""
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import Final
 
@@ -9,13 +10,15 @@ import click
 import pandas as pd
 
 import appstream_frames as asf
+from appstream_frames.archive.reader import list_intact
 from appstream_frames.cli.output import (
-    COMPLETE,
-    FOUND,
-    as_records,
+    Exit,
+    as_json_option,
+    count,
+    drop_alike,
     echo,
     format_cell,
-    print_json,
+    note,
     print_notes,
     reference_option,
     show,
@@ -24,9 +27,15 @@ from appstream_frames.cli.output import (
 )
 from appstream_frames.cli.snapshot import snapshot
 from appstream_frames.history.findings import drop_known
+from appstream_frames.history.merging import ARNS, is_public, merge_changes
 from appstream_frames.insights.findings import SEVERITIES
+from appstream_frames.text import printable
 
-_COLUMNS: Final = ("severity", "account", "region", "resource", "name", "finding", "remedy")
+_FINDING: Final = ["severity", "account", "region", "resource", "name", "finding", "remedy"]
+_LEAST: Final = click.Choice([*SEVERITIES[:-1], "never"])
+_KINDS: Final = ("added", "removed", "rebuilt", "changed")
+_DAY: Final = click.DateTime(["%Y-%m-%d"])
+_VALUE: Final = 48  # characters
 _PUNCTUATION: Final = re.compile(r"([!-+/:-@\[-`{-~])")
 
 
@@ -34,23 +43,12 @@ _PUNCTUATION: Final = re.compile(r"([!-+/:-@\[-`{-~])")
 @click.argument("root")
 @click.option("--new", is_flag=True, help="Only findings that the snapshot before did not have.")
 @click.option(
-    "--fail-on",
-    type=click.Choice([*SEVERITIES[:-1], "never"]),
-    default="high",
-    show_default=True,
-    help="Exit with 4 when there is a finding of this severity, or a worse one.",
+    "--fail-on", type=_LEAST, default="high", help="Exit with 4 on a finding of this severity, or a worse one."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "markdown", "json"]),
-    default="table",
-    show_default=True,
-    help="How findings are printed.",
-)
+@click.option("--format", type=click.Choice(["table", "markdown", "json"]), default="table", help="How to print them.")
 @today_option
 @reference_option
-def check(root: str, new: bool, fail_on: str, form: str, today: str | None, reference: str | None) -> None:
+def check(root: str, new: bool, fail_on: str, format: str, today: str | None, reference: str | None) -> Exit:
     """Say what to do today about the newest snapshot under ROOT, worst first.
 
     Exit codes: 0 nothing as severe as --fail-on, 1 failed, 2 misuse, 4 something is.
@@ -64,25 +62,19 @@ def check(root: str, new: bool, fail_on: str, form: str, today: str | None, refe
         after = asf.read_snapshot(root, newest)
         found = asf.findings(after, today=today, history=root, reference=reference)
         found = drop_known(found, after, root, reference) if earlier else found
-    if form == "json":
-        print_json(as_records(found))
+    if format == "json":
+        show(found, as_json=True)
     else:
-        counts = found["severity"].value_counts()
-        words = ", ".join(f"{counts[severity]:,} {severity}" for severity in SEVERITIES if severity in counts)
         since = f", new since {earlier[-1]}" if earlier else ""
-        echo(f"{newest}{since}: {words or 'no findings'}")
-        if len(found) and form == "markdown":
-            echo("\n" + format_markdown(_shorten(found)))
+        echo(f"{newest}{since}: {count(found['severity'], SEVERITIES) or 'no findings'}")
+        remedies = [speak_of_options(remedy, snapshot) for remedy in found["remedy"]]
+        shown = drop_alike(found.assign(remedy=remedies)[_FINDING])
+        if len(found) and format == "markdown":
+            echo("\n" + format_markdown(shown))
         elif len(found):
-            show(_shorten(found), as_json=False)
+            show(shown, as_json=False)
     worst = SEVERITIES[: SEVERITIES.index(fail_on) + 1] if fail_on != "never" else ()
-    click.get_current_context().exit(FOUND if found["severity"].isin(worst).any() else COMPLETE)
-
-
-def _shorten(found: pd.DataFrame) -> pd.DataFrame:
-    """Return what a person needs: no account or region where there is one, and remedies in the words of `snapshot`."""
-    found = found.assign(remedy=[speak_of_options(remedy, snapshot) for remedy in found["remedy"]])
-    return found[[name for name in _COLUMNS if name not in ("account", "region") or found[name].nunique() > 1]]
+    return Exit.FOUND if found["severity"].isin(worst).any() else Exit.COMPLETE
 
 
 def format_markdown(frame: pd.DataFrame) -> str:
@@ -109,3 +101,53 @@ def escape_markdown(text: str) -> str:
     apart = re.sub(r"(?i)(www|mailto|javascript|data)([.:])", r"\1[\2]", apart)
     apart = re.sub(r"(?<=\w)\.(?=[^\W\d_])", "[.]", apart)  # chats make links of names such as example.com
     return _PUNCTUATION.sub(r"\\\1", apart)
+
+
+@click.command(short_help="Show what changed under ROOT, up to its newest snapshot.")
+@click.argument("root")
+@click.option(
+    "--since", type=_DAY, metavar="DATE", help="Compare with the newest snapshot up to then; default: the last but one."
+)
+@click.option("--table", metavar="TABLE", default="images", help="images, applications, fleets …")
+@click.option("--public", is_flag=True, help="Show changes of AWS's own public images too.")
+@as_json_option
+def diff(root: str, since: dt.datetime | None, table: str, public: bool, as_json: bool) -> Exit:
+    """Show what changed under ROOT, up to its newest snapshot.
+
+    Exit codes: 0 everything was compared, 1 failed, 2 misuse, 3 some targets were not (standard error says which).
+
+    Example: appstream-frames diff ./snapshots --since 2026-11-16 --table fleets
+    """
+    with print_notes() as noted:
+        listed = list_intact(root)
+        if len(listed) < 2:
+            found = f"A comparison needs two snapshots, and there are {len(listed)}. Take another one."
+            raise asf.SnapshotNotFoundError(found)
+        before, after = _find_before(listed, since and since.date()), listed["id"].iloc[-1]
+        changes = asf.diff(asf.read_snapshot(root, before), asf.read_snapshot(root, after), table)
+    changes = changes if public else changes[~is_public(changes)]
+    if as_json:
+        show(changes, as_json)
+    else:
+        merged = merge_changes(changes)
+        # what changed in several columns counts once
+        kinds = merged.drop(columns=["column", "before", "after"]).drop_duplicates()["change"]
+        echo(f"{before} → {after}: {count(kinds, _KINDS) or 'nothing changed'}")
+        if len(merged):
+            values = merged[["before", "after"]].map(printable, na_action="ignore", width=_VALUE)
+            shown = drop_alike(merged.assign(before=values["before"], after=values["after"]))
+            show(shown.drop(columns=[*ARNS], errors="ignore"), as_json)
+    return Exit.PARTIAL if noted else Exit.COMPLETE
+
+
+def _find_before(listed: pd.DataFrame, day: dt.date | None) -> str:
+    """Return the id of the snapshot to compare the newest with: the newest other one, or that up to a day."""
+    earlier = listed.iloc[:-1]
+    if day is not None:
+        if day > listed["snapshot"].iloc[-1].date():
+            note(f"Note: no snapshot is as new as {day}; the newest is compared with the one before.")
+        older = earlier[earlier["snapshot"].dt.date <= day]
+        if older.empty:
+            note(f"Note: no snapshot is as old as {day}; the oldest is compared.")
+        earlier = earlier.head(1) if older.empty else older
+    return str(earlier["id"].iloc[-1])

@@ -1,6 +1,6 @@
 """The command ``appstream-frames``: the package's main jobs for a terminal and for scripts.
 
-It only calls the public functions and prints what they give. Exit codes: 0 complete, 3 partial, 1 failed, 2 misuse.
+It only calls the public functions and prints what they give. A command returns its exit code.
 """
 
 from __future__ import annotations
@@ -11,25 +11,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, NoReturn
 
 import click
-import pandas as pd
 
 import appstream_frames as asf
 from appstream_frames.archive import maintenance
 from appstream_frames.aws.regions import check_regions
-from appstream_frames.cli.changes import diff
-from appstream_frames.cli.check import check
+from appstream_frames.cli.check import check, diff
 from appstream_frames.cli.output import (
-    COMPLETE,
-    FAILED,
-    MISUSE,
-    PARTIAL,
     STDOUT,
+    Exit,
     OutputError,
+    above_zero,
     as_json_option,
     check_output,
     echo,
@@ -47,9 +42,6 @@ from appstream_frames.tables.ddl import ddl
 from appstream_frames.tables.files import replace_file
 from appstream_frames.text import printable
 
-#: What a scheduler sends that stops a job, and a terminal that is closed.
-_ENDING: Final = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-
 
 class _Group(click.Group):
     """Turns this package's errors into one line and an exit code; lists its commands in the order of their use."""
@@ -57,30 +49,22 @@ class _Group(click.Group):
     def list_commands(self, _: click.Context) -> list[str]:
         return list(self.commands)
 
-    def invoke(self, context: click.Context) -> Any:
-        heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]  # `nohup` ignores one
-        before = {number: signal.signal(number, _terminate) for number in heeded}
+    def invoke(self, context: click.Context) -> NoReturn:
+        code = Exit.FAILED
         try:
-            return super().invoke(context)
+            code = super().invoke(context) or Exit.COMPLETE
         except asf.AppStreamFramesError as error:
             command = self.commands.get(context.invoked_subcommand or "", self)
             note(f"Error: {speak_of_options(str(error), command, snapshot)}")
-            context.exit(MISUSE if isinstance(error, asf.RequestError) else FAILED)
-        except (OutputError, OSError) as error:
-            kept = "" if isinstance(error, OutputError) else " The snapshots already there are as they were."
-            note(f"Error: {error}.{kept}")
-            context.exit(FAILED)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            code = Exit.MISUSE if isinstance(error, asf.RequestError) else Exit.FAILED
+        except OutputError as error:
+            note(f"Error: {error}.")
+        except OSError as error:
+            note(f"Error: {error}. The snapshots already there are as they were.")
+        context.exit(code)
 
 
-def _terminate(number: int, _: object) -> None:
-    """End as an error does, so that nothing half-written stays."""
-    raise SystemExit(128 + number)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(asf.__version__, package_name="appstream-frames")
 def main() -> None:
     """Amazon AppStream 2.0 images, and who uses them, as tables and Parquet snapshots.
@@ -92,6 +76,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a stranger's letters may be in no code page of this machine
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    for name in ("SIGTERM", "SIGHUP"):  # of a scheduler that stops a job, and of a terminal that is closed
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(number, _terminate)
+
+
+def _terminate(number: int, _: object) -> NoReturn:
+    """End as an error does, so that nothing half-written stays."""
+    raise SystemExit(128 + number)
 
 
 @main.command(short_help="Try the main job on a built-in sandbox: no AWS account needed.")
@@ -106,30 +99,25 @@ def demo(folder: Path) -> None:
 
     Example: appstream-frames demo ./here
     """
+    from matplotlib.figure import Figure
+
     with asf.sandbox() as sandbox:
         echo(f"A loopback AppStream serves account {sandbox.accounts[0]} at {sandbox.url}")
         frames = asf.drain(sandbox.client())
     echo(repr(frames))
     name = asf.write_snapshot(frames, folder / "snapshots")
     echo(f"\nSnapshot {name} in {folder / 'snapshots'}:\n")
-    show(_shorten(asf.list_snapshots(folder / "snapshots")), as_json=False)
+    click.get_current_context().invoke(ls, root=str(folder / "snapshots"), as_json=False)
     echo("\nCharts of the account's own images:")
-    for path in _draw(frames, folder):
-        echo(f"  {path}")
-    echo("\nYour own account:  appstream-frames snapshot ./snapshots --profile NAME --region eu-west-1")
-
-
-def _draw(frames: asf.Frames, folder: Path) -> Iterable[Path]:
-    from matplotlib.figure import Figure
-
-    images, verdicts = frames.own.images, asf.base_images(frames.images)
-    verdicts = verdicts[verdicts["arn"].isin(images["arn"])]
-    for draw, rows in ((asf.charts.agent_versions, images), (asf.charts.base_images, verdicts)):
+    verdicts = asf.base_images(frames.images)
+    verdicts = verdicts[verdicts["arn"].isin(frames.own.images["arn"])]
+    for draw, rows in ((asf.charts.agent_versions, frames.own.images), (asf.charts.base_images, verdicts)):
         figure = Figure(figsize=(10, 7), layout="constrained")
         draw(rows, figure.add_subplot())
         path = folder / f"{draw.__name__}.png"
         figure.savefig(path, dpi=110)
-        yield path
+        echo(f"  {path}")
+    echo("\nYour own account:  appstream-frames snapshot ./snapshots --profile NAME --region eu-west-1")
 
 
 main.add_command(snapshot)
@@ -138,7 +126,7 @@ main.add_command(snapshot)
 @main.command(short_help="List the snapshots under ROOT.")
 @click.argument("root")
 @as_json_option
-def ls(root: str, as_json: bool) -> None:
+def ls(root: str, as_json: bool) -> Exit:
     """List the snapshots under ROOT, oldest first.
 
     Exit codes: 0 listed, 1 no snapshot, 2 misuse, 3 some manifests cannot be read (the list says why).
@@ -146,13 +134,9 @@ def ls(root: str, as_json: bool) -> None:
     Example: appstream-frames ls s3://bucket/appstream --json
     """
     listed = asf.list_snapshots(root)
-    show(listed if as_json else _shorten(listed), as_json)
-    click.get_current_context().exit(PARTIAL if listed["problem"].notna().any() else COMPLETE)
-
-
-def _shorten(listed: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns that tell a person something: the id says the moment, and an empty column nothing."""
-    return listed.drop(columns="snapshot").dropna(axis="columns", how="all")
+    # to a person the id says the moment, and an empty column nothing
+    show(listed if as_json else listed.drop(columns="snapshot").dropna(axis="columns", how="all"), as_json)
+    return Exit.PARTIAL if listed["problem"].notna().any() else Exit.COMPLETE
 
 
 main.add_command(check)
@@ -161,17 +145,10 @@ main.add_command(diff)
 
 @main.command(short_help="Write one HTML page on the newest snapshot under ROOT.")
 @click.argument("root")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    default="report.html",
-    show_default=True,
-    help="The file to write; - is standard output.",
-)
+@click.option("-o", "--output", metavar="FILE", default="report.html", help="The file to write, - for standard output.")
 @today_option
 @reference_option
-def report(root: str, output: str, today: str | None, reference: str | None) -> None:
+def report(root: str, output: str, today: str | None, reference: str | None) -> Exit:
     """Write one HTML page on the newest snapshot under ROOT, for people who open no notebook.
 
     Exit codes: 0 every target was read to its end, 1 failed, 2 misuse, 3 some targets were not read (the page says which).
@@ -187,12 +164,12 @@ def report(root: str, output: str, today: str | None, reference: str | None) -> 
         with replace_file(output) as file:
             file.write(page.html.encode())
         echo(f"{printable(output)}: {page.title}")
-    click.get_current_context().exit(COMPLETE if page.whole else PARTIAL)
+    return Exit.COMPLETE if page.whole else Exit.PARTIAL
 
 
 @main.command(short_help="Write the newest snapshot under ROOT as an Excel workbook.")
 @click.argument("root")
-@click.option("-o", "--output", metavar="FILE", default="images.xlsx", show_default=True, help="The file to write.")
+@click.option("-o", "--output", metavar="FILE", default="images.xlsx", help="The file to write.")
 @click.option("--snapshot", "name", metavar="ID", help="Another snapshot than the newest; `ls` shows their ids.")
 @click.option("--public", is_flag=True, help="With AWS's own public images.")
 def export(root: str, output: str, name: str | None, public: bool) -> None:
@@ -220,7 +197,7 @@ def export(root: str, output: str, name: str | None, public: bool) -> None:
 )
 @click.option("--yes", is_flag=True, help="With --repair: remove without asking.")
 @as_json_option
-def verify(root: str, repair: bool, yes: bool, as_json: bool) -> None:
+def verify(root: str, repair: bool, yes: bool, as_json: bool) -> Exit:
     """Check every file under ROOT against its recorded hash.
 
     Exit codes: 0 whole, 1 damage, 2 misuse, 3 only leftovers of a crash or files that are not ours.
@@ -238,7 +215,7 @@ def verify(root: str, repair: bool, yes: bool, as_json: bool) -> None:
     snapshots, files = len(inventory.manifests), sum(1 + len(one.files) for one in inventory.manifests)
     show(problems, as_json, empty=f"{snapshots:,} snapshot{'s' * (snapshots != 1)}, {files:,} files, all as written.")
     damaged = not problems["problem"].isin(["orphan", "foreign"]).all()
-    click.get_current_context().exit(FAILED if damaged else PARTIAL if len(problems) else COMPLETE)
+    return Exit.FAILED if damaged else Exit.PARTIAL if len(problems) else Exit.COMPLETE
 
 
 def _repair(inventory: maintenance.Inventory, yes: bool) -> list[str]:
@@ -283,28 +260,14 @@ def print_ddl(table: str, location: str) -> None:
 
 
 @main.command(short_help="Serve a loopback AppStream for any boto3 program.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port on 127.0.0.1; default: a free one.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default="a free one", help="Port on 127.0.0.1.")
 @click.option("--at", metavar="DATE", help="Serve the catalogue as it was on this date, say 2026-09-07.")
 @click.option("--account", metavar="ID", help="Account of the printed credentials; default: the first.")
 @click.option("--region", metavar="REGION", help="Region of the printed environment; default: the first.")
 @click.option("--accounts", type=int, help="Serve this many accounts; default: three.")
 @click.option("--regions", type=int, help="Serve this many regions; default: four.")
-@click.option(
-    "--minutes",
-    type=click.FloatRange(0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Stop after so many minutes.",
-)
-def sandbox(
-    port: int,
-    at: str | None,
-    account: str | None,
-    region: str | None,
-    accounts: int | None,
-    regions: int | None,
-    minutes: float,
-) -> None:
+@click.option("--minutes", type=above_zero, default=60.0, help="Stop after so many minutes.")
+def sandbox(account: str | None, region: str | None, minutes: float, **given: Any) -> None:
     """Serve a loopback AppStream, and print the environment that points any boto3 program at it.
 
     It runs until Ctrl-C. Paste what it prints into another shell, and start your program there.
@@ -316,7 +279,7 @@ def sandbox(
     if account is not None and not re.fullmatch(r"[0-9]{12}", account):
         raise asf.RequestError(f"--account {printable(account)!r} is no account; expected twelve digits: 012345678901.")
     check_regions([region] if region is not None else [])
-    with asf.sandbox(at=at, port=port, accounts=accounts, regions=regions) as served:
+    with asf.sandbox(**given) as served:
         for name, value in served.environment(account, region).items():
             echo(f"export {name}={value}")
         note(f"# serving {served.url} until Ctrl-C, at most {minutes:g} minutes; unset the variables afterwards")

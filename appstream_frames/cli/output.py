@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from enum import IntEnum
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Final
@@ -26,17 +27,24 @@ from appstream_frames.errors import RequestError
 from appstream_frames.fetch.progress import is_terminal
 from appstream_frames.text import printable
 
-COMPLETE: Final = 0
-FAILED: Final = 1
-MISUSE: Final = 2
-PARTIAL: Final = 3
-FOUND: Final = 4
+
+class Exit(IntEnum):
+    """What an exit code says."""
+
+    COMPLETE = 0
+    FAILED = 1
+    MISUSE = 2
+    PARTIAL = 3
+    FOUND = 4
+
+
 STDOUT: Final = "-"  # in place of a file's name
 
 _NARROWEST: Final = 6  # columns of the terminal for a column of a table
 _LONGEST: Final = 2_000  # characters of a message
 _CELL: Final = 240
 
+above_zero = click.FloatRange(0, min_open=True)
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 today_option = click.option("--today", metavar="DATE", help="Count ages from this day; default: the newest snapshot's.")
 reference_option = click.option(
@@ -47,7 +55,7 @@ reference_option = click.option(
 def check_output(output: str) -> None:
     """Raise RequestError when it can be seen beforehand that no file can be written there, as it is a folder or in none."""
     path = Path(output)
-    if output != STDOUT and (path.is_dir() or output.endswith(("/", os.sep)) or not output):
+    if output != STDOUT and (path.is_dir() or output.endswith(("/", os.sep))):
         raise RequestError(f"-o {printable(output)!r} is a folder; expected the name of a file, which may be in it")
     if not path.parent.is_dir():
         raise RequestError(f"-o {printable(output)!r}: there is no folder {printable(path.parent)}; make it first")
@@ -77,10 +85,8 @@ def note(text: str) -> None:
 
 def _discard(stream: Any) -> None:
     """Send to nowhere what a stream still holds, and all that is to come, so that Python ends without an error of its own."""
-    with suppress(OSError, ValueError):  # a stream without a file
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # a stream without a file
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 @contextmanager
@@ -104,7 +110,7 @@ def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
     crm        9
     """
     if as_json:
-        print_json(as_records(frame))
+        echo(json.dumps(as_records(frame), indent=2))
     elif frame.empty:
         echo(empty)
     else:
@@ -124,7 +130,7 @@ def speak_of_options(text: str, *commands: click.Command) -> str:
     'Name one: --region eu-west-1.'
     """
     parameters = [each for command in reversed(commands) for each in command.params if isinstance(each, click.Option)]
-    options = {str(each.name).rstrip("_"): each.opts[0] for each in parameters}
+    options = {str(each.name): each.opts[0] for each in parameters}
     names = "|".join(options)
     given = re.compile(rf"\b({names})=(\[[^]]*\]|'[^']*'|\"[^\"]*\"|[\w.-]*\w)?")
 
@@ -141,9 +147,15 @@ def as_records(frame: pd.DataFrame) -> Any:
     return json.loads(frame.to_json(orient="records", date_format="iso", date_unit="us"))
 
 
-def print_json(value: Any) -> None:
-    """Print a value as indented JSON."""
-    echo(json.dumps(value, indent=2))
+def count(values: pd.Series, order: Iterable[str]) -> str:
+    """Return how often each value occurs, in this order."""
+    counts = values.value_counts()
+    return ", ".join(f"{counts[each]:,} {each}" for each in order if each in counts)
+
+
+def drop_alike(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame without the account and the region where there is only one."""
+    return frame.drop(columns=[name for name in ("account", "region") if frame[name].nunique() <= 1])
 
 
 def format_table(frame: pd.DataFrame, width: int | None = None) -> str:

@@ -78,9 +78,9 @@ def test_a_disabled_region_is_no_failure_of_all_regions(box: asf.sandbox, root: 
 )
 def test_every_cause_has_a_line_worst_first(capsys: pytest.CaptureFixture[str], failed: dict[str, int]) -> None:
     """With the number of targets, and the advice whole and in options."""
-    from appstream_frames.cli.snapshot import snapshot, summarize
+    from appstream_frames.cli.snapshot import summarize
 
-    head, counts, *causes = summarize(night(failed), snapshot, disabled=True)
+    head, counts, *causes = summarize(night(failed), disabled=True)
     whole = 240 - sum(failed.values()) + failed.get("region_disabled", 0)
     assert head.endswith(f"from {whole} of 240 targets read whole")
     order = [status for status in ("failed", "denied", "throttled", "region_disabled") if status in failed]
