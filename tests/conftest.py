@@ -32,6 +32,8 @@ settings.load_profile("tests")
 MARKERS = {"chromium": ["browser", "slow"], "s3_server": ["s3"], "spark": ["spark", "slow"], "thirteen_weeks": ["slow"]}
 #: Tests that share what is expensive to make, by how the names of their files begin: one process runs each of these groups.
 GROUPS = {
+    "tests/end_to_end/test_lab": "notebooks",
+    "tests/end_to_end/test_notebooks": "notebooks",
     "tests/reports/test": "reports",
     "tests/archive/test_s3": "buckets",
     "tests/archive/test_maintenance": "buckets",
@@ -41,8 +43,8 @@ GROUPS = {
 }
 #: The groups and files that take longest are begun first, so that no process is left alone with one of them at the end.
 LONGEST = """
-    tests/end_to_end/test_lab.py tests/fetch/test_trouble.py reports buckets tests/end_to_end/test_hostile_shown.py
-    tests/end_to_end/test_notebooks.py tests/fetch/test_pages.py tests/end_to_end/test_redaction.py
+    notebooks tests/fetch/test_trouble.py reports buckets tests/end_to_end/test_hostile_shown.py
+    tests/fetch/test_pages.py tests/end_to_end/test_redaction.py
     tests/end_to_end/test_readme.py tests/end_to_end/test_canaries.py tests/archive/test_crash.py
     tests/cli/test_printing.py tests/charts/test_hostile.py tests/cli/test_cli.py tests/fetch/test_executors.py
 """.split()

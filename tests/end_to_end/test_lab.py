@@ -1,4 +1,7 @@
-"""The notebooks in JupyterLab as `make lab` starts it, in a real Chromium: open one, Run All Cells, look at what it shows."""
+"""The notebooks in JupyterLab as `make lab` starts it, in a real Chromium: open one, Run All Cells, look at what it shows.
+
+What JupyterLab ran and saved is what `test_notebooks.py`, which the same process runs next, holds against the committed files.
+"""
 
 from __future__ import annotations
 
@@ -72,9 +75,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Start JupyterLab with the settings of `make lab` on a copy of the notebooks that shows no outputs yet."""
     folder = Path(shutil.copytree(FOLDER, tmp_path_factory.mktemp("lab") / "notebooks"))
     (folder / "snapshots").mkdir()  # one of them has written an archive
+    home = tmp_path_factory.mktemp("home")
+    startup = home / ".ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "strict.py").write_text("import warnings\nwarnings.simplefilter('error')\ndel warnings\n")
     for path in NOTEBOOKS:
         notebooks.write(_without_outputs(path), folder / path.name)
-    with running(folder, tmp_path_factory.mktemp("home")) as server:
+    with running(folder, home) as server:
         yield server
         server.ask("kernels", "POST")
         started = [server.pid, *server.children()]
@@ -168,6 +175,19 @@ def _run_all(page: Any) -> None:
     page.wait_for_selector(_IDLE)
 
 
+def _save(page: Any, path: Path) -> Any:
+    """Save the notebook that is shown, and return it."""
+    page.keyboard.press("Control+s")
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with suppress(ValueError):  # half written
+            saved = notebooks.read(path)
+            if all(cell.execution_count for cell in _code(saved)):
+                return saved
+        time.sleep(0.05)
+    pytest.fail(f"JupyterLab did not save {path.name}")
+
+
 def _code(notebook: Any) -> list[Any]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -190,7 +210,9 @@ def test_run_all_cells(page: Any, lab: Lab, path: Path, screenshots: Path) -> No
     """Run All Cells runs every cell without an error, shows all charts on screen, nothing pops up, and it stays at home."""
     committed = notebooks.read(path)
     with opened(page, lab, path.name, screenshots):
+        start = time.monotonic()
         _run_all(page)
+        seconds = time.monotonic() - start
         assert page.locator(_WRONG).all_inner_texts() == []
         assert page.locator(_PROMPTS).all_inner_texts() == [f"[{n}]:" for n in range(1, len(_code(committed)) + 1)]
         assert page.locator(_POP_UPS).all_inner_texts() == []
@@ -201,6 +223,7 @@ def test_run_all_cells(page: Any, lab: Lab, path: Path, screenshots: Path) -> No
         for number, figure in enumerate(figures, 1):
             assert _on_screen(figure)
             page.screenshot(path=screenshots / f"{path.stem}-{number}.png")
+        notebooks.RAN[path] = (_save(page, lab.folder / path.name), seconds)
 
 
 def _on_screen(figure: Any) -> bool:

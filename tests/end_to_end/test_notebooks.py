@@ -1,4 +1,7 @@
-"""The notebooks, each run on a fresh kernel that has no home, no AWS settings and no network but loopback."""
+"""The notebooks, each run on a fresh kernel that has an empty home, no AWS settings and no network but loopback.
+
+What JupyterLab ran in a browser (`test_lab.py`) is taken; without a browser, or alone, this file runs them itself.
+"""
 
 import ast
 import importlib.util
@@ -49,21 +52,15 @@ def bare(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def seconds():
-    """How long each notebook ran."""
-    return {}
-
-
-@pytest.fixture(scope="module")
-def ran(bare, seconds, runner):
-    """Run each notebook at most once, and give it back as often as it is asked for."""
+def ran(bare, runner):
+    """Give a notebook as it was run, at most once, and the seconds that it took."""
 
     @cache
     def run(path):
+        if path in notebooks.RAN:
+            return notebooks.RAN[path]
         start = time.monotonic()
-        made = runner.run(path, env=bare)
-        seconds[path] = time.monotonic() - start
-        return made
+        return runner.run(path, env=bare), time.monotonic() - start
 
     return run
 
@@ -123,15 +120,14 @@ def test_there_are_notebooks():
 @pytest.mark.slow
 def test_a_fresh_kernel_runs_it_silently(ran, path):
     """Every cell runs with warnings as errors, and nothing is written to standard error."""
-    assert [output for output in _outputs(ran(path)) if output.get("name") == "stderr"] == []
+    assert [output for output in _outputs(ran(path)[0]) if output.get("name") == "stderr"] == []
 
 
 @each
 @pytest.mark.slow
-def test_it_takes_less_than_a_minute(ran, seconds, path):
+def test_it_takes_less_than_a_minute(ran, path):
     """A reader does not wait: about ten times what it takes on two cores is the limit."""
-    ran(path)
-    assert seconds[path] < 60
+    assert ran(path)[1] < 60
 
 
 @each
@@ -139,7 +135,7 @@ def test_it_takes_less_than_a_minute(ran, seconds, path):
 @pytest.mark.slow
 def test_it_shows_what_is_committed(ran, path):
     """What a run shows today is what was committed, whatever the machine's time zone."""
-    assert _texts(ran(path)) == _texts(_committed(path))
+    assert _texts(ran(path)[0]) == _texts(_committed(path))
 
 
 @each
@@ -147,7 +143,7 @@ def test_it_shows_what_is_committed(ran, path):
 @pytest.mark.slow
 def test_its_figures_are_those_committed(ran, runner, path):
     """A run draws the committed figures again, but for what a font renderer may round."""
-    drawn, kept = ([imread(BytesIO(png)) for png in runner.figures(made)] for made in (ran(path), _committed(path)))
+    drawn, kept = ([imread(BytesIO(png)) for png in runner.figures(made)] for made in (ran(path)[0], _committed(path)))
     assert [picture.shape for picture in drawn] == [picture.shape for picture in kept]
     assert all(np.abs(new - old).mean() < 0.005 for new, old in zip(drawn, kept, strict=True))
 

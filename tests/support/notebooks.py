@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+#: What tests in JupyterLab ran and saved, and the seconds that it took, by committed notebook.
+RAN: dict[Path, tuple[Any, float]] = {}
+
 
 def read(path: Path) -> Any:
     """Return a notebook as nbformat.NotebookNode."""
