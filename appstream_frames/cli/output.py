@@ -100,15 +100,7 @@ def print_notes() -> Iterator[list[warnings.WarningMessage]]:
 
 
 def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
-    """Print a frame as JSON or as a table; of a table without rows, the words for that.
-
-    Examples
-    --------
-    >>> show(pd.DataFrame({"image": ["cad", "crm"], "days": [1470, 9]}), as_json=False)
-    image   days
-    cad    1,470
-    crm        9
-    """
+    """Print a frame as JSON or as a table; of a table without rows, the words for that."""
     if as_json:
         echo(json.dumps(as_records(frame), indent=2))
     elif frame.empty:

@@ -26,12 +26,13 @@ _PAGE: Final = 20  # accounts a page of ListAccounts, at most
 SUSPENDED: Final = "000300030003"
 
 
+@dataclass(eq=False)
 class ServiceError(Exception):
-    """An error that the service answers with: its code, its message, its HTTP status."""
+    """An error that the service answers with; `status` is that of HTTP."""
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.code, self.message, self.status = code, message, status
+    code: str
+    message: str
+    status: int = 400
 
 
 @dataclass(frozen=True)
@@ -134,24 +135,17 @@ class Accounts:
         if caller.account != self.known[0]:
             raise ServiceError("AccessDeniedException", "You don't have permissions to access this resource.")
         self.requests["ListAccounts"] += 1
-        request, members = json.loads(body or b"{}"), [SUSPENDED, *reversed(self.known)]  # AWS promises no order either
+        request = json.loads(body or b"{}")
+        # AWS promises no order either
+        members = [(SUSPENDED, "SUSPENDED"), *((account, "ACTIVE") for account in reversed(self.known))]
         token = str(request.get("NextToken") or "page-0")
         if not re.fullmatch(r"page-[0-9]{1,6}", token):
             raise ServiceError("InvalidInputException", "The NextToken is not valid.")
         start = int(token.removeprefix("page-"))
         end = start + min(request.get("MaxResults") or _PAGE, _PAGE)
-        page = [self._describe_member(account) for account in members[start:end]]
+        head = f"arn:aws:organizations::{self.known[0]}:account/o-sandbox000"
+        page = [
+            {"Id": account, "Arn": f"{head}/{account}", "Name": f"sandbox-{account}", "State": state, "Status": state}
+            for account, state in members[start:end]
+        ]
         return {"Accounts": page} | ({"NextToken": f"page-{end}"} if end < len(members) else {})
-
-    def _describe_member(self, account: str) -> Json:
-        state = "SUSPENDED" if account == SUSPENDED else "ACTIVE"
-        return {
-            "Id": account,
-            "Arn": f"arn:aws:organizations::{self.known[0]}:account/o-sandbox000/{account}",
-            "Name": f"sandbox-{account}",
-            "Email": f"{account}@example.com",
-            "State": state,
-            "Status": state,
-            "JoinedMethod": "CREATED",
-            "JoinedTimestamp": 1767225600.0,
-        }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from bisect import bisect_right
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -27,14 +26,8 @@ def read_catalogue() -> Json:
 
 
 def find_week(at: str | dt.date | None = None) -> int:
-    """Return the number of the newest week that is not later than a day; without one, of the newest week.
-
-    Examples
-    --------
-    >>> find_week("2026-09-10")
-    1
-    """
-    weeks = read_catalogue()["weeks"]
+    """Return the number of the newest week that is not later than a day; without one, of the newest week."""
+    weeks: list[str] = read_catalogue()["weeks"]
     if at is None:
         return len(weeks) - 1
     hint = f"Give a date from these weeks on: {', '.join(weeks)}."
@@ -42,20 +35,14 @@ def find_week(at: str | dt.date | None = None) -> int:
         day = f"{dt.datetime.fromisoformat(at) if isinstance(at, str) else at:%Y-%m-%d}"
     except (TypeError, ValueError) as error:
         raise RequestError(f"at={at!r} is not a date. {hint}") from error
-    earlier = bisect_right(weeks, day)
+    earlier = sum(week <= day for week in weeks)
     if not earlier:
         raise RequestError(f"at={at!r} is before the catalogue's first week. {hint}")
     return earlier - 1
 
 
 def list_accounts(count: int | None = None) -> list[str]:
-    """Return the first `count` accounts: the catalogue's three, and after them more, each of which is like one of the three.
-
-    Examples
-    --------
-    >>> list_accounts(4)[2:]
-    ['444455556666', '000400040004']
-    """
+    """Return the first `count` accounts: the catalogue's three, and after them more, such as ``000400040004``."""
     known: list[str] = read_catalogue()["accounts"]
     if count is None:
         return list(known)

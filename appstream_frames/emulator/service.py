@@ -66,13 +66,7 @@ class Fault:
 
 @cache
 def find_list_member(operation: str) -> str | None:
-    """Return the member of an operation's reply that holds its rows; None when it lists nothing.
-
-    Examples
-    --------
-    >>> find_list_member("DescribeStacks"), find_list_member("CreateStack")
-    ('Stacks', None)
-    """
+    """Return the member of an operation's reply that holds its rows, say ``Stacks``; None when it lists nothing."""
     if operation not in load_model().operation_names:
         return None
     output = load_model().operation_model(operation).output_shape
