@@ -72,8 +72,8 @@ def findings(
     [['high', 'HR-Desktop-2026-11-hotfix']]
     """
     frames = check_frames(frames)
-    since = _find_running_since(frames, history) if history is not None and "image_builders" in frames.tables else None
-    return find(frames, today=today, rules=rules, running_since=since, reference=reference)
+    since = _find_running_since(frames, history) if history is not None and "image_builders" in frames.tables else {}
+    return find(frames, today, rules, since, reference)
 
 
 def _find_running_since(frames: Frames, root: str | os.PathLike[str]) -> dict[str, pd.Timestamp]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from numbers import Integral
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pandas as pd
 
@@ -21,15 +21,16 @@ from appstream_frames.errors import RequestError
 from appstream_frames.insights.base_names import find_newest_listed
 from appstream_frames.insights.days import Day, choose_day
 from appstream_frames.insights.reference import reference
-from appstream_frames.insights.rows import iterate_rows, to_records, to_typed
+from appstream_frames.insights.rows import get_table, iterate_rows, to_records, to_typed
 from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.insights.verdicts import NONE_NEWER, judge_agents, judge_bases
-from appstream_frames.tables.conversion import make_empty
 from appstream_frames.tables.coverage import FIRST_OPERATION, is_whole
 from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.operations import OPERATIONS
 from appstream_frames.text import printable
 
+Changes: TypeAlias = Mapping[str, int | str | None] | None
+Folder: TypeAlias = str | os.PathLike[str] | None
 SEVERITIES: Final = ("high", "medium", "low", "info")
 KEYS: Final = ["rule", "account", "region", "resource", "name", "arn"]
 _COLUMNS: Final = ["severity", *KEYS, "finding", "remedy", "value", "reference_date"]
@@ -85,7 +86,7 @@ _AGAIN: Final = "Mend the cause, and drain it again."
 _GONE: Final = ("retired by AWS", "share withdrawn", "deleted")
 
 
-def list_rules(changes: Mapping[str, int | str | None] | None) -> dict[str, Rule]:
+def list_rules(changes: Changes) -> dict[str, Rule]:
     """Return the rules as a caller wants them; refuse what is no rule, or cannot be changed like this."""
     if not isinstance(changes, Mapping | None):
         raise RequestError(f"rules={printable(repr(changes))} must be a mapping such as {{'builder_running': 14}}.")
@@ -107,12 +108,7 @@ def list_rules(changes: Mapping[str, int | str | None] | None) -> dict[str, Rule
 
 
 def find(
-    frames: Frames,
-    *,
-    today: Day = None,
-    rules: Mapping[str, int | str | None] | None = None,
-    running_since: Mapping[str, pd.Timestamp] | None = None,
-    reference: str | os.PathLike[str] | None = None,
+    frames: Frames, today: Day, rules: Changes, running_since: Mapping[str, pd.Timestamp], folder: Folder
 ) -> pd.DataFrame:
     """Return the findings of frames with the dtypes of the model; see `history.findings.findings`.
 
@@ -120,15 +116,12 @@ def find(
     """
     chosen = list_rules(rules)
     frames = replace(frames, tables={name: table.reset_index(drop=True) for name, table in frames.tables.items()})
-    estate = _Estate(frames, choose_day(today, frames.coverage), RULES | chosen, running_since or {}, reference)
-    order = {name: number for number, name in enumerate(chosen)}
+    estate = _Estate(frames, choose_day(today, frames.coverage), RULES | chosen, running_since, folder)
+    order = list(chosen)
 
     def rank(row: dict[str, Any]) -> tuple[Any, ...]:
-        return (
-            SEVERITIES.index(row["severity"]),
-            order[row["rule"]],
-            *(str(row[key] or "") for key in [*KEYS[1:], "finding"]),
-        )
+        texts = [str(row[key] or "") for key in [*KEYS[1:], "finding"]]
+        return SEVERITIES.index(row["severity"]), order.index(row["rule"]), *texts
 
     rows = sorted((row for row in estate.find() if row["rule"] in chosen), key=rank)
     return to_typed({name: [row.get(name) for row in rows] for name in _COLUMNS}, _COLUMNS)
@@ -142,11 +135,12 @@ class _Estate:
     today: date
     rules: Mapping[str, Rule]
     running_since: Mapping[str, pd.Timestamp]
-    reference: str | os.PathLike[str] | None
+    folder: Folder
 
     def find(self) -> Iterator[dict[str, Any]]:
         yield from self._find_in_coverage()
         yield from self._find_in_images()
+        yield from self._find_old_references()
         yield from self._find_in_fleets()
         yield from self._find_in_builders()
         yield from self._find_unused()
@@ -154,23 +148,38 @@ class _Estate:
         yield from self._find_quotas()
 
     def _make_row(self, rule: str, row: Mapping[str, Any], finding: str, remedy: str, **more: Any) -> dict[str, Any]:
+        """Return a finding about a resource, one severity lower where AWS may have updated it without saying so."""
         keys = {name: row.get(name) for name in ("account", "region", "name", "arn")}
-        known = self.rules[rule]
+        rank = SEVERITIES.index(self.rules[rule].severity) + bool(row.get("maybe_updated"))
+        severity = SEVERITIES[min(rank, len(SEVERITIES) - 1)]
         words = {"finding": printable(finding.rstrip("."), 600) + ".", "remedy": remedy}
-        return {"severity": known.severity, "rule": rule, "resource": known.resource, **keys, **words, **more}
+        return {"severity": severity, "rule": rule, "resource": self.rules[rule].resource, **keys, **words, **more}
 
-    def _exceeds(self, rule: str, days: pd.Series) -> pd.Series:
-        """Tell of which numbers of days a rule speaks."""
-        return days.gt(self.rules[rule].threshold).fillna(False).astype(bool)
+    def _make_rows(
+        self, rule: str, rows: pd.DataFrame, finding: str, remedy: str, value: str = "", dated: str = ""
+    ) -> Iterator[dict[str, Any]]:
+        """Yield a finding for each row: `finding` has its columns in braces, `value` and `dated` name columns."""
+        for row in to_records(rows):
+            more = {"value": row.get(value), "reference_date": row.get(dated)}
+            yield self._make_row(rule, row, finding.format_map(row), remedy, **more)
+
+    def _keep_over(self, rule: str, rows: pd.DataFrame, days: str = "days") -> pd.DataFrame:
+        """Return the rows with more days than a rule's threshold."""
+        return rows[rows[days].gt(self.rules[rule].threshold).fillna(False).astype(bool)]
+
+    def _count_days(self, moments: pd.Series) -> pd.Series:
+        return (pd.Timestamp(self.today, tz="UTC") - moments.dt.normalize()).dt.days.astype("Int64")
+
+    @cached_property
+    def agents(self) -> pd.DataFrame:
+        return judge_agents(self.frames, self.today, self.folder, apart=True)
 
     @cached_property
     def bases(self) -> pd.DataFrame:
-        """What `base_images` says of each image, target by target."""
-        return judge_bases(self.frames, self.today, self.reference, apart=True)
+        return judge_bases(self.frames, self.today, self.folder, apart=True)
 
     @cached_property
     def users(self) -> pd.DataFrame:
-        """What `used_by` says."""
         return used_by(self.frames)
 
     # coverage
@@ -179,8 +188,8 @@ class _Estate:
         coverage = self.frames.coverage
         for row in to_records(coverage[~is_whole(coverage)]):
             rule = "target_not_read" if row["operation"] == FIRST_OPERATION else "operation_not_read"
-            words = ": ".join(filter(None, (row["error_code"], row["error_message"])))
-            finding = f"{row['operation']} was not read to the end ({row['status']})" + (f": {words}" if words else "")
+            finding = f"{row['operation']} was not read to the end ({row['status']})"
+            finding = _join(finding, row["error_code"], row["error_message"])
             yield self._make_row(rule, row | {"name": row["operation"]}, finding, _AGAIN)
         covered = set(iterate_rows(coverage, "account", "region", "operation"))
         read = coverage[coverage["operation"].eq(FIRST_OPERATION) & coverage["status"].eq("complete")]
@@ -189,10 +198,9 @@ class _Estate:
             lacking = sum((*target, operation) not in covered for target in targets)
             somewhere = operation in set(coverage["operation"])
             if lacking or not somewhere:
-                where = f" in {lacking:,} of {len(targets):,} targets" if somewhere else ""
                 table = OPERATIONS[operation].table
-                finding = f"{operation} was not drained{where}, so nothing is said of {table.replace('_', ' ')}"
-                finding += " there" if where else ""
+                where, there = (f" in {lacking:,} of {len(targets):,} targets", " there") if somewhere else ("", "")
+                finding = f"{operation} was not drained{where}, so nothing is said of {table.replace('_', ' ')}{there}"
                 yield self._make_row("not_drained", {"name": operation}, finding, f"Drain with include={table!r}.")
 
     # images
@@ -201,44 +209,35 @@ class _Estate:
         images = self.frames.images
         own = _find_own(images)
         failed = images[own & images["state"].eq("FAILED").fillna(False).to_numpy(bool)]
-        errors = self.frames.tables.get("errors", make_empty("errors"))
-        for row, reasons in zip(to_records(failed), list_reasons(failed, errors), strict=True):
-            remedy = "Mend what AWS names, build the image again, and delete this one."
-            yield self._make_row("image_failed", row, f"AWS could not make the image: {'; '.join(reasons)}.", remedy)
-        verdicts = judge_agents(images, self.today, self.reference, apart=True)
-        yield from self._judge_agents(verdicts[own])
+        reasons = list_reasons(failed, get_table(self.frames, "errors"))
+        remedy = "Mend what AWS names, build the image again, and delete this one."
+        failed = failed.assign(reasons=["; ".join(each) for each in reasons])
+        yield from self._make_rows("image_failed", failed, "AWS could not make the image: {reasons}", remedy)
+        yield from self._judge_agents(self.agents[own])
         yield from self._judge_bases(self.bases[own])
         yield from self._judge_support(self.bases[own], images.loc[own, "platform"])
-        yield from self._judge_references(verdicts)
 
     def _judge_agents(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
         remedy = "Build the image again with the newest agent, or let it follow LATEST."
-        for row in to_records(verdicts[verdicts["verdict"] == "known_bad"]):
-            finding = f"Its agent {row['appstream_agent_version']} {row['reason']}."
-            yield self._make_row("agent_known_bad", row, finding, remedy, value=row["days_behind"])
-        behind = verdicts["days_behind"].fillna(1)  # at least, where only AWS knows the newer one
-        for row in to_records(verdicts[(verdicts["verdict"] == "behind") & self._exceeds("agent_behind", behind)]):
-            days, newest, how = row["days_behind"], None, f"behind: {row['reason']}"
-            if days is not None:
-                newest = row["newest_agent"]
-                how = f"{days:,} days behind {newest:%m-%d-%Y}"
-            finding = f"Its agent {row['appstream_agent_version']} is {how}."
-            yield self._make_row("agent_behind", row, finding, remedy, value=days, reference_date=newest)
+        bad, agent = verdicts[verdicts["verdict"] == "known_bad"], "Its agent {appstream_agent_version} "
+        yield from self._make_rows("agent_known_bad", bad, agent + "{reason}", remedy, "days_behind")
+        late = verdicts.assign(days=verdicts["days_behind"].fillna(1))  # at least, where only AWS knows the newer one
+        late = self._keep_over("agent_behind", late[late["verdict"] == "behind"])
+        dated, finding = late["days_behind"].notna(), "is {days_behind:,} days behind {newest_agent:%m-%d-%Y}"
+        yield from self._make_rows("agent_behind", late[dated], agent + finding, remedy, "days_behind", "newest_agent")
+        yield from self._make_rows("agent_behind", late[~dated], agent + "is behind: {reason}", remedy)
 
     def _judge_bases(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
         remedy = "Build the image again on the newest base."
-        for row in to_records(verdicts[verdicts["verdict"] == "retired"]):
-            finding = f"Its base {row['base_name']} is retired: {row['reason']}."
-            yield _lower(row, self._make_row("base_retired", row, finding, remedy, value=row["age_days"]))
-        late = verdicts[(verdicts["verdict"] == "behind") & self._exceeds("base_behind", verdicts["days_behind"])]
-        for row in to_records(late):
-            finding = f"Its base {row['base_name']} is {row['days_behind']:,} days behind {row['newest_base']}."
-            more = {"value": row["days_behind"], "reference_date": row["newest_released"]}
-            yield _lower(row, self._make_row("base_behind", row, finding, remedy, **more))
+        retired, finding = verdicts[verdicts["verdict"] == "retired"], "Its base {base_name} is retired: {reason}"
+        yield from self._make_rows("base_retired", retired, finding, remedy, "age_days")
+        late = self._keep_over("base_behind", verdicts[verdicts["verdict"] == "behind"], "days_behind")
+        finding = "Its base {base_name} is {days_behind:,} days behind {newest_base}"
+        yield from self._make_rows("base_behind", late, finding, remedy, "days_behind", "newest_released")
 
     def _judge_support(self, verdicts: pd.DataFrame, platforms: pd.Series) -> Iterator[dict[str, Any]]:
         """Find systems out of support: of the base image's name, or else the one that AWS reports of the image."""
-        table = reference(self.reference)["vendor_support"]
+        table = reference(self.folder)["vendor_support"]
         known = table["family_os"].map(_spell_system)
         system = verdicts["family"].str.extract(r"(\S+)\Z", expand=False).map(_spell_system)
         system = system.where(system.isin(known), platforms.set_axis(verdicts.index).map(_spell_system))
@@ -248,84 +247,71 @@ class _Estate:
             threshold = self.rules[rule].threshold or 0
             if -days <= threshold if days < 0 else days > threshold:
                 continue
-            finding = f"Vendor support of {name} {verb} on {end:%Y-%m-%d}."
+            found = verdicts[system == spelled].assign(
+                days=abs(days), system=name, verb=verb, end=end, maybe_updated=False
+            )
+            finding = "Vendor support of {system} {verb} on {end:%Y-%m-%d}"
             remedy = "Build the image again on a newer operating system."
-            for row in to_records(verdicts[system == spelled]):
-                yield self._make_row(rule, row, finding, remedy, value=abs(days), reference_date=end)
+            yield from self._make_rows(rule, found, finding, remedy, "days", "end")
 
-    def _judge_references(self, verdicts: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    def _find_old_references(self) -> Iterator[dict[str, Any]]:
         """Find reference tables that are older than what the drain shows, each once."""
-        tables = reference(self.reference)
-        known, drained = tables["agent_versions"]["iso_date"].max(), verdicts["newest_agent"].max()
+        tables = reference(self.folder)
+        known, drained = tables["agent_versions"]["iso_date"].max(), self.agents["newest_agent"].max()
+        flagged = self.agents.loc[self.agents["contradiction"].eq(NONE_NEWER), "newest_agent"].max()
+        finding = ""
         if drained > known:
             finding = f"The newest agent in the table is of {known:%Y-%m-%d}, and there are images with one of {drained:%Y-%m-%d}"
+        elif not pd.isna(flagged):
+            known, finding = flagged, f"AWS flags the newest agent known here, of {flagged:%Y-%m-%d}, as not the latest"
+        if finding:
             yield self._make_row("reference_old", {"name": "agent_versions"}, finding, _RENEW, reference_date=known)
-        elif len(flagged := verdicts.loc[verdicts["contradiction"].eq(NONE_NEWER), "newest_agent"]):
-            known = flagged.max()
-            finding = f"AWS flags the newest agent known here, of {known:%Y-%m-%d}, as not the latest"
-            yield self._make_row("reference_old", {"name": "agent_versions"}, finding, _RENEW, reference_date=known)
-        listed = find_newest_listed(tables["latest_public_base_images"], date.max)
+        table = tables["latest_public_base_images"]
+        listed = find_newest_listed(table, date.max)
         of_drain = self.bases[self.bases["newest_from"] == "drain"].drop_duplicates("newest_base")
         newer = sorted(
-            row["newest_base"]
-            for row in to_records(of_drain)
-            if row["family"] not in listed or row["newest_released"].date() > listed[row["family"]][0].released
+            name
+            for name, family, released in iterate_rows(of_drain, "newest_base", "family", "newest_released")
+            if family not in listed or released.date() > listed[family][0].released
         )
         if newer:
             finding = f"AWS lists base images that are newer than those in the table: {', '.join(newer)}"
-            read = tables["latest_public_base_images"]["read_on"].max()
-            table = {"name": "latest_public_base_images"}
-            yield self._make_row("reference_old", table, finding, _RENEW, reference_date=read)
+            row = {"name": "latest_public_base_images"}
+            yield self._make_row("reference_old", row, finding, _RENEW, reference_date=table["read_on"].max())
 
     # fleets and image builders
 
     def _find_in_fleets(self) -> Iterator[dict[str, Any]]:
-        if "fleets" not in self.frames.tables:
-            return
-        for row, rows in _group(self.frames.tables.get("fleet_errors"), "fleet"):
+        for row, rows in _group(get_table(self.frames, "fleet_errors"), "fleet"):
             rows = rows.sort_values("position", kind="stable")
-            pairs = zip(rows["error_code"], rows["error_message"], strict=True)
-            words = "; ".join(dict.fromkeys(_join(*pair) for pair in pairs))
-            yield self._make_row("fleet_error", row, f"AWS reports: {words}.", "Mend what AWS names.", value=len(rows))
-        fleets = self.users[self.users["kind"] == "fleet"]
-        fleets = fleets[["image_arn", "reason"]].assign(
-            **{name: fleets[f"user_{name}"] for name in ("account", "region", "name", "arn")}
-        )
-        for row in to_records(fleets[fleets["reason"].fillna("").str.startswith(_GONE)]):
-            finding = f"Its image {row['image_arn']} is gone: {row['reason']}."
-            remedy = "Move the fleet to an image that is there: new instances cannot start from this one."
-            yield self._make_row("fleet_image_gone", row, finding, remedy)
-        yield from self._find_old_images(fleets)
-
-    def _find_old_images(self, fleets: pd.DataFrame) -> Iterator[dict[str, Any]]:
-        built = (
-            pd.Timestamp(self.today, tz="UTC") - self.frames.images["created_time"].dt.normalize()
-        ).dt.days.to_numpy()
-        ages = self.bases[["account", "region", "arn"]].assign(built=built, base=self.bases["age_days"])
-        ages = ages.dropna(subset="arn").drop_duplicates(["account", "region", "arn"])
-        joined = fleets.merge(ages.rename(columns={"arn": "image_arn"}), on=["account", "region", "image_arn"])
-        days = joined[["built", "base"]].astype("Float64").max(axis=1)
-        for row in to_records(joined.assign(days=days)[self._exceeds("fleet_image_old", days)]):
-            what, age = "base" if (row["base"] or 0) > (row["built"] or 0) else "image", int(row["days"])
-            remedy = "Build its image again on the newest base, and move the fleet to it."
-            finding = f"The {what} it stands on is {age:,} days old."
-            yield self._make_row("fleet_image_old", row, finding, remedy, value=age)
+            words = "; ".join(dict.fromkeys(map(_join, rows["error_code"], rows["error_message"])))
+            yield self._make_row("fleet_error", row, f"AWS reports: {words}", "Mend what AWS names.", value=len(rows))
+        users = self.users[self.users["kind"] == "fleet"].drop(columns=["account", "region"])
+        fleets = users.rename(columns={f"user_{name}": name for name in ("account", "region", "name", "arn")})
+        gone = fleets[fleets["reason"].fillna("").str.startswith(_GONE)]
+        remedy = "Move the fleet to an image that is there: new instances cannot start from this one."
+        yield from self._make_rows("fleet_image_gone", gone, "Its image {image_arn} is gone: {reason}", remedy)
+        keys = ["account", "region", "image_arn"]
+        ages = self.bases.rename(columns={"arn": "image_arn", "age_days": "base"})[[*keys, "base"]]
+        ages = ages.assign(built=self._count_days(self.frames.images["created_time"])).dropna(subset="image_arn")
+        old = fleets.merge(ages.drop_duplicates(keys), on=keys)
+        old["days"] = old[["built", "base"]].max(axis=1)
+        old["what"] = old["base"].fillna(0).gt(old["built"].fillna(0)).map({True: "base", False: "image"})
+        old, finding = self._keep_over("fleet_image_old", old), "The {what} it stands on is {days:,} days old"
+        remedy = "Build its image again on the newest base, and move the fleet to it."
+        yield from self._make_rows("fleet_image_old", old, finding, remedy, "days")
 
     def _find_in_builders(self) -> Iterator[dict[str, Any]]:
-        builders = self.frames.tables.get("image_builders")
-        if builders is None:
-            return
+        builders = get_table(self.frames, "image_builders")
         running = builders[builders["state"].eq("RUNNING").fillna(False)]
         created = running["created_time"]
         since = pd.to_datetime(running["arn"].map(dict(self.running_since)), utc=True).astype(created.dtype)
         known = since.notna() & ~(since < created)  # what ran before that was another one of its name
-        since = since.where(known, created)
-        days = (pd.Timestamp(self.today, tz="UTC") - since.dt.normalize()).dt.days
-        for row in to_records(running.assign(days=days, known=known)[self._exceeds("builder_running", days)]):
-            source = "the history" if row["known"] else "its creation, as no history says more"
-            finding = f"It has been running for {int(row['days']):,} days, by {source}."
-            remedy = "Stop it: it is paid for by the hour."
-            yield self._make_row("builder_running", row, finding, remedy, value=int(row["days"]))
+        days = self._count_days(since.where(known, created))
+        source = known.map({True: "the history", False: "its creation, as no history says more"})
+        long = self._keep_over("builder_running", running.assign(days=days, source=source))
+        finding, remedy = "It has been running for {days:,} days, by {source}", "Stop it: it is paid for by the hour."
+        yield from self._make_rows("builder_running", long, finding, remedy, "days")
 
     # use and sharing
 
@@ -340,45 +326,40 @@ class _Estate:
             yield self._make_row("image_unused", row, f"In its own account {row['reason']}", remedy)
 
     def _find_shares(self) -> Iterator[dict[str, Any]]:
-        shares = self.frames.tables.get("permissions")
-        if shares is None:
-            return
-        estate = self.frames.coverage["account"]
-        outside = shares[~shares["shared_account_id"].isin(estate.dropna()) & shares["shared_account_id"].notna()]
-        if estate.isna().any() and len(outside):
+        shares, drained = get_table(self.frames, "permissions"), self.frames.coverage["account"]
+        outside = shares[~shares["shared_account_id"].isin(drained.dropna()) & shares["shared_account_id"].notna()]
+        if drained.isna().any() and len(outside):
             finding = "The account of a target is not known, so nothing is said of images shared outside of the estate."
             yield self._make_row("not_drained", {"name": "DescribeImagePermissions"}, finding, _AGAIN)
             return
         for row, rows in _group(outside, "image"):
-            others = ", ".join(sorted(rows["shared_account_id"].unique()))
-            finding = f"It is shared with {others}, which was not drained here."
+            finding = f"It is shared with {', '.join(sorted(rows['shared_account_id'].unique()))}, which was not drained here."
             remedy = "Ask whose account that is; unshare the image if nobody knows."
             yield self._make_row("image_shared_outside", row, finding, remedy, value=len(rows))
 
     def _find_quotas(self) -> Iterator[dict[str, Any]]:
-        quota = self.rules["quota_near"].threshold or 0
+        quota, remedy = self.rules["quota_near"].threshold or 0, "Delete what is unused, or ask AWS for more."
         for table in _QUOTAS:
-            rows = self.frames.tables.get(table, pd.DataFrame(columns=["account", "region"]))
+            rows = get_table(self.frames, table)
             rows = rows[_find_own(rows)] if table == "images" else rows
             counts = rows.groupby(["account", "region"]).size()
             for (account, region), count in counts[(counts >= 0.8 * quota) & (counts <= quota)].items():
                 finding = f"{count:,} {table.replace('_', ' ')} of a quota of {quota:,}, if it is the default."
                 row = {"account": account, "region": region, "name": table}
-                remedy = "Delete what is unused, or ask AWS for more."
                 yield self._make_row("quota_near", row, finding, remedy, value=int(count), resource=table[:-1])
 
 
 def list_reasons(images: pd.DataFrame, errors: pd.DataFrame) -> list[list[str]]:
     """Return AWS's words for the failure of each image: the reason of its state, then its errors, each once."""
     found: dict[tuple[Any, ...], list[str]] = {}
-    for row in to_records(errors.sort_values("position", kind="stable")):
-        key = (row["account"], row["region"], row["image_arn"], row["image_name"])
-        found.setdefault(key, []).append(_join(row["error_code"], row["error_message"]))
+    keys = ("account", "region", "image_arn", "image_name", "error_code", "error_message")
+    for *key, code, message in iterate_rows(errors.sort_values("position", kind="stable"), *keys):
+        found.setdefault(tuple(key), []).append(_join(code, message))
+    keys = ("account", "region", "arn", "name", "state_change_reason_code", "state_change_reason_message")
     reasons = []
-    for row in to_records(images):
-        own = _join(row["state_change_reason_code"], row["state_change_reason_message"])
-        words = [own, *found.get((row["account"], row["region"], row["arn"], row["name"]), [])]
-        reasons.append(list(dict.fromkeys(filter(None, words))) or ["AWS gives no reason"])
+    for *key, code, message in iterate_rows(images, *keys):
+        words = filter(None, [_join(code, message), *found.get(tuple(key), [])])
+        reasons.append(list(dict.fromkeys(words)) or ["AWS gives no reason"])
     return reasons
 
 
@@ -393,20 +374,12 @@ def _spell_system(name: object) -> str:
     return str(name).upper().replace("_", "").replace("WINDOWSSERVER", "WINSERVER")
 
 
-def _lower(verdict: Mapping[str, Any], row: dict[str, Any]) -> dict[str, Any]:
-    """Return a finding one severity lower where AWS may have updated the image without saying so."""
-    lower = SEVERITIES.index(row["severity"]) + bool(verdict["maybe_updated"])
-    return row | {"severity": SEVERITIES[min(lower, len(SEVERITIES) - 1)]}
-
-
-def _group(table: pd.DataFrame | None, parent: str) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+def _group(table: pd.DataFrame, parent: str) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """Yield each parent of a child table's rows, as a row, with those rows."""
-    if table is None or table.empty:
-        return
     for key, rows in table.groupby(["account", "region", f"{parent}_arn", f"{parent}_name"], dropna=False, sort=False):
         first = zip(("account", "region", "arn", "name"), key, strict=True)
         yield {name: None if pd.isna(value) else value for name, value in first}, rows
 
 
 def _join(*parts: object) -> str:
-    return ": ".join(str(part) for part in parts if not pd.isna(part))
+    return ": ".join(str(part) for part in parts if not pd.isna(part) and part != "")

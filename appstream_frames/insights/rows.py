@@ -10,7 +10,8 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 
-from appstream_frames.tables.conversion import to_pandas
+from appstream_frames.tables.conversion import make_empty, to_pandas
+from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.schema import UTC_US
 
 _INTEGERS: Final = """generations days_behind age_days running_instances value
@@ -24,6 +25,11 @@ _TYPES: Final[dict[str, pa.DataType]] = {
     **dict.fromkeys(_MOMENTS, UTC_US),
     "stacks": pa.list_(pa.string()),
 }
+
+
+def get_table(frames: Frames, name: str) -> pd.DataFrame:
+    """Return a table of frames, empty where it was not read."""
+    return frames.tables[name] if name in frames.tables else make_empty(name)
 
 
 def iterate_rows(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
