@@ -1,21 +1,20 @@
-"""Answers about one moment: who stands on each image, and which images nobody uses.
-
-Everything is joined on account, region and ARN. Nothing here calls AWS, and the frames are not changed.
-"""
+"""Answers about one moment: who stands on each image, and which images nobody uses; joined on account, region and ARN."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
 
 from appstream_frames.insights.base_names import is_public, parse_owner
-from appstream_frames.insights.rows import Coverage, iterate_rows, to_typed
+from appstream_frames.insights.rows import Coverage, get_table, iterate_rows, to_typed
 from appstream_frames.tables.frames import Frames, check_frames
 
 KINDS: Final = {"fleet": "fleets", "image_builder": "image_builders", "account": "accounts", "image": "images"}
+_IMAGE: Final = "account region owner arn name state base_image_arn image_shared_with_others".split()
+_JUDGED: Final = ("region", "arn", "owner", "users")
 _IDENTITY: Final = "user_account user_region user_name user_arn".split()
 _USED_BY: Final = """account region image_arn image_name kind user_account user_region user_name user_arn state stacks
     running_instances reason""".split()
@@ -60,9 +59,10 @@ def used_by(frames: Frames) -> pd.DataFrame:
     """
     frames = check_frames(frames)
     images, covered = _list_images(frames), Coverage(frames.coverage)
-    parts = [_list_fleets(frames, images), _list_image_builders(frames), _list_built_images(images)]
-    users = _attach_images(pd.concat(parts, ignore_index=True), images, covered)
-    users = pd.concat([users, _list_accounts(frames, images)], ignore_index=True).reindex(columns=_USED_BY)
+    builders = get_table(frames, "image_builders").dropna(subset="image_arn")
+    builders = _make_users(builders, "image_builder", image_arn=builders["image_arn"])
+    users = pd.concat([_list_fleets(frames, images), builders, _list_built_images(images)], ignore_index=True)
+    users = pd.concat([_attach_images(users, images, covered), _list_accounts(frames, images)], ignore_index=True)
     users = users.sort_values(_USED_BY[:9], ignore_index=True, na_position="last", kind="stable")
     return to_typed(users.assign(stacks=_list_stacks(frames, users, covered)), _USED_BY)
 
@@ -78,11 +78,13 @@ def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: boo
     images = images[~images["public"]]
     users = used_by(frames) if users is None else users
     counts = _count_users(_keep_judged_by_owner(frames, users) if apart else users, images)
-    owned = _keep_owned(images)
-    shared = {(region, arn): flag for region, arn, flag in iterate_rows(owned, "region", "arn", "shared")}
-    known = _Known(covered, shared, {} if apart else _find_unread(frames.coverage, covered))
-    rows = iterate_rows(images.assign(users=counts.sum(axis=1)), "region", "arn", "owner", "users")
-    verdicts = [known.judge(*row) for row in rows]
+    flags = iterate_rows(_keep_owned(images), "region", "image_arn", "image_shared_with_others")
+    shared = {(region, arn): flag for region, arn, flag in flags}
+    unread = {} if apart else _find_unread(frames.coverage, covered)
+    verdicts = [
+        _judge(count, _list_unknown(covered, shared, unread, region, arn, whose), shared.get((region, arn)))
+        for region, arn, whose, count in iterate_rows(images.assign(users=counts.sum(axis=1)), *_JUDGED)
+    ]
     judged = pd.DataFrame(verdicts, columns=["verdict", "deletable", "reason"], index=images.index)
     table = pd.concat([images[["account", "region", "name", "arn"]], counts, judged], axis=1)
     return to_typed(table, _USAGE).set_index(images.index)
@@ -90,28 +92,24 @@ def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: boo
 
 def _keep_judged_by_owner(frames: Frames, users: pd.DataFrame) -> pd.DataFrame:
     """Return the users in the account of their image, and the accounts that its permissions name."""
-    kept = users["user_account"] == users["account"]
-    if "permissions" in frames.tables:
-        keys = ["account", "region", "image_arn", "user_account"]
-        named = frames.permissions.rename(columns={"shared_account_id": "user_account"})[keys]
-        shares = pd.MultiIndex.from_frame(users[keys]).isin(pd.MultiIndex.from_frame(named))
-        kept |= (users["kind"] == "account") & shares
+    keys = ["account", "region", "image_arn", "user_account"]
+    named = get_table(frames, "permissions").rename(columns={"shared_account_id": "user_account"})[keys]
+    shares = pd.MultiIndex.from_frame(users[keys]).isin(pd.MultiIndex.from_frame(named))
+    kept = (users["user_account"] == users["account"]) | ((users["kind"] == "account") & shares)
     return users[kept.fillna(False).to_numpy(bool)]
 
 
 def _list_images(frames: Frames) -> pd.DataFrame:
-    """Return account, region, arn, name, base and owner of each image, whether it is AWS's, and whether it is shared."""
-    table = frames.images
-    images = table[["account", "region", "owner", "arn", "name", "state"]].copy()
-    images["base"], images["shared"] = table["base_image_arn"], table["image_shared_with_others"]
-    images["public"] = table["owner"].isna() & ~table["visibility"].isin(["PRIVATE", "SHARED"])
-    return images
+    """Return what is needed of each image, and whether it is AWS's."""
+    images = frames.images
+    public = images["owner"].isna() & ~images["visibility"].isin(["PRIVATE", "SHARED"])
+    return images[_IMAGE].assign(public=public)
 
 
 def _keep_owned(images: pd.DataFrame) -> pd.DataFrame:
     """Return the images as their owners see them."""
-    owned = images[(images["account"] == images["owner"]) & images["arn"].notna()]
-    return owned.drop_duplicates(["region", "arn"])
+    owned = images[(images["account"] == images["owner"]) & images["arn"].notna()].drop_duplicates(["region", "arn"])
+    return owned.rename(columns={"arn": "image_arn", "name": "image_name"})
 
 
 def _make_users(table: pd.DataFrame, kind: str, **columns: pd.Series) -> pd.DataFrame:
@@ -123,52 +121,37 @@ def _make_users(table: pd.DataFrame, kind: str, **columns: pd.Series) -> pd.Data
 
 def _list_fleets(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
     """Return the fleets that have an image; one with an image's name only has the ARN of the image so called."""
-    table = frames.tables.get("fleets")
-    if table is None:
-        return pd.DataFrame()
+    table, keys = get_table(frames, "fleets"), ["account", "region", "image_name"]
     table = table[table["image_arn"].notna() | table["image_name"].notna()]
-    named = images.assign(own=images["account"] == images["owner"]).sort_values(["own", "arn"], ascending=[False, True])
-    named = named.drop_duplicates(["account", "region", "name"])[["account", "region", "name", "arn"]]
-    named = named.dropna().rename(columns={"name": "image_name", "arn": "found"})
-    found = table[["account", "region", "image_name"]].merge(named, "left", ["account", "region", "image_name"])
-    arns = table["image_arn"].where(table["image_arn"].notna(), found["found"].set_axis(table.index))
-    return _make_users(table, "fleet", image_arn=arns, running_instances=table["compute_capacity_status_running"])
-
-
-def _list_image_builders(frames: Frames) -> pd.DataFrame:
-    table = frames.tables.get("image_builders")
-    if table is None:
-        return pd.DataFrame()
-    table = table[table["image_arn"].notna()]
-    return _make_users(table, "image_builder", image_arn=table["image_arn"])
+    named = images.assign(own=images["account"] == images["owner"]).rename(columns={"name": "image_name"})
+    named = named.sort_values(["own", "arn"], ascending=[False, True]).drop_duplicates(keys)[[*keys, "arn"]].dropna()
+    found = table[keys].merge(named, "left", keys)["arn"].set_axis(table.index)
+    running = table["compute_capacity_status_running"]
+    return _make_users(table, "fleet", image_arn=table["image_arn"].fillna(found), running_instances=running)
 
 
 def _list_built_images(images: pd.DataFrame) -> pd.DataFrame:
     """Return the images that name a base, each once: as its owner sees it, where the owner was drained."""
-    built = images[images["base"].notna() & ~images["public"] & images["arn"].notna()]
+    built = images[images["base_image_arn"].notna() & ~images["public"] & images["arn"].notna()]
     built = built.assign(other=built["account"] != built["owner"]).sort_values(["other", "account"], kind="stable")
     built = built.drop_duplicates(["region", "arn"])
-    return _make_users(built, "image", image_arn=built["base"]).assign(user_account=built["owner"])
+    return _make_users(built, "image", image_arn=built["base_image_arn"]).assign(user_account=built["owner"])
 
 
 def _attach_images(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage) -> pd.DataFrame:
     """Return the users with account, region and name of their image, and why their target does not list it."""
     users = users.assign(region=users["user_region"])
-    seen = images[images["arn"].notna()].drop_duplicates(["account", "region", "arn"])
-    keys = {"account": "target", "arn": "image_arn", "name": "seen_name"}
-    users = users.merge(
-        seen[["account", "region", "arn", "name"]].rename(columns=keys),
-        "left",
-        ["target", "region", "image_arn"],
-        indicator="listed",
+    names = {"account": "target", "region": "region", "arn": "image_arn", "name": "seen_name"}
+    seen = (
+        images[images["arn"].notna()].drop_duplicates(["account", "region", "arn"])[list(names)].rename(columns=names)
     )
-    keys = {"arn": "image_arn", "name": "owned_name"}
-    owned = _keep_owned(images)[["account", "region", "arn", "name"]].rename(columns=keys)
+    users = users.merge(seen, "left", ["target", "region", "image_arn"], indicator="listed")
+    owned = _keep_owned(images)[["account", "region", "image_arn", "image_name"]]
     users = users.merge(owned, "left", ["region", "image_arn"])
     rows = iterate_rows(users, "listed", "target", "user_account", "region", "image_arn")
     return users.assign(
-        account=users["account"].where(users["account"].notna(), users["target"]),
-        image_name=users["owned_name"].where(users["owned_name"].notna(), users["seen_name"]),
+        account=users["account"].fillna(users["target"]),
+        image_name=users["image_name"].fillna(users["seen_name"]),
         reason=[None if listed == "both" else _explain_unlisted(covered, *row) for listed, *row in rows],
     )
 
@@ -195,28 +178,23 @@ def _explain_unlisted(covered: Coverage, account: str, user: str | None, region:
 def _list_accounts(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
     """Return with which accounts the images are shared: by their owners' permissions, and by who of the frames sees them."""
     keys = ["account", "region", "image_arn", "image_name", "user_account"]
-    owned = _keep_owned(images)[["account", "region", "arn", "name"]].rename(
-        columns={"arn": "image_arn", "name": "image_name"}
-    )
-    others = images[(images["account"] != images["owner"]) & ~images["public"]]
-    others = others[["account", "region", "arn"]].rename(columns={"account": "user_account", "arn": "image_arn"})
-    found = [owned.merge(others.dropna(), on=["region", "image_arn"])[keys]]
-    table = frames.tables.get("permissions")
-    if table is not None:
-        found.append(table.rename(columns={"shared_account_id": "user_account"})[keys])
-    shares = pd.concat(found, ignore_index=True).drop_duplicates(["account", "region", "image_arn", "user_account"])
+    others = images[(images["account"] != images["owner"]) & ~images["public"]][["account", "region", "arn"]]
+    others = others.rename(columns={"account": "user_account", "arn": "image_arn"}).dropna()
+    named = get_table(frames, "permissions").rename(columns={"shared_account_id": "user_account"})
+    shares = pd.concat([_keep_owned(images).merge(others, on=["region", "image_arn"])[keys], named[keys]])
+    shares = shares.drop_duplicates(["account", "region", "image_arn", "user_account"])
     return shares.assign(kind="account", user_region=shares["region"])
 
 
 def _list_stacks(frames: Frames, users: pd.DataFrame, covered: Coverage) -> list[list[str] | None]:
     """Return the names of each fleet's stacks, in order; null for other users and where stacks were not read whole."""
-    table = frames.tables.get("associations")
-    edges: dict[tuple[str, str, str], list[str]] = {}
-    if table is not None:
-        for *key, stack in iterate_rows(table, "account", "region", "fleet_name", "stack_name"):
-            edges.setdefault(tuple(key), []).append(stack)
+    stacks = defaultdict(set)
+    for *fleet, stack in iterate_rows(
+        get_table(frames, "associations"), "account", "region", "fleet_name", "stack_name"
+    ):
+        stacks[tuple(fleet)].add(stack)
     return [
-        sorted(set(edges.get((account, region, name), [])))
+        sorted(stacks[account, region, name])
         if kind == "fleet" and covered.find_missing(account, region, "ListAssociatedFleets") is None
         else None
         for kind, account, region, name in iterate_rows(users, "kind", "user_account", "user_region", "user_name")
@@ -253,38 +231,40 @@ def _list_lacking(covered: Coverage, account: str | None, region: str | None) ->
         yield f"on what the images of {account}/{region} were built is redacted"
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What was read, whether the owner of an image shares it, and of which accounts in a region something was not read."""
+def _list_unknown(
+    covered: Coverage,
+    shared: Mapping[tuple[str, str], bool | None],
+    unread: Mapping[str | None, Sequence[tuple[str | None, str]]],
+    region: str,
+    arn: str | None,
+    whose: str | None,
+) -> Iterator[str]:
+    """Yield what has to be known before an image without a user can be called unused.
 
-    covered: Coverage
-    shared: Mapping[tuple[str, str], bool | None]
-    unread: Mapping[str | None, Sequence[tuple[str | None, str]]]
+    `shared` tells whether its owner shares an image, `unread` of which accounts in a region something was not read.
+    """
+    if arn is None:
+        yield "AWS sent no ARN, so nothing can be joined"
+    elif (region, arn) not in shared:
+        yield f"its owner {whose} was not drained in {region}"
+    else:
+        yield from _list_lacking(covered, whose, region)
+        missing = covered.find_missing(whose, region, "DescribeImagePermissions")
+        if missing and shared[region, arn] is not False:
+            yield f"it may be shared, and {missing}"
+        if shared[region, arn] is None:
+            yield "it is not known whether its owner shares it"
+        for account, missing in (*unread.get(region, ()), *unread.get(None, ())):
+            if account != whose:
+                yield f"another account may use it since an earlier share, and {missing}"
 
-    def judge(self, region: str, arn: str | None, whose: str | None, users: int) -> tuple[str, bool, str]:
-        """Return verdict, deletable and reason of an image with so many users."""
-        if users:
-            return "in_use", False, f"{users} user{'' if users == 1 else 's'}, see used_by"
-        lacking = next(self._list_unknown(region, arn, whose), None)
-        if lacking is not None:
-            return "unknown", False, lacking
-        if arn is not None and self.shared[region, arn]:
-            return "unused", False, "nobody stands on it; AWS calls it shared, though with no account"
-        return "unused", True, "nobody stands on it, and it is shared with nobody"
 
-    def _list_unknown(self, region: str, arn: str | None, whose: str | None) -> Iterator[str]:
-        """Yield what has to be known before an image without a user can be called unused."""
-        if arn is None:
-            yield "AWS sent no ARN, so nothing can be joined"
-        elif (region, arn) not in self.shared:
-            yield f"its owner {whose} was not drained in {region}"
-        else:
-            yield from _list_lacking(self.covered, whose, region)
-            missing = self.covered.find_missing(whose, region, "DescribeImagePermissions")
-            if missing and self.shared[region, arn] is not False:
-                yield f"it may be shared, and {missing}"
-            if self.shared[region, arn] is None:
-                yield "it is not known whether its owner shares it"
-            for account, missing in (*self.unread.get(region, ()), *self.unread.get(None, ())):
-                if account != whose:
-                    yield f"another account may use it since an earlier share, and {missing}"
+def _judge(users: int, unknown: Iterator[str], shared: bool | None) -> tuple[str, bool, str]:
+    """Return verdict, deletable and reason of an image with so many users."""
+    if users:
+        return "in_use", False, f"{users} user{'' if users == 1 else 's'}, see used_by"
+    if lacking := next(unknown, None):
+        return "unknown", False, lacking
+    if shared:
+        return "unused", False, "nobody stands on it; AWS calls it shared, though with no account"
+    return "unused", True, "nobody stands on it, and it is shared with nobody"
