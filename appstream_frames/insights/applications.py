@@ -39,20 +39,16 @@ def application_versions(frames: Frames) -> pd.DataFrame:
     [[45, 1, False]]
     """
     table = check_frames(frames).applications
-    where = [table[key].fillna("").astype(object) for key in ("account", "region", "image_name")]
-    arn = table["image_arn"].astype(object)
-    image = arn.where(arn.notna(), where[0] + "/" + where[1] + "/" + where[2])  # what tells one image from another
-    rows = table[[*_VARIANT, "display_name", "image_name"]].assign(image=image)
+    named = table["account"].str.cat([table["region"], table["image_name"]], sep="/", na_rep="")
+    rows = table[[*_VARIANT, "display_name", "image_name"]].assign(image=table["image_arn"].fillna(named))
     rows = rows.sort_values(["image_name", "image", "display_name"]).drop_duplicates([*_VARIANT, "image"])
-    grouped = rows.groupby(_VARIANT, dropna=False, as_index=False)
-    found = grouped.agg(
+    found = rows.groupby(_VARIANT, dropna=False, as_index=False).agg(
         display_name=("display_name", "first"),
         images=("image", "size"),
         image_names=("image_name", lambda names: tuple(names.dropna())),
     )
-    found["variants"] = found.groupby("name", dropna=False)["images"].transform("size").astype("Int64")
-    found["differs"] = (found["variants"] > 1).astype("boolean")
-    found = found.astype({"images": "Int64", "image_names": object})
-    return found.sort_values(
-        ["name", "images", *_VARIANT[1:]], ascending=[True, False, True, True, True], ignore_index=True
-    )
+    variants = found.groupby("name", dropna=False)["images"].transform("size")
+    found = found.assign(variants=variants, differs=variants > 1)
+    found = found.astype({"images": "Int64", "image_names": object, "variants": "Int64", "differs": "boolean"})
+    order = ["name", "images", *_VARIANT[1:]]
+    return found.sort_values(order, ascending=[True, False, True, True, True], ignore_index=True)

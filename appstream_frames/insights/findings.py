@@ -357,7 +357,7 @@ def list_reasons(images: pd.DataFrame, errors: pd.DataFrame) -> list[list[str]]:
         found.setdefault(tuple(key), []).append(_join(code, message))
     keys = ("account", "region", "arn", "name", "state_change_reason_code", "state_change_reason_message")
     reasons = []
-    for *key, code, message in iterate_rows(images, *keys):
+    for *key, code, message in iterate_rows(images.reindex(columns=keys), *keys):
         words = filter(None, [_join(code, message), *found.get(tuple(key), [])])
         reasons.append(list(dict.fromkeys(words)) or ["AWS gives no reason"])
     return reasons
