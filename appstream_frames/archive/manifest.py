@@ -6,7 +6,6 @@ The manifest is written last. Where it is there, the snapshot is committed; wher
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import re
 import secrets
@@ -20,7 +19,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from appstream_frames.archive import parquet
-from appstream_frames.archive.store import SUFFIX, HashingFile, Store
+from appstream_frames.archive.store import StagedFile, Store, StoredFile
 from appstream_frames.errors import RequestError, SnapshotCorruptError, SnapshotNotFoundError
 from appstream_frames.tables.coverage import FIRST_OPERATION
 from appstream_frames.text import printable
@@ -29,7 +28,7 @@ FORMAT: Final = 2  # 1 had coverage by target, and a digest of its values
 FOLDER: Final = "coverage"
 RESTORE: Final = "Restore the file from a copy, or read another snapshot; nothing of this one is given out."
 _KEY: Final = b"appstream_frames"  # of the record in the metadata of the coverage file
-_ID: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{6}")
+_FILENAME: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{6}\.parquet")
 _AT_ONCE: Final = 4  # manifests that are read side by side
 
 
@@ -39,37 +38,20 @@ class Manifest:
 
     id: str
     coverage: pa.Table
-    files: dict[str, dict[str, Any]]  # by table: `rows`, `bytes`, `sha256`, and what `parquet.read_columns` expects
+    files: dict[str, dict[str, Any]]  # by table: what `parquet.make_record` says of the file
     redacted: list[str]  # columns that were left out on purpose
 
 
-def is_id(name: str) -> bool:
-    """Tell whether a file's name is one that a snapshot may have.
-
-    Examples
-    --------
-    >>> is_id("20261123T101500.123456Z-3f9c1a"), is_id("20261399T101500.123456Z-3f9c1a")
-    (True, False)
-    """
+def has_id(file: StoredFile) -> bool:
+    """Tell whether a file is called as one of a snapshot."""
     with suppress(ValueError):
-        return bool(_ID.fullmatch(name) and parse_moment(name))
+        return bool(_FILENAME.fullmatch(file.filename) and parse_moment(file.name))
     return False
 
 
 def make_id(moment: dt.datetime, sha256: str) -> str:
-    """Return the id of a snapshot: its moment, and the beginning of its manifest's hash.
-
-    Examples
-    --------
-    >>> make_id(dt.datetime(2026, 11, 23, 10, 15, 0, 123456), "3f9c1ab7")
-    '20261123T101500.123456Z-3f9c1a'
-    """
-    return f"{moment:%Y%m%dT%H%M%S.%f}Z{make_seal(sha256)}"
-
-
-def make_seal(sha256: str) -> str:
-    """Return the end of a snapshot's id, given the hash of its manifest."""
-    return f"-{sha256[:6]}"
+    """Return the id of a snapshot: its moment, sealed with the beginning of its manifest's hash."""
+    return f"{moment:%Y%m%dT%H%M%S.%f}Z-{sha256[:6]}"
 
 
 def parse_moment(name: str) -> dt.datetime:
@@ -79,56 +61,55 @@ def parse_moment(name: str) -> dt.datetime:
 
 def list_ids(store: Store) -> list[str]:
     """Return the ids of the committed snapshots, oldest first; none when there is none."""
-    files = store.list_files(FOLDER)
-    return [file.name for file in files if file.filename.endswith(SUFFIX) and is_id(file.name)]
+    return [file.name for file in store.list_files(FOLDER) if has_id(file)]
 
 
 def find_ids(store: Store) -> list[str]:
     """Return the ids of the committed snapshots, oldest first; SnapshotNotFoundError says what the root looks like instead."""
     if found := list_ids(store):
         return found
-    raise SnapshotNotFoundError(f"No snapshot under {store.root}: {_explain_absence(store)}.")
-
-
-def _explain_absence(store: Store) -> str:
+    seen = "nothing was written there. Correct the root, or write a snapshot there"
     if not store.exists():
-        return "there is no such folder. Correct the root, or write a snapshot there"
-    if any(is_id(file.name) for file in store.list_files("")):
-        return "it is the folder of one table. Pass the folder above it"
-    if count := sum(is_id(file.name) for file in store.list_files("images")):
-        return (
+        seen = "there is no such folder. Correct the root, or write a snapshot there"
+    elif any(map(has_id, store.list_files(""))):
+        seen = "it is the folder of one table. Pass the folder above it"
+    elif count := sum(map(has_id, store.list_files("images"))):
+        seen = (
             f"{count} files of images lie there, but no manifest in {FOLDER}/. Put {FOLDER}/ back if it was lost or moved; "
             "without it nothing is read, and nothing is removed"
         )
-    return "nothing was written there. Correct the root, or write a snapshot there"
+    raise SnapshotNotFoundError(f"No snapshot under {store.root}: {seen}.")
+
+
+def read_file(store: Store, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
+    """Return the bytes of a snapshot's file, all or so many from a position on; SnapshotCorruptError when it is missing."""
+    try:
+        return store.read(folder, name, start, length)
+    except FileNotFoundError as error:
+        location = store.locate(folder, name)
+        raise SnapshotCorruptError(f"{location} is missing, though the snapshot was committed. {RESTORE}") from error
 
 
 def read_manifest(store: Store, name: str) -> Manifest:
     """Return the manifest of a snapshot; SnapshotCorruptError when it is damaged, RequestError when a newer version wrote it."""
-    location = store.locate(FOLDER, name)
+    location, content = store.locate(FOLDER, name), read_file(store, FOLDER, name)
     try:
-        content = store.read(FOLDER, name)
-    except FileNotFoundError as error:
-        raise SnapshotCorruptError(f"{location} is missing. {RESTORE}") from error
-    try:
-        if not name.endswith(make_seal(hashlib.sha256(content).hexdigest())):
+        if name != make_id(parse_moment(name), parquet.hash_parts([content])):
             raise ValueError("its content is not what its name says")
         coverage = parquet.read(content)
-        record = json.loads(parquet.read_metadata(content)[_KEY])
+        record = json.loads(coverage.schema.metadata[_KEY])
         if record["format"] > FORMAT:
             raise RequestError(
                 f"{location} has format {record['format']}, this version reads up to {FORMAT}. Upgrade appstream-frames."
             )
-        whole = record["digest"] == _digest(record, coverage, content)
-        current = _add_newer_columns(coverage, record["redacted"])
-        manifest = Manifest(name, current, record["files"], record["redacted"])
+        if record["digest"] != _digest(record, coverage, content):
+            raise ValueError("it does not hold what was written into it")
+        current = _add_newer_columns(coverage.replace_schema_metadata(None), record["redacted"])
+        return Manifest(name, current, record["files"], record["redacted"])
     except RequestError:
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SnapshotCorruptError(f"{location} cannot be read ({printable(error)}). {RESTORE}") from error
-    if not whole:
-        raise SnapshotCorruptError(f"{location} does not hold what was written into it. {RESTORE}")
-    return manifest
 
 
 def _add_newer_columns(coverage: pa.Table, redacted: list[str]) -> pa.Table:
@@ -167,7 +148,7 @@ def read_intact(store: Store, names: Sequence[str]) -> list[Manifest]:
     return manifests
 
 
-def write_manifest(coverage: pa.Table, files: dict[str, dict[str, Any]], sink: HashingFile) -> None:
+def write_manifest(coverage: pa.Table, files: dict[str, dict[str, Any]], sink: StagedFile) -> None:
     """Write the coverage and the record of the other files."""
     record: dict[str, Any] = {
         "format": FORMAT,
@@ -190,4 +171,4 @@ def _digest(record: dict[str, Any], coverage: pa.Table, content: bytes) -> str:
 
 
 def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+    return parquet.hash_parts([json.dumps(value, sort_keys=True, default=str).encode()])

@@ -6,6 +6,7 @@ A Parquet file's own checksums do not cover its footer and page headers, and a h
 from __future__ import annotations
 
 import hashlib
+import mmap
 import struct
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from appstream_frames.archive.store import HashingFile
+from appstream_frames.archive.store import StagedFile
 from appstream_frames.errors import RequestError
 from appstream_frames.tables.schema import list_tables
 from appstream_frames.text import printable
@@ -29,7 +30,7 @@ class DamageError(ValueError):
     """Bytes that are not those that were written."""
 
 
-def open_writer(sink: HashingFile, name: str, schema: pa.Schema) -> pq.ParquetWriter:
+def open_writer(sink: StagedFile, name: str, schema: pa.Schema) -> pq.ParquetWriter:
     """Open a table's file for writing; only of its keys are least and greatest value kept, for readers to skip by."""
     keys = [key.name for key in list_tables()[name].keys]
     return pq.ParquetWriter(
@@ -45,9 +46,10 @@ def open_writer(sink: HashingFile, name: str, schema: pa.Schema) -> pq.ParquetWr
 
 def check_types(table: str, schema: pa.Schema) -> None:
     """Raise RequestError when a column has a type that Parquet does not have, such as objects without members."""
-    for field in [field for field in schema if field.type not in _PLAIN]:
+    for field in schema:
         try:
-            pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])).close()
+            if field.type not in _PLAIN:
+                pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])).close()
         except pa.ArrowNotImplementedError as error:
             raise RequestError(
                 f"The frame {table!r} has the column {printable(repr(field.name))} of type {printable(field.type)}, which "
@@ -63,36 +65,47 @@ def read(content: bytes) -> pa.Table:
     return _read_groups(file, use_threads=len(content) > _LARGE)
 
 
-def read_metadata(content: bytes) -> dict[bytes, bytes]:
-    """Return the metadata in the bytes of a file."""
-    return pq.read_metadata(pa.BufferReader(content)).metadata or {}
-
-
 def hash_rows(content: bytes) -> str:
     """Return the SHA-256 of the rows' bytes: all that is in front of the footer."""
-    return _hash([memoryview(content)[: -_find_footer_length(content)]])
+    return hash_parts([memoryview(content)[: -_find_footer_length(content)]])
 
 
-def make_fingerprints(content: Any) -> dict[str, Any]:
-    """Return what `read_columns` needs to validate a part of a file, given its bytes: hashes of its footer and each column."""
-    view = memoryview(content)
-    footer = bytes(view[-_find_footer_length(view) :])
-    chunks = _find_chunks(pq.read_metadata(pa.BufferReader(_MAGIC + footer)))
-    columns = {name: _hash(view[start : start + size] for start, size in found) for name, found in chunks.items()}
-    return {"footer": {"bytes": len(footer), "sha256": _hash([footer])}, "columns": columns}
+def hash_parts(parts: Iterable[Any]) -> str:
+    """Return the SHA-256 of bytes that come in parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def make_record(staged: StagedFile) -> dict[str, Any]:
+    """Return what a manifest says of a file: its rows, bytes and SHA-256, and hashes of its footer and of each column."""
+    with open(staged.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        footer = content[-_find_footer_length(content) :]
+        metadata = pq.read_metadata(pa.BufferReader(_MAGIC + footer))
+        columns = {
+            name: hash_parts(content[start : start + size] for start, size in chunks)
+            for name, chunks in _find_chunks(metadata).items()
+        }
+    return {
+        "rows": metadata.num_rows,
+        "bytes": staged.bytes,
+        "sha256": staged.sha256,
+        "footer": {"bytes": len(footer), "sha256": hash_parts([footer])},
+        "columns": columns,
+    }
 
 
 def read_columns(read: Callable[[int, int], bytes], expected: dict[str, Any], names: list[str]) -> pa.Table:
     """Read those of some columns that a file holds, each validated (or DamageError is raised), and nothing else of it.
 
-    `read` returns bytes, given the first one's position and their number; `expected` are ``bytes`` of the file and its
-    `make_fingerprints`.
+    `read` returns bytes, given the first one's position and their number; `expected` is the file's `make_record`.
     """
     content = np.zeros(expected["bytes"], np.uint8)  # takes memory only where something is put in
 
     def fetch(ranges: list[tuple[int, int]], sha256: str, what: str) -> None:
         parts = [(start, read(start, size)) for start, size in ranges]
-        if _hash(part for _, part in parts) != sha256:
+        if hash_parts(part for _, part in parts) != sha256:
             raise DamageError(f"the {what} is not the one that was written")
         for start, part in parts:
             content[start : start + len(part)] = np.frombuffer(part, np.uint8)
@@ -138,10 +151,3 @@ def _count_leaves(kind: pa.DataType) -> int:
     """Return how many columns of Parquet hold a type of Arrow."""
     children = [kind.field(number).type for number in range(kind.num_fields)]
     return sum(map(_count_leaves, children)) if children else 1
-
-
-def _hash(parts: Iterable[Any]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from appstream_frames.archive import parquet
 from appstream_frames.archive.manifest import (
-    FOLDER,
     RESTORE,
     Manifest,
     find_ids,
     parse_moment,
+    read_file,
     read_intact,
     read_manifest,
     read_manifests,
 )
 from appstream_frames.archive.roots import open_store
-from appstream_frames.archive.store import RangeFile, Store
+from appstream_frames.archive.store import Store
 from appstream_frames.errors import SnapshotCorruptError, SnapshotNotFoundError
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.coverage import count_whole
 from appstream_frames.tables.frames import Frames
-from appstream_frames.tables.schema import UTC_US, list_tables
+from appstream_frames.tables.schema import UNMODELED, UTC_US, list_tables
 from appstream_frames.text import printable
 
 _COUNTS: Final = [(name, pa.int64()) for name in ("targets", "complete", "images", "applications", "errors", "bytes")]
@@ -62,7 +59,13 @@ def read_snapshot(root: str | os.PathLike[str], snapshot: str | None = None) -> 
         When a file is missing or is not what was written; it names the file.
     """
     store = open_store(root)
-    manifest = read_manifest(store, _choose(store, snapshot))
+    names = find_ids(store)
+    if snapshot is not None and snapshot not in names:
+        raise SnapshotNotFoundError(
+            f"No snapshot {printable(repr(snapshot))} under {store.root}. Newest there: {', '.join(names[-3:])}; "
+            "see list_snapshots."
+        )
+    manifest = read_manifest(store, snapshot or names[-1])
     tables = {name: to_pandas(table) for name, table in read_tables(store, manifest).items()}
     token = manifest.coverage.column("resume_token").to_pylist()
     return Frames(tables, token[0] if len(token) == 1 else None)
@@ -71,15 +74,6 @@ def read_snapshot(root: str | os.PathLike[str], snapshot: str | None = None) -> 
 def read_coverage(root: str | os.PathLike[str], snapshot: str) -> pd.DataFrame:
     """Return the coverage of one snapshot; no other file of it is read."""
     return to_pandas(complete(read_manifest(open_store(root), snapshot).coverage, "coverage"))
-
-
-def _choose(store: Store, snapshot: str | None) -> str:
-    names = find_ids(store)
-    if snapshot is None or snapshot in names:
-        return snapshot or names[-1]
-    raise SnapshotNotFoundError(
-        f"No snapshot {printable(repr(snapshot))} under {store.root}. Newest there: {', '.join(names[-3:])}; see list_snapshots."
-    )
 
 
 def list_snapshots(root: str | os.PathLike[str]) -> pd.DataFrame:
@@ -122,34 +116,31 @@ def list_intact(root: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def _list(manifests: list[Manifest], problems: Mapping[str, str]) -> pd.DataFrame:
-    rows = {name: {"problem": problem} for name, problem in problems.items()}
-    rows |= {manifest.id: _count(manifest) for manifest in manifests}
+    rows: dict[str, dict[str, Any]] = {name: {"problem": problem} for name, problem in problems.items()}
+    for one in manifests:
+        whole, targets = count_whole(to_pandas(one.coverage), disabled=False)
+        rows[one.id] = {
+            "targets": targets,
+            "complete": whole,
+            **{table: file["rows"] for table, file in one.files.items()},
+            "bytes": sum(file["bytes"] for file in one.files.values()),
+            "redacted": one.redacted or None,
+        }
     listed = [{"id": name, "snapshot": parse_moment(name), **row} for name, row in sorted(rows.items())]
     return to_pandas(pa.Table.from_pylist(listed, schema=_LISTED))
-
-
-def _count(manifest: Manifest) -> dict[str, Any]:
-    whole, targets = count_whole(to_pandas(manifest.coverage), disabled=False)
-    return {
-        "targets": targets,
-        "complete": whole,
-        **{table: file["rows"] for table, file in manifest.files.items()},
-        "bytes": sum(file["bytes"] for file in manifest.files.values()),
-        "redacted": manifest.redacted or None,
-    }
 
 
 def read_tables(store: Store, manifest: Manifest) -> dict[str, pa.Table]:
     """Return all tables of a snapshot, in the order of the model."""
     order = [*(name for name in list_tables() if name in manifest.files), *manifest.files]
     tables = {name: complete(read_table(store, manifest, name), name) for name in dict.fromkeys(order)}
-    return tables | {"coverage": complete(manifest.coverage.replace_schema_metadata(None), "coverage")}
+    return tables | {"coverage": complete(manifest.coverage, "coverage")}
 
 
 def read_table(store: Store, manifest: Manifest, table: str) -> pa.Table:
     """Return a file's rows; SnapshotCorruptError when it is missing, or is not the file that was recorded."""
-    content, expected = _read(store, manifest, table), manifest.files[table]
-    seen = hashlib.sha256(content).hexdigest()
+    content, expected = read_file(store, table, manifest.id), manifest.files[table]
+    seen = parquet.hash_parts([content])
     if seen != expected["sha256"]:
         raise SnapshotCorruptError(
             f"{store.locate(table, manifest.id)} is not the file that was written: {len(content)} bytes with SHA-256 "
@@ -161,59 +152,15 @@ def read_table(store: Store, manifest: Manifest, table: str) -> pa.Table:
 def read_columns(store: Store, manifest: Manifest, table: str, columns: list[str]) -> pa.Table:
     """Return some columns of a file, read and checked alone (see `read_table`); those that it does not hold are left out."""
     try:
-        return parquet.read_columns(partial(_read, store, manifest, table), manifest.files[table], columns)
+        return parquet.read_columns(partial(read_file, store, table, manifest.id), manifest.files[table], columns)
     except (parquet.DamageError, pa.ArrowException) as error:
         raise SnapshotCorruptError(f"{store.locate(table, manifest.id)}: {printable(error)}. {RESTORE}") from error
-
-
-def _read(store: Store, manifest: Manifest, table: str, start: int = 0, length: int | None = None) -> bytes:
-    try:
-        return store.read(table, manifest.id, start, length)
-    except FileNotFoundError as error:
-        location = store.locate(table, manifest.id)
-        raise SnapshotCorruptError(f"{location} is missing, though the snapshot was committed. {RESTORE}") from error
-
-
-def read_whole(store: Store) -> list[Manifest]:
-    """Return the manifests of the snapshots whose files are there with all their bytes; a warning names the others."""
-    manifests, whole = read_intact(store, find_ids(store)), []
-    tables = {table for one in manifests for table in one.files}
-    sizes = {file.location: file.bytes for table in tables for file in store.list_files(table)}
-    for one in manifests:
-        files = {store.locate(table, one.id): file["bytes"] for table, file in one.files.items()}
-        if broken := [location for location, size in files.items() if sizes.get(location) != size]:
-            warnings.warn(f"One snapshot is left out: {broken[0]} is missing or damaged; see verify.", stacklevel=3)
-        else:
-            whole.append(one)
-    if not whole:
-        raise SnapshotCorruptError(f"No snapshot under {store.root} is whole; verify names what is missing or damaged.")
-    return whole
-
-
-def open_table(store: Store, name: str, manifests: Sequence[Manifest]) -> pa.Table | ds.Dataset:
-    """Return a table's rows of some snapshots, with the columns of all of them, to be read on demand, each page checked."""
-    if name == FOLDER:
-        return pa.concat_tables([complete(one.coverage, name) for one in manifests], promote_options="permissive")
-    options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-    layout = ds.ParquetFileFormat(default_fragment_scan_options=options)
-    known = list_tables()[name].schema if name in list_tables() else pa.schema([])
-    files, schemas = [], [known]
-    for one in manifests:
-        file = RangeFile(partial(store.read, name, one.id), one.files[name]["bytes"])
-        files.append(layout.make_fragment(pa.PythonFile(file, "r")))
-        if not set(one.files[name]["columns"]) <= set(known.names):
-            schemas.append(files[-1].physical_schema.remove_metadata())
-    return ds.FileSystemDataset(files, pa.unify_schemas(schemas, promote_options="permissive"), layout)
 
 
 def complete(table: pa.Table, name: str) -> pa.Table:
     """Add, all null, the columns that the installed model knows and the file does not; ``unmodeled`` stays last."""
     if name not in list_tables():
         return table
-    schema = list_tables()[name].schema
-    extra = [field for field in table.schema if field.name not in schema.names]
-    fields = [*list(schema)[:-1], *extra, schema.field("unmodeled")]
-    arrays = [
-        table.column(f.name) if f.name in table.schema.names else pa.nulls(table.num_rows, f.type) for f in fields
-    ]
-    return pa.table(arrays, names=[field.name for field in fields])
+    empty = list_tables()[name].schema.empty_table()
+    whole = pa.concat_tables([empty, table.replace_schema_metadata(None)], promote_options="permissive")
+    return whole.select([*(each for each in whole.schema.names if each != UNMODELED.name), UNMODELED.name])

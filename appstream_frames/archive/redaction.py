@@ -38,67 +38,63 @@ class Redaction:
 
         RequestError says that there is no such column, or that rows could not be distinguished without it.
         """
-        names = [redact] if isinstance(redact, str) else list(redact)
+        names = {redact} if isinstance(redact, str) else set(redact)
         tables = [table for table in list_tables().values() if table is not COVERAGE]
         known = {name for table in tables for name in table.schema.names} | set(held)
-        for name in names:
+        keys = {table.name: (*(key.name for key in table.keys), *table.resource, *table.identity) for table in tables}
+        for name in sorted(names):
             if name not in known:
                 raise RequestError(
                     f"redact={printable(repr(name))} is no column; see columns(table) for those to choose."
                 )
-            for table in tables:
-                if name in (*(key.name for key in table.keys), *table.resource, *table.identity):
-                    raise RequestError(
-                        f"redact={name!r} identifies the rows of {table.name}, which nobody could compare without it. "
-                        f"Choose other columns; see columns({table.name!r})."
-                    )
+            if identified := [table for table, columns in keys.items() if name in columns]:
+                raise RequestError(
+                    f"redact={name!r} identifies the rows of {identified[0]}, which nobody could compare without it. "
+                    f"Choose other columns; see columns({identified[0]!r})."
+                )
             if name in _OF_COVERAGE:
                 raise RequestError(
                     f"redact={name!r} says in coverage what was read, and no snapshot means anything without it. "
                     "Choose other columns; see columns('images')."
                 )
-        return cls(tuple(sorted(set(names))))
+        return cls(tuple(sorted(names)))
 
     def apply(self, table: pa.Table, name: str) -> pa.Table:
-        """Return a table without the redacted values: the columns are null, and ``unmodeled`` does not hold them."""
+        """Return a table without the redacted values: the columns are null; JSON texts and maps do not hold them.
+
+        Coverage says what is redacted, in this drain or before.
+        """
         if not self.columns:
             return table
-        for column in self.columns:
-            if column in table.schema.names:
-                table = _replace(table, column, pa.nulls(table.num_rows, table.schema.field(column).type))
         modelled = list_tables()[name].modelled if name in list_tables() else ()
-        for column in [UNMODELED.name, *(column.name for column in modelled if column.kind == "json")]:
-            table = self._cleanse(table, column, self._list_paths(name))
-        for column in [field.name for field in table.schema if field.type == _MAP]:
-            table = self._drop_keys(table, column)
-        return table
+        texts = {UNMODELED.name, *(column.name for column in modelled if column.kind == "json")}
+        if name == COVERAGE.name:
+            texts.add("request")
+        expected = self._list_paths(name)
+        arrays = []
+        for field, column in zip(table.schema, table.columns, strict=True):
+            if field.name in self.columns:
+                column = pa.nulls(len(column), field.type)
+            elif name == COVERAGE.name and field.name == "redacted":
+                before = column.to_pylist()
+                column = pa.array([sorted({*self.columns, *(each or ())}) for each in before], field.type)
+            elif field.name in texts:
+                column = pa.array(
+                    [each and self._cleanse_text(each, expected) for each in column.to_pylist()], field.type
+                )
+            elif field.type == _MAP:
+                column = self._drop_keys(column)
+            arrays.append(column)
+        return pa.table(arrays, schema=table.schema)
 
-    def apply_to_coverage(self, coverage: pa.Table) -> pa.Table:
-        """Return coverage that says what is redacted, in this drain or before, and whose requests do not hold it."""
-        if not self.columns:
-            return coverage
-        names = [sorted({*self.columns, *(before or ())}) for before in coverage.column("redacted").to_pylist()]
-        marked = _replace(coverage, "redacted", pa.array(names, coverage.schema.field("redacted").type))
-        return self._cleanse(marked, "request", [])
-
-    def _drop_keys(self, table: pa.Table, column: str) -> pa.Table:
-        """Return a table whose column of maps does not hold the redacted members, as of ``{"WORKING_DIRECTORY": …}``."""
-        keys = {key for chunk in table.column(column).chunks for key in chunk.keys.unique().to_pylist()}
+    def _drop_keys(self, maps: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+        """Return maps that do not hold the redacted members, as of ``{"WORKING_DIRECTORY": …}``."""
+        keys = {key for chunk in maps.chunks for key in chunk.keys.unique().to_pylist()}
         gone = {key for key in keys if self._is_redacted((_normalize(key),))}
         if not gone:
-            return table
-        maps = [
-            each and ([pair for pair in each if pair[0] not in gone] or None)
-            for each in table.column(column).to_pylist()
-        ]
-        return _replace(table, column, pa.array(maps, table.schema.field(column).type))
-
-    def _cleanse(self, table: pa.Table, column: str, expected: list[MemberPath]) -> pa.Table:
-        """Return a table whose column of JSON texts does not hold the redacted members."""
-        if column not in table.schema.names or table.column(column).null_count == table.num_rows:
-            return table
-        texts = [text and self._cleanse_text(text, expected) for text in table.column(column).to_pylist()]
-        return _replace(table, column, pa.array(texts, pa.string()))
+            return maps
+        kept = [each and ([pair for pair in each if pair[0] not in gone] or None) for each in maps.to_pylist()]
+        return pa.array(kept, maps.type)
 
     def _cleanse_text(self, text: str, expected: list[MemberPath]) -> str | None:
         try:
@@ -145,8 +141,3 @@ class Redaction:
 def _normalize(name: str) -> str:
     """Return a name as it compares: ``LaunchParameters``, ``launchParameters`` and ``launch_parameters`` are one."""
     return re.sub(r"[\W_]", "", name).lower()
-
-
-def _replace(table: pa.Table, column: str, values: pa.Array) -> pa.Table:
-    position = table.schema.get_field_index(column)
-    return table.set_column(position, table.schema.field(position), values)

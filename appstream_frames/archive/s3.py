@@ -6,11 +6,12 @@ deleted.
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,136 +41,45 @@ class S3Store(Store):
 
     def list_files(self, folder: str) -> list[StoredFile]:
         """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
-        under = self._prefix + (f"{folder}/" if folder else "")
-        now = time.time()
-        found = []
-        for item in [] if folder == STAGING else self._list_keys(under):
-            age = now - item["LastModified"].timestamp() if "LastModified" in item else 0.0
-            key = item.get("Key") or item["Prefix"]
-            location = f"s3://{self._bucket}/{key}"
-            if key != under:  # the marker of a folder that a console made
-                found.append(StoredFile(folder, key.removeprefix(under), location, item.get("Size", 0), age))
+        if folder == STAGING:  # files are staged on this machine
+            return []
+        under, now, found = self._prefix + (f"{folder}/" if folder else ""), time.time(), []
+        with self._call(f"listing s3://{self._bucket}/{under}") as deadline:
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._bucket, Prefix=under, Delimiter="/"):
+                for item in (*page.get("Contents", ()), *page.get("CommonPrefixes", ())):
+                    key = item.get("Key") or item["Prefix"]
+                    age = now - item["LastModified"].timestamp() if "LastModified" in item else 0.0
+                    file = StoredFile(
+                        folder, key.removeprefix(under), f"s3://{self._bucket}/{key}", item.get("Size", 0), age
+                    )
+                    if file.filename:  # else it is the marker of a folder that a console made
+                        found.append(file)
+                deadline.restart()
         return sorted(found, key=lambda file: file.filename)
 
     def locate(self, folder: str, name: str) -> str:
         """Return an object's URL."""
-        return f"s3://{self._bucket}/{self._build_key(folder, name)}"
+        return f"{self.root}/{folder}/{name}{SUFFIX}"
 
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Return an object's bytes, all or a range; FileNotFoundError when it is not there."""
         part = {} if length is None else {"Range": f"bytes={start}-{start + length - 1}"}
-        try:
-            with Deadline(TIMEOUT) as deadline:
-                body = self._client.get_object(Bucket=self._bucket, Key=self._build_key(folder, name), **part)["Body"]
-                parts = []
-                while read := body.read(_PORTION):
-                    parts.append(read)
-                    deadline.restart()
-            return b"".join(parts)
-        except Exception as error:
-            if failures.get_code(error) in _MISSING:
-                raise FileNotFoundError(self.locate(folder, name)) from error
-            raise self._explain(error, f"reading {self.locate(folder, name)}") from error
+        with self._call(f"reading {self.locate(folder, name)}", reads=True) as deadline:
+            body = self._client.get_object(**self._address(folder, name), **part)["Body"]
+            parts = []
+            while read := body.read(_PORTION):
+                parts.append(read)
+                deadline.restart()
+        return b"".join(parts)
 
     def remove(self, file: StoredFile) -> None:
         """Delete one object."""
-        try:
-            with Deadline(TIMEOUT):
-                self._client.delete_object(Bucket=self._bucket, Key=file.location.removeprefix(f"s3://{self._bucket}/"))
-        except Exception as error:
-            raise self._explain(error, f"removing {file.location}") from error
-
-    def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
-        self._committing = last
-        key = self._build_key(file.folder, name)
-        try:
-            with open(file.path, "rb") as body, Deadline(TIMEOUT * (1 + file.bytes // _PORTION)):
-                self._client.put_object(
-                    Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*", Metadata={"sha256": file.sha256}
-                )
-        except Exception as error:
-            if not self._is_there(file, key, error):
-                raise self._explain(error, f"writing s3://{self._bucket}/{key}") from error
-        self._published.append(file)
-
-    def _is_whole(self, file: StagedFile, name: str) -> bool:
-        try:
-            with Deadline(TIMEOUT):
-                reply = self._client.head_object(Bucket=self._bucket, Key=self._build_key(file.folder, name))
-            return bool(reply["ContentLength"] == file.bytes)
-        except Exception as error:
-            if failures.get_code(error) in _MISSING:
-                return False
-            if failures.is_refusal(error):  # who may write need not be allowed to look
-                return True
-            raise self._explain(error, f"looking at {self.locate(file.folder, name)}") from error
-
-    def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
-        if self._committing:  # the manifest was on its way, and may yet arrive
-            return
-        with suppress(Exception), Deadline(TIMEOUT):  # who may write need not be allowed to delete: an orphan is left
-            for file in [file for file in staged if file in self._published]:
-                self._client.delete_object(Bucket=self._bucket, Key=self._build_key(file.folder, name))
-
-    def _write_readme(self) -> None:
-        with suppress(Exception), Deadline(TIMEOUT):  # it is there, or may not be written
-            self._client.put_object(
-                Bucket=self._bucket, Key=self._prefix + README, Body=README_TEXT.encode(), IfNoneMatch="*"
-            )
-
-    def _list_keys(self, under: str) -> Iterator[dict[str, Any]]:
-        paginator = self._client.get_paginator("list_objects_v2")
-        try:
-            with Deadline(TIMEOUT) as deadline:
-                for page in paginator.paginate(Bucket=self._bucket, Prefix=under, Delimiter="/"):
-                    yield from page.get("Contents", ())
-                    yield from page.get("CommonPrefixes", ())
-                    deadline.restart()
-        except Exception as error:
-            raise self._explain(error, f"listing s3://{self._bucket}/{under}") from error
-
-    def _build_key(self, folder: str, name: str) -> str:
-        return f"{self._prefix}{folder}/{name}{SUFFIX}"
-
-    def _is_there(self, file: StagedFile, key: str, error: Exception) -> bool:
-        """Tell whether the object is ours after all: a reply that was lost, and a retry that met its own object."""
-        if _is_settled(error):
-            return False
-        try:
-            with Deadline(TIMEOUT):
-                head = self._client.head_object(Bucket=self._bucket, Key=key)
-        except Exception as unseen:  # noqa: BLE001  even that it is not there: what got no reply may yet arrive
-            if self._committing:
-                raise UnknownOutcomeError(
-                    f"s3://{self._bucket}/{key}: it is not known whether the snapshot is committed: the upload failed "
-                    f"({self._redact(error)}), and looking for it gave: {self._redact(unseen)}. Nothing was deleted; "
-                    "list_snapshots shows, in a minute, whether it is there."
-                ) from error
-            return False
-        return bool(head["Metadata"].get("sha256") == file.sha256 and head["ContentLength"] == file.bytes)
-
-    def _explain(self, error: Exception, doing: str) -> Exception:
-        advice = "Try again; nothing was committed."
-        if failures.get_code(error) == "NoSuchBucket":
-            advice = f"There is no bucket {self._bucket!r}: create it, or correct the root."
-        elif failures.get_code(error) == "InvalidObjectState":
-            advice = (
-                "It is in a storage class of archives, perhaps by a lifecycle rule: restore the object, and try again."
-            )
-        elif failures.is_refusal(error):
-            advice = (
-                "Check the credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; sign in again when they "
-                "expire), and that they allow s3:ListBucket, s3:GetObject and s3:PutObject there."
-            )
-        return StorageError(f"{doing}: {self._redact(error)}. {advice}")
-
-    def _redact(self, error: Exception) -> str:
-        """Return an error's words without secrets, and leave it no others: it is shown as the cause."""
-        scrub(error, list_secrets(self._client))
-        return failures.describe(error)
+        with self._call(f"removing {file.location}"):
+            self._client.delete_object(Bucket=self._bucket, Key=file.location.removeprefix(f"s3://{self._bucket}/"))
 
     def _make_staging(self) -> Path:
-        if self._aside is None:
+        if self._aside is None:  # no TemporaryDirectory, which a forked child would remove at its end
             self._aside = Path(tempfile.mkdtemp(prefix="appstream-frames-"))
         return self._aside
 
@@ -178,8 +88,93 @@ class S3Store(Store):
             shutil.rmtree(self._aside, ignore_errors=True)
             self._aside = None
 
+    def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
+        self._committing = last
+        where, doing = self._address(file.folder, name), f"writing {self.locate(file.folder, name)}"
+        try:
+            portions = 1 + file.bytes // _PORTION
+            with self._call(doing, portions=portions), open(file.path, "rb") as body:
+                self._client.put_object(**where, Body=body, IfNoneMatch="*", Metadata={"sha256": file.sha256})
+        except StorageError as error:
+            if not self._is_there(file, where, error.__cause__ or error):
+                raise
+        self._published.append(file)
 
-def _is_settled(error: Exception) -> bool:
+    def _is_there(self, file: StagedFile, where: dict[str, str], error: BaseException) -> bool:
+        """Tell whether the object is ours after all: a reply that was lost, and a retry that met its own object."""
+        if _is_settled(error):
+            return False
+        try:
+            with Deadline(TIMEOUT):
+                head = self._client.head_object(**where)
+        except Exception as unseen:  # noqa: BLE001  even that it is not there: what got no reply may yet arrive
+            if self._committing:
+                raise UnknownOutcomeError(
+                    f"s3://{self._bucket}/{where['Key']}: it is not known whether the snapshot is committed: the upload failed "
+                    f"({self._redact(error)}), and looking for it gave: {self._redact(unseen)}. Nothing was deleted; "
+                    "list_snapshots shows, in a minute, whether it is there."
+                ) from error
+            return False
+        return bool(head["Metadata"].get("sha256") == file.sha256 and head["ContentLength"] == file.bytes)
+
+    def _is_whole(self, file: StagedFile, name: str) -> bool:
+        try:
+            with self._call(f"looking at {self.locate(file.folder, name)}", reads=True):
+                reply = self._client.head_object(**self._address(file.folder, name))
+            return bool(reply["ContentLength"] == file.bytes)
+        except FileNotFoundError:
+            return False
+        except StorageError as error:
+            if error.errno == errno.EACCES:  # who may write need not be allowed to look
+                return True
+            raise
+
+    def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
+        if self._committing:  # the manifest was on its way, and may yet arrive
+            return
+        with suppress(Exception), Deadline(TIMEOUT):  # who may write need not be allowed to delete: an orphan is left
+            for file in [file for file in staged if file in self._published]:
+                self._client.delete_object(**self._address(file.folder, name))
+
+    def _write_readme(self) -> None:
+        key, body = self._prefix + README, README_TEXT.encode()
+        with suppress(Exception), Deadline(TIMEOUT):  # it is there, or may not be written
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*")
+
+    def _address(self, folder: str, name: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": f"{self._prefix}{folder}/{name}{SUFFIX}"}
+
+    @contextmanager
+    def _call(self, doing: str, *, portions: int = 1, reads: bool = False) -> Iterator[Deadline]:
+        """Keep a deadline, and explain what S3 or the network refuses; with `reads`, FileNotFoundError of what is not there."""
+        try:
+            with Deadline(TIMEOUT * portions) as deadline:
+                yield deadline
+        except Exception as error:
+            code, number, advice = failures.get_code(error), None, "Try again; nothing was committed."
+            if reads and code in _MISSING:
+                raise FileNotFoundError(doing) from error
+            if code == "NoSuchBucket":
+                advice = f"There is no bucket {self._bucket!r}: create it, or correct the root."
+            elif code == "InvalidObjectState":
+                advice = "It is in a storage class of archives, perhaps by a lifecycle rule: restore the object, and try again."
+            elif failures.is_refusal(error):
+                number = errno.EACCES
+                advice = (
+                    "Check the credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; sign in again when "
+                    "they expire), and that they allow s3:ListBucket, s3:GetObject and s3:PutObject there."
+                )
+            problem = StorageError(f"{doing}: {self._redact(error)}. {advice}")
+            problem.errno = number
+            raise problem from error
+
+    def _redact(self, error: BaseException) -> str:
+        """Return an error's words without secrets, and leave it no others: it is shown as the cause."""
+        scrub(error, list_secrets(self._client))
+        return failures.describe(error)
+
+
+def _is_settled(error: BaseException) -> bool:
     """Tell whether S3 refused the one and only attempt, so that nothing of it can be stored."""
     reply = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
     refused = 400 <= reply.get("HTTPStatusCode", 0) < 500 and failures.get_code(error) not in _TAKEN

@@ -1,6 +1,6 @@
-"""What every store of snapshots does: a file is staged whole, flushed and hashed, then published under its name.
+"""Where snapshots lie: every file is staged whole, flushed and hashed, then published under its name, and never overwritten.
 
-How a staged file gets its name differs from store to store (`local`, `s3`). What is in the files is no concern of theirs.
+`LocalStore` is a folder; that of a bucket is in `s3`. What is in the files is no concern of theirs.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import hashlib
 import io
 import os
 import secrets
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from appstream_frames.errors import StorageError
 
@@ -27,16 +28,31 @@ README_TEXT: Final = (
     "snapshot, the manifests in coverage/. List them with `appstream-frames ls`, check them with `appstream-frames verify`.\n"
 )
 _TRIES: Final = 100
+_NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}  # EINVAL: Windows, on a share
+_NOT_THERE: Final = {errno.ENOENT, errno.ELOOP}
+_NO_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
-@dataclass(frozen=True)
-class StagedFile:
-    """A file written whole and flushed, but not yet under its name."""
+class StagedFile(io.BufferedWriter):
+    """A file that does not have its name yet; what is written into it is hashed and counted."""
 
-    folder: str
-    path: Path
-    bytes: int
-    sha256: str
+    def __init__(self, folder: str, path: Path, root: str) -> None:
+        super().__init__(open(path, "xb", 0))  # noqa: SIM115  closing this closes it
+        self.folder, self.path, self._root = folder, path, root
+        self.bytes, self._hash = 0, hashlib.sha256()
+
+    def write(self, data: Any, /) -> int:
+        """Write all of some bytes."""
+        with explain_errors(f"writing into {self._root}"):
+            super().write(data)
+        self._hash.update(data)
+        self.bytes += len(data)
+        return len(data)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of everything written."""
+        return self._hash.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -56,54 +72,6 @@ class StoredFile:
         return self.filename.removesuffix(SUFFIX)
 
 
-class HashingFile:
-    """A binary file that hashes and counts what is written into it."""
-
-    closed = False
-
-    def __init__(self, file: BinaryIO, root: str) -> None:
-        self._file, self._root, self._hash, self.bytes = file, root, hashlib.sha256(), 0
-
-    def write(self, data: Any) -> int:
-        """Write all of some bytes."""
-        with explain_errors(f"writing into {self._root}"):
-            self._file.write(data)
-        self._hash.update(data)
-        self.bytes += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing: the store flushes the whole file at its end."""
-
-    @property
-    def sha256(self) -> str:
-        """Digest of everything written."""
-        return self._hash.hexdigest()
-
-
-class RangeFile(io.RawIOBase):
-    """A file for reading, of which each part is fetched when it is read."""
-
-    def __init__(self, read: Callable[[int, int], bytes], size: int) -> None:
-        self._read, self._size, self._position = read, size, 0
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position, and return it."""
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        """Return so many bytes from the position on."""
-        left = self._size - self._position
-        content = self._read(self._position, left if size < 0 else min(size, left))
-        self._position += len(content)
-        return content
-
-
 class Store(ABC):
     """A location of snapshots: files appear under their name whole or not at all, and are never overwritten."""
 
@@ -115,7 +83,7 @@ class Store(ABC):
 
     @abstractmethod
     def list_files(self, folder: str) -> list[StoredFile]:
-        """Return what lies in a folder, sorted by name; StorageError unless it can be listed or is not there."""
+        """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
 
     @abstractmethod
     def locate(self, folder: str, name: str) -> str:
@@ -129,41 +97,66 @@ class Store(ABC):
     def remove(self, file: StoredFile) -> None:
         """Remove one file."""
 
+    @contextmanager
+    def staging(self) -> Iterator[list[StagedFile]]:
+        """Yield a list for what `stage` writes; files that were given no name are removed when the block ends."""
+        staged: list[StagedFile] = []
+        try:
+            yield staged
+        finally:
+            for file in staged:
+                with suppress(OSError):  # what cannot be removed must not hide why a write failed
+                    file.path.unlink()
+            self._tidy()
+
+    @contextmanager
+    def stage(self, folder: str, staged: list[StagedFile]) -> Iterator[StagedFile]:
+        """Write a file into staging; when the block ends well it is whole and flushed."""
+        file = self._open_staged(folder)
+        staged.append(file)
+        with file:
+            yield file
+            with explain_errors(f"writing into {self.root}"):
+                file.flush()
+                os.fsync(file.fileno())
+
+    def _open_staged(self, folder: str) -> StagedFile:
+        name = f"{secrets.token_hex(8)}.{folder}.tmp"
+        with explain_errors(f"writing into {self.root}"):
+            for _ in range(_TRIES):
+                with suppress(FileNotFoundError):  # another writer tidied the folder away before we were in it
+                    return StagedFile(folder, self._make_staging() / name, self.root)
+            return StagedFile(folder, self._make_staging() / name, self.root)
+
     def publish(self, name: str, staged: list[StagedFile]) -> None:
         """Give staged files their name, in order, each safe before the next one; the last one is the manifest.
 
         On StorageError nothing is committed: the storage refused, or a file published before is not there any more.
         """
-        begun: list[StagedFile] = []
+        *tables, manifest = staged
         try:
-            for file in staged[:-1]:
-                begun.append(file)
+            for file in tables:
                 self._publish(file, name, last=False)
-            self._check_published(name, staged[:-1])
-            begun.append(staged[-1])
-            self._publish(staged[-1], name, last=True)
+            for file in tables:  # of a writer that paused for long, they may be gone
+                if not self._is_whole(file, name):
+                    raise StorageError(
+                        f"{self.locate(file.folder, name)} was moved, changed or removed while the snapshot was being "
+                        f"written: {file.bytes} bytes were expected. Nothing was committed; leave the root alone, and try again."
+                    )
+            self._publish(manifest, name, last=True)
         except BaseException:
-            self._withdraw(name, begun)
+            self._withdraw(name, staged)
             raise
-        self.discard(staged)
         with suppress(OSError):  # it is committed all the same
             self._write_readme()
 
-    def _check_published(self, name: str, published: list[StagedFile]) -> None:
-        """Refuse to commit when a writer that paused for long finds its files moved, changed or removed."""
-        for file in published:
-            if not self._is_whole(file, name):
-                raise StorageError(
-                    f"{self.locate(file.folder, name)} was moved, changed or removed while the snapshot was being written: "
-                    f"{file.bytes} bytes were expected. Nothing was committed; leave the root alone, and try again."
-                )
+    @abstractmethod
+    def _make_staging(self) -> Path:
+        """Return the local folder in which files are staged."""
 
-    def discard(self, staged: list[StagedFile]) -> None:
-        """Remove staged files; what cannot be removed is left, as it must not hide why a write failed."""
-        for file in staged:
-            with suppress(OSError):
-                file.path.unlink()
-        self._tidy()
+    @abstractmethod
+    def _tidy(self) -> None:
+        """Remove the folders that were made for staging, if nobody uses them."""
 
     @abstractmethod
     def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
@@ -181,39 +174,129 @@ class Store(ABC):
     def _write_readme(self) -> None:
         """Write the README of the archive, if there is none."""
 
-    @abstractmethod
-    def _tidy(self) -> None:
-        """Remove the folders that were made for staging, if nobody uses them."""
 
-    @abstractmethod
+class LocalStore(Store):
+    """A folder: files are flushed to disk, then linked under their name, so that a crash leaves the old state or the new."""
+
+    def __init__(self, root: Path) -> None:
+        self._root, self.root = root, str(root)
+        self._made: list[Path] = []  # the root, and folders above it, when this store made them
+
+    def exists(self) -> bool:
+        """Tell whether the folder is there; StorageError when the system does not say."""
+        with explain_errors(f"reading {self._root}"), suppress(FileNotFoundError):
+            return bool(self._root.stat())
+        return False
+
+    def list_files(self, folder: str) -> list[StoredFile]:
+        """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
+        path, found = self._root / folder, []
+        linked = bool(folder) and os.path.islink(path)
+        with explain_errors(f"listing {path}"), suppress(FileNotFoundError):
+            for entry in list(os.scandir(path)):
+                try:
+                    status = entry.stat()
+                except OSError as error:
+                    if error.errno not in _NOT_THERE:  # published or removed meanwhile, or a link to nothing
+                        raise
+                    continue
+                # a copy or a move may keep the time of the content, and not that of the file's entry
+                age = time.time() - max(status.st_mtime, status.st_ctime)
+                name = entry.name + ("" if entry.is_file() else "/")  # a folder; whoever opens a pipe waits
+                found.append(StoredFile(folder, name, entry.path, status.st_size, age, linked or entry.is_symlink()))
+        return sorted(found, key=lambda file: file.filename)
+
+    def locate(self, folder: str, name: str) -> str:
+        """Return a file's path."""
+        return str(self._root / folder / f"{name}{SUFFIX}")
+
+    def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """Return a file's bytes, all or a range; FileNotFoundError when it is not there."""
+        path = self.locate(folder, name)
+        with explain_errors(f"reading {path}", but=FileNotFoundError), open(path, "rb") as file:
+            file.seek(start)
+            return file.read(-1 if length is None else length)
+
+    def remove(self, file: StoredFile) -> None:
+        """Remove one file."""
+        with explain_errors(f"removing {file.location}"):
+            Path(file.location).unlink(missing_ok=True)
+        self._tidy()
+
     def _make_staging(self) -> Path:
-        """Return the local folder in which files are staged."""
+        self._made += _make_folder(self._root)
+        staging = self._root / STAGING
+        staging.mkdir(exist_ok=True)
+        return staging
 
-    @contextmanager
-    def stage(self, folder: str, staged: list[StagedFile]) -> Iterator[HashingFile]:
-        """Write a file into staging; when the block ends well it is whole, flushed, and added to `staged`."""
-        opened = self._open_staged(folder)
-        path = Path(opened.name)
-        try:
-            with opened as file:
-                hashing = HashingFile(file, self.root)
-                yield hashing
-                with explain_errors(f"writing into {self.root}"):
-                    file.flush()
-                    os.fsync(file.fileno())
-        except BaseException:
-            with suppress(OSError):
-                path.unlink()
+    def _tidy(self) -> None:
+        for folder in [self._root / STAGING, *reversed(self._made)]:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
+
+    def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
+        target = Path(self.locate(file.folder, name))
+        with explain_errors(f"writing {target}"):
+            _make_folder(target.parent)
+            if last:
+                _flush_folder(self._root)  # the folders of the other files are there to stay
+            _move(file.path, target)
+            _flush_folder(target.parent)
+
+    def _is_whole(self, file: StagedFile, name: str) -> bool:
+        with suppress(FileNotFoundError):
+            return os.stat(self.locate(file.folder, name)).st_size == file.bytes
+        return False
+
+    def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
+        with suppress(OSError):
+            for file in reversed(staged):  # the manifest first: at no moment is it there without the others
+                target = Path(self.locate(file.folder, name))
+                if target.exists() and (not file.path.exists() or target.samefile(file.path)):  # else it is another's
+                    target.unlink()
+                    _flush_folder(target.parent)
+
+    def _write_readme(self) -> None:
+        with suppress(FileExistsError), open(self._root / README, "x", encoding="utf-8") as file:
+            file.write(README_TEXT)
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it, each flushed to disk; return those that were not there."""
+    missing = [each for each in (*reversed(folder.parents), folder) if not each.is_dir()]
+    for each in missing:
+        each.mkdir(exist_ok=True)
+        _flush_folder(each.parent)
+    return missing
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename without ever replacing a file; a link does that where the file system has links."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
             raise
-        staged.append(StagedFile(folder, path, hashing.bytes, hashing.sha256))
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "a snapshot's file is never overwritten", str(target)) from None
+        source.rename(target)
+    else:
+        source.unlink()
 
-    def _open_staged(self, folder: str) -> BinaryIO:
-        name = f"{secrets.token_hex(8)}.{folder}.tmp"
-        with explain_errors(f"writing into {self.root}"):
-            for _ in range(_TRIES):
-                with suppress(FileNotFoundError):  # another writer tidied the folder away before we were in it
-                    return open(self._make_staging() / name, "xb")
-            return open(self._make_staging() / name, "xb")
+
+def _flush_folder(folder: Path) -> None:
+    """Flush a folder's names to disk, where the system can: Windows opens no folders."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH:
+            raise
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -224,14 +307,14 @@ def explain_errors(doing: str, *, but: type[OSError] | tuple[()] = ()) -> Iterat
     except but:
         raise
     except OSError as error:
-        problem = StorageError(f"{doing}: {error.strerror or error}. {_advise(error)}")
+        advice = "The snapshots already there are as they were; free space or mend the storage, and try again."
+        if isinstance(error, PermissionError):
+            advice = "Check who may read and write there, or choose another root. Nothing was changed."
+        elif isinstance(error, NotADirectoryError | FileExistsError) or error.errno in (
+            errno.ENAMETOOLONG,
+            errno.ELOOP,
+        ):
+            advice = "Expected a folder; correct the root. Nothing was changed."
+        problem = StorageError(f"{doing}: {error.strerror or error}. {advice}")
         problem.errno = error.errno
         raise problem from error
-
-
-def _advise(error: OSError) -> str:
-    if isinstance(error, PermissionError):
-        return "Check who may read and write there, or choose another root. Nothing was changed."
-    if isinstance(error, NotADirectoryError | FileExistsError) or error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
-        return "Expected a folder; correct the root. Nothing was changed."
-    return "The snapshots already there are as they were; free space or mend the storage, and try again."

@@ -6,7 +6,6 @@ Every file is staged batch by batch, with no more than a row group of each table
 from __future__ import annotations
 
 import datetime as dt
-import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
@@ -22,15 +21,14 @@ from appstream_frames.archive.reader import complete, read_tables
 from appstream_frames.archive.redaction import Redaction
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import StagedFile, Store
-from appstream_frames.errors import DrainError, RequestError, SnapshotCorruptError
+from appstream_frames.errors import RequestError, SnapshotCorruptError
 from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.outcomes import make_coverage
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.conversion import to_arrow, to_pandas
-from appstream_frames.tables.frames import Frames
-from appstream_frames.tables.schema import Table, choose_operations, list_tables
-from appstream_frames.text import printable
+from appstream_frames.tables.frames import Frames, check_frames
+from appstream_frames.tables.schema import choose_operations, list_tables
 
 GROUP: Final = 8_192  # rows held before a row group is written
 
@@ -71,21 +69,22 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     ...     asf.read_snapshot(root).images.equals(frames.images)
     True
     """
-    if not isinstance(frames, Frames):
-        raise RequestError(f"frames is {printable(type(frames).__name__)}; pass the Frames that a drain returned.")
+    frames = check_frames(frames)
+    moment = frames.snapshot
     held = [column for table in frames.tables.values() for column in table.columns]
     redaction, store = Redaction.of(redact, held), open_store(root)
-    tables = {name: redaction.apply(to_arrow(table, name), name) for name, table in frames.tables.items()}
-    tables["coverage"] = redaction.apply_to_coverage(complete(tables["coverage"], "coverage"))
+    tables = {name: to_arrow(table, name) for name, table in frames.tables.items()}
+    tables[FOLDER] = complete(tables[FOLDER], FOLDER)
+    tables = {name: redaction.apply(table, name) for name, table in tables.items()}
     for name, table in tables.items():
         parquet.check_types(name, table.schema)
-    if (written := _find_equal(store, frames.snapshot, tables)) is not None:
+    if (written := _find_equal(store, moment, tables)) is not None:
         return written
-    with _discard_on_failure(store) as staged:
-        with stage_tables(store, _order_schemas(tables), staged) as files:
+    with store.staging() as staged:
+        with stage_tables(store, {name: table.schema for name, table in tables.items()}, staged) as files:
             for name, file in files.items():
                 file.add(tables[name])
-        return _commit(store, frames.snapshot, tables["coverage"], files, staged)
+        return _commit(store, moment, tables[FOLDER], staged)
 
 
 def take_snapshot(
@@ -112,10 +111,8 @@ def take_snapshot(
     targets : iterable of Target, optional
         Where to drain, side by side: what `targets` returns, or boto3 AppStream clients; default: your default credentials
         and region.
-    include, names, arns, type, max_items, page_size, timeout, progress
-        As in `drain`, `max_items` of each target.
-    executor : concurrent.futures.Executor, optional
-        As in `drain_targets`.
+    include, names, arns, type, max_items, page_size, timeout, executor, progress
+        As in `drain` and `drain_targets`, `max_items` of each target.
     redact : iterable of str, optional
         As in `write_snapshot`.
 
@@ -126,12 +123,10 @@ def take_snapshot(
 
     Raises
     ------
-    RequestError
-        When a parameter cannot be right; nothing is written then.
     DrainError
         When no target could be read at all. When some could, the others are rows in ``coverage`` that say why not.
-    StorageError, OSError
-        When the storage refuses. The snapshot is not there then, and the earlier ones are as they were.
+    RequestError, StorageError, OSError
+        As in `write_snapshot`.
 
     Examples
     --------
@@ -147,65 +142,35 @@ def take_snapshot(
     redaction, store = Redaction.of(redact), open_store(root)
     drained = Drain(targets, request, choose_operations(include), timeout, executor=executor)
     read = {operation.name for operation in drained.operations}
-    schemas = _order_schemas({name: table for name, table in list_tables().items() if table.operation in read})
-    with _discard_on_failure(store) as staged, Bar(drained.names, progress) as bar:
+    schemas = {name: table.schema for name, table in list_tables().items() if table.operation in read}
+    with store.staging() as staged, Bar(drained.names, progress) as bar:
         with stage_tables(store, schemas, staged) as files:
             for batch in drained.batches(bar):
                 for name, rows in batch.items():
                     files[name].add(redaction.apply(rows, name))
-        table = make_coverage(drained.outcomes)
-        _raise_if_all_failed([outcome.failure for outcome in drained.outcomes], table)
-        return _commit(store, drained.moment, redaction.apply_to_coverage(table), files, staged)
+        coverage, failures = make_coverage(drained.outcomes), [outcome.failure for outcome in drained.outcomes]
+        if failures[0] is not None and None not in failures:
+            failures[0].coverage = to_pandas(coverage)
+            raise failures[0]
+        return _commit(store, drained.moment, redaction.apply(coverage, FOLDER), staged)
 
 
-def _raise_if_all_failed(failures: list[DrainError | None], table: pa.Table) -> None:
-    if failures[0] is not None and None not in failures:
-        failures[0].coverage = to_pandas(table)
-        raise failures[0]
-
-
-@contextmanager
-def _discard_on_failure(store: Store) -> Iterator[list[StagedFile]]:
-    """Yield a list for staged files; they are removed when the block fails."""
-    staged: list[StagedFile] = []
-    try:
-        yield staged
-    except BaseException:
-        store.discard(staged)
-        raise
-
-
-def _commit(
-    store: Store, moment: dt.datetime, coverage: pa.Table, files: Mapping[str, RowGroups], staged: list[StagedFile]
-) -> str:
-    record = {file.folder: _record(file, files[file.folder].rows) for file in staged}
+def _commit(store: Store, moment: dt.datetime, coverage: pa.Table, staged: list[StagedFile]) -> str:
+    record = {file.folder: parquet.make_record(file) for file in staged}
     with store.stage(FOLDER, staged) as sink:
         write_manifest(coverage, record, sink)
-    name = make_id(moment, staged[-1].sha256)
+    name = make_id(moment, sink.sha256)
     store.publish(name, staged)
     return name
 
 
-def _order_schemas(tables: Mapping[str, pa.Table | Table]) -> dict[str, pa.Schema]:
-    """Return schemas in the order of writing: children, then images; coverage, written after all of them, is left out."""
-    order = sorted(set(tables) - {"coverage"}, key=lambda name: (name == "images", name))
-    return {name: tables[name].schema for name in order}
-
-
-def _record(file: StagedFile, rows: int) -> dict[str, Any]:
-    with open(file.path, "rb") as written, mmap.mmap(written.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return {"rows": rows, "bytes": file.bytes, "sha256": file.sha256, **parquet.make_fingerprints(content)}
-
-
 def _find_equal(store: Store, moment: dt.datetime, tables: Mapping[str, pa.Table]) -> str | None:
     """Return the id of the snapshot of that moment that holds the same rows, if there is one."""
+    sought = {name: complete(table, name) for name, table in tables.items()}
     for name in list_ids(store):
         if parse_moment(name) == moment:
             with suppress(SnapshotCorruptError, RequestError):  # of a damaged one, nothing can be said
-                stored = read_tables(store, read_manifest(store, name))
-                if set(stored) == set(tables) and all(
-                    stored[table].equals(complete(rows, table)) for table, rows in tables.items()
-                ):
+                if read_tables(store, read_manifest(store, name)) == sought:
                     return name
     return None
 
@@ -216,36 +181,37 @@ class RowGroups:
     def __init__(self, writer: pq.ParquetWriter, group: int) -> None:
         self._writer, self._group = writer, group
         self._held: list[pa.Table] = []
-        self._written = self.rows = 0
+        self.rows = 0
 
     def add(self, table: pa.Table) -> None:
         """Add rows, which are written with later ones."""
         if table.num_rows:  # or a drain of a million images without errors would hold thousands of empty tables
             self._held.append(table)
         self.rows += table.num_rows
-        if self.rows - self._written >= self._group:
+        if sum(held.num_rows for held in self._held) >= self._group:
             self.flush()
 
     def flush(self) -> None:
         """Write the rows that are held."""
         if self._held:
-            self._writer.write_table(pa.concat_tables(self._held), row_group_size=self.rows - self._written)
-        self._held, self._written = [], self.rows
+            table = pa.concat_tables(self._held)
+            self._writer.write_table(table, row_group_size=table.num_rows)
+            self._held = []
 
 
 @contextmanager
 def stage_tables(
     store: Store, schemas: Mapping[str, pa.Schema], staged: list[StagedFile], group: int = GROUP
 ) -> Iterator[dict[str, RowGroups]]:
-    """Stage a file for each of some tables; when the block ends well they are in `staged`, in the order of the tables.
+    """Stage a file for each of some tables, images last; coverage, which is written after all of them, is left out.
 
     A row group of a file is written as soon as `group` rows are there.
     """
     with ExitStack() as stack:
         files = {}
-        for name, schema in reversed(list(schemas.items())):  # the file that is begun last is finished first
+        for name in sorted(set(schemas) - {FOLDER}, key=lambda name: (name == "images", name)):
             sink = stack.enter_context(store.stage(name, staged))
-            files[name] = RowGroups(stack.enter_context(parquet.open_writer(sink, name, schema)), group)
+            files[name] = RowGroups(stack.enter_context(parquet.open_writer(sink, name, schemas[name])), group)
         yield files
         for each in files.values():
             each.flush()

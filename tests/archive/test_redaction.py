@@ -168,6 +168,15 @@ def test_a_request_does_not_repeat_it(root: Path) -> None:
     assert asf.read_snapshot(root).coverage["request"].item() == '{"Type":"PRIVATE"}'
 
 
+def test_a_member_beside_the_rows_is_left_out(root: Path) -> None:
+    """Coverage keeps what a reply holds besides its rows, and there it may stand too."""
+    with FaultServer({None: {"Images": [image(1)], "LaunchParameters": SECRET}}) as server:
+        frames = asf.drain(server.client())
+        asf.take_snapshot(root, server.client(), redact=["launch_parameters"])
+    assert SECRET in frames.coverage["unmodeled"].item()
+    assert SECRET not in said(root)
+
+
 @pytest.fixture
 def repeating() -> Iterator[FaultServer]:
     """Return a server that sends an image twice, with values that fit no column."""

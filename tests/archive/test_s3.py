@@ -154,15 +154,14 @@ def test_an_object_is_never_overwritten(s3_root: str) -> None:
     """The upload is conditional: an object that is there stays as it is, and the writer gets an error."""
     store = open_store(s3_root)
     for content in (b"first", b"second"):
-        staged = []
-        with store.stage("images", staged) as sink:
-            sink.write(content)
-        if content == b"first":
-            store.publish("name", staged)
-        else:
-            with pytest.raises(asf.StorageError, match="Precondition"):
+        with store.staging() as staged:
+            with store.stage("images", staged) as sink:
+                sink.write(content)
+            if content == b"first":
                 store.publish("name", staged)
-            store.discard(staged)
+            else:
+                with pytest.raises(asf.StorageError, match="Precondition"):
+                    store.publish("name", staged)
     assert store.read("images", "name") == b"first"
 
 
@@ -216,10 +215,10 @@ def test_credentials_are_refreshed_when_they_expire(
     store = open_store(s3_root)
     counts = []
     for content in (b"first", b"second"):
-        staged = []
-        with store.stage("images", staged) as sink:
-            sink.write(content)
-        store.publish(content.decode(), staged)
+        with store.staging() as staged:
+            with store.stage("images", staged) as sink:
+                sink.write(content)
+            store.publish(content.decode(), staged)
         counts.append(len(asked.read_text()))
     assert counts[1] > counts[0]
     assert [file.name for file in store.list_files("images")] == ["first", "second"]

@@ -64,15 +64,21 @@ def test_a_file_that_cannot_be_begun_leaves_nothing(root: Path, monkeypatch: pyt
         return real(path, *mode)
 
     monkeypatch.setattr(store, "open", refused, raising=False)
-    schemas = {name: list_tables()[name].schema for name in ORDER}
-    with pytest.raises(OSError, match="Too many"), stage_tables(open_store(root), schemas, []):
+    schemas, opened_store = {name: list_tables()[name].schema for name in ORDER}, open_store(root)
+    with (
+        pytest.raises(OSError, match="Too many"),
+        opened_store.staging() as staged,
+        stage_tables(opened_store, schemas, staged),
+    ):
         pass
+    assert len(opened) == 3
     assert [path for path in root.rglob("*") if path.is_file()] == []
 
 
 def test_tables_without_rows_take_no_memory(root: Path) -> None:
     """A million images without an error make thousands of empty tables of errors; none of them is held."""
-    with stage_tables(open_store(root), {"errors": list_tables()["errors"].schema}, []) as files:
+    schemas, opened = {"errors": list_tables()["errors"].schema}, open_store(root)
+    with opened.staging() as staged, stage_tables(opened, schemas, staged) as files:
         table = make_tables(0, 0, [(0, 1, 0)])["errors"]
         held = weakref.ref(table)
         files["errors"].add(table)
@@ -101,20 +107,20 @@ def test_any_batches_are_written_whole_and_counted(batches: list[Any], group: in
     made = [make_tables(number, target, images) for number, (target, images) in enumerate(batches)]
     expected = {name: [batch[name].to_pylist() for batch in made] for name in ORDER}
     schemas = {name: list_tables()[name].schema for name in ORDER}
-    staged: list[Any] = []
     with tempfile.TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         opened = open_store(root)
-        with stage_tables(opened, schemas, staged, group) as files:
-            for batch in made:
-                for name, table in batch.items():
-                    files[name].add(table)
-        seen = {file.folder: pq.read_table(file.path).to_pylist() for file in staged}
-        assert seen == {name: [row for rows in each for row in rows] for name, each in expected.items()}
-        assert list(seen) == list(ORDER)
-        assert {name: files[name].rows for name in ORDER} == {name: len(rows) for name, rows in seen.items()}
-        assert sorted(file.path for file in staged) == sorted(Path(root).rglob("*.tmp"))
-        opened.discard(staged)
+        with opened.staging() as staged:
+            with stage_tables(opened, schemas, staged, group) as files:
+                for batch in made:
+                    for name, table in batch.items():
+                        files[name].add(table)
+            seen = {file.folder: pq.read_table(file.path).to_pylist() for file in staged}
+            assert seen == {name: [row for rows in each for row in rows] for name, each in expected.items()}
+            assert list(seen) == list(ORDER)
+            assert {name: files[name].rows for name in ORDER} == {name: len(rows) for name, rows in seen.items()}
+            assert sorted(file.path for file in staged) == sorted(Path(root).rglob("*.tmp"))
+        assert sorted(Path(root).rglob("*.tmp")) == []
 
 
 def test_an_error_of_the_drain_is_no_error_of_storage(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

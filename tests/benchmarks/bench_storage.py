@@ -53,15 +53,14 @@ def streamed(images: int, applications: int) -> dict[str, float]:
     page, began = template(applications), time.monotonic()
     schemas = {name: list_tables()[name].schema for name in ("applications", "errors", "images")}
     with tempfile.TemporaryDirectory() as root:
-        store, staged = open_store(root), []
-        with stage_tables(store, schemas, staged) as files:
+        store = open_store(root)
+        with store.staging() as staged, stage_tables(store, schemas, staged) as files:
             for start in range(0, images, BATCH):
                 numbers = range(start, min(start + BATCH, images))
                 sent = [page.replace(NUMBER, b"%010d" % number) for number in numbers]
                 for name, table in decode(sent, key()).items():
                     files[name].add(table)
         assert (files["images"].rows, files["applications"].rows) == (images, images * applications)
-        store.discard(staged)
     return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "seconds": time.monotonic() - began}
 
 
