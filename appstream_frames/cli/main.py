@@ -6,7 +6,6 @@ It only calls the public functions and prints what they give. A command returns 
 from __future__ import annotations
 
 import io
-import re
 import signal
 import sys
 import threading
@@ -18,6 +17,7 @@ import click
 
 import appstream_frames as asf
 from appstream_frames.archive import maintenance
+from appstream_frames.aws.credentials import is_account
 from appstream_frames.aws.regions import check_regions
 from appstream_frames.cli.check import check, diff
 from appstream_frames.cli.output import (
@@ -276,7 +276,7 @@ def sandbox(account: str | None, region: str | None, minutes: float, **given: An
 
     Example: appstream-frames sandbox --at 2026-09-07 --minutes 5
     """
-    if account is not None and not re.fullmatch(r"[0-9]{12}", account):
+    if account is not None and not is_account(account):
         raise asf.RequestError(f"--account {printable(account)!r} is no account; expected twelve digits: 012345678901.")
     check_regions([region] if region is not None else [])
     with asf.sandbox(**given) as served:

@@ -1,7 +1,6 @@
 """The sandbox's accounts: who calls, STS that lets them assume roles, and Organizations that lists them.
 
-No signature is checked: a caller is who the access key id says. Temporary keys come with a token, and that is checked: the
-sandbox remembers whose they are and until when they are valid.
+No signature is checked, a caller is who the access key id says; the token of temporary keys is.
 """
 
 from __future__ import annotations

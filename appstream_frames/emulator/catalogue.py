@@ -1,7 +1,6 @@
-"""The sample catalogue that the sandbox serves: who sees which images, fleets, stacks … in which week.
+"""The invented catalogue that the sandbox serves: who sees which images, fleets, stacks … in which week, as the API sends them.
 
-It reads ``data/catalogue.json``, whose format is described in ``data/make_catalogue.py``, and gives rows as the API sends
-them. All of it is invented; it says nothing about any real account, and it never calls AWS.
+It reads ``data/catalogue.json``, whose format is described in ``data/make_catalogue.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""The wire side of the sandbox: two AWS protocols, on a loopback HTTP server.
+"""The sandbox's HTTP server: sends what other modules reply, late or broken where a fault was set.
 
-AWS JSON 1.1 for AppStream and Organizations, the query protocol with XML for STS. Other modules decide what the reply is; this
-one sends it, late or broken where a fault was set.
+AppStream and Organizations speak AWS JSON 1.1, STS the query protocol with XML.
 """
 
 from __future__ import annotations
@@ -37,8 +36,14 @@ class Server(socketserver.ThreadingTCPServer):
     def __init__(self, appstream: AppStream, accounts: Accounts, port: int) -> None:
         self.appstream, self.accounts = appstream, accounts
         self.closing = threading.Event()
-        self.open: dict[threading.Thread, socket.socket] = {}
+        self.open: dict[socket.socket, threading.Thread] = {}
         super().__init__(("127.0.0.1", port), _Handler)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, which `close_all` can end."""
+        self.open[request] = threading.current_thread()
+        super().process_request_thread(request, client_address)
+        del self.open[request]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a client that went away; any other error is a fault of ours, and is printed."""
@@ -49,7 +54,7 @@ class Server(socketserver.ThreadingTCPServer):
         """Close the listening socket and every connection, and wait for their threads."""
         self.closing.set()
         self.server_close()
-        for thread, connection in list(self.open.items()):
+        for connection, thread in list(self.open.items()):
             with suppress(OSError):  # its client may have closed it already
                 connection.shutdown(socket.SHUT_RDWR)
             thread.join(timeout=5)
@@ -60,14 +65,6 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1  # one write for headers and body
     server: Server
-
-    def setup(self) -> None:
-        super().setup()
-        self.server.open[threading.current_thread()] = self.connection
-
-    def finish(self) -> None:
-        self.server.open.pop(threading.current_thread(), None)
-        super().finish()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the request log out of the user's notebook."""

@@ -1,7 +1,6 @@
-"""A loopback AWS for anybody who has no AWS account at hand: AppStream's listing operations over real HTTP.
+"""The sandbox and the sessions that lead to it, for anybody who has no AWS account at hand.
 
-It answers what drains need from the invented catalogue in ``data/``: every listing operation of AppStream, GetCallerIdentity
-and AssumeRole of STS, ListAccounts of Organizations. It listens on 127.0.0.1 only, and stores nothing.
+It serves every listing operation of AppStream, GetCallerIdentity and AssumeRole of STS, ListAccounts of Organizations.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""AppStream as the sandbox plays it: every listing operation, from botocore's model and the invented catalogue.
+"""AppStream as the sandbox plays it: every listing operation, with its parameters, limits and errors from botocore's model.
 
-Nothing here is written for one operation only: which parameters there are, their types, ranges and patterns, the list in the
-reply and the errors that an operation may have come from the model; rows come from the catalogue, faults from who set them.
+Rows come from the catalogue, or from who set them; so do faults.
 """
 
 from __future__ import annotations
