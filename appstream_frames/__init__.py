@@ -22,7 +22,7 @@ from appstream_frames.errors import (
     TargetsError,
     UnknownOutcomeError,
 )
-from appstream_frames.fetch.api import drain, drain_targets
+from appstream_frames.fetch.drains import drain, drain_targets
 from appstream_frames.history.changes import diff
 from appstream_frames.insights.applications import application_versions
 from appstream_frames.insights.reference import reference

@@ -24,7 +24,6 @@ from appstream_frames.archive.store import StagedFile, Store
 from appstream_frames.errors import RequestError, SnapshotCorruptError
 from appstream_frames.fetch.drains import Drain
 from appstream_frames.fetch.outcomes import make_coverage
-from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.conversion import to_arrow, to_pandas
 from appstream_frames.tables.frames import Frames, check_frames
@@ -143,9 +142,9 @@ def take_snapshot(
     drained = Drain(targets, request, choose_operations(include), timeout, executor=executor)
     read = {operation.name for operation in drained.operations}
     schemas = {name: table.schema for name, table in list_tables().items() if table.operation in read}
-    with store.staging() as staged, Bar(drained.names, progress) as bar:
+    with store.staging() as staged:
         with stage_tables(store, schemas, staged) as files:
-            for batch in drained.batches(bar):
+            for batch in drained.batches(progress):
                 for name, rows in batch.items():
                     files[name].add(redaction.apply(rows, name))
         coverage, failures = make_coverage(drained.outcomes), [outcome.failure for outcome in drained.outcomes]

@@ -1,29 +1,197 @@
-"""A drain of any number of targets, clients among them, by threads here or by an executor; in the end an outcome for each."""
+"""Drains of any number of targets, clients among them, by threads here or by an executor: to `Frames`, or batch by batch."""
 
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from itertools import chain
 from typing import Any, Final
 
-import pyarrow as pa
-
-from appstream_frames.aws.clients import ClientPool, check_client
+from appstream_frames.aws import failures
+from appstream_frames.aws.clients import ClientPool, check_client, open_client
 from appstream_frames.aws.targets import Target, targets
-from appstream_frames.errors import DrainError, RequestError
-from appstream_frames.fetch.executors import ExecutorReads
-from appstream_frames.fetch.outcomes import Outcome, explain_together
+from appstream_frames.errors import DrainError, RequestError, TargetsError
+from appstream_frames.fetch.executors import read_on_executor
+from appstream_frames.fetch.outcomes import Outcome, make_coverage
+from appstream_frames.fetch.pages import TargetRead
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
-from appstream_frames.fetch.target_read import TargetRead
-from appstream_frames.fetch.threads import Tables, read_side_by_side
+from appstream_frames.fetch.threads import Tables, concat_batches, read_side_by_side
+from appstream_frames.tables.conversion import to_pandas
+from appstream_frames.tables.frames import Frames
 from appstream_frames.tables.operations import Operation
-from appstream_frames.tables.schema import list_tables
+from appstream_frames.tables.schema import choose_operations, list_tables
 from appstream_frames.text import printable
 
 _EXPECTED: Final = "pass what targets(...) returns, or boto3 AppStream clients"
+
+
+def drain(
+    client: Any = None,
+    *,
+    include: str | Iterable[str] | None = None,
+    profile: str | None = None,
+    region: str | None = None,
+    account: str | None = None,
+    names: Iterable[str] | None = None,
+    arns: Iterable[str] | None = None,
+    type: str | None = None,
+    max_items: int | None = None,
+    page_size: int | None = None,
+    starting_token: str | None = None,
+    timeout: float = 60.0,
+    progress: bool | None = None,
+) -> Frames:
+    """Read the images of one account in one region, and what `include` names, each to a validated end.
+
+    Parameters
+    ----------
+    client : boto3 AppStream client, optional
+        Default: one of your default credentials and region. It behaves for others as before, during the drain too.
+    include : str or iterable of str, optional
+        Tables to read beside the images, such as ``"fleets"``, or ``"all"``; ``"associations"`` brings the ``stacks`` with it.
+    profile, region : str, optional
+        In place of a client, of your AWS configuration; default: those of your environment.
+    account : str, optional
+        Account id of the client's credentials, twelve digits; default: asked of STS.
+    names, arns : iterable of str, optional
+        Images to describe, by name or by ARN. AWS does not find shared images by name.
+    type : {"PUBLIC", "PRIVATE", "SHARED"}, optional
+        Default: everything, AWS's public images included.
+    max_items : int, optional
+        Read at most so many images; ``frames.resume_token`` then says where to go on.
+    page_size : int, optional
+        Images per request, 0 to 25; default: AWS's choice.
+    starting_token : str, optional
+        A ``resume_token`` of an earlier drain of the same request.
+    timeout : float
+        Wall-clock seconds that one page may take, its retries included, and finding the credentials.
+    progress : bool, optional
+        Show a progress bar; default: when standard error is a terminal.
+
+    Returns
+    -------
+    Frames
+        ``images``, ``applications``, ``errors``, the tables that `include` names, and ``coverage`` with a row for each
+        operation: ``complete``, or ``limited`` when `max_items` cut the drain or `starting_token` skipped its beginning.
+
+    Warns
+    -----
+    UserWarning
+        When the images were read and something that `include` names was not: which, and why.
+
+    Raises
+    ------
+    RequestError
+        When a parameter cannot be right; before anything is sent, or as AWS answered.
+    AccessError
+        When AWS does not accept the credentials, or does not allow DescribeImages.
+    EndpointError
+        When no AppStream endpoint answers for the region.
+    DrainError
+        When a page could not be validated in time. Nothing is returned then; ``error.resume_token`` says where
+        the validated pages end.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> with asf.sandbox() as sandbox:
+    ...     frames = asf.drain(sandbox.client(), type="PUBLIC", max_items=2)
+    >>> len(frames.images), frames.coverage["status"].item()
+    (2, 'limited')
+    """
+    request = Request.of(
+        names=names, arns=arns, type=type, max_items=max_items, page_size=page_size, starting_token=starting_token
+    )
+    if client is not None and (profile, region) != (None, None):
+        raise RequestError("A client has its own profile and region: pass client, or profile= and region=, not both.")
+    _check_timeout(timeout)
+    client = check_client(open_client(profile, region, timeout) if client is None else client)
+    one = Drain(client, request, choose_operations(include), timeout, account=account)
+    tables = one.read_tables(progress)
+    if (failure := one.outcomes[0].failure) is not None:
+        raise failure.__cause__ if isinstance(failure.__cause__, RequestError) else failure
+    if one.failed:
+        warnings.warn(failures.summarize(one.failed, 1), stacklevel=2)
+    return _make_frames(tables, resume_token=one.outcomes[0].resume_token)
+
+
+def drain_targets(
+    targets: Any,
+    *,
+    include: str | Iterable[str] | None = None,
+    names: Iterable[str] | None = None,
+    arns: Iterable[str] | None = None,
+    type: str | None = None,
+    page_size: int | None = None,
+    timeout: float = 60.0,
+    executor: Executor | None = None,
+    progress: bool | None = None,
+    raise_on_failure: bool = False,
+) -> Frames:
+    """Read the images of many accounts and regions, and what `include` names, side by side.
+
+    Parameters
+    ----------
+    targets : iterable of Target
+        What `targets` returns, or the ``failed_targets`` of earlier frames; boto3 AppStream clients will do too.
+    include, names, arns, type, page_size, timeout
+        As in `drain`.
+    executor : concurrent.futures.Executor, optional
+        Where to drain, say ``dask.distributed.Client(...).get_executor()``; each process then finds its own credentials.
+        Default: threads of this process, at most 64 targets at once and eight calls of one account.
+    progress : bool, optional
+        Show a progress bar; default: when standard error is a terminal, or in a notebook.
+    raise_on_failure : bool
+        Raise when a target failed, after everything else is in.
+
+    Returns
+    -------
+    Frames
+        The images of all targets, in the order of targets, with one snapshot moment; ``coverage`` has a row per target
+        and operation whether it was read or not. ``failed_targets`` are those to drain again; `Frames.merge` joins the results.
+
+    Warns
+    -----
+    UserWarning
+        When a target failed: which, and why.
+
+    Raises
+    ------
+    RequestError
+        When a parameter cannot be right, or two targets are the same account and region.
+    TargetsError
+        When a target failed and `raise_on_failure` is set: a group of their errors, whose ``frames`` holds all that was read.
+
+    Examples
+    --------
+    >>> import appstream_frames as asf
+    >>> with asf.sandbox() as sandbox:
+    ...     where = asf.targets(session=sandbox.session(), regions=sandbox.regions)
+    ...     frames = asf.drain_targets(where, type="PRIVATE")
+    >>> frames.coverage["status"].to_list()
+    ['complete', 'complete', 'complete', 'complete']
+    """
+    request = Request.of(names=names, arns=arns, type=type, page_size=page_size)
+    many = Drain(targets, request, choose_operations(include), timeout, executor=executor)
+    tables = many.read_tables(progress)
+    frames = _make_frames(tables, targets=tuple(target for target in many.targets for _ in many.operations))
+    if failed := many.failed:
+        message = failures.summarize(failed, len(many.targets))
+        if raise_on_failure:
+            group = TargetsError(message, [failure for _, failure in failed])
+            group.frames = frames
+            raise group
+        warnings.warn(message, stacklevel=2)
+    return frames
+
+
+def _make_frames(tables: Tables, **more: Any) -> Frames:
+    """Return the frames of tables, which are given up."""
+    return Frames({name: to_pandas(tables.pop(name)) for name in list(tables)}, **more)
 
 
 class Drain:
@@ -47,21 +215,22 @@ class Drain:
         account: str | None = None,
         executor: Executor | None = None,
     ) -> None:
-        check_timeout(timeout)
+        _check_timeout(timeout)
         self.moment = dt.datetime.now(dt.UTC)  # the snapshot of every row
         self.targets, self.operations = _list_targets(targets), operations
+        pooled = [target for target in self.targets if isinstance(target, Target)]
         if executor is not None:
-            _check_executor(executor, self.targets)
+            if not callable(getattr(executor, "submit", None)):
+                raise RequestError(f"executor is {printable(repr(executor))}; pass a concurrent.futures.Executor.")
+            if len(pooled) < len(self.targets):
+                raise RequestError(
+                    "A client cannot travel to an executor, as its credentials must not: pass targets(...)."
+                )
         self._timeout, self._account, self._executor = timeout, account, executor
-        clients = ClientPool(target for target in self.targets if isinstance(target, Target))
+        clients = ClientPool(pooled)
         self._reads = [
             TargetRead(target, clients, operations, request, timeout, self.moment, account) for target in self.targets
         ]
-
-    @property
-    def names(self) -> list[str]:
-        """What the targets are called."""
-        return [read.name for read in self._reads]
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -74,44 +243,38 @@ class Drain:
 
         An operation that is not offered, and a region that is not enabled and came with ``regions="all"``, are no failures.
         """
-        found = []
+        found: dict[TargetRead, tuple[str, DrainError]] = {}
         for read in self._reads:
             expected = {"not_offered", "region_disabled" if getattr(read.target, "optional", False) else ""}
-            failures = [(each, each.failure) for each in read.outcomes if each.failure and each.status not in expected]
-            if failures:
-                outcome, failure = failures[0]
-                name = outcome.target if outcome is read.outcomes[0] else f"{outcome.target} {outcome.operation}"
-                found.append((name, failure))
-        return found
+            for each in read.outcomes:
+                if each.failure and each.status not in expected:
+                    name = each.target if each is read.outcomes[0] else f"{each.target} {each.operation}"
+                    found.setdefault(read, (name, each.failure))
+        return list(found.values())
 
-    @property
-    def error(self) -> Exception | None:
-        """What the first operation of the first target failed with."""
-        return self._reads[0].refusal or self._reads[0].outcomes[0].failure
-
-    def batches(self, bar: Bar) -> Iterator[Tables]:
-        """Yield the tables of the targets, some rows of one operation at a time."""
-        if self._executor is None:
-            yield from read_side_by_side(self._reads, bar)
-        else:
-            yield from ExecutorReads(self._executor, self._reads, self._timeout, bar).tables()
+    def batches(self, progress: bool | None) -> Iterator[Tables]:
+        """Yield the tables of the targets, some rows of one operation at a time; `progress` as in `drain`."""
+        with Bar([read.name for read in self._reads], progress) as bar:
+            if self._executor is None:
+                yield from read_side_by_side(self._reads, bar)
+            else:
+                yield from read_on_executor(self._executor, self._reads, self._timeout, bar)
         if self._account is None:  # else STS was not asked, and it is not known whether the credentials are good
-            explain_together(self.outcomes)
+            for alike in zip(*(read.outcomes for read in self._reads), strict=True):
+                found = failures.reconsider([outcome.failure for outcome in alike])
+                for outcome, failure in zip(alike, found, strict=True):
+                    if failure is not None:
+                        outcome.fail(failure)
 
-    def tables(self, bar: Bar) -> Tables:
-        """Return the whole tables of all targets, also those without a row."""
-        parts: dict[str, list[pa.Table]] = {
-            name: [table.schema.empty_table()]
-            for name, table in list_tables().items()
-            if table.operation in {each.name for each in self.operations}
-        }
-        for batch in self.batches(bar):
-            for name, table in batch.items():
-                parts[name].append(table)
-        return {name: pa.concat_tables(parts.pop(name)) for name in list(parts)}
+    def read_tables(self, progress: bool | None) -> Tables:
+        """Return the whole tables of all targets, also those without a row, and coverage."""
+        read = {each.name for each in self.operations}
+        empty = {name: table.schema.empty_table() for name, table in list_tables().items() if table.operation in read}
+        tables = concat_batches(chain([empty], self.batches(progress)))
+        return {**tables, "coverage": make_coverage(self.outcomes)}
 
 
-def check_timeout(timeout: object) -> None:
+def _check_timeout(timeout: object) -> None:
     """Raise RequestError when a timeout cannot be right."""
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise RequestError(f"timeout={timeout!r} must be a number of seconds above 0.")
@@ -133,10 +296,3 @@ def _list_targets(given: Any) -> list[Any]:
     if duplicates:
         raise RequestError(f"targets holds {', '.join(sorted(duplicates))} more than once; pass each once.")
     return found
-
-
-def _check_executor(executor: Any, targets: list[Any]) -> None:
-    if not callable(getattr(executor, "submit", None)):
-        raise RequestError(f"executor is {printable(repr(executor))}; pass a concurrent.futures.Executor.")
-    if any(not isinstance(target, Target) for target in targets):
-        raise RequestError("A client cannot travel to an executor, as its credentials must not: pass targets(...).")

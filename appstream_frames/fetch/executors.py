@@ -8,45 +8,40 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from functools import lru_cache
-from queue import Empty, SimpleQueue
+from itertools import islice
 from typing import Final
-
-import pyarrow as pa
 
 from appstream_frames.aws.clients import ClientPool
 from appstream_frames.aws.redaction import list_secrets, redact
 from appstream_frames.aws.targets import Target
 from appstream_frames.errors import DrainError
 from appstream_frames.fetch.outcomes import Outcome
+from appstream_frames.fetch.pages import TargetRead
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
-from appstream_frames.fetch.target_read import TargetRead
-from appstream_frames.fetch.threads import Tables, check_duplicate, read_side_by_side
+from appstream_frames.fetch.threads import Tables, check_duplicate, concat_batches, read_side_by_side
 from appstream_frames.tables.operations import OPERATIONS
 from appstream_frames.text import printable
 
 WINDOW: Final = 512  # targets handed to the executor and not yet handed on
 _PATIENCE: Final = 10  # times `timeout`: how long an executor may finish no target
-_LONGEST_WAIT: Final = 30 * 86_400.0
-_Read = tuple[list[Outcome], dict[str, pa.Buffer]]
+_Read = tuple[list[Outcome], Tables]
 
 
 def read_there(
     target: Target, operations: Sequence[str], request: Request, timeout: float, snapshot: dt.datetime, run: str
 ) -> _Read:
-    """Read one target in the process that an executor chose; return its outcomes, and its tables as Arrow streams."""
-    read = TargetRead(
-        target, _share_clients(run), [OPERATIONS[name] for name in operations], request, timeout, snapshot
-    )
-    parts: dict[str, list[pa.Table]] = {}
-    for tables in read_side_by_side([read], Bar([read.name], progress=False)):
-        for name, table in tables.items():
-            parts.setdefault(name, []).append(table)
-    return read.outcomes, {name: _pack(pa.concat_tables(tables)) for name, tables in parts.items()}
+    """Read one target in the process that an executor chose; return its outcomes and its tables."""
+    chosen = [OPERATIONS[name] for name in operations]
+    read = TargetRead(target, _share_clients(run), chosen, request, timeout, snapshot)
+    tables = concat_batches(read_side_by_side([read], Bar([read.name], progress=False)))
+    # a slice would travel with all that it is cut out of
+    return read.outcomes, {name: table.combine_chunks() for name, table in tables.items()}
 
 
 @lru_cache(maxsize=1)
@@ -55,112 +50,82 @@ def _share_clients(_run: str) -> ClientPool:
     return ClientPool()
 
 
-def _pack(table: pa.Table) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return sink.getvalue()
+def read_on_executor(executor: Executor, reads: Sequence[TargetRead], timeout: float, bar: Bar) -> Iterator[Tables]:
+    """Read targets on an executor, and yield the tables of each one that has any, in order; then see their outcomes.
 
-
-class ExecutorReads:
-    """Targets on an executor: iterate `tables` for those of each one, in order; then see the outcomes of `reads`."""
-
-    def __init__(self, executor: Executor, reads: Sequence[TargetRead], timeout: float, bar: Bar) -> None:
-        self._executor, self._reads, self._timeout, self._bar = executor, reads, timeout, bar
-        self._run = secrets.token_hex(8)
-        self._done: SimpleQueue[tuple[int, Future[_Read]]] = SimpleQueue()
-        self._there: dict[int, Future[_Read]] = {}
-        self._here: dict[int, Tables] = {}
-        self._locations: dict[str, str] = {}
-        self._idle = 0  # times `timeout` in which it has finished no target
-
-    def tables(self) -> Iterator[Tables]:
-        """Yield the tables of each target that has any."""
-        begun = 0
-        try:
-            for number in range(len(self._reads)):
-                while begun < min(number + WINDOW, len(self._reads)):
-                    self._submit(begun)
-                    begun += 1
-                while number not in self._here:
-                    self._collect()
-                if tables := self._here.pop(number):
-                    yield tables
-        finally:
-            for future in list(self._there.values()):
-                future.cancel()
-
-    def _submit(self, number: int) -> None:
-        read = self._reads[number]
-        operations = [outcome.operation for outcome in read.outcomes]
-        request, snapshot = read.outcomes[0].request, read.outcomes[0].snapshot
-        try:
-            future = self._executor.submit(
-                read_there, read.target, operations, request, self._timeout, snapshot, self._run
-            )
-        except Exception as error:  # noqa: BLE001  whatever an executor raises that is broken or shut down
-            future = Future()
-            future.set_exception(error)
-        self._there[number] = future
-        # unlike `concurrent.futures.wait`, a callback is told of futures that are cancelled before they run
-        future.add_done_callback(lambda done: self._done.put((number, done)))
-
-    def _collect(self) -> None:
-        """Take a result. When none comes for `timeout` seconds, warn; after ten times that, give up what is waited for."""
-        try:
-            number, future = self._done.get(timeout=min(self._timeout, _LONGEST_WAIT))
-        except Empty:
-            self._idle += 1
-            if self._idle == 1:
-                self._warn()
-            elif self._idle == _PATIENCE:
-                self._give_up()
-            return
-        self._idle = 0
-        if number in self._there:  # else it was given up
-            self._take(number, future)
-
-    def _give_up(self) -> None:
-        self._idle = 0
-        late = TimeoutError(f"it has finished no target for {_PATIENCE * self._timeout:g} s")
-        for number, future in list(self._there.items()):
+    While no target is finished for `timeout` seconds, warn; after ten times that, give up all that were handed over.
+    """
+    run, locations, unread = secrets.token_hex(8), dict[str, str](), iter(reads)
+    given: dict[TargetRead, Future[_Read]] = {}  # in the order of targets
+    news = threading.Event()
+    try:
+        for read in reads:
+            for later in islice(unread, WINDOW - len(given)):
+                given[later] = _submit(executor, later, timeout, run)
+                # unlike `concurrent.futures.wait`, a callback is told of futures that are cancelled before they run
+                given[later].add_done_callback(lambda _: news.set())
+            idle = 0  # times `timeout` in which none was finished
+            while not given[read].done():
+                idle = 0 if news.wait(min(timeout, threading.TIMEOUT_MAX)) else idle + 1
+                news.clear()
+                if idle == 1:
+                    _warn_of_idleness(executor, given, timeout)
+                elif idle == _PATIENCE:
+                    _give_up(given, timeout)
+            tables = _take_result(read, given.pop(read))
+            if read.outcomes[0].pages:
+                check_duplicate(locations, f"{read.outcomes[0].account}/{read.outcomes[0].region}", read.name)
+            bar.count_rows(read.outcomes[0].sent)
+            bar.count_target(read.outcomes)
+            if tables:
+                yield tables
+    finally:
+        for future in given.values():
             future.cancel()
-            self._lose(number, late)
 
-    def _warn(self) -> None:
-        running = [number for number, future in self._there.items() if future.running()]
-        named = ", ".join(self._reads[number].name for number in (running or list(self._there))[:3])
-        warnings.warn(
-            f"The executor {type(self._executor).__name__} has finished no target for {self._timeout:g} s. It was given "
-            f"{len(self._there)}, of which {len(running)} are running, such as {named}. Has it workers? What it does not finish "
-            f"within {(_PATIENCE - 1) * self._timeout:g} s is given up.",
-            stacklevel=2,
+
+def _submit(executor: Executor, read: TargetRead, timeout: float, run: str) -> Future[_Read]:
+    operations, first = [outcome.operation for outcome in read.outcomes], read.outcomes[0]
+    try:
+        return executor.submit(read_there, read.target, operations, first.request, timeout, first.snapshot, run)
+    except Exception as error:  # noqa: BLE001  whatever an executor raises that is broken or shut down
+        return _make_failed(error)
+
+
+def _make_failed(error: Exception) -> Future[_Read]:
+    future: Future[_Read] = Future()
+    future.set_exception(error)
+    return future
+
+
+def _give_up(given: dict[TargetRead, Future[_Read]], timeout: float) -> None:
+    for read, future in given.items():
+        if not future.done():
+            future.cancel()
+            given[read] = _make_failed(TimeoutError(f"it has finished no target for {_PATIENCE * timeout:g} s"))
+
+
+def _warn_of_idleness(executor: Executor, given: Mapping[TargetRead, Future[_Read]], timeout: float) -> None:
+    unfinished = [read for read, future in given.items() if not future.done()]
+    running = [read for read in unfinished if given[read].running()]
+    named = ", ".join(read.name for read in (running or unfinished)[:3])
+    warnings.warn(
+        f"The executor {type(executor).__name__} has finished no target for {timeout:g} s. It was given {len(unfinished)}, "
+        f"of which {len(running)} are running, such as {named}. Has it workers? What it does not finish within "
+        f"{(_PATIENCE - 1) * timeout:g} s is given up.",
+        stacklevel=2,
+    )
+
+
+def _take_result(read: TargetRead, future: Future[_Read]) -> Tables:
+    try:
+        read.outcomes, tables = future.result()
+    except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001  whatever it raises whose worker died
+        words = printable(redact(str(error), list_secrets()), 300)
+        message = (
+            f"{read.name}: the executor gave no result, but {type(error).__name__}: {words}. Drain this target again."
         )
-
-    def _take(self, number: int, future: Future[_Read]) -> None:
-        read = self._reads[number]
-        try:
-            outcomes, packed = future.result()
-            tables = {name: pa.ipc.open_stream(buffer).read_all() for name, buffer in packed.items()}
-        except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001  whatever it raises whose worker died
-            self._lose(number, error)
-            return
-        read.outcomes = outcomes
-        if outcomes[0].pages:
-            check_duplicate(self._locations, f"{outcomes[0].account}/{outcomes[0].region}", read.name)
-        self._end(number, tables)
-
-    def _lose(self, number: int, error: BaseException) -> None:
-        name, words = self._reads[number].name, printable(redact(str(error), list_secrets()), 300)
-        message = f"{name}: the executor gave no result, but {type(error).__name__}: {words}. Drain this target again."
-        for outcome in self._reads[number].outcomes:
-            outcome.fail(DrainError(message, target=name, code=type(error).__name__))
-            outcome.end()
-        self._end(number, {})
-
-    def _end(self, number: int, tables: Tables) -> None:
-        del self._there[number]
-        self._here[number] = tables
-        outcomes = self._reads[number].outcomes
-        self._bar.count_rows(outcomes[0].sent)
-        self._bar.count_target(failed=any(outcome.failure for outcome in outcomes))
+        for outcome in read.outcomes:
+            outcome.end(DrainError(message, target=read.name, code=type(error).__name__))
+        return {}
+    return tables

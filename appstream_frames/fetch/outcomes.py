@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,23 +13,10 @@ import pyarrow as pa
 from appstream_frames.aws import failures
 from appstream_frames.errors import AppStreamFramesError, DrainError
 from appstream_frames.fetch.request import Request
-from appstream_frames.tables import raw_json
 from appstream_frames.tables.schema import get_botocore_version, list_tables
 from appstream_frames.text import printable
 
 _MESSAGE: Final = 1_000  # characters of an error that coverage keeps
-#: Of coverage, as they stand in an `Outcome`.
-_COLUMNS: Final = (
-    "snapshot",
-    "account",
-    "region",
-    "operation",
-    "status",
-    "started_at",
-    "pages",
-    "retries",
-    "resume_token",
-)
 
 
 @dataclass
@@ -54,13 +41,16 @@ class Outcome:
     retries: int = 0
     resume_token: str | None = None
     unmodeled: list[str] = field(default_factory=list)  # other members of the replies, as JSON
+    stale: int = 0  # decoded pages in a row whose rows had all come before
 
     def fail(self, failure: DrainError) -> None:
         """Note that the reading ended with an error, or that the error is better explained so."""
         self.status, self.failure = failure.status, failure
 
-    def end(self) -> None:
-        """Note that nothing more is read."""
+    def end(self, failure: DrainError | None = None) -> None:
+        """Note that nothing more is read, and why, when that is an error."""
+        if failure is not None:
+            self.fail(failure)
         self.ended_at = dt.datetime.now(dt.UTC)
 
     def find_position(self, holder: object = None) -> failures.Position:
@@ -68,16 +58,10 @@ class Outcome:
         page = self.pages + 1 if self.located else 0
         return failures.Position(self.target, page, self.resume_token, operation=self.operation, holder=holder)
 
-    def note_page(self, unmodeled: dict[str, str]) -> None:
-        """Count a page, and keep the members of its reply that are neither rows nor token, each as JSON text."""
-        self.pages += 1
-        if unmodeled:
-            texts = ",".join(f"{raw_json.dumps(name)}:{value}" for name, value in unmodeled.items())
-            self.unmodeled.append("{" + texts + "}")
-
     def make_row(self) -> dict[str, Any]:
         """Return the row of coverage."""
-        return {name: getattr(self, name) for name in _COLUMNS} | {
+        own = "snapshot account region operation status started_at pages retries resume_token".split()
+        return {name: getattr(self, name) for name in own} | {
             "ended_at": self.ended_at or self.started_at,
             "rows": self.rows[self.table],
             "duplicates": self.sent - self.rows[self.table],
@@ -103,14 +87,6 @@ def as_drain_error(error: Exception, where: failures.Position) -> DrainError:
     if isinstance(error, DrainError):
         return error
     code = failures.get_code(error.__cause__ or error)
-    return DrainError(str(error), target=where.target, page=where.page, resume_token=where.resume_token, code=code)
-
-
-def explain_together(outcomes: Sequence[Outcome]) -> None:
-    """Explain the failures of many targets in the light of each other, operation by operation."""
-    for operation in dict.fromkeys(outcome.operation for outcome in outcomes):
-        alike = [outcome for outcome in outcomes if outcome.operation == operation]
-        found = failures.reconsider([each.failure for each in alike])
-        for outcome, failure in zip(alike, found, strict=True):
-            if failure is not None:
-                outcome.fail(failure)
+    shown = DrainError(str(error), target=where.target, page=where.page, resume_token=where.resume_token, code=code)
+    shown.__cause__ = error
+    return shown

@@ -1,4 +1,4 @@
-"""The pages of one request, in order, each validated, to a validated end.
+"""The pages of one target: those of each operation in turn, each page validated, to a validated end.
 
 Each page is the first one of a new paginator of boto3's, where there is one, that starts at the last validated token: a paginator
 that went on by itself would end normally where rows are missing. `response` validates each reply; one that was not whole is asked
@@ -7,23 +7,166 @@ for again. Rows stay undecoded. `max_items` and resume tokens mean what they mea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import datetime as dt
+import json
+from collections import defaultdict, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
 from botocore import xform_name
 from botocore.paginate import TokenEncoder
 
-from appstream_frames.aws import failures
-from appstream_frames.aws.deadlines import Deadline, get_process_lock, look_up_handlers_again
+from appstream_frames.aws import deadlines, failures
+from appstream_frames.aws.clients import ClientPool, Location, locate
+from appstream_frames.aws.deadlines import Cancelled, Deadline
+from appstream_frames.aws.redaction import walk_causes
 from appstream_frames.aws.retries import Attempts
-from appstream_frames.errors import AppStreamFramesError
+from appstream_frames.aws.targets import Target
 from appstream_frames.fetch import response
-from appstream_frames.fetch.outcomes import Outcome
-from appstream_frames.fetch.request import Request
-from appstream_frames.fetch.response import Page, PageError
+from appstream_frames.fetch.outcomes import Outcome, as_drain_error
+from appstream_frames.fetch.request import Request, decode_token
+from appstream_frames.tables.decode import Key, decode
+from appstream_frames.tables.operations import Operation
 
-_EMPTY_PAGES: Final = 100
+_ENDLESS: Final = 100  # pages in a row with nothing new
+#: Failures that every operation of the target shares.
+_WHOLE_TARGET: Final = frozenset({"bad_credentials", "region_disabled", "no_endpoint"})
+
+
+@dataclass(repr=False)
+class Rows:
+    """The rows of a page as JSON bytes; the pages of one request share the key, those of one operation what was seen."""
+
+    outcome: Outcome
+    key: Key
+    seen: set[int]  # identities of the rows before
+    rows: list[bytes]
+    size: int  # bytes
+
+
+class TargetRead:
+    """The reading of one target, a `Target` or a boto3 AppStream client: an outcome for each operation, and its pages.
+
+    The first operation is asked for `request`. A page may take `timeout` seconds by the clock on the wall, and so may finding
+    the location. The client of a `Target` comes from `clients` and is closed at the end.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        clients: ClientPool,
+        operations: Sequence[Operation],
+        request: Request,
+        timeout: float,
+        snapshot: dt.datetime,
+        account: str | None = None,
+    ) -> None:
+        self._owned = isinstance(target, Target)
+        if self._owned:
+            self.name, account, region = str(target), target.account, target.region  # until the location is found
+            self._locate: Callable[[], Location] = partial(clients.locate, target, timeout)
+        else:
+            region = target.meta.region_name
+            self.name, self._locate = f"client of {region}", partial(locate, target, account)
+        self.target, self.account, self._operations = target, account, operations
+        self.deadline = Deadline(timeout)
+        self.deadline.pause()
+        self.outcomes = [
+            Outcome(each.name, each.table, self.name, account, region, snapshot, wanted, started_at=snapshot)
+            for each, wanted in zip(operations, _list_requests(operations, request), strict=True)
+        ]
+        self.waiting: deque[Rows] = deque()  # for the targets before this one
+        self.ended = False  # whether no page will come any more
+        #: What operations are asked about, by their names: requests by their parameters, each with the key of its rows.
+        self._questions: dict[str, dict[str, tuple[Request, Key]]] = defaultdict(dict)
+
+    def pages(self) -> Generator[Rows | Location, None, None]:
+        """Yield the location, then each page of each operation; the caller's thread waits for AWS here.
+
+        What fails is noted in the outcomes, and the next operation goes on where it can.
+        """
+        self.deadline.restart()
+        self.outcomes[0].started_at = dt.datetime.now(dt.UTC)
+        try:
+            location = self._locate()
+        except Exception as error:  # noqa: BLE001  whatever a provider of credentials raises
+            self._fail(self.outcomes, error)
+            return
+        client, self.account = location.client, location.account
+        for outcome in self.outcomes:
+            outcome.target, outcome.account, outcome.region = str(location), location.account, location.region
+            outcome.located = True
+        with closing(client) if self._owned else nullcontext():  # a thousand targets would leave a thousand sockets
+            yield location
+            with deadlines.use_own_connections(client), response.attach_strict_reader(client):
+                for operation, outcome in zip(self._operations, self.outcomes, strict=True):
+                    yield from self._read(client, operation, outcome)
+
+    def _read(self, client: Any, operation: Operation, outcome: Outcome) -> Iterator[Rows]:
+        outcome.started_at = dt.datetime.now(dt.UTC)
+        parent = operation.parent and operation.parent.table
+        try:
+            for other in self.outcomes:
+                if other.status in _WHOLE_TARGET or (other.table == parent and other.status != "complete"):
+                    outcome.status, outcome.failure = other.status, other.failure  # nor can this one be read
+                    break
+            else:
+                yield from self._read_rows(client, operation, outcome)
+        except Exception as error:  # noqa: BLE001  every kind is explained
+            self._fail([outcome], error)
+            return
+        if outcome.failure is None and (outcome.request.starting_token or outcome.resume_token):
+            outcome.status = "limited"
+        outcome.end()
+
+    def _read_rows(self, client: Any, operation: Operation, outcome: Outcome) -> Iterator[Rows]:
+        own, seen = Key(outcome.snapshot, outcome.account or "", outcome.region or ""), set[int]()
+        questions = self._questions.pop(operation.name, {}) if operation.parent else {"": (outcome.request, own)}
+        for request, key in questions.values():
+            for rows in read_pages(client, request, outcome, self.deadline):
+                self._note_questions(operation, rows, key)
+                yield Rows(outcome, key, seen, rows, sum(map(len, rows)))
+                del rows  # as in read_pages
+
+    def _note_questions(self, operation: Operation, rows: list[bytes], key: Key) -> None:
+        """Keep what operations are asked about each of these rows."""
+        asking = [each for each in self._operations if each.parent and each.parent.table == operation.table]
+        if not asking or not rows:
+            return
+        table = decode(rows, key, operation.name)[operation.table]
+        for each in asking:
+            for parameters, parent in each.requests(table):
+                named = json.dumps(parameters)  # a row that AWS sent twice is asked about once
+                self._questions[each.name].setdefault(named, (Request(parameters), replace(key, parent=parent)))
+
+    def _fail(self, outcomes: Sequence[Outcome], error: Exception) -> None:
+        if self.deadline.cancelled:  # the reading was given up meanwhile, and its end is told already
+            raise Cancelled
+        if self._owned:
+            for each in walk_causes(error):  # their tracebacks hold the client, of which there may be thousands
+                each.__traceback__ = None
+        failure = as_drain_error(error, outcomes[0].find_position())
+        for outcome in outcomes:
+            outcome.end(failure)
+
+    def abandon(self) -> None:
+        """Give the reading up: its thread waits where no deadline is kept, say for a name server."""
+        self.deadline.cancel()
+        late = deadlines.make_timeout_error(self.deadline.seconds)
+        for outcome in self.outcomes:
+            if outcome.ended_at is None:
+                outcome.end(as_drain_error(late, outcome.find_position()))
+
+
+def _list_requests(operations: Sequence[Operation], request: Request) -> list[Request]:
+    """Return the request of each operation; what chooses the rows of a table chooses what is asked about them."""
+    chosen = {operations[0].table: Request(request.parameters)}
+    for each in operations[1:]:
+        chosen[each.table] = chosen[each.parent.table] if each.parent else Request()
+    return [request, *list(chosen.values())[1:]]
 
 
 class EndlessError(Exception):
@@ -37,50 +180,52 @@ def read_pages(client: Any, request: Request, outcome: Outcome, deadline: Deadli
     outcome notes pages, retries, and where to go on: after each page the validated boundary behind it, at the end None, unless
     `max_items` cut the rows.
     """
-    ask = _paginate(client, outcome.operation)
-    token, skipped = request.start
+    ask, encode = _paginate(client, outcome.operation), TokenEncoder().encode
+    token, skipped = decode_token(request.starting_token)
     left, empty, sent = request.max_items, 0, set[str]()
     outcome.resume_token = request.starting_token
     while True:
         page = _read_page(partial(ask, **request.page_parameters(token)), client, outcome, deadline)
-        outcome.note_page(page.unmodeled)
+        outcome.pages += 1
+        if page.unmodeled:
+            outcome.unmodeled.append(page.unmodeled)
         rows = page.rows[skipped:]
         if left is not None and len(rows) > left:
-            outcome.resume_token = _resume_token(token, boto_truncate_amount=skipped + left)
+            outcome.resume_token = encode({"NextToken": token, "boto_truncate_amount": skipped + left})
             yield rows[:left]
             return
-        outcome.resume_token = page.token and _resume_token(page.token)
+        outcome.resume_token = page.token and encode({"NextToken": page.token})
         yield rows
         left = None if left is None else left - len(rows)
         if page.token is None or left == 0:
             return
         empty = 0 if page.rows else empty + 1
         if page.token in sent:
-            raise _explain_endless("AWS sent a NextToken that it had sent before", outcome, client)
-        if empty >= _EMPTY_PAGES:
-            words = f"AWS sent {_EMPTY_PAGES} pages in a row without a row, each with a new NextToken"
-            raise _explain_endless(words, outcome, client)
-        sent.add(page.token)
-        token, skipped = page.token, 0
-        del page, rows  # the traceback of a later failure may show variables, and rows hold what signs URLs
-
-
-def _resume_token(token: str | None, **more: int) -> str:
-    return str(TokenEncoder().encode({"NextToken": token, **more}))
+            endless = "AWS sent a NextToken that it had sent before"
+        elif empty >= _ENDLESS:
+            endless = f"AWS sent {empty} pages in a row without a row, each with a new NextToken"
+        elif outcome.stale >= _ENDLESS:
+            endless = f"{outcome.stale} pages came again, each with a new NextToken"
+        else:
+            sent.add(page.token)
+            token, skipped = page.token, 0
+            del page, rows  # the traceback of a later failure may show variables, and rows hold what signs URLs
+            continue
+        raise failures.explain(EndlessError(endless), outcome.find_position(holder=client))
 
 
 def _paginate(client: Any, operation: str) -> Callable[..., object]:
     """Return what asks for one page: boto3's paginator, or the operation itself where there is none."""
     method = xform_name(operation)
     # botocore looks for them once, in all its folders; so would each of many threads
-    with get_process_lock("paginators"):
+    with deadlines.get_process_lock("paginators"):
         if not client.can_paginate(method):
             return getattr(client, method)  # type: ignore[no-any-return]
         paginator = client.get_paginator(method)
     return lambda **parameters: next(iter(paginator.paginate(**parameters)))
 
 
-def _read_page(ask: Callable[[], object], client: Any, outcome: Outcome, deadline: Deadline) -> Page:
+def _read_page(ask: Callable[[], object], client: Any, outcome: Outcome, deadline: Deadline) -> response.Page:
     """Ask for a page until it is validated, the failure is final, or the time is up."""
     deadline.restart()
     attempts = Attempts(deadline)
@@ -89,8 +234,8 @@ def _read_page(ask: Callable[[], object], client: Any, outcome: Outcome, deadlin
             sent = deadline.requests
             page = response.read_strictly(outcome.operation, ask)
             if page is None or deadline.requests == sent:
-                look_up_handlers_again(client)
-                raise PageError("the reply passed by the strict reader", cut=True)
+                deadlines.look_up_handlers_again(client)
+                raise response.PageError("the reply passed by the strict reader", cut=True)
             return page
         except Exception as error:  # noqa: BLE001  every kind is asked about again, or explained
             if attempts.wait(error):
@@ -101,7 +246,3 @@ def _read_page(ask: Callable[[], object], client: Any, outcome: Outcome, deadlin
         position = outcome.find_position(holder=client)
         # not amid another error, whose frames hold credentials
         raise failures.explain(last, position, attempts.failed, late, unreachable=attempts.unreachable) from last
-
-
-def _explain_endless(seen: str, outcome: Outcome, client: Any) -> AppStreamFramesError:
-    return failures.explain(EndlessError(seen), outcome.find_position(holder=client))

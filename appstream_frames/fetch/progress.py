@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
+
+from appstream_frames.fetch.outcomes import Outcome
 
 
 class Bar:
@@ -18,7 +20,14 @@ class Bar:
     def __init__(self, targets: Sequence[str], progress: bool | None) -> None:
         self._images = self._failures = 0
         self._single = len(targets) == 1
-        self._bar = _create(targets, progress) if _is_wanted(len(targets), progress) else None
+        self._bar = None
+        if progress is None:
+            wanted = is_terminal(sys.stderr) or (not self._single and "IPython" in sys.modules)
+            disable = None  # tqdm's own choice: where it would be text in a notebook
+        else:
+            wanted, disable = progress, False
+        if wanted and sys.stderr is not None:  # as it is in a program without a console, say a service
+            self._bar = _create(targets, disable)
 
     def __enter__(self) -> Self:
         return self
@@ -38,20 +47,12 @@ class Bar:
         if self._bar is not None and self._single:
             self._bar.update(rows)
 
-    def count_target(self, *, failed: bool) -> None:
+    def count_target(self, outcomes: Iterable[Outcome]) -> None:
         """Count a target whose reading has ended."""
-        self._failures += failed
+        self._failures += any(outcome.failure for outcome in outcomes)
         if self._bar is not None and not self._single:
             self._bar.set_postfix(images=f"{self._images:,}", failed=self._failures, refresh=False)
             self._bar.update()
-
-
-def _is_wanted(targets: int, progress: bool | None) -> bool:
-    if sys.stderr is None:  # a program without a console, say a service
-        return False
-    if progress is not None:
-        return progress
-    return is_terminal(sys.stderr) or (targets > 1 and "IPython" in sys.modules)
 
 
 def is_terminal(stream: object) -> bool:
@@ -62,15 +63,12 @@ def is_terminal(stream: object) -> bool:
         return False
 
 
-def _create(targets: Sequence[str], progress: bool | None) -> Any:
+def _create(targets: Sequence[str], disable: bool | None) -> Any:
     """Return a bar of text or, for several targets in a notebook that can show it, a widget."""
-    from tqdm import TqdmWarning, tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets tqdm says so, and takes text
+        from tqdm import auto, tqdm
 
-    disable = None if progress is None else False  # None: unless it would be text in a notebook
     if len(targets) == 1:
         return tqdm(desc=targets[0], unit=" images", disable=disable, leave=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TqdmWarning)  # without ipywidgets it says so, and takes text
-        from tqdm import auto
-
-        return auto.tqdm(total=len(targets), unit=" targets", disable=disable, leave=False)
+    return auto.tqdm(total=len(targets), unit=" targets", disable=disable, leave=False)

@@ -45,11 +45,6 @@ class Request:
             _check_token(starting_token),
         )
 
-    @property
-    def start(self) -> tuple[str | None, int]:
-        """AWS's own token of the first page, and how many of its rows to skip, out of `starting_token`."""
-        return (None, 0) if self.starting_token is None else _decode_token(self.starting_token)
-
     def page_parameters(self, token: str | None) -> dict[str, object]:
         """Return the parameters of a call for the page that a token of AWS's names, by the API's names."""
         return {**self.parameters, **_drop_missing({"MaxResults": self.page_size, "NextToken": token})}
@@ -99,19 +94,16 @@ def _check_number(name: str, value: object, smallest: int, largest: int | None) 
 
 
 def _check_token(value: object) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str) and value:
-        with suppress(ValueError, RecursionError):
-            _decode_token(value)
+    with suppress(ValueError, RecursionError):
+        if value is None or (isinstance(value, str) and value and decode_token(value)):
             return value
     raise RequestError(f"starting_token={value!r} must be a resume token: the text in frames.resume_token, or None.")
 
 
-def _decode_token(token: str) -> tuple[str | None, int]:
+def decode_token(token: str | None) -> tuple[str | None, int]:
     """Return the NextToken inside a resume token of boto3, or a bare one of AWS's as it is, and the rows to skip."""
     try:
-        inside = json.loads(str(base64.b64decode(token), "utf-8"))
+        inside = json.loads(str(base64.b64decode(token or ""), "utf-8"))
     except ValueError:
         return token, 0
     if isinstance(inside, dict) and "NextToken" in inside:

@@ -12,8 +12,8 @@ import json
 import re
 import threading
 import zlib
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -30,8 +30,6 @@ from appstream_frames.text import printable
 _TOKEN: Final = "NextToken"  # noqa: S105  a member's name
 _ALIKE: Final = 0.9  # of the letters: as "NextTokens" and "Image" are of the members of a page
 _GZIP: Final = b"\x1f\x8b"
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_elements = msgspec.json.Decoder(list[msgspec.Raw])
 _thread = threading.local()
 
 
@@ -41,18 +39,16 @@ class PageError(BrokenReplyError):
 
 @dataclass(frozen=True, repr=False)  # in its rows are signed URLs
 class Page:
-    """A validated page: its rows as JSON bytes, the next token, and the reply's other members as JSON text by name."""
+    """A validated page: its rows as JSON bytes, the next token, and the reply's other members as a JSON object."""
 
     rows: list[bytes]
     token: str | None
-    unmodeled: dict[str, str]
+    unmodeled: str | None
 
 
-@contextmanager
-def attach_strict_reader(client: Any) -> Iterator[None]:
+def attach_strict_reader(client: Any) -> AbstractContextManager[None]:
     """Attach the strict reader to a client, and take it off again."""
-    with attach(client, {"before-parse": _handle_reply}):
-        yield
+    return attach(client, {"before-parse": _handle_reply})
 
 
 def read_strictly(operation: str, call: Callable[[], object]) -> Page | None:
@@ -66,14 +62,21 @@ def read_strictly(operation: str, call: Callable[[], object]) -> Page | None:
 
 
 def _handle_reply(response_dict: dict[str, Any], **_: object) -> None:
-    operation = getattr(_thread, "operation", None)
+    operation, body = getattr(_thread, "operation", None), response_dict["body"]
     if operation is None:
         return
     if response_dict["status_code"] >= 300:
-        response_dict["body"] = _make_refusal_readable(response_dict["body"])
+        response_dict["body"] = _make_refusal_readable(body)
         return
+    if body.startswith(_GZIP):  # which has a length and a checksum of its own
+        try:
+            body = gzip.decompress(body)
+        except (OSError, EOFError, zlib.error) as error:
+            raise PageError(f"the reply is not whole gzip: {printable(error, 80)}") from None
+    else:
+        check_length(body, response_dict["headers"], PageError)
     member, strings = find_rows_member(operation)
-    _thread.page = validate(_unpack_whole(response_dict["body"], response_dict["headers"]), member, strings=strings)
+    _thread.page = validate(body, member, strings=strings)
     response_dict["body"] = b"{}"  # nothing is left for botocore to parse a second time
 
 
@@ -86,17 +89,6 @@ def _make_refusal_readable(body: bytes) -> bytes:
     except ValueError:
         return body  # botocore takes what is no JSON for the message
     return body if isinstance(reply, dict) and isinstance(reply.get("__type", ""), str) else b"{}"
-
-
-def _unpack_whole(body: bytes, headers: MutableMapping[str, str]) -> bytes:
-    """Return the body, unpacked, once it is as long as its header says."""
-    if body.startswith(_GZIP):  # which has a length and a checksum of its own
-        try:
-            return gzip.decompress(body)
-        except (OSError, EOFError, zlib.error) as error:
-            raise PageError(f"the reply is not whole gzip: {printable(error, 80)}") from None
-    check_length(body, headers, PageError)
-    return body
 
 
 def validate(body: bytes, member: str = "Images", *, strings: bool = False) -> Page:
@@ -112,88 +104,58 @@ def validate(body: bytes, member: str = "Images", *, strings: bool = False) -> P
     ([b'{"Name": "a"}'], 't')
     """
     try:
-        text = str(body, "utf-8")
-        page = _read(text, member, b'"' if strings else b"{")
-        _check_names(body, page.rows, member)
-        return page
+        return _read(body, member, str if strings else dict)
     except (ValueError, RecursionError) as error:
-        raise PageError(f"{printable(error, 160)}; the body begins {_quote_beginning(body)}") from None
+        begins = repr(printable(body[:60].decode("utf-8", "replace"), 60)) if body else "(it is empty)"
+        raise PageError(f"{printable(error, 160)}; the body begins {begins}") from None
 
 
-def _read(text: str, member: str, opening: bytes) -> Page:
-    try:
-        reply = _make_decoder(member)(text)  # in one pass, which counts for thousands of pages
-        return Page(_check_rows(getattr(reply, member), opening), reply.NextToken or None, {})
-    except (msgspec.DecodeError, RecursionError):
-        pass
-    try:
-        others = _members.decode(text)
-        rows = _check_rows(_elements.decode(others.pop(member, msgspec.Raw(b"null"))), opening)
-        unmodeled = {name: str(bytes(value), "utf-8") for name, value in others.items()}
-    except (msgspec.DecodeError, RecursionError):
-        rows, unmodeled = _read_slowly(text, member, dict if opening == b"{" else str)
-    return Page(rows, _read_token(unmodeled.pop(_TOKEN, "null")), unmodeled)
+def _read(body: bytes, member: str, kind: type) -> Page:
+    rows, reply = _cut_rows(body, member, b"{" if kind is dict else b'"')
+    members: dict[str, Any] = reply if isinstance(reply, dict) else {}
+    _check_names(members, member)
+    listed, token = members.pop(member, None), members.pop(_TOKEN, None)
+    if not isinstance(listed, list):
+        seen = f"{_name_kind(reply)} in which {member} is {_name_kind(listed)}"
+        raise ValueError(f"expected an object with a list {member}, got {seen}")
+    if not rows:
+        for number, row in enumerate(listed):
+            if not isinstance(row, kind):
+                expected = "a string" if kind is str else "an object"
+                raise ValueError(f"element {number} of {member} is {_name_kind(row)}, expected {expected}")
+        rows = [raw_json.dumps(row).encode("ascii") for row in listed]
+    if not isinstance(token, str | None):
+        raise ValueError(f"expected {_TOKEN} to be a string, got {_name_kind(token)}")
+    return Page(rows, token or None, raw_json.dumps(members) if members else None)
+
+
+def _cut_rows(body: bytes, member: str, opening: bytes) -> tuple[list[bytes], Any]:
+    """Return the rows as they were written, and the reply without them; none and the whole reply when that is not easy."""
+    text = str(body, "utf-8")
+    with suppress(msgspec.DecodeError, RecursionError):  # it refuses lone surrogates, which are legal JSON
+        rows = [bytes(row) for row in getattr(_make_decoder(member)(text), member)]
+        for separator in (b",", b", ") if rows and all(row.startswith(opening) for row in rows) else ():
+            first, whole = body.find(rows[0][:64]), separator.join(rows)
+            if body.startswith(whole, first):
+                with suppress(ValueError):  # the list stands there twice, or what looks like its rows
+                    return rows, raw_json.loads(str(body[:first] + body[first + len(whole) :], "utf-8"))
+    return [], raw_json.loads(text)
 
 
 @cache
 def _make_decoder(member: str) -> Callable[[str], Any]:
-    """Return the decoder of a reply that has its usual two members only, as nearly all do."""
-    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [(member, list[msgspec.Raw]), (_TOKEN, str | None, None)]
-    return msgspec.json.Decoder(msgspec.defstruct("Reply", fields, forbid_unknown_fields=True)).decode
+    """Return what finds the rows of a reply in one pass, which counts for thousands of pages."""
+    return msgspec.json.Decoder(msgspec.defstruct("Reply", [(member, list[msgspec.Raw])])).decode
 
 
-def _check_rows(elements: list[msgspec.Raw], opening: bytes) -> list[bytes]:
-    rows = [bytes(element) for element in elements]
-    if not all(row.startswith(opening) for row in rows):
-        raise msgspec.DecodeError
-    return rows
-
-
-def _read_slowly(text: str, member: str, kind: type) -> tuple[list[bytes], dict[str, str]]:
-    """Say what is wrong with a body, or split the legal JSON that msgspec refuses: lone surrogates."""
-    reply = raw_json.loads(text)
-    rows = reply.pop(member, None) if isinstance(reply, dict) else None
-    if not isinstance(rows, list):
-        raise ValueError(
-            f"expected an object with a list {member}, got {_name_kind(reply)} in which {member} is {_name_kind(rows)}"
-        )
-    for number, row in enumerate(rows):
-        if not isinstance(row, kind):
-            expected = "a string" if kind is str else "an object"
-            raise ValueError(f"element {number} of {member} is {_name_kind(row)}, expected {expected}")
-    unmodeled = {name: raw_json.dumps(value) for name, value in reply.items()}
-    return [raw_json.dumps(row).encode("ascii") for row in rows], unmodeled
-
-
-def _read_token(text: str) -> str | None:
-    token = raw_json.loads(text)
-    if token is not None and not isinstance(token, str):
-        raise ValueError(f"expected {_TOKEN} to be a string, got {_name_kind(token)}")
-    return token or None
-
-
-def _check_names(body: bytes, rows: list[bytes], member: str) -> None:
-    """Refuse a body that has a member twice, of which parsers see the last, or a member of the page misspelt."""
-    names = _list_names(body, rows)
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"expected every member once, got {twice!r} {names.count(twice)} times")
-    for name in set(names) - {member, _TOKEN}:
-        meant = get_close_matches(
-            _keep_letters(name), [_keep_letters(member), _keep_letters(_TOKEN)], n=1, cutoff=_ALIKE
-        )
-        if meant:
+def _check_names(members: Mapping[str, object], member: str) -> None:
+    """Refuse a reply that has a member twice, of which parsers see the last, or a member of the page misspelt."""
+    for name, value in members.items():
+        if isinstance(value, raw_json.Repeated):
+            raise ValueError(f"expected every member once, got {name!r} {len(value)} times")
+        alike = [_keep_letters(member), _keep_letters(_TOKEN)]
+        if name not in (member, _TOKEN) and get_close_matches(_keep_letters(name), alike, n=1, cutoff=_ALIKE):
             raise ValueError(f"expected {member} and {_TOKEN}, each spelt so and once, got {name!r}")
-
-
-def _list_names(body: bytes, rows: list[bytes]) -> list[str]:
-    """Return the names of a body's members, each as often as it stands there; the rows, most of the body, are left out."""
-    for separator in (b",", b", ") if rows else ():
-        first, whole = body.find(rows[0][:64]), separator.join(rows)
-        if body.startswith(whole, first):
-            with suppress(ValueError):  # more rows stand there than were read
-                return _list_names(body[:first] + body[first + len(whole) :], [])
-    return [name for name, _ in json.loads(body, object_pairs_hook=list, parse_int=str)]
 
 
 def _keep_letters(name: str) -> str:
@@ -203,7 +165,3 @@ def _keep_letters(name: str) -> str:
 def _name_kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null or absent"}
     return names.get(type(value), "a number")
-
-
-def _quote_beginning(body: bytes) -> str:
-    return repr(printable(body[:60].decode("utf-8", "replace"), 60)) if body else "(it is empty)"

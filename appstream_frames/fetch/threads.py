@@ -12,10 +12,11 @@ import threading
 import time
 import warnings
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 import pyarrow as pa
@@ -24,16 +25,14 @@ from appstream_frames.aws import failures
 from appstream_frames.aws.clients import Location
 from appstream_frames.aws.deadlines import Cancelled
 from appstream_frames.errors import DrainError, RequestError
-from appstream_frames.fetch.outcomes import Outcome
+from appstream_frames.fetch.pages import Rows, TargetRead
 from appstream_frames.fetch.progress import Bar
-from appstream_frames.fetch.target_read import Rows, TargetRead
 from appstream_frames.tables.decode import Group, decode_groups
 
 MOST_WAITING: Final = 64 * 2**20  # bytes of rows that wait for the consumer, or that it decodes
 _AT_ONCE: Final = 64  # targets
 _EACH_ACCOUNT: Final = 8  # calls under way: its regions must not fight for what AWS grants the account
 _BATCH: Final = 200  # rows decoded at once: enough for Arrow, and soon over, as whoever waits for tables waits for it
-_STALE_PAGES: Final = 100
 _LOOK: Final = 0.5  # seconds between two looks at the deadlines
 _GRACE: Final = 2.0  # seconds after its deadline in which a thread ends by itself
 
@@ -47,32 +46,19 @@ def read_side_by_side(reads: Sequence[TargetRead], bar: Bar) -> Iterator[Tables]
     RequestError is raised when two of them turn out to be the same account and region, DrainError when no thread can be
     started.
     """
-    threads = _Threads(reads, bar)
-    try:
-        yield from threads.tables()
-    finally:
-        threads.stop()
-
-
-@dataclass
-class _Seen:
-    """What came of the rows of one operation of one target."""
-
-    outcome: Outcome
-    identities: set[int] = field(default_factory=set)
-    stale: int = 0  # pages in a row that held nothing new
+    return _Threads(reads, bar).tables()
 
 
 class _Threads:
     def __init__(self, reads: Sequence[TargetRead], bar: Bar) -> None:
         self._bar = bar
         self._events: deque[Callable[[], object]] = deque()  # what the consumer has to tell or to raise
-        self._seen: dict[str, _Seen] = {}  # by operation, of the target that is decoded
-        self._slots: dict[str, threading.Semaphore] = {}  # by account
+        # calls by account; the location of a target whose account is not known yet is sought by any number of threads
+        self._slots: dict[str | None, threading.Semaphore] = {None: threading.Semaphore(_AT_ONCE)}
         self._locations: dict[str, str] = {}
         # a single target's thread waits while the consumer decodes: beside each other they would fight for the interpreter
         self._most_waiting = MOST_WAITING if len(reads) > 1 else 0
-        self._lock = threading.Lock()  # guards what follows
+        self._lock = threading.RLock()  # guards what follows
         self._news = threading.Condition(self._lock)  # for the consumer
         self._space = threading.Condition(self._lock)  # for the threads
         self._at_once = min(_AT_ONCE, len(reads))
@@ -87,25 +73,22 @@ class _Threads:
     # the threads
 
     def _work(self) -> None:
-        while (read := self._take_read()) is not None:
-            self._read(read)
-
-    def _take_read(self) -> TargetRead | None:
         worker = threading.current_thread()
-        with self._lock:
-            enough = self._stopped or not self._unread or len(self._workers) > self._at_once
-            if enough or worker not in self._workers:  # or it was given up
-                self._workers.pop(worker, None)
-                return None
-            read = self._workers[worker] = self._unread.popleft()
-            return read
+        while True:
+            with self._lock:
+                enough = self._stopped or not self._unread or len(self._workers) > self._at_once
+                if enough or worker not in self._workers:  # or it was given up
+                    self._workers.pop(worker, None)
+                    return
+                read = self._workers[worker] = self._unread.popleft()
+            self._read(read)
 
     def _read(self, read: TargetRead) -> None:
         read.deadline.out_of_files = partial(self._read_fewer, failures.OUT_OF_FILES)
         try:
             with read.deadline, closing(read.pages()) as pages:
                 while self._wait_for_space(read):
-                    with self._find_slot(read.account):
+                    with self._slots.setdefault(read.account, threading.Semaphore(_EACH_ACCOUNT)):
                         page = next(pages, None)
                         read.deadline.pause()
                     if page is None:
@@ -117,8 +100,7 @@ class _Threads:
             self._events.append(partial(_raise, error))
             self._stopped = True
         finally:
-            with self._lock:
-                self._end(read)
+            self._end(read)
 
     def _wait_for_space(self, read: TargetRead) -> bool:
         with self._lock:
@@ -127,11 +109,6 @@ class _Threads:
 
     def _has_space(self, read: TargetRead) -> bool:
         return self._waiting < self._most_waiting or (read is self._unfinished[0] and not self._is_ready())
-
-    def _find_slot(self, account: str | None) -> AbstractContextManager[object]:
-        if account is None:
-            return nullcontext()
-        return self._slots.setdefault(account, threading.Semaphore(_EACH_ACCOUNT))
 
     def _add(self, read: TargetRead, page: Rows | Location) -> None:
         with self._lock:
@@ -146,13 +123,12 @@ class _Threads:
                 self._hand_over()
 
     def _end(self, read: TargetRead) -> None:
-        if not read.ended:
-            read.ended = True
-            self._events.append(
-                partial(self._bar.count_target, failed=any(outcome.failure for outcome in read.outcomes))
-            )
-            self._hand_over()
-            self._space.notify_all()
+        with self._lock:
+            if not read.ended:
+                read.ended = True
+                self._events.append(partial(self._bar.count_target, read.outcomes))
+                self._hand_over()
+                self._space.notify_all()
 
     def _hand_over(self) -> None:
         """Make ready what has no unfinished target before it any more."""
@@ -180,27 +156,33 @@ class _Threads:
 
     def tables(self) -> Iterator[Tables]:
         """Yield the tables of each target, in order."""
-        while self._unfinished or self._ready:
-            self._start_workers()
-            taken = self._take_pages()
+        try:
+            while self._unfinished or self._ready:
+                self._start_workers()
+                taken = self._take_pages()
+                self._tell()
+                yield from _decode(taken)
+                with self._lock:
+                    self._rows -= sum(len(page.rows) for page in taken)
+                    self._waiting -= sum(page.size for page in taken)
+                    self._space.notify_all()
             self._tell()
-            yield from self._decode(taken)
-            self._release(taken)
-        self._tell()
+        finally:
+            self._stop()
 
     def _start_workers(self) -> None:
-        while self._unread and len(self._workers) < self._at_once:
-            worker = threading.Thread(target=self._work, name="appstream_frames.read", daemon=True)
-            with self._lock:
+        with self._lock:
+            while self._unread and len(self._workers) < self._at_once:
+                worker = threading.Thread(target=self._work, name="appstream_frames.read", daemon=True)
                 self._workers[worker] = None
-            try:
-                worker.start()
-            except RuntimeError as error:
-                with self._lock:
+                try:
+                    worker.start()
+                except RuntimeError as error:
                     del self._workers[worker]
-                if not self._workers:
-                    raise DrainError(f"{failures.OUT_OF_THREADS} Not one more could be started ({error}).") from None
-                self._read_fewer(failures.OUT_OF_THREADS)
+                    if not self._workers:
+                        words = f"{failures.OUT_OF_THREADS} Not one more could be started ({error})."
+                        raise DrainError(words) from None
+                    self._read_fewer(failures.OUT_OF_THREADS)
 
     def _take_pages(self) -> list[Rows]:
         """Wait for the rows of a batch, or the last ones, and take them; none when it is time to look at the deadlines."""
@@ -220,45 +202,16 @@ class _Threads:
         for worker, read in list(self._workers.items()):
             if read is not None and not read.ended and read.deadline.ends < late:
                 del self._workers[worker]
-                if read.account is not None:
-                    self._slots[read.account].release()  # for others; it may be held for ever
+                if (slot := self._slots.get(read.account)) is not None:
+                    slot.release()  # for others; it may be held for ever
                 read.abandon()
                 self._end(read)
-
-    def _release(self, decoded: Sequence[Rows]) -> None:
-        with self._lock:
-            self._rows -= sum(len(page.rows) for page in decoded)
-            self._waiting -= sum(page.size for page in decoded)
-            self._space.notify_all()
 
     def _tell(self) -> None:
         while self._events:
             self._events.popleft()()
 
-    def _decode(self, taken: Sequence[Rows]) -> Iterator[Tables]:
-        by_operation: dict[str, dict[int, list[Rows]]] = defaultdict(lambda: defaultdict(list))
-        for page in taken:
-            by_operation[page.outcome.operation][id(page.key)].append(page)
-        for operation, requests in by_operation.items():
-            seen = [self._find_seen(pages[0].outcome) for pages in requests.values()]
-            known = [len(each.identities) for each in seen]
-            groups = [
-                Group([row for page in pages for row in page.rows], pages[0].key, each.identities)
-                for pages, each in zip(requests.values(), seen, strict=True)
-            ]
-            for pages, tables, each, before in zip(
-                requests.values(), decode_groups(groups, operation), seen, known, strict=True
-            ):
-                _note_decoded(pages, tables, each, before)
-                yield tables
-
-    def _find_seen(self, outcome: Outcome) -> _Seen:
-        seen = self._seen.get(outcome.operation)
-        if seen is None or seen.outcome is not outcome:
-            seen = self._seen[outcome.operation] = _Seen(outcome)
-        return seen
-
-    def stop(self) -> None:
+    def _stop(self) -> None:
         """Have every thread end, and wait a little until it has: it takes what it attached to a client off again."""
         with self._lock:
             self._stopped = True
@@ -271,23 +224,33 @@ class _Threads:
             worker.join(max(0.0, ends - time.monotonic()))
 
 
+def concat_batches(batches: Iterable[Tables]) -> Tables:
+    """Return the whole tables, by name, of what was yielded batch by batch."""
+    parts: dict[str, list[pa.Table]] = defaultdict(list)
+    for batch in batches:
+        for name, table in batch.items():
+            parts[name].append(table)
+    return {name: pa.concat_tables(parts.pop(name)) for name in list(parts)}
+
+
 def _raise(error: BaseException) -> None:
     raise error
 
 
-def _note_decoded(pages: Sequence[Rows], tables: Tables, seen: _Seen, known: int) -> None:
-    """Count rows in their outcome, and end a reading whose pages only repeat themselves, under ever-new tokens."""
-    outcome = seen.outcome
-    outcome.sent += sum(len(page.rows) for page in pages)
-    for name, table in tables.items():
-        outcome.rows[name] += table.num_rows
-    seen.stale = 0 if len(seen.identities) > known else seen.stale + len(pages)
-    if seen.stale >= _STALE_PAGES and outcome.ended_at is None:
-        words = (
-            f"{outcome.target}, page {outcome.pages} of {outcome.operation}: {seen.stale} pages came again, each with a new "
-            "NextToken. Expected the pages to end. Nothing of this target is returned; try again."
-        )
-        outcome.fail(DrainError(words, target=outcome.target, page=outcome.pages, resume_token=outcome.resume_token))
+def _decode(taken: Sequence[Rows]) -> Iterator[Tables]:
+    """Yield the tables of each request, those of one operation decoded together, and note them in the outcomes."""
+    for operation in dict.fromkeys(page.outcome.operation for page in taken):
+        of_operation = [page for page in taken if page.outcome.operation == operation]
+        requests = [list(pages) for _, pages in groupby(of_operation, attrgetter("key"))]
+        groups = [Group([row for page in each for row in page.rows], each[0].key, each[0].seen) for each in requests]
+        known = [len(group.seen) for group in groups]
+        for pages, group, before, tables in zip(requests, groups, known, decode_groups(groups, operation), strict=True):
+            outcome = pages[0].outcome
+            outcome.sent += len(group.rows)
+            for name, table in tables.items():
+                outcome.rows[name] += table.num_rows
+            outcome.stale = 0 if len(group.seen) > before else outcome.stale + sum(bool(page.rows) for page in pages)
+            yield tables
 
 
 def check_duplicate(locations: dict[str, str], location: str, target: str) -> None:

@@ -13,7 +13,6 @@ from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, linked_pages, se
 
 import appstream_frames as asf
 from appstream_frames.fetch.drains import Drain
-from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.schema import choose_operations
 
@@ -61,7 +60,7 @@ def test_a_drain_that_is_left_leaves_no_thread() -> None:
         client = server.client()
         for pause in (0, 0.001, 0.01, 0.05) * 10:
             left = Drain(client, Request(), choose_operations(), 5.0, account=ACCOUNT)
-            batches = left.batches(Bar(left.names, progress=False))
+            batches = left.batches(progress=False)
             next(batches)
             time.sleep(pause)
             batches.close()

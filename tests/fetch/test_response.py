@@ -47,7 +47,7 @@ def test_a_page_is_split_into_images_token_and_the_rest() -> None:
     assert (found.rows, found.token, found.unmodeled) == (
         [b'{"Name" : "a", "X":1.0}'],
         "t\n",
-        {"New": "[1.10, null]"},
+        '{"New":[1.10,null]}',
     )
 
 

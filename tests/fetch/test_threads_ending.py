@@ -22,7 +22,6 @@ from torture.drains import interrupt
 import appstream_frames as asf
 from appstream_frames.archive.writer import RowGroups
 from appstream_frames.fetch.drains import Drain
-from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.schema import choose_operations
 
@@ -119,7 +118,7 @@ def test_failed_targets_hold_no_clients(box: Any) -> None:
     box.fault(kind="denied")
     before = clients()
     denied = Drain(everywhere(box), Request.of(), choose_operations(), 60)
-    assert [*denied.batches(Bar(denied.names, progress=False))] == []
+    assert [*denied.batches(progress=False)] == []
     assert clients() - before <= 2 * len(box.accounts)  # those of STS
 
 

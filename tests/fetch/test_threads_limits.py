@@ -15,7 +15,6 @@ from support.faultserver import ACCOUNT, UNCLOSED, FaultServer, linked_pages
 import appstream_frames as asf
 from appstream_frames.fetch import threads
 from appstream_frames.fetch.drains import Drain
-from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.schema import choose_operations
 
@@ -92,7 +91,7 @@ def test_a_slow_consumer_holds_a_target_back(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(threads, "MOST_WAITING", 1_000)
     with FaultServer(linked_pages(pages=60, size=25)) as server:
         drained = Drain(server.client(), Request(), choose_operations(), 60, account=ACCOUNT)
-        batches = drained.batches(Bar(drained.names, progress=False))
+        batches = drained.batches(progress=False)
         rows = next(batches)["images"].num_rows
         time.sleep(0.5)
         assert len(server.requests) <= 15
