@@ -8,7 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from appstream_frames.aws.targets import Target, targets
+from appstream_frames.aws.credentials import Target
+from appstream_frames.aws.targets import targets
 from appstream_frames.errors import (
     AccessError,
     AppStreamFramesError,

@@ -61,15 +61,9 @@ def copy_with_credentials(session: Session, credentials: Credentials) -> Session
     return copied
 
 
-def find_credentials(client: BaseClient) -> Credentials | None:
-    """Return the credentials that a client signs with: STS is called with them."""
-    signer = getattr(client, "_request_signer", None)
-    return getattr(signer, "_credentials", None)
-
-
-def find_loaded_credentials(session: Session) -> Credentials | None:
-    """Return the credentials of a session when they are there, without looking for them."""
-    return session._credentials
+def find_credentials(holder: object) -> Credentials | None:
+    """Return the credentials that a client signs with, or a session has, without looking for them; None for anything else."""
+    return getattr(getattr(holder, "_request_signer", holder), "_credentials", None)
 
 
 def read_current_keys(credentials: Credentials) -> tuple[str | None, ...]:

@@ -2,7 +2,7 @@
 
 The account comes from STS GetCallerIdentity. For a client that was handed in, it is called with that client's credentials and
 settings and, when its endpoint is not Amazon's (a sandbox, a test server), at that same endpoint. For targets, a `ClientPool`
-finds the credentials once for each source; its clients stay in the process that made them.
+signs in once for each role or profile; its clients stay in the process that made them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, MutableMapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -26,11 +26,10 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError, NoRegionError
 from botocore.session import Session
 
 from appstream_frames.aws import botocore_private, credentials, failures, regions
-from appstream_frames.aws.credentials import Source
+from appstream_frames.aws.credentials import Target
 from appstream_frames.aws.deadlines import Cancelled, call_within, get_process_lock, make_timeout_error
 from appstream_frames.aws.failures import Position
 from appstream_frames.aws.redaction import list_secrets, redact, redacting, scrub
-from appstream_frames.aws.targets import Target
 from appstream_frames.errors import AccessError, AppStreamFramesError, RequestError
 from appstream_frames.text import printable
 
@@ -71,7 +70,7 @@ def open_client(profile: str | None, region: str | None, timeout: float) -> AppS
     Raise RequestError when they cannot be right, and DrainError when no credentials are found within `timeout` seconds.
     """
     if region is not None:
-        regions.check_regions([region])
+        regions.check_region(region)
     session = credentials.open_profile(profile)
     try:
         call_within(timeout, session.get_credentials)
@@ -215,9 +214,9 @@ class ClientPool:
     def __init__(self, targets: Iterable[Target] = ()) -> None:
         wanted = list(targets)
         kept = WeakValueDictionary if wanted else dict
-        self._bases: MutableMapping[Source, _SharedResult[tuple[Session, BaseClient]]] = kept()
-        self._logins: MutableMapping[Source, _SharedResult[tuple[Session, str]]] = kept()
-        self._wanted = {target: self._find_login(target.source) for target in wanted}
+        self._bases: MutableMapping[Target, _SharedResult[tuple[Session, BaseClient]]] = kept()
+        self._logins: MutableMapping[Target, _SharedResult[tuple[Session, str]]] = kept()
+        self._wanted = {target: self._find_login(target) for target in wanted}
 
     def locate(self, target: Target, timeout: float) -> Location:
         """Return where a target's calls go, or raise the error of this package that says why it is not known.
@@ -225,7 +224,7 @@ class ClientPool:
         The first caller finds the credentials within its thread's deadline; another one waits `timeout` seconds for that.
         """
         try:
-            session, account = (self._wanted.pop(target, None) or self._find_login(target.source)).get(timeout)
+            session, account = (self._wanted.pop(target, None) or self._find_login(target)).get(timeout)
             if target.account not in (None, account):
                 words = (
                     f"{target}: the credentials are of account {account}; expected {target.account}. Correct the role's ARN or "
@@ -244,17 +243,20 @@ class ClientPool:
             advice = _TRUST if doing == "AssumeRole" else _AGAIN
             raise failures.explain(error, Position(str(target), before=doing, advice=advice)) from error
 
-    def _find_login(self, source: Source) -> _SharedResult[tuple[Session, str]]:
-        """Return what becomes the session of a source and the account that its credentials are of."""
-        base = self._bases.setdefault(source.base, _SharedResult(lambda _: credentials.open_base(source.base)))
-        return self._logins.setdefault(source, _SharedResult(partial(_sign_in, source, base)))
+    def _find_login(self, target: Target) -> _SharedResult[tuple[Session, str]]:
+        """Return what becomes the session of a target and the account that its credentials are of, in any region."""
+        home = regions.find_home_region(regions.find_partition(target.region))
+        login = replace(target, account=None, region=home)
+        base = replace(login, role=None, external_id=None, role_session_name=None)
+        found = self._bases.setdefault(base, _SharedResult(lambda _: credentials.open_base(base)))
+        return self._logins.setdefault(login, _SharedResult(partial(_sign_in, login, found)))
 
 
-def _sign_in(source: Source, base: _SharedResult[tuple[Session, BaseClient]], timeout: float) -> tuple[Session, str]:
+def _sign_in(target: Target, base: _SharedResult[tuple[Session, BaseClient]], timeout: float) -> tuple[Session, str]:
     session, sts = base.get(timeout)
-    if source.role is not None:
-        with redacting(session, source.external_id):
-            session, sts = credentials.open_role(session, sts, source)
+    if target.role is not None:
+        with redacting(session, target.external_id):
+            session, sts = credentials.open_role(session, sts, target)
     with redacting(session):
         return session, credentials.ask_account(sts)
 

@@ -1,6 +1,6 @@
 """botocore sessions, and where their credentials come from: the default ones, a profile, a role, or a session handed in.
 
-A source is named by text, so that it can be pickled; credentials cannot. Sessions are botocore's own with its own handlers, so
+A target names them by text, so that it can be pickled; credentials cannot. Sessions are botocore's own with its own handlers, so
 every credential provider works in them. But they share one loader of botocore's data files, and AppStream's clients have only the
 operations that read, as a method is built for each operation of each client (2.4 ms of CPU a client instead of 6.5).
 """
@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, partial, total_ordering
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -115,7 +115,7 @@ def create_client(session: Session, service: str, region: str, **options: Any) -
         return session.create_client(service, region_name=region, **options)
 
 
-# sources of credentials
+# what travels
 
 _handed_in: WeakValueDictionary[str, boto3.Session] = WeakValueDictionary()  # by number
 
@@ -155,42 +155,70 @@ def refer_to(session: object) -> SessionReference:
     return SessionReference(number, session)
 
 
+@total_ordering
 @dataclass(frozen=True)
-class Source:
-    """What to sign with: without `role`, the profile's, the session's or the default credentials."""
+class Target:
+    """One account in one region, and where its credentials come from; made by `targets`.
 
-    partition: str
+    It holds no credentials, can be pickled, and sorts by account and region.
+
+    Attributes
+    ----------
+    account : str or None
+        The account that is expected, where it is known before anything is sent.
+    region : str
+        The region.
+    profile : str or None
+        The profile whose credentials are used, or with which the role is assumed; None: the default credentials.
+    role, external_id, role_session_name : str or None
+        The role to assume, and what for, as in `targets`; the external id is not shown.
+    session : SessionReference or None
+        What stands for a session that was handed in; it is known in this process only.
+    optional : bool
+        Whether the region came with ``regions="all"``: that it is not enabled for the account is then no failure.
+    """
+
+    account: str | None
+    region: str
     profile: str | None = None
     role: str | None = None
     external_id: str | None = field(default=None, repr=False)
-    session: SessionReference | None = None
+    session: SessionReference | None = field(default=None, repr=False)
     role_session_name: str | None = None
-    #: The region that is configured.
-    region: str | None = field(default=None, compare=False)
-    #: Whose credentials they will be, where a role's ARN or a single sign-on's profile tells it.
-    account: str | None = field(default=None, compare=False)
+    optional: bool = field(default=False, repr=False, compare=False)
 
-    @property
-    def base(self) -> Source:
-        """What the role is assumed with."""
-        return Source(self.partition, self.profile, session=self.session)
+    def __lt__(self, other: object) -> bool:
+        return self._make_key() < other._make_key() if isinstance(other, Target) else NotImplemented
+
+    def __str__(self) -> str:
+        owner = "default credentials" if self.session is None else "session"
+        if self.profile is not None:
+            owner = f"profile {printable(self.profile, 60)}"
+        return f"{self.account or owner}/{self.region}"
+
+    def _make_key(self) -> tuple[str, ...]:
+        where = (self.account, self.region, self.profile, self.role, self.external_id, self.role_session_name)
+        return tuple(value or "" for value in (*where, self.session and self.session.number))
 
 
-def open_base(source: Source) -> tuple[Session, BaseClient]:
-    """Return the session of a source without a role, with its credentials, and a client of STS; this may take a while."""
+# signing in
+
+
+def open_base(target: Target) -> tuple[Session, BaseClient]:
+    """Return the session that a target's role is assumed with, if it has one, and a client of STS; this may take a while."""
 
     def open_with_credentials() -> Session:
-        if source.session is not None:
-            session = botocore_private.get_botocore_session(source.session.session)
+        if target.session is not None:
+            session = botocore_private.get_botocore_session(target.session.session)
         else:
-            session = open_session(source.profile)
+            session = open_session(target.profile)
         with redacting(session), _check_profile_files():
             _load_credentials(session)
         return session
 
     session = call_until_answered(open_with_credentials)
     with redacting(session):
-        return session, open_sts(session, source.partition)
+        return session, open_sts(session, regions.find_partition(target.region))
 
 
 def _load_credentials(session: Session) -> None:
@@ -201,14 +229,14 @@ def _load_credentials(session: Session) -> None:
     credentials.get_frozen_credentials()
 
 
-def open_role(base: Session, sts: BaseClient, source: Source) -> tuple[Session, BaseClient]:
-    """Return what `open_base` does, of a source with a role: it is assumed by `sts`, a client of the session `base`.
+def open_role(base: Session, sts: BaseClient, target: Target) -> tuple[Session, BaseClient]:
+    """Return what `open_base` does, but of a target's role: it is assumed by `sts`, a client of the session `base`.
 
     The session has the endpoints and settings of `base`, and assumes the role again before its credentials expire.
     """
-    parameters = {"RoleArn": source.role, "RoleSessionName": source.role_session_name or APP_ID}
-    if source.external_id is not None:
-        parameters["ExternalId"] = source.external_id
+    parameters = {"RoleArn": target.role, "RoleSessionName": target.role_session_name or APP_ID}
+    if target.external_id is not None:
+        parameters["ExternalId"] = target.external_id
 
     def refresh() -> dict[str, str]:
         with require_whole_replies(sts):
@@ -220,7 +248,7 @@ def open_role(base: Session, sts: BaseClient, source: Source) -> tuple[Session, 
 
     session = botocore_private.copy_with_credentials(base, DeferredRefreshableCredentials(refresh, "assume-role"))
     call_until_answered(partial(_load_credentials, session))
-    return session, open_sts(session, source.partition)
+    return session, open_sts(session, regions.find_partition(target.region))
 
 
 def open_sts(session: Session, partition: str) -> BaseClient:

@@ -20,42 +20,30 @@ from appstream_frames.aws.redaction import is_verbatim, list_secrets, redact, sc
 from appstream_frames.errors import AccessError, DrainError, EndpointError, RequestError
 from appstream_frames.text import printable
 
-_Test = Callable[[BaseException], bool] | tuple[type[BaseException], ...] | frozenset[str]
 _Kind = type[DrainError | RequestError]
 _NAMED: Final = 5  # targets in a summary
 _FIRST_OPERATION: Final = "DescribeImages"  # the only one with parameters of the caller's
 
-_THROTTLES: Final = frozenset(
+# AWS's codes, and kinds of exceptions by their names, as not every botocore has all of them
+_THROTTLES: Final = (
     "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException TooManyRequestsException "
     "RequestLimitExceeded RequestLimitExceededException SlowDown BandwidthLimitExceeded PriorRequestNotComplete "
-    "LimitExceededException EC2ThrottledException ProvisionedThroughputExceededException "
-    "TransactionInProgressException".split()
-)
-_PASSING: Final = frozenset(("RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"))
-_UNRECOGNIZED: Final = frozenset(("UnrecognizedClientException", "InvalidClientTokenId"))
-_BAD_CREDENTIALS: Final = _UNRECOGNIZED | set(
-    "ExpiredToken ExpiredTokenException RequestExpired InvalidAccessKeyId InvalidSignatureException SignatureDoesNotMatch "
-    "IncompleteSignature MissingAuthenticationToken MissingAuthenticationTokenException AuthFailure InvalidToken NotAuthorized "
-    "InvalidIdentityToken IDPRejectedClaim".split()
-)
-_DENIED: Final = frozenset("AccessDenied AccessDeniedException UnauthorizedOperation UnauthorizedException".split())
-_BAD_REQUEST: Final = frozenset(
-    "InvalidParameterCombinationException InvalidParameterCombination InvalidParameterValue InvalidParameterException "
-    "ValidationException ValidationError ResourceNotFoundException SerializationException".split()
+    "LimitExceededException EC2ThrottledException ProvisionedThroughputExceededException TransactionInProgressException"
 )
 _NO_CREDENTIALS: Final = (
-    exceptions.NoCredentialsError,
-    exceptions.PartialCredentialsError,
-    exceptions.CredentialRetrievalError,
-    exceptions.TokenRetrievalError,
-    exceptions.SSOError,
-    exceptions.NoAuthTokenError,
-    exceptions.ProfileNotFound,
-    exceptions.InvalidConfigError,
-    exceptions.UnknownCredentialError,
-    FileNotFoundError,  # of a web identity's token, or of a credential_process
-    PermissionError,
-    getattr(exceptions, "LoginError", exceptions.NoCredentialsError),  # botocore has it since 1.40
+    "NoCredentialsError PartialCredentialsError CredentialRetrievalError TokenRetrievalError SSOError NoAuthTokenError "
+    "ProfileNotFound InvalidConfigError UnknownCredentialError LoginError "
+    "FileNotFoundError PermissionError"  # of a web identity's token, or of a credential_process
+)
+_UNRECOGNIZED: Final = "UnrecognizedClientException InvalidClientTokenId"
+_BAD_CREDENTIALS: Final = (
+    f"{_UNRECOGNIZED} ExpiredToken ExpiredTokenException RequestExpired InvalidAccessKeyId InvalidSignatureException "
+    "SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken MissingAuthenticationTokenException AuthFailure "
+    "InvalidToken NotAuthorized InvalidIdentityToken IDPRejectedClaim"
+)
+_BAD_REQUEST: Final = (
+    "InvalidParameterCombinationException InvalidParameterCombination InvalidParameterValue InvalidParameterException "
+    "ValidationException ValidationError ResourceNotFoundException SerializationException ParamValidationError"
 )
 
 # what to do
@@ -131,7 +119,9 @@ def _get_http_status(error: BaseException) -> int:
 
 def is_passing(error: BaseException) -> bool:
     """Tell whether the same request may well succeed in a moment: AWS is busy, or the network or this machine is."""
-    if _is_throttle(error) or is_out_of_files(error) or get_code(error) in _PASSING:
+    if get_code(error) in ("RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"):
+        return True
+    if _is_throttle(error) or is_out_of_files(error):
         return True
     status = _get_http_status(error)
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -141,7 +131,7 @@ def is_passing(error: BaseException) -> bool:
 
 
 def _is_throttle(error: BaseException) -> bool:
-    return get_code(error) in _THROTTLES or _get_http_status(error) == HTTPStatus.TOO_MANY_REQUESTS
+    return get_code(error) in _THROTTLES.split() or _get_http_status(error) == HTTPStatus.TOO_MANY_REQUESTS
 
 
 def is_unreachable(error: BaseException) -> bool:
@@ -165,36 +155,32 @@ def _is_untrusted(error: BaseException) -> bool:
     return any(isinstance(each, kinds) and "certificate" in str(each).lower() for each in walk_causes(error))
 
 
-#: The first whose test applies, a predicate, kinds of exceptions or AWS's codes, is the verdict.
-_VERDICTS: Final[tuple[tuple[_Test, _Kind, str, str], ...]] = (
+#: The first whose test applies, a predicate or names, is the verdict: an error, the status in coverage, what to do.
+_VERDICTS: Final[tuple[tuple[Callable[[BaseException], bool] | str, _Kind, str, str], ...]] = (
     (is_verbatim, AccessError, "bad_credentials", _PROVIDER),
     (_NO_CREDENTIALS, AccessError, "bad_credentials", SIGN_IN),
     (_BAD_CREDENTIALS, AccessError, "bad_credentials", _REFRESH),
-    (_DENIED, AccessError, "denied", _ALLOW),
-    (frozenset(("OptInRequired", "RegionDisabledException")), AccessError, "region_disabled", _ENABLE),
-    (frozenset(("OperationNotPermittedException",)), DrainError, "not_offered", _NOT_OFFERED),
+    ("AccessDenied AccessDeniedException UnauthorizedOperation UnauthorizedException", AccessError, "denied", _ALLOW),
+    ("OptInRequired RegionDisabledException", AccessError, "region_disabled", _ENABLE),
+    ("OperationNotPermittedException", DrainError, "not_offered", _NOT_OFFERED),
     (_BAD_REQUEST, RequestError, "failed", _CORRECT),
-    ((exceptions.ParamValidationError,), RequestError, "failed", _CORRECT),
     (_is_untrusted, DrainError, "failed", _CERTIFICATE),
     (is_unreachable, EndpointError, "no_endpoint", _UNREACHABLE),
-    ((exceptions.ProxyConnectionError,), DrainError, "failed", _NETWORK_FAILED),
+    ("ProxyConnectionError", DrainError, "failed", _NETWORK_FAILED),
     (is_out_of_files, DrainError, "failed", f"{OUT_OF_FILES} Raise that limit, or drain fewer at once."),
     (_is_throttle, DrainError, "throttled", _SLOW_DOWN),
     (lambda error: _get_http_status(error) == HTTPStatus.FORBIDDEN, AccessError, "denied", _ALLOW),
-    ((BaseException,), DrainError, "failed", _FAILED),
 )
 
 
 def _classify(error: BaseException, operation: str = "") -> tuple[_Kind, str, str]:
-    """Return this package's error, the status in coverage, and what to do."""
-    _, kind, status, advice = next(verdict for verdict in _VERDICTS if _applies(verdict[0], error))
-    return kind, status, advice.replace("OPERATION", operation)
-
-
-def _applies(test: _Test, error: BaseException) -> bool:
-    if isinstance(test, frozenset):
-        return get_code(error) in test
-    return isinstance(error, test) if isinstance(test, tuple) else test(error)
+    """Return the verdict on an error of an operation."""
+    names = {get_code(error), *(kind.__name__ for kind in type(error).__mro__)}
+    for test, kind, status, advice in _VERDICTS:
+        applies = not names.isdisjoint(test.split()) if isinstance(test, str) else test(error)
+        if applies:
+            return kind, status, advice.replace("OPERATION", operation)
+    return DrainError, "failed", _FAILED
 
 
 def explain(
@@ -254,7 +240,7 @@ def reconsider(failures: Sequence[DrainError | None]) -> list[DrainError | None]
 def _reconsider_one(failure: DrainError, everywhere: bool) -> DrainError:
     if everywhere:
         status, old, new = "failed", _UNREACHABLE, _NETWORK
-    elif failure.page > 0 and failure.code in _UNRECOGNIZED:
+    elif failure.page > 0 and failure.code in _UNRECOGNIZED.split():
         status, old, new = "region_disabled", _REFRESH, _DISABLED
     else:
         return failure

@@ -129,19 +129,17 @@ def list_secrets(holder: object = None) -> list[str]:
     found += map(_read_file, map(os.environ.get, _TOKEN_FILES))
     urls = list(urllib.request.getproxies().values())
     urls += [value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL")]
-    credentials = None
+    credentials = botocore_private.find_credentials(holder)
+    if credentials is not None:
+        found += botocore_private.read_current_keys(credentials)
     if isinstance(holder, BaseClient):
-        credentials = botocore_private.find_credentials(holder)
         urls += [str(holder.meta.endpoint_url), *map(str, (holder.meta.config.proxies or {}).values())]
     elif isinstance(holder, Session):
-        credentials = botocore_private.find_loaded_credentials(holder)
         with suppress(BotoCoreError):
             for profile in _list_profiles(holder):
                 found += [*map(profile.get, _SECRET_SETTINGS), _read_file(profile.get("web_identity_token_file"))]
                 services = holder.full_config.get("services", {}).get(profile.get("services"), {})
                 urls += [each["endpoint_url"] for each in (profile, *services.values()) if "endpoint_url" in each]
-    if credentials is not None:
-        found += botocore_private.read_current_keys(credentials)
     return [secret for secret in [*found, *(each for url in urls for each in _find_user_info(url))] if secret]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
@@ -68,32 +67,20 @@ def list_appstream_regions(partition: str) -> list[str]:
     return sorted(regions)
 
 
-def check_regions(regions: Iterable[object]) -> list[str]:
-    """Return regions as a list; raise RequestError when one is given twice, or cannot be a region.
+@cache  # thousands of targets are in a few regions
+def check_region(region: str) -> str:
+    """Return a region; raise RequestError when it cannot be one: a new one has a new number, or is in a new place.
 
     Examples
     --------
-    >>> check_regions(["eu-wset-1"])
+    >>> check_region("eu-wset-1")
     Traceback (most recent call last):
     appstream_frames.errors.RequestError: 'eu-wset-1' is no region. Did you mean 'eu-west-1'?
     """
-    seen: list[str] = []
-    for region in regions:
-        if not isinstance(region, str):
-            raise RequestError(f"{printable(repr(region))} is no region; expected a string such as 'eu-west-1'.")
-        _check(region)
-        if region in seen:
-            raise RequestError(f"Region {region!r} is given twice; give each once.")
-        seen.append(region)
-    return seen
-
-
-@cache  # thousands of targets are in a few regions
-def _check(region: str) -> None:
     known = [each for partition in _find_session().get_available_partitions() for each in _list_regions(partition)]
     words = {word for each in known for word in each.split("-")[:-1]}
-    # a new region is a new number or a new place: a word that no region has, in a name like a known one, is misspelt
     similar = difflib.get_close_matches(region.strip().lower(), sorted(known), n=1, cutoff=0.75)
     if not _FORM.fullmatch(region) or (similar and not words.issuperset(region.split("-")[:-1])):
         hint = f"Did you mean {similar[0]!r}?" if similar else "Expected one such as 'eu-west-1'."
         raise RequestError(f"{printable(repr(region))} is no region. {hint}")
+    return region

@@ -6,17 +6,17 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from functools import partial, total_ordering
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import boto3
 
 from appstream_frames.aws import credentials, failures
-from appstream_frames.aws.credentials import SessionReference, Source
+from appstream_frames.aws.credentials import Target
 from appstream_frames.aws.deadlines import call_within
 from appstream_frames.aws.redaction import redacting
-from appstream_frames.aws.regions import check_regions, find_home_region, find_partition, list_appstream_regions
+from appstream_frames.aws.regions import check_region, find_home_region, find_partition, list_appstream_regions
 from appstream_frames.aws.retries import BrokenReplyError, call_until_answered, require_whole_replies
 from appstream_frames.errors import AppStreamFramesError, RequestError
 from appstream_frames.text import printable
@@ -29,70 +29,15 @@ _FORMS: Final = {
     "role_session_name": (r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits and _+=,.@-"),
     "organization_role": (r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", "the role's name, such as 'AppStreamReader'"),
 }
+_Login = tuple[
+    str, Target
+]  # a partition, and what a target in it is like; its region is the one that is configured, or empty
 _TIMEOUT: Final = 300.0  # seconds for the list of an organization's accounts
 _NAMED: Final = 20  # inactive accounts in a warning
 _DELEGATE: Final = (
     "Ask with credentials of the management account or of a delegated administrator that may call "
     "organizations:ListAccounts; or name the roles: targets(roles=[…])."
 )
-
-
-@total_ordering
-@dataclass(frozen=True)
-class Target:
-    """One account in one region, and where its credentials come from; made by `targets`.
-
-    It holds no credentials, can be pickled, and sorts by account and region.
-
-    Attributes
-    ----------
-    account : str or None
-        The account that is expected, where it is known before anything is sent.
-    region : str
-        The region.
-    profile : str or None
-        The profile whose credentials are used, or with which the role is assumed; None: the default credentials.
-    role : str or None
-        ARN of the role to assume.
-    external_id : str or None
-        What the role demands of those who assume it; not shown.
-    session : SessionReference or None
-        What stands for a session that was handed in; it is known in this process only.
-    role_session_name : str or None
-        What the assumed role's session is called; None: ``appstream-frames``.
-    optional : bool
-        Whether the region came with ``regions="all"``: that it is not enabled for the account is then no failure.
-    """
-
-    account: str | None
-    region: str
-    profile: str | None = None
-    role: str | None = None
-    external_id: str | None = field(default=None, repr=False)
-    session: SessionReference | None = field(default=None, repr=False)
-    role_session_name: str | None = None
-    optional: bool = field(default=False, repr=False, compare=False)
-
-    def __lt__(self, other: object) -> bool:
-        return self._make_key() < other._make_key() if isinstance(other, Target) else NotImplemented
-
-    def __str__(self) -> str:
-        return f"{self.account or self._describe_owner()}/{self.region}"
-
-    @property
-    def source(self) -> Source:
-        """Where the credentials come from."""
-        named = (self.profile, self.role, self.external_id, self.session, self.role_session_name)
-        return Source(find_partition(self.region), *named)
-
-    def _describe_owner(self) -> str:
-        if self.profile is not None:
-            return f"profile {printable(self.profile, 60)}"
-        return "default credentials" if self.session is None else "session"
-
-    def _make_key(self) -> tuple[str, ...]:
-        where = (self.account, self.region, self.profile, self.role, self.external_id, self.role_session_name)
-        return tuple(value or "" for value in (*where, self.session and self.session.number))
 
 
 def targets(
@@ -113,22 +58,19 @@ def targets(
     Parameters
     ----------
     profiles : iterable of str, optional
-        Profiles of your AWS configuration, those of SSO and of roles included. With `roles` or `organization_role`: the
-        one profile to assume them with.
+        Profiles of your AWS configuration; with `roles` or `organization_role`: the one profile to assume them with.
     regions : iterable of str or "all", optional
         Default: each profile's or the session's own region. ``"all"``: every region of the partition (aws, aws-us-gov …) in
-        which AppStream is, to the installed botocore's knowledge; upgrade boto3 to know the newest, or name them. That a
-        region is not enabled for an account is no failure then.
+        which AppStream is, to the installed botocore's knowledge; that one is not enabled for an account is no failure then.
     roles : iterable of str, optional
         ARNs of roles to assume; each role's account is the one that is drained.
     organization_role : str, optional
-        Name of a role that every account of your organization has: all ACTIVE accounts are drained, the caller's own
-        account with the caller's credentials, as it need not have the role. Not together with `roles`.
+        Name of a role that every account of your organization has: all ACTIVE accounts are drained, the caller's own with
+        the caller's credentials, as it need not have the role. Not together with `roles`.
     external_id : str, optional
         What the roles demand of those who assume them.
     role_session_name : str, optional
-        What the sessions of assumed roles are called, as CloudTrail shows it and as some roles demand it; default:
-        ``appstream-frames``.
+        What the sessions of assumed roles are called, in CloudTrail and by what roles demand; default: ``appstream-frames``.
     session : boto3.Session, optional
         Use its credentials in place of the default ones. Such targets can be drained in this process only.
 
@@ -141,10 +83,8 @@ def targets(
     ------
     RequestError
         When a parameter cannot be right, or no region is known.
-    AccessError
-        When the accounts of the organization may not be listed.
-    DrainError
-        When they could not be listed.
+    AccessError, DrainError
+        When the accounts of the organization may not be listed, or could not be.
 
     Warns
     -----
@@ -158,54 +98,56 @@ def targets(
     >>> [str(target) for target in asf.targets(roles=roles, regions=["eu-west-1"])]
     ['012345678901/eu-west-1', '111122223333/eu-west-1']
     """
-    names, arns = _check_names("profiles", profiles), _check_names("roles", roles)
-    chosen = "all" if regions == "all" else _check_names("regions", regions)
-    if isinstance(chosen, list):
-        check_regions(chosen)
+    names, arns = check_names("profiles", profiles), check_names("roles", roles)
+    chosen = "all" if regions == "all" else check_names("regions", regions)
+    for region in chosen if isinstance(chosen, list) else ():
+        check_region(region)
     texts = {"external_id": external_id, "role_session_name": role_session_name, "organization_role": organization_role}
     _check_roles(names, arns, texts)
     if session is None:
-        sources = _read_profiles(names)
+        logins = _read_profiles(names)
     elif names is None:
-        reference, region = credentials.refer_to(session), session.region_name
-        sources = [Source(find_partition(str(region)), session=reference, region=region)]
+        reference, region = credentials.refer_to(session), session.region_name or ""
+        logins = [(find_partition(region), Target(None, region, session=reference))]
     else:
         raise RequestError("session= has a profile of its own; pass session= or profiles=, not both.")
-    assume = partial(_assume, sources[0], external_id=external_id, role_session_name=role_session_name)
+    partition, base = logins[0]
+    assume = partial(_assume, replace(base, external_id=external_id, role_session_name=role_session_name))
     if arns is not None:
-        sources = [assume(arn) for arn in arns]
+        logins = [assume(arn) for arn in arns]
     elif organization_role is not None:
-        sources = _list_organization(sources[0], organization_role, assume)
-    found = []
-    for source in sources:
-        named = (source.profile, source.role, source.external_id, source.session, source.role_session_name)
-        where = _choose_regions(source, chosen)
-        found += [Target(source.account, region, *named, optional=chosen == "all") for region in where]
-    return found
+        logins = _list_organization(partition, base, organization_role, assume)
+    return [
+        replace(login, region=region, optional=chosen == "all")
+        for partition, login in logins
+        for region in _choose_regions(partition, login, chosen)
+    ]
 
 
 # what is passed
 
 
-def _check_names(parameter: str, values: Iterable[str] | None) -> list[str] | None:
-    """Return a list of different strings; None when there is none."""
+def check_names(
+    parameter: str, values: Iterable[object] | None, *, empty: str = "; pass None", distinct: bool = True
+) -> list[str] | None:
+    """Return a list of strings; None when there is none. Raise RequestError for anything else, which `empty` explains."""
     if values is None:
         return None
     if isinstance(values, str):
         raise RequestError(f"{parameter}={values!r} is one string; pass a list of strings: {parameter}=[{values!r}].")
     try:
-        names: list[Any] = list(values)
+        given = list(values)
     except TypeError:
         raise RequestError(f"{parameter}={values!r} must be a list of strings, or None.") from None
-    if not names:
-        raise RequestError(f"{parameter} is empty; pass None, or at least one.")
-    for number, name in enumerate(names):
-        if not isinstance(name, str) or not name:
-            raise RequestError(
-                f"{parameter}={printable(repr(name))} is no name; every element must be a string, and not empty."
-            )
-        if name in names[:number]:
-            raise RequestError(f"{parameter}={printable(repr(name))} twice; pass it once.")
+    if not given:
+        raise RequestError(f"{parameter} is empty{empty}, or at least one.")
+    if wrong := [name for name in given if not isinstance(name, str) or not name]:
+        shown = printable(repr(wrong[0]))
+        raise RequestError(f"{parameter}={shown} is no name; every element must be a string, and not empty.")
+    names = list(map(str, given))
+    if distinct and len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RequestError(f"{parameter}={printable(repr(twice))} twice; pass it once.")
     return names
 
 
@@ -235,26 +177,24 @@ def _match(parameter: str, value: object) -> re.Match[str]:
     return found
 
 
-def _choose_regions(source: Source, regions: list[str] | str | None) -> list[str]:
+def _choose_regions(partition: str, login: Target, regions: list[str] | str | None) -> list[str]:
     if regions == "all":
-        return list_appstream_regions(source.partition)
-    if regions is None and source.region is None:
-        owner = f"profile {source.profile!r}" if source.profile else "this environment"
-        whose = "the session" if source.session else owner
+        return list_appstream_regions(partition)
+    if regions is None and not login.region:
+        owner = f"profile {login.profile!r}" if login.profile else "this environment"
+        whose = "the session" if login.session else owner
         raise RequestError(f"No region is configured for {whose}. Name one: regions=['eu-west-1'], or \"all\".")
-    chosen = check_regions([source.region]) if regions is None else list(regions)
+    chosen = [check_region(login.region)] if regions is None else list(regions)
     for region in chosen:
-        if source.role is not None and find_partition(region) != source.partition:
-            raise RequestError(
-                f"Region {region} is not in {source.partition}, the partition of the role. Name its regions."
-            )
+        if login.role is not None and find_partition(region) != partition:
+            raise RequestError(f"Region {region} is not in {partition}, the partition of the role. Name its regions.")
     return chosen
 
 
 # profiles: what the AWS configuration files of this machine say of them
 
 
-def _read_profiles(names: list[str] | None) -> list[Source]:
+def _read_profiles(names: list[str] | None) -> list[_Login]:
     """Return what signs in as each of some profiles; None: with the default credentials.
 
     Raise RequestError when the files do not allow it, or when a profile asks for an MFA code.
@@ -264,25 +204,26 @@ def _read_profiles(names: list[str] | None) -> list[Source]:
     if names is None:
         # botocore takes keys of the environment first, and heeds no default profile then
         own = {} if os.environ.get("AWS_ACCESS_KEY_ID") else session.get_scoped_config()
-        source = _read_profile(session.profile or "default", own, session.get_config_variable("region"), known)
-        return [replace(source, profile=None, account=None)]
-    sources = []
+        region = session.get_config_variable("region")
+        partition, login = _read_profile(session.profile or "default", own, region, known)
+        return [(partition, replace(login, profile=None, account=None))]
+    logins = []
     for name in names:
         if name not in known:
             known = credentials.open_profile(name).full_config["profiles"]  # or the error that says which there are
         region = known[name].get("region") or os.environ.get("AWS_DEFAULT_REGION")
-        sources.append(_read_profile(name, known[name], region, known))
-    return sources
+        logins.append(_read_profile(name, known[name], region, known))
+    return logins
 
 
-def _read_profile(name: str, own: dict[str, str], region: str | None, known: dict[str, dict[str, str]]) -> Source:
+def _read_profile(name: str, own: dict[str, str], region: str | None, known: dict[str, dict[str, str]]) -> _Login:
     _check_mfa(name, own, known)
     role = re.fullmatch(_ROLE, str(own.get("role_arn")), re.ASCII)
-    partition = role[1] if role else find_partition(region or str(own.get("sso_region")))
+    partition = role[1] if role else find_partition(region or own.get("sso_region", ""))
     account = role[2] if role else None
     if "role_arn" not in own and {"sso_session", "sso_start_url"} & set(own):
         account = own.get("sso_account_id")
-    return Source(partition, name, region=region, account=account)
+    return partition, Target(account, region or "", name)
 
 
 def _check_mfa(name: str, own: dict[str, str], known: dict[str, dict[str, str]]) -> None:
@@ -306,20 +247,20 @@ def _check_mfa(name: str, own: dict[str, str], known: dict[str, dict[str, str]])
 # roles, and the accounts of an organization
 
 
-def _assume(base: Source, arn: str, *, external_id: str | None, role_session_name: str | None) -> Source:
+def _assume(login: Target, arn: str) -> _Login:
     """Return what signs in as a role."""
     found = _match("roles", arn)
-    own = replace(base, partition=found[1], account=found[2], role=arn)
-    return replace(own, external_id=external_id, role_session_name=role_session_name)
+    return found[1], replace(login, account=found[2], role=arn)
 
 
-def _list_organization(base: Source, role: str, assume: Callable[[str], Source]) -> list[Source]:
+def _list_organization(partition: str, base: Target, role: str, assume: Callable[[str], _Login]) -> list[_Login]:
     """Return what signs in to each active account of an organization: the role, and in the caller's own account the caller.
 
     Raise DrainError when they cannot be listed to their end in time, and AccessError when they may not be listed.
     """
     try:
-        caller, states = call_within(_TIMEOUT, partial(_read_organization, base))
+        home = replace(base, region=find_home_region(partition))
+        caller, states = call_within(_TIMEOUT, partial(_read_organization, home))
     except AppStreamFramesError:
         raise
     except Exception as error:  # whatever a provider of credentials raises
@@ -331,21 +272,20 @@ def _list_organization(base: Source, role: str, assume: Callable[[str], Source])
         named = ", ".join(inactive[:_NAMED])
         warnings.warn(f"Not active, and so no targets: {named}{more}; their images are not seen.", stacklevel=3)
     return [
-        replace(base, account=caller)
+        (partition, replace(base, account=caller))
         if account == caller
-        else assume(f"arn:{base.partition}:iam::{account}:role/{role}")
+        else assume(f"arn:{partition}:iam::{account}:role/{role}")
         for account, state in states.items()
         if state == "ACTIVE"
     ]
 
 
-def _read_organization(source: Source) -> tuple[str, dict[str, str]]:
-    """Return a source's own account, and the state of each account of its organization, sorted by account."""
-    session, sts = credentials.open_base(source)
-    region = find_home_region(source.partition)
+def _read_organization(home: Target) -> tuple[str, dict[str, str]]:
+    """Return the caller's own account, and the state of each account of its organization, sorted by account."""
+    session, sts = credentials.open_base(home)
     with redacting(session):
         caller = credentials.ask_account(sts)
-        client = credentials.create_client(session, "organizations", region, config=credentials.SIGN_IN)
+        client = credentials.create_client(session, "organizations", home.region, config=credentials.SIGN_IN)
         with require_whole_replies(client):
             accounts = _list_accounts(client)
     states = {

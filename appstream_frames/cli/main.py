@@ -18,7 +18,7 @@ import click
 import appstream_frames as asf
 from appstream_frames.archive import maintenance
 from appstream_frames.aws.credentials import is_account
-from appstream_frames.aws.regions import check_regions
+from appstream_frames.aws.regions import check_region
 from appstream_frames.cli.check import check, diff
 from appstream_frames.cli.output import (
     STDOUT,
@@ -278,7 +278,8 @@ def sandbox(account: str | None, region: str | None, minutes: float, **given: An
     """
     if account is not None and not is_account(account):
         raise asf.RequestError(f"--account {printable(account)!r} is no account; expected twelve digits: 012345678901.")
-    check_regions([region] if region is not None else [])
+    if region is not None:
+        check_region(region)
     with asf.sandbox(**given) as served:
         for name, value in served.environment(account, region).items():
             echo(f"export {name}={value}")

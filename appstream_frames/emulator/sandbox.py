@@ -20,7 +20,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.loaders import Loader
 
-from appstream_frames.aws.regions import check_regions, list_appstream_regions
+from appstream_frames.aws.regions import check_region, list_appstream_regions
+from appstream_frames.aws.targets import check_names
 from appstream_frames.emulator.accounts import KEY, Accounts, ServiceError
 from appstream_frames.emulator.catalogue import Row, find_week, finish, read_catalogue
 from appstream_frames.emulator.loopback import Server
@@ -378,8 +379,9 @@ def sandbox(
         if not 0 < regions <= len(known):
             raise RequestError(f"regions={regions!r} must be from 1 to {len(known)}, or a list of regions.")
         served = known[:regions]
-    elif regions is not None:
-        served = check_regions([regions] if isinstance(regions, str) else regions)
+    else:
+        names = check_names("regions", [regions] if isinstance(regions, str) else regions)
+        served = [check_region(name) for name in names or served]
     return Sandbox(week, Accounts(accounts), served, port)
 
 

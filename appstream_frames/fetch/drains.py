@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from appstream_frames.aws import failures
 from appstream_frames.aws.clients import ClientPool, check_client, open_client
-from appstream_frames.aws.targets import Target, targets
+from appstream_frames.aws.credentials import Target
+from appstream_frames.aws.targets import targets
 from appstream_frames.errors import DrainError, RequestError, TargetsError
 from appstream_frames.fetch.executors import read_on_executor
 from appstream_frames.fetch.outcomes import Outcome, make_coverage

@@ -17,8 +17,8 @@ from itertools import islice
 from typing import Final
 
 from appstream_frames.aws.clients import ClientPool
+from appstream_frames.aws.credentials import Target
 from appstream_frames.aws.redaction import list_secrets, redact
-from appstream_frames.aws.targets import Target
 from appstream_frames.errors import DrainError
 from appstream_frames.fetch.outcomes import Outcome
 from appstream_frames.fetch.pages import TargetRead

@@ -21,10 +21,10 @@ from botocore.paginate import TokenEncoder
 
 from appstream_frames.aws import deadlines, failures
 from appstream_frames.aws.clients import ClientPool, Location, locate
+from appstream_frames.aws.credentials import Target
 from appstream_frames.aws.deadlines import Cancelled, Deadline
 from appstream_frames.aws.redaction import walk_causes
 from appstream_frames.aws.retries import Attempts
-from appstream_frames.aws.targets import Target
 from appstream_frames.fetch import response
 from appstream_frames.fetch.outcomes import Outcome, as_drain_error
 from appstream_frames.fetch.request import Request, decode_token

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from appstream_frames.aws.targets import check_names
 from appstream_frames.errors import RequestError
 from appstream_frames.tables.schema import find_request_limits
-from appstream_frames.text import printable
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,7 @@ def _drop_missing(parameters: Mapping[str, object]) -> dict[str, object]:
 
 
 def _check_texts(name: str, values: Iterable[object] | None) -> list[str] | None:
-    if values is None:
-        return None
-    if isinstance(values, str):
-        raise RequestError(f"{name}={values!r} is one string; pass a list of strings: {name}=[{values!r}].")
-    try:
-        texts = list(values)
-    except TypeError:
-        raise RequestError(f"{name}={values!r} must be a list of strings, or None.") from None
-    if not texts:
-        raise RequestError(f"{name} is empty, and AWS takes that for all images; pass None for all, or at least one.")
-    if wrong := [text for text in texts if not isinstance(text, str)]:
-        raise RequestError(f"{name}={printable(repr(wrong[0]))} is no name; every element must be a string.")
-    return list(map(str, texts))
+    return check_names(name, values, empty=", and AWS takes that for all images; pass None for all", distinct=False)
 
 
 def _check_type(value: str | None) -> str | None:

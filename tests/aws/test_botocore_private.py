@@ -66,9 +66,9 @@ def test_a_session_gets_other_credentials_and_the_first_keeps_its_own() -> None:
 def test_credentials_are_seen_without_being_looked_for() -> None:
     """A session that was not asked for credentials has none, and is not made to look for them."""
     session = Session()
-    assert botocore_private.find_loaded_credentials(session) is None
+    assert botocore_private.find_credentials(session) is None
     session.set_credentials("KEY", "secret")
-    assert botocore_private.find_loaded_credentials(session).access_key == "KEY"
+    assert botocore_private.find_credentials(session).access_key == "KEY"
 
 
 def test_expired_keys_are_seen_without_being_renewed() -> None:

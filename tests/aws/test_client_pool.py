@@ -23,8 +23,7 @@ from support.sources_of import DEV, HOME, LAB, PROD, arn, configure, failure, se
 
 import appstream_frames as asf
 from appstream_frames.aws.clients import ClientPool, open_sts_of
-from appstream_frames.aws.credentials import open_sts
-from appstream_frames.aws.targets import Target
+from appstream_frames.aws.credentials import Target, open_sts
 from appstream_frames.emulator.catalogue import find_week
 
 pytestmark = UNCLOSED
@@ -171,7 +170,7 @@ def test_no_secret_in_what_travels_or_is_shown(
     session = boto3.Session(*CANARIES, region_name="eu-west-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", box.url)
     found = asf.targets(session=session, roles=[arn(DEV)], external_id="canary-external-id")
-    shown = [repr(found), str(found[0]), repr(found[0].source), repr(found[0].session)]
+    shown = [repr(found), str(found[0]), repr(found[0].session)]
     with caplog.at_level(logging.INFO), pytest.raises(asf.AccessError) as caught:
         ClientPool().locate(found[0], 10)
     shown += [

@@ -14,7 +14,7 @@ from support.sources_of import DEV, HOME, LAB, PROD, arn, configure, sent
 
 import appstream_frames as asf
 from appstream_frames.aws import regions
-from appstream_frames.aws.targets import Target
+from appstream_frames.aws.credentials import Target
 
 
 def test_without_arguments_the_default_region(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +207,7 @@ def test_every_region_that_botocore_knows_is_right() -> None:
     known = [
         region for name in session.get_available_partitions() for region in session.get_available_regions("ec2", name)
     ]
-    assert regions.check_regions(known) == known
+    assert [regions.check_region(region) for region in known] == known
 
 
 def test_targets_sort_and_hash() -> None:

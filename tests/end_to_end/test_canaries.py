@@ -35,7 +35,7 @@ from support.faultserver import (
 )
 
 import appstream_frames as asf
-from appstream_frames.aws.targets import Target
+from appstream_frames.aws.credentials import Target
 from appstream_frames.tables import urls
 
 pytestmark = [pytest.mark.slow, UNCLOSED]

@@ -17,7 +17,7 @@ from wcwidth import wcswidth
 
 import appstream_frames as asf
 from appstream_frames.aws import failures
-from appstream_frames.aws.targets import Target
+from appstream_frames.aws.credentials import Target
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.tables.schema import list_tables
 from appstream_frames.text import printable

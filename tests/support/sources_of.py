@@ -10,8 +10,8 @@ import pytest
 
 import appstream_frames as asf
 from appstream_frames.aws.clients import ClientPool
+from appstream_frames.aws.credentials import Target
 from appstream_frames.aws.deadlines import Deadline
-from appstream_frames.aws.targets import Target
 
 PROD, DEV, LAB = "012345678901", "111122223333", "444455556666"
 HOME = ["eu-west-1"]
