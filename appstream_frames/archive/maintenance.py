@@ -51,10 +51,6 @@ class Inventory:
         files += [file for file in store.list_files("") if file.filename.lower().endswith(SUFFIX)]
         return cls(store, manifests, unreadable, {(file.folder, file.filename): file for file in files})
 
-    def find(self, table: str, name: str) -> StoredFile | None:
-        """Return a snapshot's file."""
-        return self.files.get((table, name + SUFFIX))
-
     @cached_property
     def orphans(self) -> dict[StoredFile, str]:
         """The files of ours that no manifest, readable or not, can belong to, and why each is there.
@@ -137,9 +133,13 @@ def plan_repair(inventory: Inventory) -> list[StoredFile]:
     SnapshotCorruptError says that a committed file is missing or a manifest cannot be read. A crash does not do that, so the
     archive is being copied or is damaged, and what looks left behind may be needed.
     """
-    committed = [(table, one.id) for one in inventory.manifests for table in one.files]
-    missing = [inventory.store.locate(*each) for each in committed if inventory.find(*each) is None]
-    if broken := [*(f"{location} is missing" for location in missing), *inventory.unreadable.values()]:
+    missing = [
+        f"{inventory.store.locate(table, one.id)} is missing"
+        for one in inventory.manifests
+        for table in one.files
+        if (table, one.id + SUFFIX) not in inventory.files
+    ]
+    if broken := [*missing, *inventory.unreadable.values()]:
         raise SnapshotCorruptError(
             f"Nothing is removed while the archive is not whole: {broken[0]} ({len(broken)} such files). Let a copy that "
             "is under way end, or restore them; then repair."
@@ -162,22 +162,21 @@ def _check_files(inventory: Inventory) -> Iterator[tuple[str, str, str, str]]:
         yield name, store.locate(manifest.FOLDER, name), "damaged", detail
     for one in inventory.manifests:
         for table, expected in one.files.items():
-            found = _compare(store, inventory.find(table, one.id), expected)
-            if found is not None:
-                yield one.id, store.locate(table, one.id), *found
+            try:
+                problem, detail = "damaged", _compare(store, inventory.files[table, one.id + SUFFIX], expected)
+            except (KeyError, FileNotFoundError):  # not listed, or removed since
+                problem, detail = "missing", f"expected {expected['bytes']} bytes"
+            if detail:
+                yield one.id, store.locate(table, one.id), problem, detail
 
 
-def _compare(store: Store, file: StoredFile | None, expected: dict[str, Any]) -> tuple[str, str] | None:
-    """Return the problem of a committed file, and its detail; None when it is the one that was written."""
-    with suppress(FileNotFoundError):  # removed after it was listed
-        if file is not None and file.bytes != expected["bytes"]:
-            return "damaged", f"{file.bytes} bytes, expected {expected['bytes']}"
-        if file is not None:
-            portions = [(start, min(_PORTION, file.bytes - start)) for start in range(0, file.bytes, _PORTION)]
-            seen = parquet.hash_parts(store.read(file.folder, file.name, *portion) for portion in portions)
-            whole = seen == expected["sha256"]
-            return None if whole else ("damaged", f"SHA-256 {seen[:12]}…, expected {expected['sha256'][:12]}…")
-    return "missing", f"expected {expected['bytes']} bytes"
+def _compare(store: Store, file: StoredFile, expected: dict[str, Any]) -> str:
+    """Return what a committed file has and what was written, when these differ; else nothing."""
+    if file.bytes != expected["bytes"]:
+        return f"{file.bytes} bytes, expected {expected['bytes']}"
+    portions = [(start, min(_PORTION, file.bytes - start)) for start in range(0, file.bytes, _PORTION)]
+    seen = parquet.hash_parts(store.read(file.folder, file.name, *portion) for portion in portions)
+    return "" if seen == expected["sha256"] else f"SHA-256 {seen[:12]}…, expected {expected['sha256'][:12]}…"
 
 
 def _is_ours(file: StoredFile) -> bool:

@@ -16,29 +16,23 @@ from appstream_frames.text import printable
 
 _EXPECTED: Final = "expected a folder, or s3://bucket/prefix"
 _EXPECTED_BUCKET: Final = "expected s3://bucket or s3://bucket/prefix"
-_ACCESS_POINT: Final = re.compile(
+_ACCESS_POINT: Final = (
     r"(arn:aws[\w-]*:s3[\w-]*:[\w-]*:\d{12}:(?:outpost[:/][\w-]+[:/])?accesspoint[:/][\w.-]+)(?:/(.*))?"
 )
-_BUCKET: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:/(.*))?")
-_HOSTED: Final = re.compile(r"(?i)(?:https?|s3)://([\w.-]+?)\.s3[\w.-]*\.amazonaws\.com[\w.]*(/.*|$)")
-#: Spellings of a bucket that no program but the one they come from understands; the groups are what is meant.
-_LIKE_S3: Final = (
-    (_HOSTED, r"\1\2"),
-    (re.compile(r"(?i)(?:s3[an]?:[/\\]*|arn:aws[\w-]*:s3:::|https?://s3[\w.-]*\.amazonaws\.com[\w.]*/)(.*)"), r"\1"),
-    (re.compile(r"arn:aws.*"), r"\g<0>"),
+_BUCKET: Final = r"([A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:/(.*))?"
+_HOSTED: Final = r"(?i)(?:https?|s3)://([\w.-]+?)\.s3[\w.-]*\.amazonaws\.com[\w.]*(|/.*?)/*"
+_LIKE_S3: Final = r"(?i)(?:s3[an]?:|arn:aws[\w-]*:s3:::|https?://s3[\w.-]*\.amazonaws\.com[\w.]*/)[/\\]*(.*?)[/\\]*"
+_USERINFO: Final = r"(?<=//)[^/@]*@|[^/@\s'\"]+:[^/@\s'\"]+@"  # a password, also without // in front
+#: What is no folder, such as spellings of a bucket that no program but the one they come from understands.
+_NO_FOLDER: Final = (
+    (r"(?i)s3[an]?:[/\\]*|arn:aws[\w-]*:s3:::[/\\]*", "names no bucket", _EXPECTED_BUCKET),
+    (_HOSTED, "is no folder", r"for a bucket, pass 's3://\1\2'"),
+    (_LIKE_S3, "is no folder", r"for a bucket, pass 's3://\1'"),
+    (r"(arn:aws.*?)[/\\]*", "is no folder", r"for a bucket, pass 's3://\1'"),
+    (r".*://.*|[A-Za-z][\w+.-]+:[/\\].*", "is a URL that cannot be written to", _EXPECTED),
+    (r".*(\$[\w{]|%[A-Za-z_]\w*%).*", "holds a variable, which only a shell replaces", "pass os.path.expandvars(root)"),
 )
-_USERINFO: Final = re.compile(r"(?<=//)[^/@]*@|[^/@\s'\"]+:[^/@\s'\"]+@")  # a password, also without // in front
-#: What is in a path that means no folder here, and what to do.
-_NO_FOLDER: Final = [
-    (r".*://|[A-Za-z][\w+.-]+:[/\\]", "is a URL that cannot be written to", _EXPECTED),
-    (
-        r".*(\$\w|\$\{|%[A-Za-z_]\w*%)",
-        "holds a variable, which only a shell replaces",
-        "pass os.path.expandvars(root)",
-    ),
-]
-if os.name != "nt":
-    _NO_FOLDER.append((r".*\\|[A-Za-z]:|//[^/]", "is a path of Windows, and this is another system", _EXPECTED))
+_OF_WINDOWS: Final = (r".*\\.*|[A-Za-z]:.*|//[^/].*", "is a path of Windows, and this is another system", _EXPECTED)
 
 
 def open_store(root: str | os.PathLike[str]) -> Store:
@@ -55,23 +49,23 @@ def open_store(root: str | os.PathLike[str]) -> Store:
         raise RequestError(f"root={printable(repr(root))} names nothing; {_EXPECTED}.")
     if text != text.strip() or any(char < " " for char in text):
         raise _refuse(text, "begins or ends with white space, or holds a control character", _EXPECTED)
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"`":  # of cmd.exe, or of a file of variables
-        raise _refuse(
-            text, "is in quotation marks, which only some shells take away", f"pass {printable(text[1:-1], 300)}"
-        )
-    if text.lower().startswith("s3://") and not _HOSTED.fullmatch(text):
+    if quoted := re.fullmatch(r"(['\"`])(.*)\1", text):  # by cmd.exe, or in a file of variables
+        raise _refuse(text, "is in quotation marks, which only some shells take away", f"pass {quoted[2]}")
+    if text.lower().startswith("s3://") and not re.fullmatch(_HOSTED, text):
         return S3Store(*_split_url(text), clients.open_s3_client())
     return LocalStore(_find_folder(text))
 
 
 def _refuse(text: str, seen: str, advice: str) -> RequestError:
-    return RequestError(_USERINFO.sub("***@", f"root={printable(repr(text), 300)} {seen}; {advice}."))
+    return RequestError(
+        re.sub(_USERINFO, "***@", f"root={printable(repr(text), 300)} {seen}; {printable(advice, 400)}.")
+    )
 
 
 def _split_url(text: str) -> tuple[str, str]:
     """Return the bucket, or the ARN of an access point, and the prefix of an S3 URL."""
     rest = text[len("s3://") :].rstrip("/")
-    found = _ACCESS_POINT.fullmatch(rest) or _BUCKET.fullmatch(rest)
+    found = re.fullmatch(_ACCESS_POINT, rest) or re.fullmatch(_BUCKET, rest)
     if not found:
         raise _refuse(text, "names no bucket", _EXPECTED_BUCKET)
     bucket, prefix = found[1], found[2] or ""
@@ -82,17 +76,12 @@ def _split_url(text: str) -> tuple[str, str]:
 
 
 def _find_folder(text: str) -> Path:
-    for pattern, meant in _LIKE_S3:
-        if found := pattern.fullmatch(text):
-            if bucket := found.expand(meant).replace("\\", "/").strip("/"):
-                raise _refuse(text, "is no folder", f"for a bucket, pass 's3://{bucket}'")
-            raise _refuse(text, "names no bucket", _EXPECTED_BUCKET)
     if found := re.fullmatch(r"(?i)file:(?://localhost)?(.*)", text):
         plain = re.sub(r"^/+([A-Za-z]:)?", lambda start: start[1] or "/", unquote(found[1]))
-        raise _refuse(text, "is a URL", f"pass the folder itself, {printable(repr(plain))}")
-    for unfit, seen, advice in _NO_FOLDER:
-        if re.match(unfit, text):
-            raise _refuse(text, seen, advice)
+        raise _refuse(text, "is a URL", f"pass the folder itself, {plain!r}")
+    for pattern, seen, advice in (*_NO_FOLDER, *([] if os.name == "nt" else [_OF_WINDOWS])):
+        if unfit := re.fullmatch(pattern, text):
+            raise _refuse(text, seen, unfit.expand(advice).replace("\\", "/"))
     path = Path(os.path.expanduser(text))  # Path.expanduser raises where there is no such user
     if text.startswith("~") and str(path).startswith("~"):
         raise _refuse(text, "names a user that is not known here", f"for a folder of that name, pass './{text}'")

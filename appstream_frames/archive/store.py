@@ -286,17 +286,15 @@ def _move(source: Path, target: Path) -> None:
 
 def _flush_folder(folder: Path) -> None:
     """Flush a folder's names to disk, where the system can: Windows opens no folders."""
-    try:
+    with suppress(PermissionError):
         handle = os.open(folder, os.O_RDONLY)
-    except PermissionError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in _NO_FLUSH:
-            raise
-    finally:
-        os.close(handle)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in _NO_FLUSH:
+                raise
+        finally:
+            os.close(handle)
 
 
 @contextmanager
