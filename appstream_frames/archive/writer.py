@@ -23,7 +23,6 @@ from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import StagedFile, Store
 from appstream_frames.errors import RequestError, SnapshotCorruptError
 from appstream_frames.fetch.drains import Drain
-from appstream_frames.fetch.outcomes import make_coverage
 from appstream_frames.fetch.request import Request
 from appstream_frames.tables.conversion import to_arrow, to_pandas
 from appstream_frames.tables.frames import Frames, check_frames
@@ -147,7 +146,7 @@ def take_snapshot(
             for batch in drained.batches(progress):
                 for name, rows in batch.items():
                     files[name].add(redaction.apply(rows, name))
-        coverage, failures = make_coverage(drained.outcomes), [outcome.failure for outcome in drained.outcomes]
+        coverage, failures = drained.coverage, [outcome.failure for outcome in drained.outcomes]
         if failures[0] is not None and None not in failures:
             failures[0].coverage = to_pandas(coverage)
             raise failures[0]

@@ -7,8 +7,11 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Final
+
+import pyarrow as pa
 
 from appstream_frames.aws import failures
 from appstream_frames.aws.clients import ClientPool, check_client, open_client
@@ -16,8 +19,7 @@ from appstream_frames.aws.credentials import Target
 from appstream_frames.aws.targets import targets
 from appstream_frames.errors import DrainError, RequestError, TargetsError
 from appstream_frames.fetch.executors import read_on_executor
-from appstream_frames.fetch.outcomes import Outcome, make_coverage
-from appstream_frames.fetch.pages import TargetRead
+from appstream_frames.fetch.pages import Outcome, TargetRead
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.fetch.threads import Tables, concat_batches, read_side_by_side
@@ -112,12 +114,12 @@ def drain(
     _check_timeout(timeout)
     client = check_client(open_client(profile, region, timeout) if client is None else client)
     one = Drain(client, request, choose_operations(include), timeout, account=account)
-    tables = one.read_tables(progress)
+    frames = one.read_frames(progress)
     if (failure := one.outcomes[0].failure) is not None:
         raise failure.__cause__ if isinstance(failure.__cause__, RequestError) else failure
     if one.failed:
         warnings.warn(failures.summarize(one.failed, 1), stacklevel=2)
-    return _make_frames(tables, resume_token=one.outcomes[0].resume_token)
+    return replace(frames, resume_token=one.outcomes[0].resume_token)
 
 
 def drain_targets(
@@ -178,8 +180,8 @@ def drain_targets(
     """
     request = Request.of(names=names, arns=arns, type=type, page_size=page_size)
     many = Drain(targets, request, choose_operations(include), timeout, executor=executor)
-    tables = many.read_tables(progress)
-    frames = _make_frames(tables, targets=tuple(target for target in many.targets for _ in many.operations))
+    named = tuple(target for target in many.targets for _ in many.operations)
+    frames = replace(many.read_frames(progress), targets=named)
     if failed := many.failed:
         message = failures.summarize(failed, len(many.targets))
         if raise_on_failure:
@@ -188,11 +190,6 @@ def drain_targets(
             raise group
         warnings.warn(message, stacklevel=2)
     return frames
-
-
-def _make_frames(tables: Tables, **more: Any) -> Frames:
-    """Return the frames of tables, which are given up."""
-    return Frames({name: to_pandas(tables.pop(name)) for name in list(tables)}, **more)
 
 
 class Drain:
@@ -239,6 +236,12 @@ class Drain:
         return [outcome for read in self._reads for outcome in read.outcomes]
 
     @property
+    def coverage(self) -> pa.Table:
+        """The table of coverage."""
+        rows = [outcome.make_row() for outcome in self.outcomes]
+        return pa.Table.from_pylist(rows, schema=list_tables()["coverage"].schema)
+
+    @property
     def failed(self) -> list[tuple[str, DrainError]]:
         """The names of the targets that were not read whole, each with its first error.
 
@@ -267,16 +270,16 @@ class Drain:
                     if failure is not None:
                         outcome.fail(failure)
 
-    def read_tables(self, progress: bool | None) -> Tables:
-        """Return the whole tables of all targets, also those without a row, and coverage."""
+    def read_frames(self, progress: bool | None) -> Frames:
+        """Return the frames of all targets, tables without a row too."""
         read = {each.name for each in self.operations}
         empty = {name: table.schema.empty_table() for name, table in list_tables().items() if table.operation in read}
         tables = concat_batches(chain([empty], self.batches(progress)))
-        return {**tables, "coverage": make_coverage(self.outcomes)}
+        tables["coverage"] = self.coverage
+        return Frames({name: to_pandas(tables.pop(name)) for name in list(tables)})
 
 
 def _check_timeout(timeout: object) -> None:
-    """Raise RequestError when a timeout cannot be right."""
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise RequestError(f"timeout={timeout!r} must be a number of seconds above 0.")
 

@@ -20,8 +20,7 @@ from appstream_frames.aws.clients import ClientPool
 from appstream_frames.aws.credentials import Target
 from appstream_frames.aws.redaction import list_secrets, redact
 from appstream_frames.errors import DrainError
-from appstream_frames.fetch.outcomes import Outcome
-from appstream_frames.fetch.pages import TargetRead
+from appstream_frames.fetch.pages import Outcome, TargetRead
 from appstream_frames.fetch.progress import Bar
 from appstream_frames.fetch.request import Request
 from appstream_frames.fetch.threads import Tables, check_duplicate, concat_batches, read_side_by_side

@@ -1,4 +1,4 @@
-"""The pages of one target: those of each operation in turn, each page validated, to a validated end.
+"""The pages of one target: those of each operation in turn, each page validated, to a validated end, and an outcome for each.
 
 Each page is the first one of a new paginator of boto3's, where there is one, that starts at the last validated token: a paginator
 that went on by itself would end normally where rows are missing. `response` validates each reply; one that was not whole is asked
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -25,15 +25,72 @@ from appstream_frames.aws.credentials import Target
 from appstream_frames.aws.deadlines import Cancelled, Deadline
 from appstream_frames.aws.redaction import walk_causes
 from appstream_frames.aws.retries import Attempts
+from appstream_frames.errors import AppStreamFramesError, DrainError
 from appstream_frames.fetch import response
-from appstream_frames.fetch.outcomes import Outcome, as_drain_error
 from appstream_frames.fetch.request import Request, decode_token
 from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.operations import Operation
+from appstream_frames.tables.schema import get_botocore_version
+from appstream_frames.text import printable
 
+_MESSAGE: Final = 1_000  # characters of an error that coverage keeps
 _ENDLESS: Final = 100  # pages in a row with nothing new
 #: Failures that every operation of the target shares.
 _WHOLE_TARGET: Final = frozenset({"bad_credentials", "region_disabled", "no_endpoint"})
+
+
+@dataclass
+class Outcome:
+    """How the reading of one operation of one target went; it pickles, and holds no secret."""
+
+    operation: str
+    table: str
+    target: str
+    account: str | None
+    region: str | None
+    snapshot: dt.datetime
+    request: Request
+    started_at: dt.datetime
+    located: bool = False  # whether the target's client is there
+    ended_at: dt.datetime | None = None
+    status: str = "complete"
+    failure: DrainError | None = None
+    pages: int = 0
+    sent: int = 0  # rows that AWS sent, duplicates included
+    rows: Counter[str] = field(default_factory=Counter)  # in each table
+    retries: int = 0
+    resume_token: str | None = None
+    unmodeled: list[str] = field(default_factory=list)  # other members of the replies, as JSON
+    stale: int = 0  # decoded pages in a row whose rows had all come before
+
+    def fail(self, failure: DrainError) -> None:
+        """Note that the reading ended with an error, or that the error is better explained so."""
+        self.status, self.failure = failure.status, failure
+
+    def end(self, failure: DrainError | None = None) -> None:
+        """Note that nothing more is read, and why, when that is an error."""
+        if failure is not None:
+            self.fail(failure)
+        self.ended_at = dt.datetime.now(dt.UTC)
+
+    def find_position(self, holder: object = None) -> failures.Position:
+        """Return where the reading stands, for the explanation of an error; `holder` is as there."""
+        page = self.pages + 1 if self.located else 0
+        return failures.Position(self.target, page, self.resume_token, operation=self.operation, holder=holder)
+
+    def make_row(self) -> dict[str, Any]:
+        """Return the row of coverage."""
+        own = "snapshot account region operation status started_at pages retries resume_token".split()
+        return {name: getattr(self, name) for name in own} | {
+            "ended_at": self.ended_at or self.started_at,
+            "rows": self.rows[self.table],
+            "duplicates": self.sent - self.rows[self.table],
+            "error_code": self.failure and self.failure.code,
+            "error_message": self.failure and printable(self.failure, _MESSAGE),
+            "request": self.request.as_json(),
+            "botocore_version": get_botocore_version(),
+            "unmodeled": "[" + ",".join(self.unmodeled) + "]" if self.unmodeled else None,
+        }
 
 
 @dataclass(repr=False)
@@ -74,9 +131,14 @@ class TargetRead:
         self.target, self.account, self._operations = target, account, operations
         self.deadline = Deadline(timeout)
         self.deadline.pause()
+        chosen = {operations[0].table: request}
+        for each in operations[1:]:  # what chooses the rows of a table chooses what is asked about them
+            chosen[each.table] = Request(chosen[each.parent.table].parameters if each.parent else {})
         self.outcomes = [
-            Outcome(each.name, each.table, self.name, account, region, snapshot, wanted, started_at=snapshot)
-            for each, wanted in zip(operations, _list_requests(operations, request), strict=True)
+            Outcome(
+                each.name, each.table, self.name, account, region, snapshot, chosen[each.table], started_at=snapshot
+            )
+            for each in operations
         ]
         self.waiting: deque[Rows] = deque()  # for the targets before this one
         self.ended = False  # whether no page will come any more
@@ -148,7 +210,7 @@ class TargetRead:
         if self._owned:
             for each in walk_causes(error):  # their tracebacks hold the client, of which there may be thousands
                 each.__traceback__ = None
-        failure = as_drain_error(error, outcomes[0].find_position())
+        failure = _as_drain_error(error, outcomes[0].find_position())
         for outcome in outcomes:
             outcome.end(failure)
 
@@ -158,15 +220,21 @@ class TargetRead:
         late = deadlines.make_timeout_error(self.deadline.seconds)
         for outcome in self.outcomes:
             if outcome.ended_at is None:
-                outcome.end(as_drain_error(late, outcome.find_position()))
+                outcome.end(_as_drain_error(late, outcome.find_position()))
 
 
-def _list_requests(operations: Sequence[Operation], request: Request) -> list[Request]:
-    """Return the request of each operation; what chooses the rows of a table chooses what is asked about them."""
-    chosen = {operations[0].table: Request(request.parameters)}
-    for each in operations[1:]:
-        chosen[each.table] = chosen[each.parent.table] if each.parent else Request()
-    return [request, *list(chosen.values())[1:]]
+def _as_drain_error(error: Exception, where: failures.Position) -> DrainError:
+    """Return an error as one that coverage can tell of."""
+    if not isinstance(error, AppStreamFramesError):  # nothing we foresaw
+        explained = failures.explain(error, where)
+        explained.__cause__ = error
+        error = explained
+    if isinstance(error, DrainError):
+        return error
+    code = failures.get_code(error.__cause__ or error)
+    shown = DrainError(str(error), target=where.target, page=where.page, resume_token=where.resume_token, code=code)
+    shown.__cause__ = error
+    return shown
 
 
 class EndlessError(Exception):

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
-from appstream_frames.fetch.outcomes import Outcome
+from appstream_frames.fetch.pages import Outcome
 
 
 class Bar:
@@ -20,14 +20,20 @@ class Bar:
     def __init__(self, targets: Sequence[str], progress: bool | None) -> None:
         self._images = self._failures = 0
         self._single = len(targets) == 1
-        self._bar = None
+        self._bar: Any = None
         if progress is None:
             wanted = is_terminal(sys.stderr) or (not self._single and "IPython" in sys.modules)
             disable = None  # tqdm's own choice: where it would be text in a notebook
         else:
             wanted, disable = progress, False
         if wanted and sys.stderr is not None:  # as it is in a program without a console, say a service
-            self._bar = _create(targets, disable)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # without ipywidgets tqdm says so, and takes text
+                from tqdm import auto, tqdm
+            if self._single:
+                self._bar = tqdm(desc=targets[0], unit=" images", disable=disable, leave=False)
+            else:  # a widget in a notebook that can show it
+                self._bar = auto.tqdm(total=len(targets), unit=" targets", disable=disable, leave=False)
 
     def __enter__(self) -> Self:
         return self
@@ -61,14 +67,3 @@ def is_terminal(stream: object) -> bool:
         return bool(stream.isatty())  # type: ignore[attr-defined]  # what there is none of is caught
     except (AttributeError, ValueError):
         return False
-
-
-def _create(targets: Sequence[str], disable: bool | None) -> Any:
-    """Return a bar of text or, for several targets in a notebook that can show it, a widget."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # without ipywidgets tqdm says so, and takes text
-        from tqdm import auto, tqdm
-
-    if len(targets) == 1:
-        return tqdm(desc=targets[0], unit=" images", disable=disable, leave=False)
-    return auto.tqdm(total=len(targets), unit=" targets", disable=disable, leave=False)
