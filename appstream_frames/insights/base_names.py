@@ -56,9 +56,9 @@ def parse_arn(arn: str | None) -> Base | None:
     name = arn.rpartition("/")[2] if arn and is_public(arn) else ""
     for pattern, kind, os in _NAMES:
         if match := re.fullmatch(pattern, name):
-            told = {"kind": kind, "os": os} | {part: text for part, text in match.groupdict().items() if text}
+            parts = {"kind": kind, "os": os} | {part: text for part, text in match.groupdict().items() if text}
             released = parse_version(match["day"])
-            return Base(released, name, told["kind"].replace("-", " "), told["os"]) if released else None
+            return Base(released, name, parts["kind"].replace("-", " "), parts["os"]) if released else None
     return None
 
 
