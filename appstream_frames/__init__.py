@@ -39,9 +39,8 @@ if TYPE_CHECKING:
     from appstream_frames.archive.sql import connect
     from appstream_frames.archive.writer import take_snapshot, write_snapshot
     from appstream_frames.emulator.sandbox import sandbox
-    from appstream_frames.history.findings import findings
+    from appstream_frames.history.findings import findings, usage
     from appstream_frames.history.timelines import read_history, timeline, trend
-    from appstream_frames.history.usage import usage
     from appstream_frames.reports.build import report
 
 __all__ = [
@@ -92,9 +91,8 @@ _LATER = {
     "archive.writer": ("take_snapshot", "write_snapshot"),
     "charts": (),
     "emulator.sandbox": ("sandbox",),
-    "history.findings": ("findings",),
+    "history.findings": ("findings", "usage"),
     "history.timelines": ("read_history", "timeline", "trend"),
-    "history.usage": ("usage",),
     "reports.build": ("report",),
 }
 

@@ -26,8 +26,8 @@ from appstream_frames.cli.output import (
     today_option,
 )
 from appstream_frames.cli.snapshot import snapshot
+from appstream_frames.history.changes import ARNS, is_public, merge_changes
 from appstream_frames.history.findings import drop_known
-from appstream_frames.history.merging import ARNS, is_public, merge_changes
 from appstream_frames.insights.findings import SEVERITIES
 from appstream_frames.text import printable
 

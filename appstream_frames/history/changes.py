@@ -1,7 +1,7 @@
 """What was added, removed and changed between two snapshots.
 
 Only what was read whole on both sides, and asked the same way, is compared: a refused account is never a thousand removed
-images. Nothing here reads a file or asks AWS.
+images.
 """
 
 from __future__ import annotations
@@ -16,15 +16,26 @@ import pyarrow as pa
 
 from appstream_frames.archive.redaction import Redaction
 from appstream_frames.errors import RequestError
-from appstream_frames.history.identity import find_resource_table, identify, label_columns
-from appstream_frames.history.reads import select_reads
-from appstream_frames.history.text_values import to_json, to_text, to_values
-from appstream_frames.tables.conversion import make_empty, to_arrow, to_pandas
+from appstream_frames.history.identity import (
+    TARGET,
+    find_resource_table,
+    identify,
+    label_columns,
+    select_reads,
+    to_json,
+    to_text,
+    to_values,
+)
+from appstream_frames.insights import base_names
+from appstream_frames.insights.rows import get_table
+from appstream_frames.tables.conversion import to_arrow, to_pandas
 from appstream_frames.tables.frames import Frames, check_frames
 from appstream_frames.tables.schema import Table
 from appstream_frames.text import printable
 
-_NOT_FACTS: Final = {"snapshot", "account", "region", "icon_url"}  # where a row was seen, and a URL that AWS signs anew
+ARNS: Final = ("arn", "image_arn")
+_DIFFERENCE: Final = ["change", "column", "before", "after"]
+_NOT_FACTS: Final = {"snapshot", *TARGET, "icon_url"}  # where a row was seen, and a URL that AWS signs anew
 _NONE: Final = pd.Series(dtype=object)
 _NAMED: Final = 5  # targets in a warning
 
@@ -77,30 +88,31 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
     [{'column': 'appstream_agent_version', 'before': '10-31-2024', 'after': 'LATEST'}]
     """
     kind = find_resource_table(table)
-    frames = [_check_side(before, "before"), _check_side(after, "after")]
-    coverages = [side.coverage for side in frames]
-    if missing := [name for name, side in zip(("before", "after"), frames, strict=True) if table not in side.tables]:
-        _warn_of_missing(table, missing)
-        targets = []
-    else:
-        targets = _find_comparable_targets(*(select_reads(coverage, kind.operation) for coverage in coverages))
+    sides = {name: check_frames(side, name) for name, side in (("before", before), ("after", after))}
+    for name, side in sides.items():
+        if "coverage" not in side.tables:
+            raise RequestError(
+                f"{name} holds no coverage; pass Frames as drain or read_snapshot gave them, coverage included."
+            )
+    targets = _find_comparable_targets(sides, kind)
+    coverages = [side.coverage for side in sides.values()]
     redacted = {name for coverage in coverages for names in coverage.get("redacted", _NONE).dropna() for name in names}
-    left, right = (_select_rows(side, kind, targets, redacted) for side in frames)
+    left, right = (_select_rows(side, kind, targets, redacted) for side in sides.values())
     return to_pandas(_list_differences(left, right, kind))
 
 
-def _check_side(frames: object, side: str) -> Frames:
-    checked = check_frames(frames, side)
-    if "coverage" not in checked.tables:
-        raise RequestError(
-            f"{side} holds no coverage; pass Frames as drain or read_snapshot gave them, coverage included."
-        )
-    return checked
-
-
-def _find_comparable_targets(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+def _find_comparable_targets(sides: Mapping[str, Frames], table: Table) -> list[str]:
     """Return the targets, as ``account/region``, that both sides read whole and asked the same; warn of the others."""
-    reads = [side.set_index(_name_targets(side)).to_dict("index") for side in (before, after)]
+    if missing := [name for name, side in sides.items() if table.name not in side.tables]:
+        warnings.warn(
+            f"{table.name} was not read in {' and '.join(missing)}, so no change of it is listed. "
+            f"Drain with include={table.name!r}.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return []
+    selected = [select_reads(side.coverage, table.operation) for side in sides.values()]
+    reads = [side.set_index(_name_targets(side)).to_dict("index") for side in selected]
     every = sorted({*reads[0], *reads[1]})
     reasons = {target: _explain_exclusion(reads[0].get(target), reads[1].get(target)) for target in every}
     excluded = [f"{printable(target, 60)} ({why})" for target, why in reasons.items() if why]
@@ -113,15 +125,6 @@ def _find_comparable_targets(before: pd.DataFrame, after: pd.DataFrame) -> list[
             stacklevel=3,
         )
     return [target for target, why in reasons.items() if not why]
-
-
-def _warn_of_missing(table: str, sides: list[str]) -> None:
-    """Warn that nothing is compared: one side did not read the table, or its boto3 did not know it yet."""
-    warnings.warn(
-        f"{table} was not read in {' and '.join(sides)}, so no change of it is listed. Drain with include={table!r}.",
-        UserWarning,
-        stacklevel=3,
-    )
 
 
 def _name_targets(rows: pd.DataFrame) -> pd.Series:
@@ -143,7 +146,7 @@ def _explain_exclusion(before: Mapping[str, str] | None, after: Mapping[str, str
 
 def _select_rows(frames: Frames, table: Table, targets: list[str], redacted: set[str]) -> pd.DataFrame:
     """Return the rows of some targets, without the columns that either side left out on purpose."""
-    rows = frames.tables[table.name] if table.name in frames.tables else make_empty(table.name)
+    rows = get_table(frames, table.name)
     if redacted:
         kept = Redaction(tuple(redacted)).apply(to_arrow(rows, table.name), table.name)  # in `unmodeled` too
         rows = to_pandas(kept.drop_columns([name for name in kept.schema.names if name in redacted]))
@@ -167,19 +170,21 @@ def _match_rows(left: pd.DataFrame, right: pd.DataFrame, table: Table) -> pd.Dat
     """Return the positions ``left`` and ``right`` of rows that are the same resource, and not one built anew under its name."""
     keys = pd.concat([identify(left, table), identify(right, table)], ignore_index=True)
     number = keys.groupby(list(keys.columns), dropna=False, sort=False).ngroup()
-    sides = [number.iloc[: len(left)], number.iloc[len(left) :].reset_index(drop=True)]
-    numbered = [pd.DataFrame({"number": side}) for side in sides]
-    if any(side.duplicated().any() for side in sides):
-        numbered = [
+    sides = [pd.DataFrame({"number": number.iloc[: len(left)]}), pd.DataFrame({"number": number.iloc[len(left) :]})]
+    sides[1] = sides[1].reset_index(drop=True)
+    if any(side["number"].duplicated().any() for side in sides):
+        sides = [
             side.assign(turn=_count_repeats(rows, side["number"]))
-            for side, rows in zip(numbered, (left, right), strict=True)
+            for side, rows in zip(sides, (left, right), strict=True)
         ]
-    before, after = (side.reset_index(names=name) for side, name in zip(numbered, ("left", "right"), strict=True))
-    pairs = before.merge(after, on=list(numbered[0].columns))[["left", "right"]]
+    before, after = (side.reset_index(names=name) for side, name in zip(sides, ("left", "right"), strict=True))
+    pairs = before.merge(after, on=list(sides[0].columns))[["left", "right"]]
     if table.parent or "created_time" not in left.columns or "created_time" not in right.columns:
         return pairs
-    made = (side["created_time"].take(pairs[name]) for side, name in ((left, "left"), (right, "right")))
-    old, new = (moments.reset_index(drop=True) for moments in made)
+    old, new = (
+        side["created_time"].take(pairs[name]).reset_index(drop=True)
+        for side, name in ((left, "left"), (right, "right"))
+    )
     return pairs[(old == new) | old.isna() | new.isna()]
 
 
@@ -256,3 +261,33 @@ def _sort_pairs(value: Any) -> Any:
     """Return a map, which is a tuple of pairs, as a dict; any other value as it is."""
     pairs = isinstance(value, tuple) and bool(value) and all(isinstance(element, tuple) for element in value)
     return dict(value) if pairs else value
+
+
+def is_public(changes: pd.DataFrame) -> pd.Series:
+    """Tell which changes are of AWS's own images."""
+    found = pd.Series(False, changes.index)
+    for name in {*ARNS} & {*changes}:
+        found |= changes[name].map(base_names.is_public, na_action="ignore").eq(True)
+    return found.astype(bool)
+
+
+def merge_changes(changes: pd.DataFrame) -> pd.DataFrame:
+    """Return what changed with one row, ``rebuilt``, for what was removed and added under its name.
+
+    What several accounts see is one row too. Values are kept only where a column changed.
+
+    Examples
+    --------
+    >>> cad = {"account": "1", "region": "eu-west-1", "arn": "arn:aws:…:1:image/cad", "name": "cad"}
+    >>> changes = pd.DataFrame([cad | {"change": "added"}, cad | {"change": "removed"}])
+    >>> merge_changes(changes.assign(column=None, before=None, after=None))["change"].to_list()
+    ['rebuilt']
+    """
+    kind, same = changes["change"], [changes[name] for name in changes if name not in _DIFFERENCE]
+    added, removed = (kind.eq(one).groupby(same, dropna=False).transform("any") for one in ("added", "removed"))
+    changed = kind == "changed"
+    merged = changes.assign(change=kind.mask(added & removed & ~changed, "rebuilt"))
+    merged = merged.assign(before=merged["before"].where(changed), after=merged["after"].where(changed))
+    identified = merged[[name for name in ARNS if name in merged]].notna().any(axis=1)
+    repeated = merged.duplicated() | (merged.drop(columns="account").duplicated() & identified)
+    return merged[~repeated]

@@ -1,19 +1,89 @@
-"""What to do today, with what earlier snapshots say of it."""
+"""Verdicts of today, with what earlier snapshots add: `findings`, and by `usage` when an image last had a user."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Final
 
 import pandas as pd
 
-from appstream_frames.archive.reader import read_snapshot
+from appstream_frames.archive.reader import complete, read_snapshot, read_table
 from appstream_frames.history.scan import SnapshotRange
 from appstream_frames.history.timelines import read_history
 from appstream_frames.insights.days import Day
 from appstream_frames.insights.findings import KEYS, find
+from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.frames import Frames, check_frames
+
+_NEEDED: Final = ("images", "fleets", "image_builders", "permissions")  # by `used_by`, but for stacks
+
+
+def usage(frames: Frames, *, history: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """Say of each image that is not AWS's whether anybody uses it, and whether it can be deleted.
+
+    Parameters
+    ----------
+    frames : Frames
+        Best of ``include="all"``.
+    history : str or path, optional
+        An archive of earlier snapshots, a folder or ``s3://bucket/prefix``: adds the column ``last_used``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per row of `Frames.images` that is not AWS's, with its index: ``account, region, name, arn``, the number of
+        ``fleets``, ``image_builders``, ``accounts`` and ``images`` of `used_by`, ``verdict`` (``in_use``, ``unused``,
+        ``unknown``), ``deletable`` and ``reason``. Every account that sees an image gets the same verdict. ``unused`` needs the
+        owner's images, fleets and image builders read whole, and its shares where it has any; and those three of every other
+        account of the frames in the region, as a fleet may still stand on an image whose share was withdrawn. Where AWS did not
+        say whether it is shared, or a snapshot redacted that or ``base_image_arn``, it is ``unknown``. ``deletable``
+        is true for the owner's row of an unused image that AWS does not call shared. With `history` also ``last_used``: the
+        moment (UTC) of the last snapshot, these frames included, in which the image had a user; null when none did since it
+        was built.
+
+    Raises
+    ------
+    RequestError
+        When `frames` is no `Frames`.
+    SnapshotNotFoundError, SnapshotCorruptError
+        When `history` holds no snapshot, or a file of it is missing or is not what was written; it names the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import appstream_frames as asf
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     for week in ("2026-11-09", "2026-11-23"):
+    ...         with asf.sandbox(at=week) as sandbox:
+    ...             frames = asf.drain(sandbox.client(), include="all").relabel(week)
+    ...         _ = asf.write_snapshot(frames, root)
+    ...     judged = asf.usage(frames, history=root)
+    >>> judged.loc[judged["verdict"] == "in_use", "last_used"].eq(frames.snapshot).all()
+    np.True_
+    """
+    judged = judge_usage(frames)
+    return judged if history is None else judged.assign(last_used=_find_last_used(frames, judged, history))
+
+
+def _find_last_used(frames: Frames, judged: pd.DataFrame, history: str | os.PathLike[str]) -> pd.Series:
+    """Return when each image last had a user; a user that is older than the image stood on an earlier build of it."""
+    found = pd.Series(pd.NaT, judged.index, dtype="datetime64[us, UTC]")
+    images = judged[["region", "arn"]].assign(created=frames.images.loc[judged.index, "created_time"])
+    found[judged["verdict"] == "in_use"] = frames.snapshot
+    snapshots = SnapshotRange.open(history, until=frames.snapshot)
+    for manifest in reversed(snapshots.manifests.values()):
+        names = [name for name in _NEEDED if name in manifest.files]
+        tables = {name: read_table(snapshots.store, manifest, name) for name in names} | {"coverage": manifest.coverage}
+        earlier = Frames({name: to_pandas(complete(table, name)) for name, table in tables.items()})
+        images = images[found[images.index].isna() & ~(images["created"] > earlier.snapshot)]
+        if images.empty:
+            break
+        users = used_by(earlier)[["user_region", "image_arn"]].drop_duplicates()
+        keys = images.merge(users, "left", left_on=["region", "arn"], right_on=["user_region", "image_arn"])
+        found[images.index[keys["image_arn"].notna()]] = earlier.snapshot
+    return found
 
 
 def findings(
@@ -88,10 +158,7 @@ def _find_running_since(frames: Frames, root: str | os.PathLike[str]) -> dict[st
 
 
 def drop_known(
-    found: pd.DataFrame,
-    frames: Frames,
-    root: str | os.PathLike[str],
-    reference: str | os.PathLike[str] | None = None,
+    found: pd.DataFrame, frames: Frames, root: str | os.PathLike[str], reference: str | os.PathLike[str] | None = None
 ) -> pd.DataFrame:
     """Return the findings that are new: those that the snapshot before did not have, by rule and resource.
 
@@ -115,12 +182,11 @@ def _find_comparable(coverage: pd.DataFrame, earlier: SnapshotRange) -> dict[tup
     """Return for each target the id of the last snapshot that read as many of its operations whole as this coverage."""
     wanted = _list_read(coverage)
     found: dict[tuple[str, str], str] = {}
-    for name, manifest in reversed(list(earlier.manifests.items())):
+    for name, manifest in reversed(earlier.manifests.items()):
         read = _list_read(to_pandas(manifest.coverage))
         reached = [target for target, operations in wanted.items() if operations <= read.get(target, set())]
-        found |= dict.fromkeys(reached, name)
-        wanted = {target: operations for target, operations in wanted.items() if target not in found}
-        if not wanted:
+        found = dict.fromkeys(reached, name) | found
+        if len(found) == len(wanted):
             break
     return found
 

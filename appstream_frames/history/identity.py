@@ -1,19 +1,66 @@
-"""What tells the rows of a table apart, so that one image, fleet or application is the same in every snapshot."""
+"""What is the same in several snapshots: the question that a target was asked, a resource, a value.
+
+Only what was read whole, and asked the same way, is compared or taken for a sign that something is gone.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-from typing import Final
+import json
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, Final
 
+import msgspec
 import pandas as pd
+import pyarrow as pa
 
 from appstream_frames.errors import RequestError
+from appstream_frames.tables.coverage import FIRST_OPERATION
 from appstream_frames.tables.schema import Table, find_table, list_tables
 from appstream_frames.text import printable
 
+TARGET: Final = ["account", "region"]
 #: The column that `identify` makes of a row's ARN, or else its name; no column of AWS's has such a name.
 RESOURCE: Final = "*"
+#: What `normalize_request` makes of a request without a filter.
+UNFILTERED: Final = "{}"
+_PAGING: Final = {"MaxItems", "PageSize", "StartingToken"}
+
+
+def select_reads(coverage: pd.DataFrame, operation: str | None, keys: Sequence[str] = TARGET) -> pd.DataFrame:
+    """Return how an operation's reads ended: `keys`, which tell targets apart, ``status`` and ``request`` (normalized).
+
+    Of a target that was drained several times in one snapshot: the requests joined, and ``complete`` only when all of them are.
+    """
+    coverage = coverage[coverage["operation"].fillna(FIRST_OPERATION) == operation]
+    reads = coverage[[*keys, "status"]].assign(request=coverage["request"].map(normalize_request).astype("str"))
+    repeated = reads.duplicated(keys, keep=False)
+    if not repeated.any():
+        return reads.reset_index(drop=True)
+    joined = reads[repeated].groupby(list(keys), dropna=False, as_index=False)
+    joined = joined.agg(
+        status=("status", lambda statuses: max(statuses, key=lambda status: (status != "complete", status))),
+        request=("request", lambda requests: " and ".join(sorted(set(requests)))),
+    )
+    return pd.concat([reads[~repeated], joined], ignore_index=True)
+
+
+@lru_cache(maxsize=1024)
+def normalize_request(request: object) -> str:
+    """Return what a request asked for, without its paging: equal text for equal questions.
+
+    Examples
+    --------
+    >>> normalize_request('{"Type": "PRIVATE", "PageSize": 25}')
+    '{"Type": "PRIVATE"}'
+    """
+    try:
+        members = {name: value for name, value in json.loads(str(request)).items() if name not in _PAGING}
+    except (ValueError, AttributeError):
+        return str(request)
+    kept = {name: sorted(value) if isinstance(value, list) else value for name, value in members.items()}
+    return json.dumps(kept, sort_keys=True)
 
 
 def find_resource_table(name: str) -> Table:
@@ -25,13 +72,6 @@ def find_resource_table(name: str) -> Table:
     raise RequestError(
         f"There is no table {name!r} here: its rows are no resources. Choose one of: {', '.join(names)}."
     )
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Return what a misspelt name may have meant, as the end of a message."""
-    known = list(known)
-    found = difflib.get_close_matches(str(name), known, n=3) or known
-    return f"Did you mean {', '.join(found)}?" if len(found) <= 3 else f"Choose from: {', '.join(found)}."
 
 
 def list_columns(parameter: str, given: str | Iterable[str]) -> list[str]:
@@ -49,13 +89,40 @@ def label_columns(table: Table) -> list[str]:
     own = [name for name in table.identity if name not in ("position", "error_message")]  # a code says enough
     position = ["position"] if "position" in table.schema.names else []
     within = [*own, *position] if own == ["name"] else [*position, *own]
-    return ["account", "region", *table.resource, *within]
+    return [*TARGET, *table.resource, *within]
 
 
 def identify(rows: pd.DataFrame, table: Table) -> pd.DataFrame:
     """Return the columns that tell a row from all others: account, region, its ARN or else its name, and its own."""
-    known = [rows[name] for name in table.resource if name in rows.columns]
-    if not known:
-        raise RequestError(f"{table.name} has neither {' nor '.join(table.resource)}, which name its rows.")
     own = [name for name in table.identity if name in rows.columns]
-    return rows[["account", "region", *own]].assign(**{RESOURCE: known[0].fillna(known[-1])})
+    resource = rows[table.resource[0]].fillna(rows[table.resource[-1]])
+    return rows[[*TARGET, *own]].assign(**{RESOURCE: resource})
+
+
+def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return values as text: strings as they are, times in ISO format, all else as JSON; null stays null."""
+    if pa.types.is_string(column.type):
+        return column
+    values = to_values(column)
+    rows = [value if value is None or isinstance(value, str) else to_json(value).strip('"') for value in values]
+    return pa.chunked_array([pa.array(rows, pa.string())])
+
+
+def to_values(column: pa.ChunkedArray) -> list[Any]:
+    """Return values that `to_json` takes; the order of a map's keys says nothing, so they are sorted."""
+    rows: list[Any] = column.to_pylist()
+    if pa.types.is_map(column.type):
+        return [None if row is None else dict(sorted(row, key=itemgetter(0))) for row in rows]
+    return rows
+
+
+def to_json(value: object) -> str:
+    """Return JSON, with times in ISO format.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> to_json([dt.datetime(2026, 9, 7, tzinfo=dt.UTC), "é", None])
+    '["2026-09-07T00:00:00Z","é",null]'
+    """
+    return str(msgspec.json.encode(value, enc_hook=str), "utf-8")

@@ -1,15 +1,15 @@
-"""Some snapshots of an archive, oldest first, and what they say together.
+"""Some snapshots of an archive, oldest first: which files and columns are read, and as what the parts become one table.
 
-Here it is decided which files and columns are read, that all parts have one schema, and at which moments a target was read
-whole. Reading and checking the files is the business of `archive`.
+Reading and checking the files is the business of `archive`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,8 +25,7 @@ from appstream_frames.archive.reader import read_columns, read_table
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import Store
 from appstream_frames.errors import RequestError
-from appstream_frames.history.identity import list_columns, suggest
-from appstream_frames.history.reads import TARGET, select_reads
+from appstream_frames.history.identity import TARGET, list_columns, select_reads
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.schema import UNMODELED, UTC_US, Table
 from appstream_frames.text import printable
@@ -45,18 +44,31 @@ class SnapshotRange:
     """The snapshots from one moment to another, oldest first: where they lie, and the manifest of each by its id."""
 
     store: Store
-    manifests: Mapping[str, Manifest]
+    manifests: dict[str, Manifest]
 
     @classmethod
-    def open(cls, root: str | os.PathLike[str], since: Moment = None, until: Moment = None) -> SnapshotRange:
-        """Return the snapshots of an archive from one moment to another, both included."""
+    def open(
+        cls, root: str | os.PathLike[str], since: Moment = None, until: Moment = None, table: Table | None = None
+    ) -> SnapshotRange:
+        """Return the snapshots of an archive from one moment to another, both included.
+
+        Warn in the name of the caller's caller when none of them holds `table`: that it has no rows says nothing then.
+        """
         first, last = _parse_bound("since", since), _parse_bound("until", until)
         if first is not None and last is not None and first > last:
             raise RequestError(f"since={since!r} is after until={until!r}; swap them.")
         store = open_store(root)
         ids = [name for name in find_ids(store) if first is None or first <= parse_moment(name)]
         ids = [name for name in ids if last is None or parse_moment(name) <= last]
-        return cls(store, {manifest.id: manifest for manifest in read_intact(store, ids)})
+        manifests = {manifest.id: manifest for manifest in read_intact(store, ids)}
+        if manifests and table and table.operation and not any(table.name in one.files for one in manifests.values()):
+            warnings.warn(
+                f"{table.name} was read in none of {len(manifests)} snapshots, so nothing is known of it. "
+                f"Take snapshots with include={table.name!r}.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return cls(store, manifests)
 
     @cached_property
     def moments(self) -> pd.DatetimeIndex:
@@ -64,32 +76,30 @@ class SnapshotRange:
         found = sorted({parse_moment(name) for name in self.manifests})
         return pd.DatetimeIndex(found, tz="UTC", name="snapshot").as_unit("us")
 
-    def warn_if_unread(self, table: Table) -> None:
-        """Warn in the name of the caller's caller when no snapshot holds a table: that it has no rows says nothing then."""
-        held = table.operation is None or any(table.name in one.files for one in self.manifests.values())
-        if self.manifests and not held:
-            warnings.warn(
-                f"{table.name} was read in none of {len(self.manifests)} snapshots, so nothing is known of it. "
-                f"Take snapshots with include={table.name!r}.",
-                UserWarning,
-                stacklevel=3,
-            )
+    def read_rows(self, table: Table, columns: Iterable[str] | None, reads: pd.DataFrame | None = None) -> pa.Table:
+        """Return a table's rows; without `columns`, with all columns that the model or any of the files has.
 
-    def read_rows(self, table: Table, columns: Iterable[str] | None) -> pa.Table:
-        """Return a table's rows; without `columns`, with all columns that the model or any of the files has."""
-        schema, parts = self._read_parts(table, columns)
-        return pa.concat_tables([schema.empty_table(), *parts])
-
-    def read_observations(self, table: Table, columns: Iterable[str], reads: pd.DataFrame) -> pa.Table:
-        """Return a table's rows, each at its snapshot's moment; of `find_reads` only those of the snapshot that counts."""
-        schema, parts = self._read_parts(table, columns)
-        targets = (reads["account"] + "/" + reads["region"]).groupby(reads["id"]).agg(list)
-        pieces = [schema.empty_table()]
-        for name, part in zip(self.manifests, parts, strict=True):
-            rows = select_targets(part, targets.get(name, ()))
-            moments = pa.repeat(pa.scalar(parse_moment(name), UTC_US), rows.num_rows)
-            pieces.append(rows.set_column(0, schema.field(0), moments))
-        return pa.concat_tables(pieces)
+        With what `find_reads` returns, each row is at its snapshot's moment, and of each target only the snapshot counts
+        that is named there.
+        """
+        wanted = self._check_columns(table, columns)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            parts = list(pool.map(lambda manifest: self._read_part(manifest, table, wanted), self.manifests.values()))
+        if reads is not None:
+            targets = (reads["account"] + "/" + reads["region"]).groupby(reads["id"]).agg(list)
+            named = zip(self.manifests, parts, strict=True)
+            parts = [_date(select_targets(part, targets.get(name, ())), name) for name, part in named]
+        try:
+            rows = pa.concat_tables([pa.table({}), *parts], promote_options="permissive")
+            types = {field.name: field.type for field in (*rows.schema, *table.schema)}
+            rows = rows.cast(pa.schema([(name, types[name]) for name in rows.schema.names]))
+        except pa.ArrowException as error:
+            raise RequestError(
+                f"{table.name} has a column whose type changed between snapshots so that none holds all its values "
+                f"({printable(error)}). Leave it out with columns=, or read fewer snapshots with since= and until=."
+            ) from error
+        schema = pa.schema([(name, types[name]) for name in wanted])
+        return pa.concat_tables([schema.empty_table(), rows], promote_options="default")
 
     def find_reads(self, table: Table) -> pd.DataFrame:
         """Return what was asked of each target at each moment by the operation that fills a table, and how that ended.
@@ -97,7 +107,9 @@ class SnapshotRange:
         Ordered by moment: ``snapshot``, ``account``, ``region``, ``id``, ``status``, ``request``. Of several snapshots at one
         moment the last counts that read the target whole.
         """
-        found = [_read_coverage(manifest) for manifest in self.manifests.values() if table.name in manifest.files]
+        held = {name: manifest.coverage for name, manifest in self.manifests.items() if table.name in manifest.files}
+        found = [_date(rows.append_column("id", pa.repeat(name, len(rows))), name) for name, rows in held.items()]
+        found = [rows.select(_READS.names).cast(_READS) for rows in found]
         coverage = to_pandas(pa.concat_tables([_READS.empty_table(), *found]))
         known = coverage.dropna(subset="account")  # whose account is not known was not read
         reads = select_reads(known, table.operation, ["id", *_KEYS])
@@ -109,23 +121,9 @@ class SnapshotRange:
         lacking = [
             parse_moment(name)
             for name, manifest in self.manifests.items()
-            if not set(columns).difference(_KEYS)
-            <= set(_list_stored_columns(manifest, table)).difference(manifest.redacted)
+            if {*columns} - {*_KEYS} - ({*_list_stored_columns(manifest, table)} - {*manifest.redacted})
         ]
         return self.moments[self.moments.isin(lacking)]
-
-    def _read_parts(self, table: Table, columns: Iterable[str] | None) -> tuple[pa.Schema, list[pa.Table]]:
-        wanted = self._check_columns(table, columns)
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            parts = list(pool.map(lambda manifest: self._read_part(manifest, table, wanted), self.manifests.values()))
-        try:
-            schema = _unify(table, wanted, parts)
-            return schema, [_fill_up(part, schema) for part in parts]
-        except pa.ArrowException as error:
-            raise RequestError(
-                f"{table.name} has a column whose type changed between snapshots so that none holds all its values "
-                f"({printable(error)}). Leave it out with columns=, or read fewer snapshots with since= and until=."
-            ) from error
 
     def _read_part(self, manifest: Manifest, table: Table, wanted: list[str]) -> pa.Table:
         if table.operation is None:
@@ -148,7 +146,9 @@ class SnapshotRange:
         names = list_columns("columns", columns)
         for name in names:
             if name not in known:
-                raise RequestError(f"{table.name} has no column {printable(repr(name))}. {suggest(name, known)}")
+                meant = difflib.get_close_matches(str(name), known, n=3)
+                advice = f"Did you mean {', '.join(meant)}?" if meant else f"Choose from: {', '.join(known)}."
+                raise RequestError(f"{table.name} has no column {printable(repr(name))}. {advice}")
         return list(dict.fromkeys([*_KEYS, *names]))
 
 
@@ -158,15 +158,10 @@ def _list_stored_columns(manifest: Manifest, table: Table) -> list[str]:
     return list(manifest.files[table.name]["columns"]) if table.name in manifest.files else []
 
 
-def _read_coverage(manifest: Manifest) -> pa.Table:
-    """Return the coverage of a snapshot at the moment in its id."""
-    rows = manifest.coverage.set_column(
-        manifest.coverage.schema.get_field_index("snapshot"),
-        "snapshot",
-        pa.repeat(pa.scalar(parse_moment(manifest.id), UTC_US), manifest.coverage.num_rows),
-    )
-    rows = rows.append_column("id", pa.repeat(manifest.id, rows.num_rows))
-    return rows.select(_READS.names).cast(_READS)
+def _date(rows: pa.Table, name: str) -> pa.Table:
+    """Return rows at the moment in a snapshot's id."""
+    moments = pa.repeat(pa.scalar(parse_moment(name), UTC_US), len(rows))
+    return rows.set_column(rows.schema.get_field_index("snapshot"), pa.field("snapshot", UTC_US), moments)
 
 
 def select_targets(rows: pa.Table, targets: Iterable[str]) -> pa.Table:
@@ -175,29 +170,14 @@ def select_targets(rows: pa.Table, targets: Iterable[str]) -> pa.Table:
     return rows.filter(pc.is_in(names, pa.array(targets, pa.string())))
 
 
-def _unify(table: Table, wanted: list[str], parts: Sequence[pa.Table]) -> pa.Schema:
-    """Return the model's types, and for a column it does not know one that all files' types go into."""
-    schemas = [pa.schema([]), *(part.schema.remove_metadata() for part in parts)]
-    found = pa.unify_schemas(schemas, promote_options="permissive")
-    types = {field.name: field.type for field in (*found, *table.schema)}
-    return pa.schema([(name, types.get(name, pa.null())) for name in wanted])
-
-
-def _fill_up(part: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return a part with all columns of the schema, null where it has none."""
-    held = set(part.schema.names)
-    columns = [
-        part.column(field.name).cast(field.type) if field.name in held else pa.nulls(part.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
-
-
 def _parse_bound(name: str, value: Moment) -> pd.Timestamp | None:
     """Return a moment in UTC: of a date its beginning, or as `until` its end."""
     if value is None:
         return None
-    given = _parse_iso(value) if isinstance(value, str) else value
+    given: object = value
+    for parse in (dt.datetime.fromisoformat, dt.date.fromisoformat):
+        with suppress(ValueError):
+            given = parse(value.strip()) if isinstance(value, str) else value
     if not isinstance(given, dt.date) or pd.isna(given):
         raise RequestError(
             f"{name}={printable(repr(value))} is no moment; pass a date or a datetime, or either in ISO format."
@@ -206,10 +186,3 @@ def _parse_bound(name: str, value: Moment) -> pd.Timestamp | None:
     moment = moment.tz_localize("UTC") if moment.tz is None else moment.tz_convert("UTC")
     whole_day = name == "until" and not isinstance(given, dt.datetime)
     return moment + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1) if whole_day else moment
-
-
-def _parse_iso(text: str) -> dt.date | None:
-    for parse in (dt.date.fromisoformat, dt.datetime.fromisoformat):
-        with suppress(ValueError):
-            return parse(text.strip())
-    return None

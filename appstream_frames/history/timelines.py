@@ -1,7 +1,7 @@
 """Many snapshots of one archive: their rows in one frame, when each resource came and went, and counts over time.
 
 A target that was not read whole, or was asked something else, is no sign that anything is gone: `timeline` passes over it,
-and `trend` shows a gap. Nothing here opens a file or asks AWS; `scan` has the files read and checked.
+and `trend` shows a gap.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from appstream_frames.errors import RequestError
-from appstream_frames.history.identity import RESOURCE, find_resource_table, label_columns, list_columns
-from appstream_frames.history.reads import TARGET, find_complete, find_gone
+from appstream_frames.history.identity import (
+    RESOURCE,
+    TARGET,
+    UNFILTERED,
+    find_resource_table,
+    label_columns,
+    list_columns,
+    to_text,
+)
 from appstream_frames.history.scan import Moment, SnapshotRange, select_targets
-from appstream_frames.history.text_values import to_text
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.schema import UTC_US, find_table
 from appstream_frames.text import printable
@@ -49,14 +55,14 @@ def read_history(
     -------
     pandas.DataFrame
         The rows of `table` of all these snapshots, the types as `columns` gives them. A column that a snapshot did not
-        have yet is null there; one that only a newer boto3 knew is there too. Empty when there is no snapshot.
+        have yet is null there; one that only a newer boto3 knew is there too. Empty when no snapshot is in the range.
 
     Raises
     ------
     RequestError
         When there is no such table or column, or a moment is none; before any table is read.
-    SnapshotCorruptError
-        When a file is missing or is not what was written; it names the file.
+    SnapshotNotFoundError, SnapshotCorruptError
+        When there is no snapshot under the root, or a file is missing or is not what was written; it names the file.
 
     Warns
     -----
@@ -75,8 +81,8 @@ def read_history(
     >>> history.columns.to_list(), history["snapshot"].min()
     (['snapshot', 'account', 'region', 'name'], Timestamp('2026-09-14 00:00:00+0000', tz='UTC'))
     """
-    kind, snapshots = find_table(table), SnapshotRange.open(root, since, until)
-    snapshots.warn_if_unread(kind)
+    kind = find_table(table)
+    snapshots = SnapshotRange.open(root, since, until, table=kind)
     return to_pandas(snapshots.read_rows(kind, columns))
 
 
@@ -102,12 +108,7 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
     RequestError
         When there is no such table.
     SnapshotNotFoundError, SnapshotCorruptError
-        When there is no snapshot under the root, or a file is missing or is not what was written; it names the file.
-
-    Warns
-    -----
-    UserWarning
-        When no snapshot read the table, so that nothing is known of it.
+        As in `read_history`; so is the warning.
 
     Examples
     --------
@@ -122,30 +123,23 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
     2
     """
     kind = find_resource_table(table)
-    labels = [
-        name
-        for name in dict.fromkeys([*label_columns(kind), *kind.identity])
-        if name in kind.identity or name != "position"
-    ]
+    labels = list(dict.fromkeys([*label_columns(kind), *kind.identity]))
+    labels = [name for name in labels if name != "position" or name in kind.identity]
     created = [name for name in ("created_time",) if name in kind.schema.names]
-    snapshots = SnapshotRange.open(root)
-    snapshots.warn_if_unread(kind)
+    snapshots = SnapshotRange.open(root, table=kind)
     reads = snapshots.find_reads(kind)
-    seen = snapshots.read_observations(kind, [*labels, *created], reads)
-    named = pc.coalesce(*(seen.column(name) for name in kind.resource if name in seen.schema.names))
+    seen = snapshots.read_rows(kind, [*labels, *created], reads)
+    named = pc.coalesce(*seen.select(kind.resource).columns)
     keys = [*TARGET, RESOURCE, *kind.identity]
     last = [(name, "last", pc.ScalarAggregateOptions(skip_nulls=False)) for name in labels if name not in keys]
     spans = [("snapshot", how) for how in ("min", "max", "count_distinct")]
     grouped = seen.append_column(RESOURCE, named).group_by(keys, use_threads=False)
     found = to_pandas(grouped.aggregate([*spans, *((name, "count_distinct") for name in created), *last]))
-    found = found.rename(columns={f"{name}_last": name for name, *_ in last})
-    found = found.rename(columns={"snapshot_min": "first_seen", "snapshot_max": "last_seen"})
+    renamed = {"snapshot_min": "first_seen", "snapshot_max": "last_seen", "snapshot_count_distinct": "snapshots"}
+    found = found.rename(columns=renamed | {f"{name}_last": name for name, *_ in last})
     generations = found["created_time_count_distinct"].clip(lower=1) if created else 1
-    found = found.assign(
-        gone_by=find_gone(reads, found),
-        generations=pd.Series(generations, found.index, dtype="Int64"),
-        snapshots=found["snapshot_count_distinct"],
-    )
+    generations = pd.Series(generations, found.index, dtype="Int64")
+    found = found.assign(gone_by=_find_gone(reads, found), generations=generations)
     columns = [*labels, "first_seen", "last_seen", "gone_by", "generations", "snapshots"]
     return found[columns].sort_values(labels, ignore_index=True)
 
@@ -184,12 +178,7 @@ def trend(
     RequestError
         When there is no such table or column, or `over` is something else.
     SnapshotNotFoundError, SnapshotCorruptError
-        When there is no snapshot under the root, or a file is missing or is not what was written; it names the file.
-
-    Warns
-    -----
-    UserWarning
-        When no snapshot read the table, so that nothing is known of it.
+        As in `read_history`; so is the warning.
 
     Examples
     --------
@@ -203,16 +192,19 @@ def trend(
     >>> counts.loc[counts["visibility"] == "PUBLIC", "count"].to_list()
     [59, 50]
     """
-    kind, columns = find_resource_table(table), _check_by(by)
+    kind, columns = find_resource_table(table), list_columns("by", by)
+    if not columns or "snapshot" in columns:
+        raise RequestError(
+            f"by={printable(repr(by))}: name at least one column, other than snapshot, which is there anyway."
+        )
     if over not in ("all", "complete"):
         raise RequestError(
             f"over={printable(repr(over))}: pass 'all', or 'complete' for targets read whole throughout."
         )
-    snapshots = SnapshotRange.open(root)
-    snapshots.warn_if_unread(kind)
+    snapshots = SnapshotRange.open(root, table=kind)
     reads = snapshots.find_reads(kind)
-    seen = snapshots.read_observations(kind, columns, reads)
-    complete, lacking = find_complete(reads, snapshots.moments), snapshots.find_lacking(kind, columns)
+    seen = snapshots.read_rows(kind, columns, reads)
+    complete, lacking = _find_complete(reads, snapshots.moments), snapshots.find_lacking(kind, columns)
     seen = seen.filter(pc.invert(pc.is_in(seen.column("snapshot"), pa.array(lacking, UTC_US))))
     if over == "complete":
         complete = complete.loc[:, complete.drop(index=lacking).all()]
@@ -246,10 +238,35 @@ def _spread(complete: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     return by_scope.reindex(columns=wanted, fill_value=False)
 
 
-def _check_by(by: str | Iterable[str]) -> list[str]:
-    columns = list_columns("by", by)
-    if columns and "snapshot" not in columns:
-        return columns
-    raise RequestError(
-        f"by={printable(repr(by))}: name at least one column, other than snapshot, which is there anyway."
-    )
+def _find_gone(reads: pd.DataFrame, last_seen: pd.DataFrame) -> pd.Series:
+    """Return for each row of `last_seen` the moment at which it was known to be gone, or null.
+
+    That is when its target was next read whole, without a filter or with that of the last sighting, by the `reads` that
+    `SnapshotRange.find_reads` returns.
+    """
+    keys = [*TARGET, "last_seen"]
+    if last_seen.empty:  # merge_asof cannot join text of which there is none on either side
+        return last_seen["last_seen"]
+    seen = last_seen[keys].drop_duplicates().merge(reads.rename(columns={"snapshot": "last_seen"}), on=keys)
+    seen = seen[[*keys, "request"]].sort_values("last_seen")
+    whole = reads[reads["status"] == "complete"]
+    whole = whole.assign(gone_by=whole["snapshot"])  # of no rows none: assigning `reads` would add its rows
+    later = {"left_on": "last_seen", "right_on": "snapshot", "direction": "forward", "allow_exact_matches": False}
+    unfiltered = whole.loc[whole["request"] == UNFILTERED, [*TARGET, "snapshot", "gone_by"]]
+    found = [
+        pd.merge_asof(seen, unfiltered, by=TARGET, **later)["gone_by"],
+        pd.merge_asof(seen, whole, by=[*TARGET, "request"], **later)["gone_by"],
+    ]
+    seen["gone_by"] = pd.concat(found, axis=1).min(axis=1).set_axis(seen.index)
+    return last_seen[keys].merge(seen[[*keys, "gone_by"]], on=keys, how="left")["gone_by"]
+
+
+def _find_complete(reads: pd.DataFrame, moments: pd.DatetimeIndex) -> pd.DataFrame:
+    """Return at which moments each target was read whole, and asked what it was asked the last time that it was.
+
+    A row per moment, a column per target that was ever read whole (account, region); bool.
+    """
+    whole = reads[reads["status"] == "complete"]
+    last = whole.drop_duplicates(TARGET, keep="last")[[*TARGET, "request"]]
+    same = whole.merge(last, on=[*TARGET, "request"]).assign(whole=True)
+    return same.pivot(index="snapshot", columns=TARGET, values="whole").reindex(moments).notna()

@@ -16,9 +16,8 @@ from typing import Final
 import pandas as pd
 
 from appstream_frames.archive.reader import list_intact, read_snapshot
-from appstream_frames.history.changes import diff
+from appstream_frames.history.changes import diff, is_public
 from appstream_frames.history.findings import findings
-from appstream_frames.history.merging import is_public
 from appstream_frames.history.timelines import trend
 from appstream_frames.insights import days
 from appstream_frames.insights.days import Day

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from appstream_frames.history.merging import merge_changes
-from appstream_frames.history.reads import normalize_request
+from appstream_frames.history.changes import merge_changes
+from appstream_frames.history.identity import normalize_request
 from appstream_frames.insights import base_names
 from appstream_frames.insights.findings import list_reasons
 from appstream_frames.insights.rows import keep_distinct_images, to_records
