@@ -17,14 +17,12 @@ from botocore.regions import EndpointResolverBuiltins
 from botocore.session import Session
 
 
-def read_http_settings(client: Any) -> dict[str, Any] | None:
-    """Return the arguments that make an HTTP session like a client's own; None when that is not botocore's.
+def read_http_settings(client: Any) -> dict[str, Any]:
+    """Return the arguments that make an HTTP session like a client's own.
 
     Only the client's session knows `verify` and the proxies of the environment: neither is in ``client.meta.config``.
     """
     session, config = client._endpoint.http_session, client.meta.config
-    if not isinstance(session, URLLib3Session):
-        return None
     return {
         "verify": session._verify,
         "proxies": session._proxy_config._proxies,

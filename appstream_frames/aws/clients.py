@@ -119,19 +119,17 @@ def check_client(client: Any) -> AppStreamClient:
     return client  # type: ignore[no-any-return]
 
 
-def locate(client: AppStreamClient, account: object = None) -> Location:
+def locate(client: AppStreamClient, account: str | None = None) -> Location:
     """Return where the calls of a checked client go.
 
     Without `account` STS is asked, which may take a while; raise DrainError when it does not say whose the credentials are.
     """
-    if account is not None and not credentials.is_account(account):
-        raise RequestError(f"account={account!r} is not a string of twelve digits, such as '012345678901'.")
     if account is None and client not in _accounts:
         try:
             _accounts[client] = credentials.ask_account(open_sts_of(client))
         except Exception as error:  # botocore's XML parser lets even a KeyError out
             raise failures.explain(error, Position(f"?/{client.meta.region_name}", holder=client)) from error
-    return Location(client, str(account or _accounts[client]), client.meta.region_name)
+    return Location(client, account or _accounts[client], client.meta.region_name)
 
 
 def open_sts_of(client: AppStreamClient) -> BaseClient:
@@ -143,7 +141,6 @@ def open_sts_of(client: AppStreamClient) -> BaseClient:
     configured = _find_configured_endpoint(session.get_scoped_config(), session.full_config)
     by_configuration = endpoint == configured or _is_amazon(endpoint)
     variant = botocore_private.find_endpoint_variant(client) if by_configuration else {}
-    settings = botocore_private.read_http_settings(client)
     frozen = found.get_frozen_credentials()
     return session.create_client(
         "sts",
@@ -152,7 +149,7 @@ def open_sts_of(client: AppStreamClient) -> BaseClient:
         aws_secret_access_key=frozen.secret_key,
         aws_session_token=frozen.token,
         endpoint_url=None if by_configuration else endpoint,
-        verify=settings and settings["verify"],
+        verify=botocore_private.read_http_settings(client)["verify"],
         config=client.meta.config.merge(credentials.SIGN_IN.merge(Config(user_agent=None, **variant))),
     )
 
@@ -202,13 +199,8 @@ class ClientPool:
     """Makes a client for each target of one drain; may be used by many threads at once.
 
     The credentials of a profile, role or session are found once, and STS is called once, however many regions there are.
-    What fails fails for all its targets, and is not tried again.
-
-    Parameters
-    ----------
-    targets : iterable of Target
-        Those that will be located, each once: a session is then released after its last target, as thousands would fill the
-        memory. Without them every session is kept.
+    What fails fails for all its targets, and is not tried again. When the targets are given that will be located, each once, a
+    session is released after its last one, as thousands would fill the memory; else every session is kept.
     """
 
     def __init__(self, targets: Iterable[Target] = ()) -> None:

@@ -207,18 +207,16 @@ class Target:
 def open_base(target: Target) -> tuple[Session, BaseClient]:
     """Return the session that a target's role is assumed with, if it has one, and a client of STS; this may take a while."""
 
-    def open_with_credentials() -> Session:
+    def open_with_credentials() -> tuple[Session, BaseClient]:
         if target.session is not None:
             session = botocore_private.get_botocore_session(target.session.session)
         else:
             session = open_session(target.profile)
         with redacting(session), _check_profile_files():
             _load_credentials(session)
-        return session
+            return session, open_sts(session, regions.find_partition(target.region))
 
-    session = call_until_answered(open_with_credentials)
-    with redacting(session):
-        return session, open_sts(session, regions.find_partition(target.region))
+    return call_until_answered(open_with_credentials)
 
 
 def _load_credentials(session: Session) -> None:

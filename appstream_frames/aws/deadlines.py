@@ -55,7 +55,7 @@ class Deadline:
     """
 
     def __init__(self, seconds: float = threading.TIMEOUT_MAX) -> None:
-        self._cancelled = threading.Event()
+        self.cancelled = threading.Event()
         self.requests = 0  # sent under it so far
         self.out_of_files: Callable[[], None] | None = None  # called when no more files could be opened for a request
         self.seconds = min(seconds, threading.TIMEOUT_MAX)
@@ -71,7 +71,7 @@ class Deadline:
 
     def left(self) -> float:
         """Return the seconds that are left, more than 0; raise TimeoutError when none is, or Cancelled."""
-        if self._cancelled.is_set():
+        if self.cancelled.is_set():
             raise Cancelled
         left = self.ends - time.monotonic()
         if left <= 0:
@@ -84,17 +84,12 @@ class Deadline:
 
     def sleep(self, seconds: float) -> None:
         """Wait, and raise `Cancelled` as soon as the deadline is cancelled."""
-        if self._cancelled.wait(seconds):
+        if self.cancelled.wait(seconds):
             raise Cancelled
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether another thread has cancelled it."""
-        return self._cancelled.is_set()
 
     def cancel(self) -> None:
         """Have the thread that waits stop soon: it raises `Cancelled`."""
-        self._cancelled.set()
+        self.cancelled.set()
 
     def __enter__(self) -> Self:
         self._outer = get_current_deadline()
@@ -212,8 +207,6 @@ class _Connections:
             return None
         deadline.left()
         deadline.requests += 1
-        if self._settings is None:
-            return None
         if self._process != os.getpid():
             self._session = botocore_private.make_http_session(self._settings, _POOLS)
             self._process = os.getpid()

@@ -30,6 +30,7 @@ _THROTTLES: Final = (
     "RequestLimitExceeded RequestLimitExceededException SlowDown BandwidthLimitExceeded PriorRequestNotComplete "
     "LimitExceededException EC2ThrottledException ProvisionedThroughputExceededException TransactionInProgressException"
 )
+_PASSING: Final = "RequestTimeout RequestTimeoutException IDPCommunicationError"
 _NO_CREDENTIALS: Final = (
     "NoCredentialsError PartialCredentialsError CredentialRetrievalError TokenRetrievalError SSOError NoAuthTokenError "
     "ProfileNotFound InvalidConfigError UnknownCredentialError LoginError "
@@ -110,7 +111,7 @@ def get_code(error: BaseException) -> str:
 
 def _get_reply(error: BaseException) -> dict[str, Any]:
     """Return AWS's answer; empty when there was none."""
-    return error.response if isinstance(error, ClientError) and isinstance(error.response, dict) else {}
+    return error.response if isinstance(error, ClientError) else {}
 
 
 def _get_http_status(error: BaseException) -> int:
@@ -119,12 +120,9 @@ def _get_http_status(error: BaseException) -> int:
 
 def is_passing(error: BaseException) -> bool:
     """Tell whether the same request may well succeed in a moment: AWS is busy, or the network or this machine is."""
-    if get_code(error) in ("RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"):
-        return True
-    if _is_throttle(error) or is_out_of_files(error):
-        return True
-    status = _get_http_status(error)
-    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    code, status = get_code(error), _get_http_status(error)
+    busy = status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if busy or code in _PASSING.split() or _is_throttle(error) or is_out_of_files(error):
         return True
     network = HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError
     return isinstance(error, network) and not _is_untrusted(error)

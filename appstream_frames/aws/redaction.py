@@ -34,7 +34,6 @@ _SHOWN: Final = 2_000  # characters of a cause
 _SHORTEST: Final = 8  # a literal that is shorter would take ordinary words out
 _PIECE: Final = 12  # so many characters of a secret in a row are not there by chance
 _NOT_SHOWN: Final = "what the credential provider gave is not shown, as it may hold secrets"
-_LARGEST_FILE: Final = 100_000
 #: In the variables of their frames is the session token, or the reply.
 _CARRIERS: Final = ("botocore", "urllib3", "http.client", "json", "appstream_frames.fetch.response")
 #: Providers whose messages are what a program or a server of the user's printed, which may be the credentials themselves.
@@ -155,8 +154,7 @@ def _list_profiles(session: Session) -> Iterator[dict[str, Any]]:
 def _read_file(path: str | None) -> str | None:
     """Return what is in a file of a token; None when it cannot be read."""
     with suppress(OSError, ValueError):
-        if path and Path(path).stat().st_size < _LARGEST_FILE:
-            return Path(path).read_text("utf-8", "replace")
+        return Path(path).read_text("utf-8", "replace") if path else None
     return None
 
 

@@ -31,12 +31,11 @@ class BrokenReplyError(Exception):
 
 def check_length(body: bytes, headers: Mapping[str, str], kind: type[BrokenReplyError] = BrokenReplyError) -> None:
     """Raise an error of some kind when a body is not as long as its header says; packed ones have no length of their own."""
-    declared = headers.get("content-length")
-    if headers.get("content-encoding", "identity") != "identity" or declared is None:
-        return
-    if not declared.isdecimal() or int(declared) != len(body):
-        words = f"the reply is {len(body)} bytes long where its Content-Length says {printable(declared, 20)}"
-        raise kind(words, cut=declared.isdecimal() and int(declared) > len(body))
+    size = len(body)
+    declared = headers.get("content-length", str(size))
+    if declared != str(size) and headers.get("content-encoding", "identity") == "identity":
+        words = f"the reply is {size} bytes long where its Content-Length says {printable(declared, 20)}"
+        raise kind(words, cut=declared.isdecimal() and int(declared) > size)
 
 
 class Attempts:

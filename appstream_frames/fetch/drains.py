@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from appstream_frames.aws import failures
 from appstream_frames.aws.clients import ClientPool, check_client, open_client
-from appstream_frames.aws.credentials import Target
+from appstream_frames.aws.credentials import Target, is_account
 from appstream_frames.aws.targets import targets
 from appstream_frames.errors import DrainError, RequestError, TargetsError
 from appstream_frames.fetch.executors import read_on_executor
@@ -111,6 +111,8 @@ def drain(
     )
     if client is not None and (profile, region) != (None, None):
         raise RequestError("A client has its own profile and region: pass client, or profile= and region=, not both.")
+    if account is not None and not is_account(account):
+        raise RequestError(f"account={account!r} is not a string of twelve digits, such as '012345678901'.")
     _check_timeout(timeout)
     client = check_client(open_client(profile, region, timeout) if client is None else client)
     one = Drain(client, request, choose_operations(include), timeout, account=account)

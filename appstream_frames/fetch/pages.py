@@ -205,7 +205,7 @@ class TargetRead:
                 self._questions[each.name].setdefault(named, (Request(parameters), replace(key, parent=parent)))
 
     def _fail(self, outcomes: Sequence[Outcome], error: Exception) -> None:
-        if self.deadline.cancelled:  # the reading was given up meanwhile, and its end is told already
+        if self.deadline.cancelled.is_set():  # the reading was given up meanwhile, and its end is told already
             raise Cancelled
         if self._owned:
             for each in walk_causes(error):  # their tracebacks hold the client, of which there may be thousands
