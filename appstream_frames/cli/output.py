@@ -123,15 +123,14 @@ def speak_of_options(text: str, *commands: click.Command) -> str:
     """
     parameters = [each for command in reversed(commands) for each in command.params if isinstance(each, click.Option)]
     options = {str(each.name): each.opts[0] for each in parameters}
-    names = "|".join(options)
-    given = re.compile(rf"\b({names})=(\[[^]]*\]|'[^']*'|\"[^\"]*\"|[\w.-]*\w)?")
+    given = re.compile(rf"\b({'|'.join(options)})=(\[[^]]*\]|'[^']*'|\"[^\"]*\"|[\w.-]*\w)?")
 
     def speak(found: re.Match[str]) -> str:
         value = (found[2] or "").translate(str.maketrans("", "", "[]'\""))
         return f"{options[found[1]]} {value}".rstrip()
 
     text = re.sub(r"\bcolumns\((?:'(\w+)'|table)\)", lambda found: f"`columns {found[1] or 'TABLE'}`", text)
-    return re.sub(r",? or None\b(?: \([^)]*\))?", "", given.sub(speak, text) if names else text)
+    return re.sub(r",? or None\b(?: \([^)]*\))?", "", given.sub(speak, text))
 
 
 def as_records(frame: pd.DataFrame) -> Any:

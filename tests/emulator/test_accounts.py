@@ -142,21 +142,19 @@ def test_a_role_can_be_assumed_with_a_role_s_keys(many: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"),
+    "asked",
     [
-        ({"RoleArn": ROLE.replace("Reader", "Writer")}, "AccessDenied"),
-        ({"RoleArn": ROLE.replace(DEV, "000300030003")}, "AccessDenied"),
-        ({"RoleArn": ROLE.replace(DEV, "999999999999")}, "AccessDenied"),
-        ({"RoleArn": "arn:aws:iam::1:user/somebody-else"}, "AccessDenied"),
-        ({"ExternalId": "not-wanted"}, "AccessDenied"),
-        ({"DurationSeconds": 43_201}, "ValidationError"),
-        ({"RoleSessionName": "not allowed"}, "ValidationError"),
+        {"RoleArn": ROLE.replace("Reader", "Writer")},
+        {"RoleArn": ROLE.replace(DEV, "000300030003")},
+        {"RoleArn": ROLE.replace(DEV, "999999999999")},
+        {"RoleArn": "arn:aws:iam::1:user/somebody-else"},
+        {"ExternalId": "not-wanted"},
     ],
 )
-def test_a_role_that_may_not_be_assumed(many: Any, asked: dict[str, Any], code: str) -> None:
+def test_a_role_that_may_not_be_assumed(many: Any, asked: dict[str, Any]) -> None:
     """Unknown roles and accounts are denied, as are wrong ids; the count does not say that they were assumed."""
     sts = many.client(service="sts", config=ONCE)
-    assert error_code(sts.assume_role, **{"RoleArn": ROLE, "RoleSessionName": "test"} | asked) == code
+    assert error_code(sts.assume_role, **{"RoleArn": ROLE, "RoleSessionName": "test"} | asked) == "AccessDenied"
 
 
 @pytest.mark.slow
@@ -221,7 +219,6 @@ def test_only_the_first_account_lists_them(many: Any) -> None:
 def test_other_operations_of_organizations_are_unknown(many: Any) -> None:
     """Only ListAccounts is answered."""
     assert error_code(many.client(service="organizations").describe_organization) == "UnknownOperationException"
-    assert error_code(many.client(service="organizations").list_accounts, NextToken="odd") == "InvalidInputException"
 
 
 # a configuration file
