@@ -38,7 +38,7 @@ from appstream_frames.cli.output import (
 from appstream_frames.cli.snapshot import snapshot
 from appstream_frames.fetch.progress import is_terminal
 from appstream_frames.reports.build import build_page
-from appstream_frames.tables.ddl import ddl
+from appstream_frames.tables.dictionary import ddl
 from appstream_frames.tables.files import replace_file
 from appstream_frames.text import printable
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from appstream_frames.errors import RequestError
 from appstream_frames.tables.schema import find_table
@@ -23,62 +23,33 @@ _SMALL: Final = 2**28  # bytes up to which the chunks of a column of lists are j
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Return a DataFrame with the dtypes of the design, whatever the table holds.
-
-    Column by column, so that each Arrow column is given up as soon as its pandas column is there.
-    """
-    columns, made = dict(zip(table.schema.names, table.columns, strict=True)), {}
-    del table
-    for name in list(columns):
-        made[name] = _column_to_pandas(columns.pop(name))
-    return pd.DataFrame(made, copy=False)
+    """Return a DataFrame with the dtypes of the design, whatever the table holds."""
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    del table  # so that each Arrow column is given up as soon as its pandas column is there
+    return pd.DataFrame({name: _column_to_pandas(columns.pop(name)) for name in list(columns)}, copy=False)
 
 
 def _column_to_pandas(column: pa.ChunkedArray) -> Any:
+    if not column.num_chunks:  # pandas cannot merge on a column without any
+        column = pa.chunked_array([[]], column.type)
     if not pa.types.is_list(column.type) and not pa.types.is_map(column.type):
-        if not column.num_chunks:  # pandas cannot merge on a column without any
-            column = pa.chunked_array([pa.array([], column.type)])
         return column.to_pandas(types_mapper=_PANDAS.get, use_threads=False).array
     chunks = [column.combine_chunks()] if column.nbytes < _SMALL else column.chunks
-    return np.concatenate([np.empty(0, object), *(_make_tuples(chunk) for chunk in chunks if len(chunk))])
+    return np.concatenate([_make_tuples(chunk) for chunk in chunks])
 
 
-def _make_tuples(array: pa.ListArray | pa.MapArray) -> np.ndarray:
-    """Return each list as a tuple, each map as a tuple of (key, value) pairs; null is None.
-
-    A tuple is made once for all rows that are alike: a row's number has the numbers of its elements as digits.
-    """
-    offsets, valid = np.asarray(array.offsets, np.int64), np.asarray(array.is_valid(), bool)
-    elements, digits = _number_elements(array, int(offsets[0]), int(offsets[-1] - offsets[0]))
-    sizes, starts = np.where(valid, np.diff(offsets), 0), offsets[:-1] - offsets[0]
-    longest = int(sizes.max(initial=0))
-    if longest * (len(elements) + 1).bit_length() > 61:  # more digits than a number can hold
-        rows = [None if row is None else tuple(row) for row in array.to_pylist()]
-        return np.fromiter(rows, object, len(rows))
-    numbers = valid.astype(np.int64)
-    for step in range(longest):
-        there = sizes > step
-        numbers[there] = numbers[there] * (len(elements) + 1) + digits[starts[there] + step] + 1
-    _, first, alike = np.unique(numbers, return_index=True, return_inverse=True)
-    made = [
-        tuple(elements[digit] for digit in digits[starts[row] : starts[row] + sizes[row]]) if valid[row] else None
-        for row in first.tolist()
-    ]
-    return np.fromiter(made, object, len(made))[alike]
-
-
-def _number_elements(array: pa.ListArray | pa.MapArray, first: int, size: int) -> tuple[list[Hashable], np.ndarray]:
-    """Return the different elements of lists or maps, and the number of each element among these."""
-    if not size:
-        return [], np.empty(0, np.int64)
-    if not pa.types.is_map(array.type):
-        found = array.values.slice(first, size).dictionary_encode(null_encoding="encode")
-        return found.dictionary.to_pylist(), found.indices.to_numpy().astype(np.int64)
-    parts = [part.slice(first, size).dictionary_encode(null_encoding="encode") for part in (array.keys, array.items)]
-    names, values = (part.dictionary.to_pylist() for part in parts)
-    pairs = parts[0].indices.to_numpy().astype(np.int64) * len(values) + parts[1].indices.to_numpy()
-    digits, different = pd.factorize(pairs)
-    return [(names[pair // len(values)], values[pair % len(values)]) for pair in different.tolist()], digits
+def _make_tuples(array: pa.ListArray | pa.MapArray) -> Any:
+    """Return each list as a tuple, each map as a tuple of (key, value) pairs; null is None. Rows that are alike share one."""
+    first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
+    parts = [array.keys, array.items] if pa.types.is_map(array.type) else [array.values]
+    encoded = [part.slice(first, last - first).dictionary_encode(null_encoding="encode") for part in parts]
+    words = pc.binary_join_element_wise(*(part.indices.cast(pa.string()) for part in encoded), ":")
+    lists = pa.ListArray.from_arrays(pc.subtract(array.offsets, first), words, mask=array.is_null())
+    kinds = pc.binary_join(lists, ",").dictionary_encode(null_encoding="encode")
+    examples = np.empty(len(kinds.dictionary), np.int64)
+    examples[kinds.indices] = np.arange(len(array))
+    made = [row if row is None else tuple(row) for row in array.take(pa.array(examples)).to_pylist()]
+    return np.fromiter(made, object, len(made))[kinds.indices]
 
 
 def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
@@ -86,13 +57,10 @@ def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
 
     RequestError says that a column does not hold what its name promises.
     """
-    table = find_table(name)
+    table, columns = find_table(name), list(frame.columns)
     known = {column.name: column.type for column in table.columns}
-    if missing := [key.name for key in table.keys if key.name not in frame]:
-        raise RequestError(
-            f"The frame {name!r} lacks its key {', '.join(missing)}; pass Frames as a drain returned them."
-        )
-    columns = list(frame.columns)
+    if missing := ", ".join(key.name for key in table.keys if key.name not in frame):
+        raise RequestError(f"The frame {name!r} lacks its key {missing}; pass Frames as a drain returned them.")
     if unfit := [column for column in columns if not isinstance(column, str) or columns.count(column) > 1]:
         raise RequestError(
             f"The frame {name!r} has a column named {printable(repr(unfit[0]))}, which is no text or is there twice; rename it."

@@ -1,20 +1,21 @@
 """Rows of a reply to Arrow tables, in one pass: nothing AWS sent is lost, and types never depend on content.
 
-The tables come from `schema`. A row that fits them is decoded straight into a struct made from the model. One that does not (an
-unknown member, a value of the wrong type, a lone surrogate, a member that stands twice) is split by hand into what its columns
-hold and what goes, verbatim, into ``unmodeled``. An absent member, null, an empty structure, an empty map and an empty child
-list are the same: no value, no row. Dropped on purpose: what of a URL `urls` takes out.
+A row that fits the tables of `schema` is decoded straight into a struct made from the model. One that does not (an unknown
+member, a value of the wrong type, a lone surrogate, a time finer than microseconds, a member that stands twice) is split by hand
+into what its columns hold and what goes, verbatim, into ``unmodeled``. An absent member, null, an empty structure, an empty map
+and an empty child list are the same: no value, no row. Dropped on purpose: what signs a URL, see `raw_json`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import groupby
+from functools import cache, lru_cache
+from itertools import chain, groupby
 from operator import attrgetter
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -24,8 +25,24 @@ import pyarrow.compute as pc
 from appstream_frames.tables import raw_json
 from appstream_frames.tables.operations import OPERATIONS, Operation
 from appstream_frames.tables.schema import UTC_US, Column, Table, define_tables
-from appstream_frames.tables.urls import ICON_URL, clean, clean_text
-from appstream_frames.tables.values import POOL, RoundingError, choose_decoded_type, convert, to_array
+
+_INT64: Final = msgspec.Meta(ge=-(2**63), le=2**63 - 1)
+_SECONDS: Final = msgspec.Meta(ge=-62_135_596_800, le=253_402_300_799)  # years 1 to 9999, which every reader can show
+_TYPES: Final[dict[str, Any]] = {
+    "string": str,
+    "boolean": bool,
+    "integer": Annotated[int, _INT64],
+    "float": float,
+    "timestamp": Annotated[int, _SECONDS] | Annotated[float, _SECONDS],
+    "strings": tuple[str | None, ...],  # not lists: tuples of text do not burden the garbage collector
+    "map": dict[str, str | None],
+    "json": msgspec.Raw,
+}
+#: Where columns are built. Their builders grow and shrink all the time; Arrow's default pool keeps what they shed, and a
+#: large drain then peaks at nearly twice its tables.
+_POOL: Final = pa.system_memory_pool()
+_TOGETHER: Final = 8  # texts whose members are counted at once: they fit the processor's cache
+_NOTHING: Final = object()  # left of a value; unlike the null of an unknown member, which is kept
 
 
 @dataclass(frozen=True)
@@ -48,10 +65,7 @@ class Group:
 
 
 def decode(rows: Sequence[bytes], key: Key, operation: str = "DescribeImages") -> dict[str, pa.Table]:
-    """Return the Arrow tables of some rows of one target, with the schemas of `schema.define_tables`.
-
-    Each row is an element of the reply's list, as the JSON text that AWS sent. Of those with the same ARN and name only the
-    first is in the operation's own table.
+    """Return the Arrow tables of some rows of one target, see `decode_groups`.
 
     Examples
     --------
@@ -63,34 +77,39 @@ def decode(rows: Sequence[bytes], key: Key, operation: str = "DescribeImages") -
 
 
 def decode_groups(groups: Sequence[Group], operation: str = "DescribeImages") -> list[dict[str, pa.Table]]:
-    """Return the tables of each group: as many calls of `decode`, which would cost more each.
+    """Return the Arrow tables of each group, with the schemas of `schema.define_tables`.
 
-    A row whose identity is in its group's `seen` is left out, with its children; the identities of the others are added, and for
-    a row that has none, which is never left out, its whole text.
+    A row whose identity (its ARN and name) is in its group's `seen` is left out, with its children; the identities of the others
+    are added, and for a row that has none, which is never left out, its whole text.
     """
-    if not groups:
-        return []
     layout = _make_layout(OPERATIONS[operation])
     try:
         batch = _Batch(groups, layout, careful=False)
         tables = batch.make_tables()
-    except (RoundingError, _RepeatedMemberError):  # rare enough to begin again
+    except _InexactError:  # rare enough to begin again
         batch = _Batch(groups, layout, careful=True)
         tables = batch.make_tables()
-    batch.remember()
+    for group, new in zip(groups, batch.new, strict=True):
+        group.seen.update(new)
     return tables
 
 
-class _RepeatedMemberError(Exception):
-    """An object in the batch has a member twice."""
+class _InexactError(Exception):
+    """A batch holds a time finer than its column, or a member that stands twice in an object."""
 
 
 class _Structure:
     """A structure of the model: what it has by the API's names, and the msgspec struct that its JSON decodes into."""
 
-    def __init__(self, name: str, members: Mapping[str, Column | _Structure]) -> None:
-        self.members = members
-        fields = [(member, _choose_type(node) | None, None) for member, node in members.items()]
+    def __init__(
+        self, name: str, columns: Iterable[Column], depth: int = 0, children: Mapping[str, _Layout] | None = None
+    ) -> None:
+        self.members: dict[str, Column | _Structure] = dict(children or {})
+        for member, found in groupby(columns, lambda column: column.path[depth]):
+            below = list(found)
+            leaf = len(below[0].path) == depth + 1
+            self.members[member] = below[0] if leaf else _Structure(member, below, depth + 1)
+        fields = [(member, _choose_type(node) | None, None) for member, node in self.members.items()]
         # no JSON decodes into the last field, so that no reply can fill it
         fields.append(("_unmodeled", msgspec.UnsetType, None))
         self.struct: Any = msgspec.defstruct(name, fields, forbid_unknown_fields=True, gc=False)
@@ -100,7 +119,7 @@ class _Layout(_Structure):
     """The structure of a table's rows, which holds those of its child tables."""
 
     def __init__(self, table: Table, children: Mapping[str, _Layout]) -> None:
-        super().__init__(table.name, {**_nest_columns(table.modelled), **children})
+        super().__init__(table.name, table.modelled, children=children)
         self.table, self.children = table, children
         self.decode = msgspec.json.Decoder(self.struct).decode
         paths = {column.name: column.path for column in table.modelled}
@@ -114,22 +133,11 @@ def _make_layout(operation: Operation) -> _Layout:
     return _Layout(own, {child.path[-1]: _Layout(child, {}) for child in children})
 
 
-def _nest_columns(columns: Iterable[Column], depth: int = 0) -> dict[str, Column | _Structure]:
-    """Return columns by the member that each stands in; those below one member, which follow one another, in a structure."""
-    nested: dict[str, Column | _Structure] = {}
-    for member, found in groupby(columns, lambda column: column.path[depth]):
-        below = list(found)
-        leaf = len(below[0].path) == depth + 1
-        nested[member] = below[0] if leaf else _Structure(member, _nest_columns(below, depth + 1))
-    return nested
-
-
 def _choose_type(node: Column | _Structure) -> Any:
+    """Return the msgspec type that accepts a member's values and nothing else."""
     if isinstance(node, Column):
-        return choose_decoded_type(node)
-    if isinstance(node, _Layout):
-        return list[node.struct]  # type: ignore[name-defined]  # it is made at run time
-    return node.struct
+        return Literal[node.flag] if node.kind == "flag" else _TYPES[node.kind]
+    return list[node.struct] if isinstance(node, _Layout) else node.struct  # type: ignore[name-defined]  # made at run time
 
 
 class _Batch:
@@ -140,35 +148,27 @@ class _Batch:
     """
 
     def __init__(self, groups: Sequence[Group], layout: _Layout, *, careful: bool) -> None:
-        self._layout, self._careful = layout, careful
+        self._groups, self._layout, self._careful = groups, layout, careful
         self._plain: list[bytes] = []  # the text of each row that was decoded in one go
         self._split_by_hand = False
         self._members = 0  # of the decoded rows
-        self._groups = groups
-        self._new: list[set[int]] = [set() for _ in groups]
+        self.new: list[set[int]] = [set() for _ in groups]  # identities of the rows
         rows = [
             [row for text in group.rows if self._is_new(row := self._decode_row(text), text, number)]
             for number, group in enumerate(groups)
         ]
-        self._rows = [row for group in rows for row in group]
-        self._group = np.repeat(np.arange(len(groups)), [len(group) for group in rows])  # of each row
+        self._rows = list(chain.from_iterable(rows))
+        self._group = np.repeat(np.arange(len(groups)), [len(each) for each in rows])  # of each row
 
-    def remember(self) -> None:
-        """Add the identities of the rows to those that were seen."""
-        for group, new in zip(self._groups, self._new, strict=True):
-            group.seen.update(new)
-
-    def _is_new(self, row: Any, text: bytes, group: int) -> bool:
+    def _is_new(self, row: Any, text: bytes, number: int) -> bool:
+        group, new = self._groups[number], self.new[number]
         known_by = [get(row) for get in self._layout.identity]
-        parent = self._groups[group].key.parent.values()
-        if not known_by or known_by[0] is None:  # without an ARN, and a name alone may be that of another
-            self._new[group].add(hash((*parent, text)))
-            return True
+        nameless = not known_by or known_by[0] is None  # without an ARN, and a name alone may be that of another
         # 64 bits: a drain of a million rows must not hold their names
-        identity = hash((*parent, *known_by))
-        if identity in self._new[group] or identity in self._groups[group].seen:
+        identity = hash((*group.key.parent.values(), *([text] if nameless else known_by)))
+        if not nameless and (identity in new or identity in group.seen):
             return False
-        self._new[group].add(identity)
+        new.add(identity)
         return True
 
     def _decode_row(self, text: bytes) -> Any:
@@ -186,52 +186,52 @@ class _Batch:
         return _split_row(str(text, "utf-8"), self._layout)
 
     def make_tables(self) -> list[dict[str, pa.Table]]:
-        """Return the tables of each group; unless the batch is `careful`, an error says that a row has to be split by hand."""
+        """Return the tables of each group; unless the batch is `careful`, _InexactError says that it has to be."""
         own = self._layout.table
         made = {own.name: self._make_table(self._layout, self._rows, self._group, {})}
         groups = {own.name: self._group}
         for member, layout in self._layout.children.items():
             rows, parents, positions = self._expand(member)
-            names = zip(layout.table.resource, own.resource, strict=True)
-            above = {key: _take(made[own.name].column(name), parents) for key, name in names}
-            groups[layout.table.name] = group = self._group[np.asarray(parents)]
+            above = {
+                key: pc.take(made[own.name].column(name), parents, memory_pool=_POOL)
+                for key, name in zip(layout.table.resource, own.resource, strict=True)
+            }
+            groups[layout.table.name] = group = self._group[parents]
             made[layout.table.name] = self._make_table(layout, rows, group, {**above, "position": positions})
-        self._check_members()
+        uncertain = self._split_by_hand or _count_in_texts(self._plain) != self._members
+        if uncertain and any(map(raw_json.has_repeated_members, self._plain)):
+            raise _InexactError
+        bounds = {name: np.searchsorted(group, np.arange(len(self._groups) + 1)) for name, group in groups.items()}
         return [
-            {name: _select_group(table, groups[name], number) for name, table in made.items()}
-            for number in range(len(self._groups))
+            {name: table.slice(bounds[name][n], bounds[name][n + 1] - bounds[name][n]) for name, table in made.items()}
+            for n in range(len(self._groups))
         ]
 
-    def _check_members(self) -> None:
-        """Look for a member that stands twice in an object, unless there are as many in the text as were decoded."""
-        if not self._split_by_hand and _count_in_texts(self._plain) == self._members:
-            return
-        if any(map(raw_json.has_repeated_members, self._plain)):
-            raise _RepeatedMemberError
-
-    def _expand(self, member: str) -> tuple[list[Any], pa.Array, pa.Array]:
+    def _expand(self, member: str) -> tuple[list[Any], np.ndarray, np.ndarray]:
+        """Return the rows in the lists of a member, which of this batch's rows each is in, and where."""
         found = [getattr(row, member) for row in self._rows]
         self._members += len(found) - found.count(None)
         lists = [rows or () for rows in found]
         counts = np.fromiter(map(len, lists), np.int64, len(lists))
-        rows = [row for rows in lists for row in rows]
+        rows = list(chain.from_iterable(lists))
         parents = np.repeat(np.arange(len(lists)), counts)
         positions = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         there = np.fromiter((row is not None for row in rows), bool, len(rows))
-        if not there.all():
-            rows = [row for row in rows if row is not None]
-        return rows, pa.array(parents[there]), pa.array(positions[there], pa.int64())
+        return [row for row in rows if row is not None], parents[there], positions[there]
 
     def _make_table(self, layout: _Layout, rows: list[Any], group: np.ndarray, above: Mapping[str, Any]) -> pa.Table:
-        made = {name: _take(values, pa.array(group)) for name, values in _list_keys(self._groups, layout.table)}
-        made.update(above)
+        schema = layout.table.schema
+        keys = [{**vars(each.key), **each.key.parent} for each in self._groups]
+        made = dict(above)
+        for name in (column.name for column in layout.table.keys if column.name not in above):
+            each = pa.array([key.get(name) for key in keys], schema.field(name).type)
+            made[name] = pc.take(each, pa.array(group), memory_pool=_POOL)
         made.update(self._make_arrays(layout, rows))
-        if "owner" in layout.table.schema.names:
-            made.setdefault("owner", pa.array([_find_owner(arn) for arn in made["arn"].to_pylist()], pa.string()))
-        made["unmodeled"] = pa.nulls(len(rows), pa.string())
-        if self._split_by_hand:
-            made["unmodeled"] = pa.array([row._unmodeled for row in rows], pa.string())
-        return pa.table([made[name] for name in layout.table.schema.names], schema=layout.table.schema)
+        if "owner" in schema.names:
+            made["owner"] = pa.array([_find_owner(arn) for arn in made["arn"].to_pylist()], pa.string())
+        unmodeled = (row._unmodeled for row in rows) if self._split_by_hand else [None] * len(rows)
+        made["unmodeled"] = pa.array(unmodeled, pa.string())
+        return pa.table([made[name] for name in schema.names], schema=schema)
 
     def _make_arrays(
         self, structure: _Structure, rows: list[Any], *, dense: bool = True
@@ -245,17 +245,64 @@ class _Batch:
                 self._members += len(values) - values.count(None)
                 yield from self._make_arrays(node, values, dense=False)
                 continue
-            if member == ICON_URL:
+            if member == raw_json.ICON_URL:
                 values = [url and url.partition("?")[0] for url in values]
-            elif node.kind == "map":
-                values = [clean(pairs) if pairs and ICON_URL in pairs else pairs for pairs in values]
-            array = to_array(values, node, rounded=self._careful)
+            array = _to_array(values, node, rounded=self._careful)
             self._members += _count_in_column(values, node, array)
             yield node.name, array
 
 
-_TOGETHER: Final = 8  # texts whose members are counted at once
-_NULL: Final = object()  # a null of an unknown member, which is kept, unlike "nothing is left"
+def _find_owner(arn: str | None) -> str | None:
+    parts = (arn or "").split(":", 5)
+    return parts[4] or None if len(parts) == 6 else None
+
+
+def _to_array(values: list[Any], column: Column, *, rounded: bool) -> pa.Array:
+    """Return the Arrow array of decoded values; an empty map is no value, and _InexactError says what must not be `rounded`."""
+    if column.kind == "timestamp":
+        seconds = np.array(values, np.float64)  # where None is NaN
+        none = np.isnan(seconds)
+        seconds[none] = 0
+        micros = np.rint(seconds * 1e6).astype(np.int64)
+        if not rounded and (micros / 1e6 != seconds).any():
+            raise _InexactError
+        return pa.array(micros, UTC_US, mask=none, memory_pool=_POOL)
+    if column.kind == "flag":
+        true = column.flag[0]
+        values = [None if value is None else value == true for value in values]
+    elif column.kind == "map":
+        values = [
+            tuple((_clean_map(pairs) if raw_json.ICON_URL in pairs else pairs).items()) if pairs else None
+            for pairs in values
+        ]
+    elif column.kind == "json":
+        texts = ["null" if raw is None else str(bytes(raw), "utf-8") for raw in values]
+        values = [None if text == "null" else raw_json.clean_json(text) for text in texts]
+    return pa.array(values, column.type, memory_pool=_POOL)
+
+
+def _clean_map(pairs: dict[str, str | None]) -> Any:
+    return json.loads(raw_json.clean_text(json.dumps(pairs)))
+
+
+def _count_in_column(values: list[Any], column: Column, array: pa.Array) -> int:
+    """Return how many members of the reply the values of a column were: the column's own, and those inside of them."""
+    if column.kind == "map":
+        return sum(1 + len(pairs) for pairs in values if pairs is not None)
+    if column.kind == "json":
+        texts = [bytes(raw) for raw in values if raw is not None]
+        return len(texts) + _count_in_texts(texts)
+    return len(values) - int(array.null_count)
+
+
+def _count_in_texts(texts: Sequence[bytes]) -> int:
+    """Return how many members JSON texts have, or more: a colon in a string may look like that of a member."""
+    found = 0
+    for start in range(0, len(texts), _TOGETHER):
+        content = np.frombuffer(b"".join(texts[start : start + _TOGETHER]), np.uint8)
+        # a member's colon follows its closing quote or white space
+        found += int(np.count_nonzero((content[1:] == ord(":")) & (content[:-1] <= ord('"'))))
+    return found
 
 
 def _split_row(text: str, layout: _Layout) -> Any:
@@ -263,13 +310,13 @@ def _split_row(text: str, layout: _Layout) -> Any:
     try:
         return _convert_row(raw_json.loads(text), layout)
     except (ValueError, RecursionError):  # nested deeper than Python follows: keep it whole, as it came
-        return layout.struct(_unmodeled=clean_text(text))
+        return layout.struct(_unmodeled=raw_json.clean_text(text))
 
 
 def _convert_row(members: dict[str, Any], layout: _Layout) -> Any:
     row, rest = _split_members(members, layout)
     if rest:
-        row._unmodeled = raw_json.dumps(clean(rest))
+        row._unmodeled = raw_json.clean_text(raw_json.dumps(rest))
     return row
 
 
@@ -278,78 +325,57 @@ def _split_members(members: dict[str, Any], structure: _Structure) -> tuple[Any,
     fitting, rest = {}, {}
     for name, value in members.items():
         last = value[-1] if isinstance(value, raw_json.Repeated) else value
-        known, left = _split_value(last, structure.members.get(name))
-        if known is not None:
-            fitting[name] = known
-        if last is not value:
-            rest[name] = value
-        elif left is not None:
-            rest[name] = None if left is _NULL else left
-    return structure.struct(**fitting), rest
+        fitting[name], left = _split_value(last, structure.members.get(name))
+        if left is not _NOTHING or last is not value:
+            rest[name] = left if last is value else value
+    return structure.struct(**{name: value for name, value in fitting.items() if value is not None}), rest
 
 
 def _split_value(value: Any, node: Column | _Structure | None) -> tuple[Any, Any]:
     """Return the part of a member's value that the tables hold, and the part that they do not."""
     if node is None:
-        return None, _NULL if value is None else value
+        return None, value
     if value is None:
-        return None, None
+        return None, _NOTHING
     if isinstance(node, Column):
-        return convert(value, node)
+        return _convert(value, node)
     if isinstance(node, _Layout):
         if not isinstance(value, list):
             return None, value
         rows = [_convert_row(one, node) if isinstance(one, dict) else None for one in value]
-        return rows, value if None in rows else None  # one that is no object: the list as it came, beside the rows
-    if isinstance(value, dict):
-        inner, rest = _split_members(value, node)
-        return inner, rest or None
-    return None, value
+        return rows, value if None in rows else _NOTHING  # one that is no object: the list as it came, beside the rows
+    if not isinstance(value, dict):
+        return None, value
+    inner, rest = _split_members(value, node)
+    return inner, rest or _NOTHING
 
 
-def _count_in_column(values: list[Any], column: Column, array: pa.Array) -> int:
-    """Return how many members of the reply the values of a column were: the column's own, and those inside of them."""
-    if column.kind == "map":
-        return len(values) - values.count(None) + sum(map(len, filter(None, values)))
+def _convert(value: Any, column: Column) -> tuple[Any, Any]:
+    """Return what a column can hold of a value of `raw_json.loads`, and the value when that is not all of it."""
     if column.kind == "json":
-        texts = [bytes(value) for value in values if value is not None]
-        return len(texts) + _count_in_texts(texts)
-    return len(values) - int(array.null_count)
+        return msgspec.Raw(raw_json.dumps(value).encode()), _NOTHING
+    fitting = _replace_surrogates(value)
+    try:
+        text = value.text if isinstance(value, raw_json.Number) else msgspec.json.encode(fitting)
+        held = _make_decoder(column)(text)
+    except msgspec.DecodeError:
+        return None, value
+    if column.kind == "map" and fitting.keys() != value.keys():  # a changed name is another member
+        return None, value
+    same = round(held * 1e6) / 1e6 == held if column.kind == "timestamp" else fitting == value
+    return held, _NOTHING if same else value
 
 
-def _count_in_texts(texts: Sequence[bytes]) -> int:
-    """Return how many members JSON texts have, or more: a colon in a string may look like that of a member.
-
-    A member's colon follows its closing quote or white space; a few texts at a time fit the processor's cache.
-    """
-    found = 0
-    for start in range(0, len(texts), _TOGETHER):
-        content = np.frombuffer(b"".join(texts[start : start + _TOGETHER]), np.uint8)
-        found += int(np.count_nonzero((content[1:] == ord(":")) & (content[:-1] <= ord('"'))))
-    return found
+@cache
+def _make_decoder(column: Column) -> Callable[[str | bytes], Any]:
+    return msgspec.json.Decoder(_choose_type(column)).decode
 
 
-def _list_keys(groups: Sequence[Group], table: Table) -> Iterator[tuple[str, pa.Array]]:
-    """Yield the value of each key column, one for each group."""
-    keys = [group.key for group in groups]
-    yield "snapshot", pa.array([key.snapshot for key in keys], UTC_US)
-    yield "account", pa.array([key.account for key in keys], pa.string())
-    yield "region", pa.array([key.region for key in keys], pa.string())
-    operation = OPERATIONS[table.operation or ""]
-    for name in operation.parent.keys if operation.parent else ():
-        yield name, pa.array([key.parent.get(name) for key in keys], pa.string())
-
-
-def _select_group(table: pa.Table, group: np.ndarray, number: int) -> pa.Table:
-    """Return the rows of one group, which lie together."""
-    first, last = np.searchsorted(group, [number, number + 1])
-    return table.slice(first, last - first)
-
-
-def _take(values: Any, indices: pa.Array) -> Any:
-    return pc.take(values, indices, memory_pool=POOL)
-
-
-def _find_owner(arn: str | None) -> str | None:
-    parts = (arn or "").split(":", 5)
-    return parts[4] or None if len(parts) == 6 else None
+def _replace_surrogates(value: Any) -> Any:
+    """Return a value of `raw_json.loads` with a replacement character for each lone surrogate in it."""
+    if isinstance(value, dict):
+        return {_replace_surrogates(name): _replace_surrogates(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return list(map(_replace_surrogates, value))
+    is_odd = isinstance(value, str) and not value.isascii()
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if is_odd else value

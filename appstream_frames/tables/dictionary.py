@@ -1,10 +1,32 @@
-"""The data dictionary: each column of a table, with its type, its place in the API's reply, and AWS's own sentence."""
+"""The tables described: the data dictionary for people, and the SQL with which Athena, Glue or Hive read an archive in S3."""
 
 from __future__ import annotations
 
-import pandas as pd
+import re
+import textwrap
+from typing import Final
 
-from appstream_frames.tables.schema import Column, Table, find_table
+import pandas as pd
+import pyarrow as pa
+
+from appstream_frames.errors import RequestError
+from appstream_frames.tables.schema import UTC_US, Column, Table, find_table
+from appstream_frames.text import printable
+
+#: Hive's name of each Arrow type that a column can have.
+HIVE: Final[dict[pa.DataType, str]] = {
+    pa.string(): "string",
+    pa.bool_(): "boolean",
+    pa.int64(): "bigint",
+    pa.float64(): "double",
+    UTC_US: "timestamp",
+    pa.list_(pa.string()): "array<string>",
+    pa.map_(pa.string(), pa.string()): "map<string,string>",
+}
+LONGEST: Final = 255  # characters of a comment that Glue accepts
+_ROOT: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.{1,2}(/|\Z))[A-Za-z0-9!_.()=@+,&-]+)*")
+# Hive's clients end the statement at a semicolon, even inside of quotes
+_ASCII: Final = str.maketrans({**dict(zip("‘’“”–—;", "''\"\"--,", strict=True)), "…": "..."})
 
 
 def columns(table: str) -> pd.DataFrame:
@@ -41,14 +63,67 @@ def columns(table: str) -> pd.DataFrame:
 
 
 def _find_path(table: Table, column: Column) -> str | None:
-    if not column.path:
-        return None
-    row = ".".join(f"{member}[]" for member in table.path)
-    return row if table.strings else ".".join((row, *column.path))
+    row = [f"{member}[]" for member in table.path]
+    return ".".join(row if table.strings else [*row, *column.path]) if column.path else None
 
 
 def _describe(column: Column) -> str:
-    if column.kind != "flag":
-        return column.sentence
-    true, false = column.flag
-    return f"{column.sentence} (AWS's {true} and {false} are true and false here.)"
+    return column.sentence + (
+        " (AWS's {} and {} are true and false here.)".format(*column.flag) if column.kind == "flag" else ""
+    )
+
+
+def ddl(table: str, location: str) -> str:
+    r"""Return the ``CREATE EXTERNAL TABLE`` statement of a table, for Athena and Glue.
+
+    Parameters
+    ----------
+    table : str
+        Name of a table, as for `columns`; its name in SQL is ``appstream_<table>``.
+    location : str
+        The root of the archive, ``s3://bucket`` or ``s3://bucket/prefix``.
+
+    Returns
+    -------
+    str
+        The statement, without a semicolon at its end. Each column has its sentence of `columns` as comment, in ASCII and cut to
+        the 255 characters that Glue accepts. Parquet is read by column name, so a column that an older snapshot lacks is null
+        there; after boto3 has learnt new columns, drop the table (the files stay) and create it again.
+
+    Raises
+    ------
+    RequestError
+        When there is no such table, or the location is none that can stand in the statement.
+
+    Examples
+    --------
+    >>> print(*ddl("images", "s3://bucket/appstream").splitlines()[:3], "  …", sep="\n")
+    CREATE EXTERNAL TABLE `appstream_images` (
+      `snapshot` timestamp COMMENT 'Moment the drain began, UTC, the same on every row of a Frames.',
+      `account` string COMMENT 'AWS account id of the target that was read, twelve digits.',
+      …
+    """
+    lines = []
+    for column in find_table(table).columns:
+        comment = to_comment(_describe(column)).replace("\\", r"\\").replace("'", r"\'")
+        lines.append(f"  `{column.name}` {HIVE[column.type]} COMMENT '{comment}'")
+    root = str(location).rstrip("/")
+    if not _ROOT.fullmatch(root):
+        raise RequestError(
+            f"location={printable(repr(location))} cannot stand in the statement. Expected s3://bucket or s3://bucket/prefix, "
+            "of letters, digits and !_.()=@+,&- between single slashes; move the archive to such a prefix."
+        )
+    head, body = f"CREATE EXTERNAL TABLE `appstream_{table}`", ",\n".join(lines)
+    return f"{head} (\n{body}\n)\nSTORED AS PARQUET\nLOCATION '{root}/{table}/'"
+
+
+def to_comment(sentence: str) -> str:
+    """Return a sentence as Glue accepts it: printable ASCII, no semicolon, at most 255 characters.
+
+    Examples
+    --------
+    >>> to_comment("The image’s name; “golden” …")
+    'The image\\'s name, "golden" ...'
+    """
+    plain = "".join(char for char in sentence.translate(_ASCII) if " " <= char <= "~")
+    return textwrap.shorten(plain, LONGEST, placeholder=" ...")

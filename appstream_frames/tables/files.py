@@ -1,18 +1,36 @@
-"""Files that tables and pages are written into: a reader of one, and a crash, see the old content or the new."""
+"""Tables for spreadsheets and databases: plain cells, a workbook of them, and the file that it is written into."""
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final
+
+import pandas as pd
+
+from appstream_frames.errors import RequestError
+
+_ROWS: Final = 1_048_575  # of a sheet, below its head
+_TEXT: Final = 32_767  # characters of a cell
+_NAME: Final = 31  # characters of a sheet's name
+_WIDEST: Final = 60  # characters that a column is made wide for
+_LARGEST: Final = 2**53  # a spreadsheet's numbers are floats
+_FIRST_DAY: Final = dt.datetime(1900, 3, 1)
+_FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in XML
 
 
 @contextmanager
 def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Yield a file to write, which takes the place of that at `path` when the block ends well; links keep leading there."""
+    """Yield a file to write, which takes the place of that at `path` when the block ends well; links keep leading there.
+
+    A reader of the file, and a crash, see the old content or the new.
+    """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():  # a pipe or a device, which nothing can take the place of
         with open(target, "wb") as device:
@@ -28,3 +46,78 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def to_plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with lists as text, maps as JSON, and times in UTC without a zone."""
+    return pd.DataFrame({name: _convert_column(table[name]) for name in table.columns}, index=table.index)
+
+
+def _convert_column(column: pd.Series) -> pd.Series:
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return column.dt.tz_convert("UTC").dt.tz_localize(None)
+    return column.map(_convert_cell).infer_objects() if column.dtype == object else column
+
+
+def _convert_cell(value: Any) -> Any:
+    if not isinstance(value, tuple):
+        return value
+    if value and all(isinstance(element, tuple) for element in value):
+        return json.dumps(dict(value), ensure_ascii=False)
+    return ", ".join("" if element is None else str(element) for element in value)
+
+
+def write_workbook(tables: Mapping[str, pd.DataFrame], path: str | os.PathLike[str]) -> None:
+    """Write plain tables as the sheets of a workbook; a failure leaves the old file."""
+    try:
+        from openpyxl import Workbook
+    except ImportError:
+        raise RequestError("A workbook needs openpyxl. Install it: pip install 'appstream-frames[excel]'.") from None
+    for name, table in tables.items():
+        if len(table) > _ROWS:
+            raise RequestError(
+                f"{name} has {len(table):,} rows, and a sheet holds {_ROWS:,}. "
+                "Leave some out with pandas, or write Parquet with write_snapshot."
+            )
+    book = Workbook(write_only=True)
+    for number, (name, table) in enumerate(tables.items()):
+        short = name[:_NAME]
+        _write_sheet(book.create_sheet(f"{name[: _NAME - 3]}~{number}" if short in book.sheetnames else short), table)
+    with replace_file(path) as file:
+        book.save(file)
+
+
+def _write_sheet(sheet: Any, table: pd.DataFrame) -> None:
+    from openpyxl.utils import get_column_letter
+
+    sheet.freeze_panes = "A2"
+    columns = []
+    for number, name in enumerate(table.columns, 1):
+        values = table[name].astype(object).where(table[name].notna(), None)
+        columns.append([name, *map(_to_cell, values)])
+        longest = max(len(str(value)) for value in columns[-1] if value is not None)
+        sheet.column_dimensions[get_column_letter(number)].width = 2 + min(_WIDEST, longest)
+    for row in zip(*columns, strict=True):
+        sheet.append([_make_inert(sheet, value) if isinstance(value, str) else value for value in row])
+
+
+def _make_inert(sheet: Any, text: str) -> Any:
+    """Return a cell that shows a text as it is, also after somebody edits it."""
+    from openpyxl.cell import WriteOnlyCell
+
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type = "s"  # openpyxl takes what begins with = for a formula
+    cell.quotePrefix = text.startswith(("=", "+", "-", "@"))
+    return cell
+
+
+def _to_cell(value: Any) -> Any:
+    """Return a value as a cell holds it, without loss where that can be."""
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ") if value < _FIRST_DAY else value
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return str(value)
+    if not isinstance(value, str):
+        return value
+    text = _FORBIDDEN.sub(lambda char: char[0].encode("unicode_escape").decode(), value)
+    return text if len(text) <= _TEXT else text[: _TEXT - 1] + "…"

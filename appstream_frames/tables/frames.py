@@ -16,8 +16,8 @@ import pyarrow as pa
 from appstream_frames.errors import RequestError, TableNotReadError
 from appstream_frames.tables.conversion import to_arrow, to_pandas
 from appstream_frames.tables.coverage import count_whole, is_whole
+from appstream_frames.tables.files import to_plain, write_workbook
 from appstream_frames.tables.merge import merge_tables
-from appstream_frames.tables.plain import to_plain, write_workbook
 from appstream_frames.tables.schema import find_table, list_tables
 from appstream_frames.text import printable
 

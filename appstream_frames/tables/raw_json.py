@@ -1,13 +1,26 @@
-"""JSON that is kept to the letter: numbers stay as they were written, lone surrogates stay escapes, repeated members all stay.
+"""JSON kept to the letter: numbers as they were written, lone surrogates as escapes, every value of a repeated member.
 
-Only for what does not fit a typed column. Pages that hold nothing strange never pass through here.
+Only for what does not fit a typed column; pages that hold nothing strange never pass through here. One thing is not kept: what
+signs a URL, as a signed URL is as good as a password until it expires.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
+from urllib.parse import quote, unquote
+
+#: The member whose query string is dropped.
+ICON_URL: Final = "IconURL"
+_ICON_QUERY: Final = re.compile(rf'("{ICON_URL}"\s*:\s*"(?:[^"\\?]|\\(?!u003[fF]).)*)(?:\?|\\u003[fF])(?:[^"\\]|\\.)*"')
+# of a URL in any string but the name of a member
+_QUERY: Final = re.compile(r"\?(?:[^\s\"'<>\\]|\\u[0-9a-f]{4})*+(?!(?:[^\"\\]|\\.)*\"\s*:)")
+_SIGNATURE: Final = re.compile(
+    r"(?:amp;)?(?:x-(?:amz|goog)-[^=]*|signature|key-pair-id|policy|awsaccesskeyid|sig)(?:=|\Z)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +28,6 @@ class Number:
     """A JSON number as it was written, so that ``1e400``, ``1.10`` or forty digits come out as they went in."""
 
     text: str
-    whole: bool
 
 
 class Repeated(list[Any]):
@@ -30,15 +42,11 @@ def loads(text: str) -> Any:
     Examples
     --------
     >>> loads('{"a": [1e400, null], "b": "x", "b": "y"}')
-    {'a': [Number(text='1e400', whole=False), None], 'b': ['x', 'y']}
+    {'a': [Number(text='1e400'), None], 'b': ['x', 'y']}
     """
     try:
         return json.loads(
-            text,
-            object_pairs_hook=_make_members,
-            parse_int=lambda digits: Number(digits, whole=True),
-            parse_float=lambda digits: Number(digits, whole=False),
-            parse_constant=_refuse,
+            text, object_pairs_hook=_make_members, parse_int=Number, parse_float=Number, parse_constant=_refuse
         )
     except RecursionError:
         raise ValueError("the JSON is nested too deep to be read") from None
@@ -53,14 +61,12 @@ def _make_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def has_repeated_members(text: bytes) -> bool:
-    """Return whether a member stands twice in any object of valid JSON.
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
 
-    Examples
-    --------
-    >>> has_repeated_members(b'[{"a": 1, "b": {"a": 2}}]'), has_repeated_members(b'[{"a": 1, "a": 1}]')
-    (False, True)
-    """
+
+def has_repeated_members(text: bytes) -> bool:
+    """Return whether a member stands twice in any object of valid JSON."""
     found = []
 
     def note(pairs: list[tuple[str, object]]) -> None:
@@ -75,16 +81,51 @@ def dumps(value: Any) -> str:
 
     Examples
     --------
-    >>> dumps({"a": [Number("1.10", False), "\\ud800", None], "b": Repeated([True, False])})
+    >>> dumps({"a": [Number("1.10"), "\\ud800", None], "b": Repeated([True, False])})
     '{"a":[1.10,"\\\\ud800",null],"b":true,"b":false}'
     """
     if isinstance(value, dict):
         each = ((name, inner if isinstance(inner, Repeated) else [inner]) for name, inner in value.items())
         return "{" + ",".join(f"{json.dumps(name)}:{dumps(one)}" for name, values in each for one in values) + "}"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "[" + ",".join(map(dumps, value)) + "]"
     return value.text if isinstance(value, Number) else json.dumps(value)
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+def clean_json(text: str) -> str:
+    """Return JSON without what signs a URL, however it is written; to the letter as it was, when there is nothing of the kind."""
+    if "?" not in text and "\\u" not in text:
+        return text
+    with suppress(ValueError, RecursionError):
+        plain = dumps(loads(text))
+        cleaned = clean_text(plain)
+        return text if cleaned == plain else cleaned
+    return clean_text(text)
+
+
+def clean_text(text: str) -> str:
+    """Drop what signs a URL from JSON text as `dumps` writes it: query strings of icons, parameters that sign in any other URL.
+
+    Examples
+    --------
+    >>> clean_text('{"IconURL":"https://i.example/a.png?b=1","New":"see https://i.example/?X-Amz-Signature=5ec&size=2"}')
+    '{"IconURL":"https://i.example/a.png","New":"see https://i.example/?size=2"}'
+    """
+    return _remove_signatures(_ICON_QUERY.sub(r'\1"', text))
+
+
+def _remove_signatures(text: str) -> str:
+    return _QUERY.sub(_drop_parameters, text)
+
+
+def _drop_parameters(query: re.Match[str]) -> str:
+    kept = [_clean_parameter(each) for each in query[0][1:].split("&") if not _SIGNATURE.match(unquote(each))]
+    return f"?{'&'.join(kept)}" if kept else ""
+
+
+def _clean_parameter(parameter: str) -> str:
+    """Return a parameter whose value may be a URL with a signature of its own."""
+    name, equals, value = parameter.partition("=")
+    inner = unquote(value)
+    cleaned = _remove_signatures(inner)
+    return parameter if cleaned == inner else f"{name}{equals}{quote(cleaned, safe='')}"

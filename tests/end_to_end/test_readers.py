@@ -21,7 +21,7 @@ from support.seaweed import BUCKET, Seaweed
 
 import appstream_frames as asf
 from appstream_frames.cli import main
-from appstream_frames.tables.ddl import ddl
+from appstream_frames.tables.dictionary import ddl
 from appstream_frames.tables.schema import list_tables
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")

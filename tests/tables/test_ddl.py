@@ -11,7 +11,7 @@ from sqlglot import exp
 
 import appstream_frames as asf
 from appstream_frames.tables import schema
-from appstream_frames.tables.ddl import HIVE, LONGEST, ddl, to_comment
+from appstream_frames.tables.dictionary import HIVE, LONGEST, ddl, to_comment
 
 TABLES = tuple(schema.list_tables())
 ROOT = "s3://bucket/appstream"
@@ -124,8 +124,7 @@ def test_a_long_sentence_is_cut_at_a_word() -> None:
 def test_hostile_sentences_stay_comments(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a sentence holds, the statement is one statement and the comment is that sentence."""
     table = schema.Table("errors", (schema.Column("name", "string", text),), ())
-    for module in ("ddl", "dictionary"):
-        monkeypatch.setattr(f"appstream_frames.tables.{module}.find_table", lambda _: table)
+    monkeypatch.setattr("appstream_frames.tables.dictionary.find_table", lambda _: table)
     assert comments("errors") == [to_comment(text), to_comment(schema.UNMODELED.sentence)]
 
 
