@@ -62,7 +62,9 @@ def read(content: bytes) -> pa.Table:
     """Return the rows in the bytes of a file."""
     # a process that ends right after a small file was read can be aborted by the threads that Arrow had started for it
     file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, pre_buffer=False)
-    return _read_groups(file, use_threads=len(content) > _LARGE)
+    if not file.num_row_groups:  # an error in pyarrow 18
+        return file.schema_arrow.empty_table()
+    return file.read(use_threads=len(content) > _LARGE)
 
 
 def hash_rows(content: bytes) -> str:
@@ -97,7 +99,7 @@ def make_record(staged: StagedFile) -> dict[str, Any]:
 
 
 def read_columns(read: Callable[[int, int], bytes], expected: dict[str, Any], names: list[str]) -> pa.Table:
-    """Read those of some columns that a file holds, each validated (or DamageError is raised), and nothing else of it.
+    """Read those of some columns that a file with rows holds, each validated (or DamageError is raised), and nothing else.
 
     `read` returns bytes, given the first one's position and their number; `expected` is the file's `make_record`.
     """
@@ -119,13 +121,7 @@ def read_columns(read: Callable[[int, int], bytes], expected: dict[str, Any], na
     needed = [name for name in chunks if any(name == each or name.startswith(f"{each}.") for each in wanted)]
     for name in needed:
         fetch(chunks[name], expected["columns"][name], f"column {name}")
-    return _read_groups(file, needed, use_threads=False).select(wanted)
-
-
-def _read_groups(file: pq.ParquetFile, columns: list[str] | None = None, *, use_threads: bool) -> pa.Table:
-    if not file.num_row_groups:  # an error in pyarrow 18
-        return file.schema_arrow.empty_table()
-    return file.read(columns, use_threads=use_threads)
+    return file.read(needed, use_threads=False).select(wanted)
 
 
 def _find_footer_length(content: Any) -> int:

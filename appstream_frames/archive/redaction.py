@@ -38,11 +38,11 @@ class Redaction:
 
         RequestError says that there is no such column, or that rows could not be distinguished without it.
         """
-        names = {redact} if isinstance(redact, str) else set(redact)
+        names = dict.fromkeys([redact] if isinstance(redact, str) else redact)
         tables = [table for table in list_tables().values() if table is not COVERAGE]
         known = {name for table in tables for name in table.schema.names} | set(held)
         keys = {table.name: (*(key.name for key in table.keys), *table.resource, *table.identity) for table in tables}
-        for name in sorted(names):
+        for name in names:
             if name not in known:
                 raise RequestError(
                     f"redact={printable(repr(name))} is no column; see columns(table) for those to choose."

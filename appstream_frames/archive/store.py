@@ -29,22 +29,23 @@ README_TEXT: Final = (
 )
 _TRIES: Final = 100
 _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}  # EINVAL: Windows, on a share
-_NOT_THERE: Final = {errno.ENOENT, errno.ELOOP}
 _NO_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
-class StagedFile(io.BufferedWriter):
+class StagedFile(io.FileIO):
     """A file that does not have its name yet; what is written into it is hashed and counted."""
 
     def __init__(self, folder: str, path: Path, root: str) -> None:
-        super().__init__(open(path, "xb", 0))  # noqa: SIM115  closing this closes it
+        super().__init__(path, "x")
         self.folder, self.path, self._root = folder, path, root
         self.bytes, self._hash = 0, hashlib.sha256()
 
     def write(self, data: Any, /) -> int:
         """Write all of some bytes."""
+        left = memoryview(data)
         with explain_errors(f"writing into {self._root}"):
-            super().write(data)
+            while left:
+                left = left[super().write(left) :]
         self._hash.update(data)
         self.bytes += len(data)
         return len(data)
@@ -117,7 +118,6 @@ class Store(ABC):
         with file:
             yield file
             with explain_errors(f"writing into {self.root}"):
-                file.flush()
                 os.fsync(file.fileno())
 
     def _open_staged(self, folder: str) -> StagedFile:
@@ -194,16 +194,13 @@ class LocalStore(Store):
         linked = bool(folder) and os.path.islink(path)
         with explain_errors(f"listing {path}"), suppress(FileNotFoundError):
             for entry in list(os.scandir(path)):
-                try:
+                with suppress(FileNotFoundError):  # published or removed meanwhile, or a link to nothing
                     status = entry.stat()
-                except OSError as error:
-                    if error.errno not in _NOT_THERE:  # published or removed meanwhile, or a link to nothing
-                        raise
-                    continue
-                # a copy or a move may keep the time of the content, and not that of the file's entry
-                age = time.time() - max(status.st_mtime, status.st_ctime)
-                name = entry.name + ("" if entry.is_file() else "/")  # a folder; whoever opens a pipe waits
-                found.append(StoredFile(folder, name, entry.path, status.st_size, age, linked or entry.is_symlink()))
+                    # a copy or a move may keep the time of the content, and not that of the file's entry
+                    age = time.time() - max(status.st_mtime, status.st_ctime)
+                    name = entry.name + ("" if entry.is_file() else "/")  # a folder; whoever opens a pipe waits
+                    links = linked or entry.is_symlink()
+                    found.append(StoredFile(folder, name, entry.path, status.st_size, age, links))
         return sorted(found, key=lambda file: file.filename)
 
     def locate(self, folder: str, name: str) -> str:

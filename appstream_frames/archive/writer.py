@@ -176,8 +176,8 @@ def _find_equal(store: Store, moment: dt.datetime, tables: Mapping[str, pa.Table
 class RowGroups:
     """Gathers a table's rows until there are enough for a row group."""
 
-    def __init__(self, writer: pq.ParquetWriter, group: int) -> None:
-        self._writer, self._group = writer, group
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
         self._held: list[pa.Table] = []
         self.rows = 0
 
@@ -186,7 +186,7 @@ class RowGroups:
         if table.num_rows:  # or a drain of a million images without errors would hold thousands of empty tables
             self._held.append(table)
         self.rows += table.num_rows
-        if sum(held.num_rows for held in self._held) >= self._group:
+        if sum(held.num_rows for held in self._held) >= GROUP:
             self.flush()
 
     def flush(self) -> None:
@@ -199,17 +199,14 @@ class RowGroups:
 
 @contextmanager
 def stage_tables(
-    store: Store, schemas: Mapping[str, pa.Schema], staged: list[StagedFile], group: int = GROUP
+    store: Store, schemas: Mapping[str, pa.Schema], staged: list[StagedFile]
 ) -> Iterator[dict[str, RowGroups]]:
-    """Stage a file for each of some tables, images last; coverage, which is written after all of them, is left out.
-
-    A row group of a file is written as soon as `group` rows are there.
-    """
+    """Stage a file for each of some tables, images last; coverage, which is written after all of them, is left out."""
     with ExitStack() as stack:
         files = {}
         for name in sorted(set(schemas) - {FOLDER}, key=lambda name: (name == "images", name)):
             sink = stack.enter_context(store.stage(name, staged))
-            files[name] = RowGroups(stack.enter_context(parquet.open_writer(sink, name, schemas[name])), group)
+            files[name] = RowGroups(stack.enter_context(parquet.open_writer(sink, name, schemas[name])))
         yield files
         for each in files.values():
             each.flush()

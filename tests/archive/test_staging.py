@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from support.faultserver import UNCLOSED, FaultServer, linked_pages
 
 import appstream_frames as asf
-from appstream_frames.archive import store
+from appstream_frames.archive import store, writer
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.writer import RowGroups, stage_tables
 from appstream_frames.tables.decode import Key, decode
@@ -55,23 +55,19 @@ def test_an_interrupted_drain_leaves_nothing(root: Path, monkeypatch: pytest.Mon
 
 def test_a_file_that_cannot_be_begun_leaves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the third staged file cannot be opened, the two before it are removed at once."""
-    real, opened = open, []
+    real, begun = store.StagedFile, []
 
-    def refused(path: Any, *mode: str) -> Any:
-        opened.append(path)
-        if len(opened) == 3:
+    def refused(*arguments: Any) -> Any:
+        begun.append(arguments)
+        if len(begun) == 3:
             raise OSError(24, "Too many open files")
-        return real(path, *mode)
+        return real(*arguments)
 
-    monkeypatch.setattr(store, "open", refused, raising=False)
-    schemas, opened_store = {name: list_tables()[name].schema for name in ORDER}, open_store(root)
-    with (
-        pytest.raises(OSError, match="Too many"),
-        opened_store.staging() as staged,
-        stage_tables(opened_store, schemas, staged),
-    ):
+    monkeypatch.setattr(store, "StagedFile", refused)
+    schemas, opened = {name: list_tables()[name].schema for name in ORDER}, open_store(root)
+    with pytest.raises(OSError, match="Too many"), opened.staging() as staged, stage_tables(opened, schemas, staged):
         pass
-    assert len(opened) == 3
+    assert len(begun) == 3
     assert [path for path in root.rglob("*") if path.is_file()] == []
 
 
@@ -109,9 +105,10 @@ def test_any_batches_are_written_whole_and_counted(batches: list[Any], group: in
     schemas = {name: list_tables()[name].schema for name in ORDER}
     with tempfile.TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        patch.setattr(writer, "GROUP", group)
         opened = open_store(root)
         with opened.staging() as staged:
-            with stage_tables(opened, schemas, staged, group) as files:
+            with stage_tables(opened, schemas, staged) as files:
                 for batch in made:
                     for name, table in batch.items():
                         files[name].add(table)

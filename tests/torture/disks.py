@@ -45,6 +45,7 @@ def fill_files(root: str, step: int) -> dict[str, Any]:
         wrong += after_full(root, 1, error)
         if error is None:
             break
+        wrong += [] if isinstance(error, asf.StorageError) else [repr(error)]
         refused.append(os.strerror(error.errno or 0) if error.errno else repr(error))
     return {"refused": len(refused), "errors": sorted(set(refused)), "wrong": wrong}
 
