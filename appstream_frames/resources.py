@@ -8,12 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def find_data_path(name: str) -> Path:
-    """Return the path of a file in ``data/``, in a checkout or in an installed wheel.
-
-    Parameters
-    ----------
-    name : str
-        The file's name, say ``agent_versions.csv``.
+    """Return the path of a file in ``data/``, such as ``agent_versions.csv``.
 
     Examples
     --------

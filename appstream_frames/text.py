@@ -23,14 +23,7 @@ def printable(value: object, width: int = 120) -> str:
     """Return one line of visible characters for any value, at most `width` long.
 
     Characters that a terminal or a browser would act on rather than show (controls, bidi marks, lone surrogates), those that
-    nobody sees, and marks that pile up on a letter are written as escapes, so the text can still be recognised.
-
-    Parameters
-    ----------
-    value : object
-        Anything; it is passed through `str`.
-    width : int
-        Longest result, in characters; a longer text ends in ``…``.
+    nobody sees, and marks that pile up on a letter are written as escapes. A longer text ends in ``…``.
 
     Examples
     --------

@@ -9,16 +9,8 @@ import pandas as pd
 
 #: Every status, worst first. The last three leave out nothing that could have been read.
 STATUSES: Final = (
-    "failed",
-    "denied",
-    "bad_credentials",
-    "throttled",
-    "no_endpoint",
-    "cancelled",
-    "limited",
-    "region_disabled",
-    "not_offered",
-    "complete",
+    *("failed", "denied", "bad_credentials", "throttled", "no_endpoint", "cancelled", "limited"),
+    *("region_disabled", "not_offered", "complete"),
 )
 FIRST_OPERATION: Final = "DescribeImages"  # is asked of every target
 #: What differs between targets that failed for one cause: accounts, regions, numbers.
@@ -35,11 +27,9 @@ def number_targets(coverage: pd.DataFrame) -> pd.Series:
     [0, 0, 1]
     """
     # as ASCII: pandas would make an index of strangers' texts, and Arrow holds no lone surrogates
-    operation, region, account = (
-        column.map(ascii) for column in (name_operations(coverage), coverage["region"], coverage["account"])
-    )
-    unknown = operation.groupby([region, operation]).cumcount().astype(str)
-    account = account.where(coverage["account"].notna(), "?" + unknown)
+    region, operation = coverage["region"].map(ascii), name_operations(coverage).map(ascii)
+    unknown = "?" + operation.groupby([region, operation]).cumcount().astype(str)
+    account = coverage["account"].map(ascii).where(coverage["account"].notna(), unknown)
     return account.groupby([account, region], sort=False).ngroup()
 
 
@@ -81,7 +71,7 @@ def list_causes(coverage: pd.DataFrame) -> pd.DataFrame:
     grouped = rows.assign(where=where, reason=reason, kind=kind).groupby(by, dropna=False, sort=False, as_index=False)
     firsts = {name: (name, "first") for name in ("operation", "where", "reason")}
     causes = grouped.agg(targets=("target", "nunique"), **firsts)
-    causes["rank"] = causes["status"].map({status: number for number, status in enumerate(STATUSES)}).fillna(-1)
+    causes["rank"] = pd.Index(STATUSES).get_indexer(causes["status"])  # a status that is not known comes first
     causes = causes.sort_values(["rank", "targets"], ascending=[True, False], kind="stable", ignore_index=True)
     return causes[["status", "operation", "targets", "where", "error_code", "reason"]]
 

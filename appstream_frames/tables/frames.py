@@ -5,25 +5,26 @@ from __future__ import annotations
 import datetime as dt
 import html
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from appstream_frames.errors import RequestError, TableNotReadError
 from appstream_frames.tables.conversion import to_arrow, to_pandas
-from appstream_frames.tables.coverage import count_whole, is_whole
+from appstream_frames.tables.coverage import FIRST_OPERATION, count_whole, is_whole, name_operations
 from appstream_frames.tables.files import to_plain, write_workbook
-from appstream_frames.tables.merge import merge_tables
 from appstream_frames.tables.schema import find_table, list_tables
 from appstream_frames.text import printable
 
+_READ: Final = ("complete", "limited")
 #: What draining a target again cannot mend: it was read, or there is nothing to be read.
-_SETTLED: Final = ("complete", "limited", "region_disabled", "not_offered")
-_TOP: Final = 8
+_SETTLED: Final = (*_READ, "region_disabled", "not_offered")
+_TOP: Final = 8  # of each kind that a first look shows
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -71,9 +72,8 @@ class Frames:
     def snapshot(self) -> pd.Timestamp:
         """The moment these frames were taken, UTC."""
         if self.coverage.empty:
-            raise RequestError(
-                "These frames hold no row of coverage, and so no moment; pass them as a drain returned them."
-            )
+            seen = "These frames hold no row of coverage, and so no moment"
+            raise RequestError(f"{seen}; pass them as a drain returned them.")
         return pd.Timestamp(self.coverage["snapshot"].iloc[0])
 
     @property
@@ -97,14 +97,6 @@ class Frames:
         """The same frames without the images that AWS itself provides, and without their applications and errors.
 
         Give `used_by` and `findings` whole frames: where AWS's images are left out, they look retired.
-
-        Examples
-        --------
-        >>> import appstream_frames as asf
-        >>> with asf.sandbox() as sandbox:
-        ...     frames = asf.drain(sandbox.client())
-        >>> sorted(set(frames.images["visibility"]) - set(frames.own.images["visibility"]))
-        ['PUBLIC']
         """
         public = self.images[self.images["owner"].isna() & self.images["arn"].notna()]
         of_aws = pd.MultiIndex.from_frame(public[["account", "region", "arn"]])
@@ -127,8 +119,7 @@ class Frames:
         --------
         >>> import appstream_frames as asf
         >>> with asf.sandbox() as sandbox:
-        ...     images = asf.drain(sandbox.client(), type="PRIVATE").plain()["images"]
-        >>> images["supported_instance_families"].iloc[1]
+        ...     asf.drain(sandbox.client(), type="PRIVATE").plain()["images"]["supported_instance_families"].iloc[1]
         'GENERAL_PURPOSE, COMPUTE, MEMORY'
         """
         return {name: to_plain(table) for name, table in self.tables.items()}
@@ -182,9 +173,17 @@ class Frames:
         """
         parts = [check_frames(each) for each in (self, *others)]
         known = [target for frames in parts for target in frames.targets or [None] * len(frames.coverage)]
-        tables, targets = merge_tables([frames.tables for frames in parts], known)
-        token = self.resume_token if len(tables["coverage"]) == 1 else None
-        return Frames(tables, token, targets).relabel(self.snapshot)
+        coverage = pd.concat([frames.coverage for frames in parts], ignore_index=True)
+        readings = pd.DataFrame({"operation": name_operations(coverage), "location": _locate(coverage)}, dtype=object)
+        readings["part"] = np.repeat(range(len(parts)), [len(frames.coverage) for frames in parts])
+        chosen = _choose_readings(coverage, readings, known)
+        held = [name for frames in parts for name in frames.tables]
+        names = [name for name in dict.fromkeys([*list_tables(), *held]) if name in held and name != "coverage"]
+        tables = {name: _merge_table(name, parts, readings.iloc[chosen]) for name in names}
+        tables["coverage"] = coverage.iloc[chosen].reset_index(drop=True)
+        targets = tuple(known[row] for row in chosen)
+        token = self.resume_token if len(chosen) == 1 else None
+        return Frames(tables, token, () if None in targets else targets).relabel(self.snapshot)
 
     def relabel(self, moment: str | dt.datetime) -> Frames:
         """Return the same frames as if taken at another moment, say to file what was drained earlier elsewhere.
@@ -192,8 +191,7 @@ class Frames:
         Parameters
         ----------
         moment : str or datetime
-            The moment for every row's ``snapshot``; without a time zone it is taken as UTC. When the drain really began
-            and ended stays in ``coverage``.
+            For every row's ``snapshot``; UTC unless it has a time zone. When the drain really ran stays in ``coverage``.
 
         Examples
         --------
@@ -208,15 +206,12 @@ class Frames:
         return replace(self, tables=changed)
 
     def __repr__(self) -> str:
-        return "\n".join(
-            [f"Frames: {self._summarize()}", *(f"  {label}: {value}" for label, value in self._list_facts())]
-        )
+        facts = "".join(f"\n  {label}: {value}" for label, value in self._list_facts())
+        return f"Frames: {self._summarize()}{facts}"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f'<tr><th style="text-align:left">{label}</th><td style="text-align:left">{html.escape(value)}</td></tr>'
-            for label, value in self._list_facts()
-        )
+        cell = '<tr><th style="text-align:left">{}</th><td style="text-align:left">{}</td></tr>'
+        rows = "".join(cell.format(label, html.escape(value)) for label, value in self._list_facts())
         plain = 'class="tex2jax_ignore mathjax_ignore"'  # JupyterLab would read `$` as mathematics
         return f"<div {plain}><b>Frames</b>: {html.escape(self._summarize())}<table>{rows}</table></div>"
 
@@ -240,6 +235,54 @@ class Frames:
         for row in self.incomplete.head(_TOP).itertuples():
             why = "" if pd.isna(row.error_message) else f": {row.error_message}"
             yield "not complete", printable(f"{row.account}/{row.region} {row.operation} {row.status}{why}", 160)
+
+
+def _locate(table: pd.DataFrame) -> pd.Series:
+    return table["account"].astype(object) + "/" + table["region"].astype(object)
+
+
+def _choose_readings(coverage: pd.DataFrame, readings: pd.DataFrame, targets: Sequence[Hashable]) -> list[int]:
+    """Return the row of coverage that counts for each target and operation, in the order in which they first came.
+
+    `targets` has one, or None, for each row. RequestError says that a target was read twice with different parameters, so that
+    neither reading stands for both.
+    """
+    locations = [None if pd.isna(location) else location for location in readings["location"]]
+    # a target whose account was not known yet is the one whose account was found later
+    found = {target: known for target, known in zip(targets, locations, strict=True) if None not in (target, known)}
+    rows = list(coverage[["account", "region", "status", "request"]].itertuples(index=False))
+    chosen: dict[Hashable, int] = {}
+    for row, (operation, location, target) in enumerate(zip(readings["operation"], locations, targets, strict=True)):
+        known_by = location or found.get(target, target)
+        key = (operation, row if known_by is None else known_by)
+        if key not in chosen or _replaces(rows[row], rows[chosen[key]], operation):
+            chosen[key] = row
+    return list(chosen.values())
+
+
+def _replaces(later: Any, first: Any, operation: str) -> bool:
+    if first.status not in _READ or later.status not in _READ:
+        return first.status not in _READ
+    if first.request != later.request:
+        raise RequestError(
+            f"{operation} of {printable(f'{later.account}/{later.region}')} was called with "
+            f"{printable(first.request, 200)} and then with {printable(later.request, 200)}; merge takes different targets, "
+            "or the same request made again. Join the tables with pandas.concat."
+        )
+    return True
+
+
+def _merge_table(name: str, parts: Sequence[Frames], readings: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of one table that belong to the readings, in their order."""
+    operation = (list_tables()[name].operation if name in list_tables() else None) or FIRST_OPERATION
+    chosen = readings[readings["operation"] == operation].dropna()
+    order = pd.Series(range(len(chosen)), pd.MultiIndex.from_frame(chosen[["part", "location"]]))
+    held = {number: frames.tables[name] for number, frames in enumerate(parts) if name in frames.tables}
+    rows = pd.concat(held.values(), ignore_index=True)
+    number = np.repeat([*held], [len(table) for table in held.values()])
+    position = order.reindex(pd.MultiIndex.from_arrays([number, _locate(rows)])).to_numpy()
+    kept = ~np.isnan(position)
+    return rows[kept].take(position[kept].argsort(kind="stable")).reset_index(drop=True)
 
 
 def _format_counts(values: pd.Series) -> str:

@@ -142,12 +142,7 @@ COVERAGE: Final = Table(
 
 def list_tables() -> dict[str, Table]:
     """Return every table by name: those of each operation in the registry, then ``coverage``."""
-    return _list_tables(tuple(OPERATIONS.values()))
-
-
-@lru_cache(maxsize=4)
-def _list_tables(operations: tuple[Operation, ...]) -> dict[str, Table]:
-    found = {name: table for operation in operations for name, table in define_tables(operation).items()}
+    found = {name: table for operation in OPERATIONS.values() for name, table in define_tables(operation).items()}
     return {**found, COVERAGE.name: COVERAGE}
 
 
@@ -172,7 +167,7 @@ def find_request_limits() -> tuple[tuple[str, ...], int, int]:
     return tuple(members["Type"].enum), size.get("min", 0), size.get("max", 25)
 
 
-def find_rows_member(operation: str) -> tuple[str, bool]:
+def find_rows_member(operation: str, service: ServiceModel | None = None) -> tuple[str, bool]:
     """Return the member of an operation's reply that lists its rows, and whether these are plain strings.
 
     Examples
@@ -180,22 +175,18 @@ def find_rows_member(operation: str) -> tuple[str, bool]:
     >>> find_rows_member("DescribeImages"), find_rows_member("ListAssociatedFleets")
     (('Images', False), ('Names', True))
     """
-    return _find_rows_member(load_model().operation_model(operation).output_shape)
-
-
-def _find_rows_member(reply: Shape) -> tuple[str, bool]:
-    member = next(name for name, shape in reply.members.items() if shape.type_name == "list")
-    return member, reply.members[member].member.type_name == "string"
+    members = (service or load_model()).operation_model(operation).output_shape.members
+    member = next(name for name, shape in members.items() if shape.type_name == "list")
+    return member, members[member].member.type_name == "string"
 
 
 def find_table(name: str) -> Table:
     """Return a table by name; RequestError when there is no such table."""
     tables = list_tables()
-    if name in tables:
-        return tables[name]
-    raise RequestError(
-        f"There is no table {printable(repr(name))}.{_suggest(name, tables)} The tables are {', '.join(tables)}."
-    )
+    if name not in tables:
+        seen, known = printable(repr(name)), ", ".join(tables)
+        raise RequestError(f"There is no table {seen}.{_suggest(name, tables)} The tables are {known}.")
+    return tables[name]
 
 
 def _suggest(name: object, names: Iterable[str]) -> str:
@@ -218,12 +209,11 @@ def choose_operations(include: str | Iterable[str] | None = None) -> list[Operat
         raise RequestError(f"include={printable(repr(include))} must be the name of a table, or a list of names.")
     names = [include] if isinstance(include, str) else list(include or ())
     tables = {name: table.operation for name, table in list_tables().items() if table.operation}
-    if unknown := [name for name in names if name not in (*tables, "all")]:
-        similar = _suggest(unknown[0], [*tables, "all"])
-        raise RequestError(
-            f"include={printable(repr(unknown[0]))} is no table to read.{similar} "
-            f"Choose from: all, {', '.join(tables)}."
-        )
+    choices = ["all", *tables]
+    for name in names:
+        if name not in choices:
+            seen, known = printable(repr(name)), ", ".join(choices)
+            raise RequestError(f"include={seen} is no table to read.{_suggest(name, choices)} Choose from: {known}.")
     wanted = set(OPERATIONS) if "all" in names else {"DescribeImages", *(tables[name] for name in names)}
     for operation in reversed(OPERATIONS.values()):  # each stands behind the one that lists what it is asked about
         if operation.name in wanted and operation.parent:
@@ -238,20 +228,20 @@ def define_tables(operation: Operation, service: ServiceModel | None = None) -> 
     A list that the operation's `children` do not name fills a table called after the row and the list: ``StackErrors`` and
     ``AccessEndpoints`` of a ``Stack`` are ``stack_errors`` and ``stack_access_endpoints``; position distinguishes its rows.
     """
-    reply = (service or load_model()).operation_model(operation.name).output_shape
-    member, strings = _find_rows_member(reply)
-    row = reply.members[member].member
-    parent = operation.parent.keys if operation.parent else {}
-    of = f" of the row of `{operation.parent.table}` that was asked about." if operation.parent else ""
-    above = [Column(key, "string", f"`{column}`{of}") for key, column in parent.items()]
+    member, strings = find_rows_member(operation.name, service)
+    rows = (service or load_model()).operation_model(operation.name).output_shape.members[member]
+    parent = operation.parent
+    of = f" of the row of `{parent.table}` that was asked about." if parent else ""
+    above = [Column(key, "string", f"`{column}`{of}") for key, column in (parent.keys if parent else {}).items()]
     keys = (*_TARGET, *above, *([_OWNER] if operation.shared else []))
     own = Table(operation.table, keys, (), operation.name, (member,), None, operation.resource, operation.identity)
     if strings:
-        sentence = remove_markup(reply.members[member].documentation)
-        element = Column(operation.element or xform_name(member), "string", sentence, (member,))
-        return {own.name: replace(own, modelled=(element,))}
-    lists = {name: shape for name, shape in row.members.items() if shape.type_name == "list"}
-    children = [name for name, shape in lists.items() if shape.member.type_name == "structure"]
+        element = operation.element or xform_name(member)
+        modelled = (Column(element, "string", remove_markup(rows.documentation), (member,)),)
+        return {own.name: replace(own, modelled=modelled)}
+    row = rows.member
+    lists = {name: shape.member for name, shape in row.members.items() if shape.type_name == "list"}
+    children = [name for name, element in lists.items() if element.type_name == "structure"]
     tables = [replace(own, modelled=_list_columns(row, keys, skip=children))]
     tables += [_make_child(operation, own, row, name) for name in children]
     return {table.name: table for table in tables}
@@ -260,24 +250,16 @@ def define_tables(operation: Operation, service: ServiceModel | None = None) -> 
 def _make_child(operation: Operation, own: Table, row: Shape, member: str) -> Table:
     declared = {child.member: child for child in operation.children}.get(member, Child(member, ("position",)))
     one = xform_name(row.name)
-    words = one.replace("_", " ")
-    titles = {"arn": "ARN", "name": "Name"}
+    words, titles = one.replace("_", " "), {"arn": "ARN", "name": "Name"}
     resource = [
         Column(f"{one}_{column}", "string", f"{titles.get(column, f'`{column}`')} of the {words} this row belongs to.")
         for column in own.resource
     ]
     position = Column("position", "integer", f"Position in the {words}'s list as AWS sent it, counted from 0.")
     keys = (*_TARGET, *resource, position)
-    return Table(
-        declared.table or f"{one}_{xform_name(member).removeprefix(f'{one}_')}",
-        keys,
-        _list_columns(row.members[member].member, keys),
-        own.operation,
-        (*own.path, member),
-        own.name,
-        tuple(column.name for column in resource),
-        declared.identity,
-    )
+    name = declared.table or f"{one}_{xform_name(member).removeprefix(f'{one}_')}"
+    modelled, known_by = _list_columns(row.members[member].member, keys), tuple(column.name for column in resource)
+    return Table(name, keys, modelled, own.operation, (*own.path, member), own.name, known_by, declared.identity)
 
 
 def _list_columns(shape: Any, keys: tuple[Column, ...], skip: Container[str] = ()) -> tuple[Column, ...]:
