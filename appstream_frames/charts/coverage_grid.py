@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import product
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from appstream_frames.charts import layout
+from appstream_frames.charts import layout, rows
 from appstream_frames.charts.layout import GAP, measure
-from appstream_frames.charts.rows import check, read_numbers
 from appstream_frames.insights import days
 from appstream_frames.tables.coverage import FIRST_OPERATION, name_operations, number_targets
 from appstream_frames.text import format_count
@@ -68,23 +67,19 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     >>> coverage(frame.assign(status=["complete", "denied"]), Figure().subplots()).get_title()
     '1 of 2 targets was not read whole: 1 denied'
     """
-    check(frame, ("account", "region", "status", "rows"), "frames.coverage", top)
+    rows.check(frame, ("account", "region", "status", "rows"), "frames.coverage", top)
     if not len(frame):
         return layout.draw_nothing(ax)
-    operations = _read_operations(frame)
-    targets = _keep_worst(operations, number_targets(frame).to_numpy())
+    targets = _keep_worst(_read_operations(frame), number_targets(frame).to_numpy())
     cells = _keep_worst(targets, targets["account"] + "\n" + targets["region"])
     key, title = _count_statuses(targets), _make_title(targets)
     grid = _plan(cells, key, ax, top, title)
-    ax, space, _ = layout.set_out_rows(ax, grid.rows, title, _make_note(frame))
-    ax.set_yticks(range(grid.used))
+    ax, space, _ = layout.set_out_rows(ax, grid.used, title, _make_note(frame), grid.tallest)
     layout.set_range(ax, 0, 1, grid.left, space.width - grid.left - grid.column)
-    _draw_names(ax, grid)
+    _write_names(ax, grid, space.width)
     shown = cells.assign(x=cells["region"].map(grid.xs), y=cells["account"].map(grid.ys)).dropna(subset=["x", "y"])
     handles = _draw_marks(ax, grid, shown, key)
     _write_words(ax, grid, shown)
-    for line, words in enumerate(grid.rest, grid.head + len(grid.ys)):
-        layout.write_label(ax, line, layout.shorten(words, space.width, grid.size), fontsize=grid.size)
     labels = [layout.shorten(words, space.width - 3 * grid.key_size, grid.key_size) for words in key.values()]
     anchor = {"loc": "upper left", "bbox_to_anchor": (0, grid.head + len(grid.ys) + len(grid.rest) - 0.5)}
     spaces = {"handlelength": 1, "columnspacing": GAP / grid.key_size, "labelspacing": 0.3}
@@ -103,8 +98,8 @@ class _Grid:
     left: float
     column: float
     head: int
-    rows: int
     used: int
+    tallest: float
     key_columns: int
     key_size: float
     size: float
@@ -127,12 +122,11 @@ def _plan(cells: pd.DataFrame, key: dict[str, str], ax: Axes | None, top: int, t
     height = int((space.height - space.measure_head(title)) / row)
     kept = min(top, len(accounts) if ax is None else max(1, height - head - below - 1))
     used = head + len(accounts[:kept]) + below + (len(accounts) > kept)
-    # rows are spread over a given Axes, but not far apart
-    rows = used if ax is None else max(used, height if head > 1 else int(height * row / _HIGH_ROW))
+    tallest = inf if ax is None else row if head > 1 else _HIGH_ROW  # rows are spread over an Axes, but not far apart
     ys = {name: y for y, name in enumerate(accounts.index[:kept], head)}
     xs = {name: x + min(0.5, GAP / column) for x, name in enumerate(sorted(regions.index[:fitting]))}
     rest = [*_count_rest(accounts[kept:], "account"), *_count_rest(regions[fitting:], "region")]
-    return _Grid(ys, xs, rest, left, column, head, rows, used, key_columns, key_size, size)
+    return _Grid(ys, xs, rest, left, column, head, used, tallest, key_columns, key_size, size)
 
 
 def _count_columns(widths: list[float], width: float) -> int:
@@ -142,26 +136,20 @@ def _count_columns(widths: list[float], width: float) -> int:
 
 
 def _read_operations(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return what was read of each operation, as it can be drawn; only images are counted."""
+    """Return what was read of each operation, as it can be drawn, and how bad its status is; only images are counted."""
     given = frame[["account", "region", "status"]].astype(object).assign(operation=name_operations(frame))
     table = given.map(lambda text: "?" if pd.isna(text) else layout.make_drawable(text, 24)).reset_index(drop=True)
     table["status"] = table["status"].replace("not_offered", "complete")  # nothing was there to be read
-    images = read_numbers(frame["rows"]).fillna(0).clip(0, 2**53).astype(int)
-    return table.assign(images=images.where(table["operation"] == FIRST_OPERATION, 0))
+    images = rows.read_numbers(frame["rows"]).fillna(0).clip(0, 2**53).astype(int)
+    badness = [[*_MARKS, status].index(status) for status in table["status"]]
+    return table.assign(images=images.where(table["operation"] == FIRST_OPERATION, 0), badness=badness)
 
 
 def _keep_worst(table: pd.DataFrame, by: object) -> pd.DataFrame:
     """Return one row of each group, the worst, with the images of all."""
-    order = table.assign(by=by, badness=table["status"].map(_rate)).sort_values(
-        ["badness", "status", "operation"], kind="stable"
-    )
-    columns = dict.fromkeys(["account", "region", "status", "operation"], "last")
+    order = table.assign(by=by).sort_values(["badness", "status", "operation"], kind="stable")
+    columns = dict.fromkeys(["account", "region", "status", "operation", "badness"], "last")
     return order.groupby("by", sort=False).agg({**columns, "images": "sum"}).reset_index(drop=True)
-
-
-def _rate(status: str) -> int:
-    """Return how bad a status is."""
-    return [*_MARKS, status].index(status)
 
 
 def _rank(cells: pd.DataFrame, key: str) -> pd.Series:
@@ -179,26 +167,20 @@ def _count_rest(bad: pd.Series, what: str) -> list[str]:
 
 
 def _make_title(targets: pd.DataFrame) -> str:
-    counts = Counter(targets["status"])
-    total, bad = counts.total(), counts.total() - counts.pop("complete", 0)
-    if not bad:
+    bad, total = targets[targets["status"] != "complete"], len(targets)
+    if bad.empty:
         return f"All {total:,} targets were read whole" if total > 1 else "The only target was read whole"
-    ranked = sorted(counts.items(), key=lambda one: (-one[1], _rate(one[0]), one[0]))
-    named = {
-        f"{layout.make_drawable(status, 16)}{_name_operation(status, targets)}": count
-        for status, count in ranked[:_NAMED]
-    }
+    ranked = Counter(bad.sort_values(["badness", "status"])["status"]).most_common()
+    words, rest = [], len(bad)
+    for status, count in ranked[:_NAMED]:
+        operations = {*bad.loc[bad["status"] == status, "operation"]} - {FIRST_OPERATION}
+        alone = f" ({operations.pop()})" if len(operations) == 1 else ""  # that of the images goes without saying
+        words.append(f"{count:,} {layout.make_drawable(status, 16)}{alone}")
+        rest -= count
+    words += [f"{rest:,} more"] if rest else []
     if total == 1:
-        return f"The only target was not read whole: {next(iter(named))}"
-    words = [f"{count:,} {status}" for status, count in named.items()]
-    words += [f"{bad - sum(named.values()):,} more"] if len(ranked) > _NAMED else []
-    return f"{bad:,} of {total:,} targets {'was' if bad == 1 else 'were'} not read whole: {', '.join(words)}"
-
-
-def _name_operation(status: str, targets: pd.DataFrame) -> str:
-    """Return the operation, in brackets, that alone has a status; nothing for the images, of which every chart speaks."""
-    operations = {*targets.loc[targets["status"] == status, "operation"]} - {FIRST_OPERATION}
-    return f" ({operations.pop()})" if len(operations) == 1 else ""
+        return f"The only target was not read whole: {words[0].removeprefix('1 ')}"
+    return f"{len(bad):,} of {total:,} targets {'was' if len(bad) == 1 else 'were'} not read whole: {', '.join(words)}"
 
 
 def _make_note(frame: pd.DataFrame) -> str:
@@ -216,7 +198,7 @@ def _count_statuses(targets: pd.DataFrame) -> dict[str, str]:
     return words
 
 
-def _draw_names(ax: Axes, grid: _Grid) -> None:
+def _write_names(ax: Axes, grid: _Grid, width: float) -> None:
     """Write accounts at the left of rows, regions at the top of columns, and draw a thin line above each row."""
     font: dict[str, Any] = {"fontsize": grid.size}
     for region, x in grid.xs.items():
@@ -228,6 +210,8 @@ def _draw_names(ax: Axes, grid: _Grid) -> None:
     for account, y in grid.ys.items():
         layout.write_label(ax, y, layout.shorten(account, grid.left - GAP, grid.size), **font)
         ax.plot([0, 1], [y - 0.5] * 2, transform=ax.get_yaxis_transform(), **layout.THIN)
+    for y, words in enumerate(grid.rest, grid.head + len(grid.ys)):
+        layout.write_label(ax, y, layout.shorten(words, width, grid.size), **font)
 
 
 def _draw_marks(ax: Axes, grid: _Grid, cells: pd.DataFrame, key: dict[str, str]) -> list[Line2D]:
@@ -245,17 +229,16 @@ def _draw_marks(ax: Axes, grid: _Grid, cells: pd.DataFrame, key: dict[str, str])
 
 def _write_words(ax: Axes, grid: _Grid, cells: pd.DataFrame) -> None:
     """Write status and number of images beside each mark, or only the number, if that fits every column."""
-    rows = [*cells[["status", "operation", "images"]].itertuples(index=False, name=None)]
-    counts = [f"{images:,}" if images or status == "complete" else "" for status, _, images in rows]
-    for texts in ([_describe(*row) for row in rows], counts):
+    words, counts = [], []
+    for status, operation, images in cells[["status", "operation", "images"]].itertuples(index=False, name=None):
+        whole = status == "complete"
+        counts.append(f"{images:,}" if images or whole else "")
+        named = status if operation == FIRST_OPERATION else f"{status} ({operation})"
+        words.append(
+            f"{images:,} image{'' if images == 1 else 's'}" if whole else named + (f" · {images:,}" if images else "")
+        )
+    for texts in (words, counts):
         if max(measure(text, grid.size) for text in texts) <= grid.column - 2.5 * GAP:
             for x, y, text in zip(cells["x"] + GAP / grid.column, cells["y"], texts, strict=True):
                 layout.write_text(ax, x, y, text, fontsize=grid.size)
             return
-
-
-def _describe(status: str, operation: str, images: int) -> str:
-    if status == "complete":
-        return f"{images:,} image{'' if images == 1 else 's'}"
-    words = status if operation == FIRST_OPERATION else f"{status} ({operation})"
-    return words + (f" · {images:,}" if images else "")

@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, num2date
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.legend import Legend
 from matplotlib.text import Text
@@ -46,7 +47,7 @@ _TEXT, _TITLE, _NOTE = 9.0, 11.0, 7.5
 _LEADING = 1.25
 _NOTE_LINES = 2
 _HEAD = 2 * _TITLE * _LEADING + GAP
-_ROW, _DOUBLE_ROW, _TALLEST_ROW = 15.0, 18.0, 34.0
+_ROW, _DOUBLE_ROW = 15.0, 18.0
 _WIDE = 6.1 * 72
 _OWN_WIDTH = 8.0  # inches
 _DATE = 5.5  # font sizes from one date to the next
@@ -54,6 +55,12 @@ _DATE = 5.5  # font sizes from one date to the next
 # ISO dates, as in the titles: no month's name in the language of the machine
 _DATES = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%H:%M:%S"]
 _FIRSTS = ["%Y", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M"]
+
+
+class FittedFigure(Figure):
+    """A figure that is made lower when a chart in rows is drawn into it: only as high as they need, each so many points."""
+
+    row: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +121,19 @@ def set_out(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, Av
     return ax, space
 
 
-def set_out_rows(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, AvailableSize, float]:
+def set_out_rows(
+    ax: Axes | None, rows: int, title: str, note: str, tallest: float = 34.0
+) -> tuple[Axes, AvailableSize, float]:
     """Set an Axes out in rows 0, 1 … from the top, below the finding; return it, its size and that of the text."""
     ax, space = set_out(ax, rows, title, note)
     head = space.measure_head(title)
-    row = max(1.0, min(_TALLEST_ROW, (space.height - head) / rows))
+    row = max(1.0, min(tallest, (space.height - head) / rows))
+    if isinstance(ax.figure, FittedFigure):
+        row = min(row, ax.figure.row)
+        ax.figure.set_figheight(ax.figure.get_figheight() - (space.height - head - rows * row) / 72)
+        space = find_size(ax)
     top = -0.5 - head / row
     ax.set_ylim(top + space.height / row, top)
-    ax.set_yticks(range(rows))
     return ax, space, max(5.0, min(_TEXT, row * 0.62) if space.beside else min(_TEXT - 1, row * 0.4))
 
 

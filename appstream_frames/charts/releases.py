@@ -95,9 +95,9 @@ def agent_versions(
     dated = {text: released for text in counts if (released := days.parse_version(str(text)))}
     pinned = {(released, _ANY): counts.pop(text) for text, released in dated.items()}
     published = reference.reference()["agent_versions"]["iso_date"].dropna().dt.date
-    releases = _make_release_bars(pinned, [(released, _ANY) for released in published], day)
-    unknown = {**_count_garbled(counts), **_count_later(pinned, day), "no version named": unnamed}
-    return _draw(ax, _AGENT, day, releases, unknown, following)
+    unknown = {**_count_garbled(counts), "no version named": unnamed}
+    releases = [(released, _ANY) for released in published]
+    return _draw(ax, _AGENT, day, pinned, releases, unknown, following=following)
 
 
 def base_image_releases(
@@ -142,10 +142,9 @@ def base_image_releases(
     current = base_images(images, today=day)["verdict"].eq("current").to_numpy() if judged else False
     table = pd.DataFrame({"day": released, "family": families, "current": current})
     grouped = table.groupby(["day", "family"])["current"]
-    counts, newest = grouped.size().to_dict(), {*grouped.mean().loc[lambda share: share > 0.5].index}
-    releases = _make_release_bars(counts, _list_published_bases({*families}), day, newest)
-    unknown = {**_count_later(counts, day), "no base release named": released.count(None)}
-    return _draw(ax, _BASE, day, releases, unknown)
+    current = {*grouped.mean().loc[lambda share: share > 0.5].index}
+    unknown = {"no base release named": released.count(None)}
+    return _draw(ax, _BASE, day, grouped.size().to_dict(), _list_published_bases({*families}), unknown, current)
 
 
 def _name_family(platform: str | None) -> str:
@@ -169,12 +168,34 @@ def _count_garbled(counts: Counter[str | None]) -> dict[str, int]:
     return {first: count, f"{len(others):,} more that are not versions": counts.total() - count}
 
 
-def _count_later(counts: Mapping[_Release, int], today: date) -> dict[str, int]:
-    return {f"dated after {today}": sum(count for (day, _), count in counts.items() if day > today)}
+def _draw(
+    ax: Axes | None,
+    words: _Words,
+    today: date,
+    counts: Mapping[_Release, int],
+    published: Iterable[_Release],
+    unknown: Mapping[str, int],
+    current: Collection[_Release] = (),
+    following: int = 0,
+) -> Axes:
+    """Draw images that follow AWS's newest release, those of each release, and those of which none is known."""
+    later = sum(count for (day, _), count in counts.items() if day > today)
+    unknown = {f"dated after {today}": later, **unknown}
+    above = [rows.Bar("LATEST · follows AWS's newest", following, layout.FOLLOWS)] if following else []
+    below = [rows.Bar(label, count, layout.UNKNOWN) for label, count in unknown.items() if count]
+    releases = _make_release_bars(counts, published, today, current)
+    images: Counter[str] = Counter()
+    for bar in [*above, *releases, *below]:
+        images[bar.colour] += bar.count
+    if not images.total():
+        return layout.draw_nothing(ax, "No images")
+    bars = _fold(releases, layout.find_size(ax).rows - len(above) - len(below), words.thing, today)
+    note = f"Ages at {today} (UTC){' · red: over a year old' if images[layout.OLD] else ''}{words.note}"
+    return rows.draw_bars(ax, [*above, *bars, *below], _make_title(words, images), note)
 
 
 def _make_release_bars(
-    counts: Mapping[_Release, int], published: Iterable[_Release], today: date, current: Collection[_Release] = ()
+    counts: Mapping[_Release, int], published: Iterable[_Release], today: date, current: Collection[_Release]
 ) -> list[_ReleaseBar]:
     """Return a bar for each release up to today, newest first; the newest of each family has one even at 0 images."""
     known = sorted(release for release in {*counts, *published} if release[0] <= today)
@@ -183,8 +204,7 @@ def _make_release_bars(
     bars = []
     for day, family in newest.union(counts).intersection(known):
         marked = (day, family) in newest
-        name = f"{day} · {family}" if family else f"{day:%m-%d-%Y}"
-        name += " · AWS's newest" if marked else ""
+        name = (f"{day} · {family}" if family else f"{day:%m-%d-%Y}") + (" · AWS's newest" if marked else "")
         label = f"{name} · {format_age((today - day).days)}"
         retired = family == _ONE_SYSTEM and is_family_retired(Base(day, "", "Base", "AmazonLinux2"), today)
         aged = layout.OLD if days.is_over_a_year(day, today) else layout.RECENT
@@ -193,51 +213,25 @@ def _make_release_bars(
     return sorted(bars, key=lambda bar: (-bar.day.toordinal(), -bar.count, bar.label))
 
 
-def _draw(
-    ax: Axes | None,
-    words: _Words,
-    today: date,
-    releases: list[_ReleaseBar],
-    unknown: Mapping[str, int],
-    following: int = 0,
-) -> Axes:
-    above = [rows.Bar("LATEST · follows AWS's newest", following, layout.FOLLOWS)] if following else []
-    below = [rows.Bar(label, count, layout.UNKNOWN) for label, count in unknown.items() if count]
-    counts: Counter[str] = Counter()
-    for bar in [*above, *releases, *below]:
-        counts[bar.colour] += bar.count
-    if not counts.total():
-        return layout.draw_nothing(ax, "No images")
-    fitting = layout.find_size(ax).rows - len(above) - len(below)
-    note = f"Ages at {today} (UTC){' · red: over a year old' if counts[layout.OLD] else ''}{words.note}"
-    return rows.draw_bars(
-        ax, [*above, *_fold(releases, fitting, words.thing, today), *below], _make_title(words, counts), note
-    )
-
-
 def _fold(releases: list[_ReleaseBar], fitting: int, thing: str, today: date) -> list[rows.Bar]:
     """Return bars in so many rows if possible: releases that do not fit share a bar by year or, failing that, by age."""
     bars: list[rows.Bar] = []
     for by_year, kept in [*product([True], range(fitting, 3, -1)), *product([False], range(fitting, 0, -1))]:
         bars = [bar for number, bar in enumerate(releases) if number < kept or bar.colour == layout.NEWEST]
         rest = [bar for bar in releases[kept:] if bar.count and bar.colour != layout.NEWEST]
-        for (_, year), group in groupby(rest, key=lambda bar: (bar.colour, bar.day.year if by_year else None)):
-            bars.append(_share_bar([*group], f"{thing}s{f' of {year}' if year else ''}", today))
+        for (colour, year), group in groupby(rest, key=lambda bar: (bar.colour, bar.day.year if by_year else None)):
+            old = [*group]
+            age = format_age((today - old[-1].day).days)
+            label = f"{len(old):,} more {thing}s{f' of {year}' if year else ''} · up to {age}"
+            bars.append(old[0] if len(old) == 1 else rows.Bar(label, sum(bar.count for bar in old), colour))
         if len(bars) <= fitting:
             break
     return bars
 
 
-def _share_bar(releases: list[_ReleaseBar], counted: str, today: date) -> rows.Bar:
-    if len(releases) == 1:
-        return releases[0]
-    label = f"{len(releases):,} more {counted} · up to {format_age((today - releases[-1].day).days)}"
-    return rows.Bar(label, sum(bar.count for bar in releases), releases[0].colour)
-
-
-def _make_title(words: _Words, counts: Counter[str]) -> str:
-    total, unknown, old = counts.total(), counts[layout.UNKNOWN], counts[layout.OLD]
-    current = counts[layout.FOLLOWS] + counts[layout.NEWEST]
+def _make_title(words: _Words, images: Counter[str]) -> str:
+    total, unknown, old = images.total(), images[layout.UNKNOWN], images[layout.OLD]
+    current = images[layout.FOLLOWS] + images[layout.NEWEST]
     if unknown == total:
         return f"No image names a known {words.thing}"
     if old:

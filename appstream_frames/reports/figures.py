@@ -16,12 +16,11 @@ from typing import Any, Final
 from markupsafe import Markup
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+from appstream_frames.charts.layout import FittedFigure
 
 _SETTINGS: Final[list[Any]] = ["default", {"svg.hashsalt": "appstream_frames", "svg.fonttype": "path"}]
-_DESK, _PHONE = 8.2, 4.0  # inches, as are the heights below
-_ROWS: Final = {_DESK: 0.27, _PHONE: 0.4}
-_SLACK: Final = 0.06
+_DESK, _PHONE = (8.2, 4.6, 19.5), (4.0, 6.2, 29.0)  # inches, the height at most, and a row in points
 _FONT: Final = re.compile(r'(?<=id=")DejaVu[A-Za-z]+-(?:[A-Za-z]+-)*(?=[0-9a-f]+")')
 _SHORTER: Final = [
     (re.compile(r"<!--.*?-->|<metadata>.*?</metadata>", re.DOTALL), ""),
@@ -44,14 +43,15 @@ class Picture:
 def make_picture(draw: Callable[[Axes], Axes], height: float | None = None) -> Picture:
     """Return a chart, drawn by a function of an Axes, as high as its rows need or so many inches."""
     with style.context(_SETTINGS):
-        (desk, title), (phone, _) = (_draw(draw, width, height) for width in (_DESK, _PHONE))
+        (desk, title), (phone, _) = (_draw(draw, width, height or most, row) for width, most, row in (_DESK, _PHONE))
     return Picture(desk, phone, title)
 
 
-def _draw(draw: Callable[[Axes], Axes], width: float, height: float | None) -> tuple[Markup, str]:
-    tall = height or _measure_height(draw, width)
-    figure = Figure(figsize=(width, tall), layout="constrained")
+def _draw(draw: Callable[[Axes], Axes], width: float, height: float, row: float) -> tuple[Markup, str]:
+    figure = FittedFigure(figsize=(width, height), layout="constrained")
+    figure.row = row
     ax, file = draw(figure.subplots()), io.StringIO()
+    figure.set_layout_engine("none")  # all is in its place
     figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
     svg = file.getvalue()
     for pattern, shorter in _SHORTER:
@@ -60,12 +60,3 @@ def _draw(draw: Callable[[Axes], Axes], width: float, height: float | None) -> t
         svg = svg.replace(font, f"{number}-")
     uri = Markup("data:image/svg+xml;base64,") + base64.b64encode(svg.encode()).decode()  # base64 needs no escape
     return uri, " ".join(ax.get_title().split())
-
-
-def _measure_height(draw: Callable[[Axes], Axes], width: float) -> float:
-    """Return the height in inches that a chart's rows, each of which has a tick, need; found by drawing it on trial."""
-    trial = 4.6 if width == _DESK else 6.2
-    ax = draw(Figure(figsize=(width, trial), layout="constrained").subplots())
-    rows, (bottom, top), height = len(ax.get_yticks()), ax.get_ylim(), ax.bbox.height / ax.figure.dpi
-    row = height / (bottom - top)
-    return trial - (bottom - rows + 0.5) * row - rows * max(0.0, row - _ROWS[width]) + _SLACK
