@@ -1,53 +1,48 @@
 """What the report says, as tables and numbers: which images are the reader's, which are worst, what changed.
 
-Only counting and choosing; the verdicts are those of `agents` and `base_images`, the changes those of `diff`. No I/O.
+Only reading, counting and choosing; the verdicts are those of `agents` and `base_images`, the changes those of `diff`.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
-from dataclasses import dataclass, replace
+import warnings
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
 import pandas as pd
 
-from appstream_frames.history.changes import merge_changes
-from appstream_frames.history.identity import normalize_request
-from appstream_frames.insights import base_names
+from appstream_frames.archive.reader import list_intact, read_snapshot
+from appstream_frames.history.changes import diff, is_public, merge_changes
+from appstream_frames.history.findings import findings
+from appstream_frames.history.timelines import trend
+from appstream_frames.insights import days
+from appstream_frames.insights.days import Day
 from appstream_frames.insights.findings import list_reasons
 from appstream_frames.insights.rows import keep_distinct_images, to_records
 from appstream_frames.insights.usage import judge_usage
 from appstream_frames.insights.verdicts import agents, base_images
-from appstream_frames.tables.coverage import number_targets
+from appstream_frames.tables.conversion import make_empty
 from appstream_frames.tables.frames import Frames
 
 LATE_AGENTS: Final = ("known_bad", "behind")
 LATE_BASES: Final = ("retired", "behind")
-
-
-@dataclass(frozen=True)
-class Changed:
-    """An image that is not as it was."""
-
-    name: str
-    account: str
-    region: str
-    what: str  # added, removed, rebuilt or changed
-    columns: tuple[tuple[str, Any, Any], ...]  # column, before, after
+_CHANGES: Final = ("removed", "added", "rebuilt", "changed")
+_WEEK: Final = pd.Timedelta(days=6.5)  # a weekly drain may start a little earlier than the one before
+_BY: Final = "appstream_agent_version"
 
 
 @dataclass(frozen=True)
 class Since:
     """What is different from an earlier snapshot: its moment, whether it is a week older, images, the warnings of `diff`.
 
-    `public` is how many images of AWS's own were added, removed and changed.
+    Each image is a row of `diff` with its ``columns``: names, and values before and after. `public` counts AWS's own by change.
     """
 
     before: pd.Timestamp
     week: bool
-    images: list[Changed]
+    images: list[dict[str, Any]]
     public: dict[str, int]
     notes: list[str]
 
@@ -92,79 +87,76 @@ class Facts:
         return rows.assign(reasons=list_reasons(rows, self.errors))
 
 
-def find_facts(
-    newest: pd.Series,
-    today: date,
-    frames: Frames,
-    findings: pd.DataFrame,
-    since: Since | None,
-    trend: pd.DataFrame | None,
-    reference: str | os.PathLike[str] | None = None,
-) -> Facts:
-    """Return the facts of one snapshot, a row of `list_snapshots`.
+def find_facts(root: str | os.PathLike[str], today: Day, reference: str | os.PathLike[str] | None) -> Facts:
+    """Return the facts of an archive's newest snapshot.
 
     Whole frames are judged, as AWS's public images say what is newest, but only the others are counted, an image that several
     accounts see once: nobody but AWS can make a public image newer.
     """
-    images = frames.images.reset_index(drop=True)
-    named = images["arn"].map(base_names.is_public, na_action="ignore").eq(True).fillna(False)
-    public = (images["visibility"].eq("PUBLIC").fillna(False) | named).astype(bool)
+    given = None if today is None else days.choose_day(today, make_empty("images"))  # refused before anything is read
+    listed = list_intact(root)
+    newest = listed.iloc[-1]
+    frames = read_snapshot(root, newest["id"])
+    images, day = frames.images, given or newest["snapshot"].date()
+    public = is_public(images) | images["visibility"].eq("PUBLIC").fillna(False).astype(bool)
     yours = keep_distinct_images(images[~public])
-    whole = replace(frames, tables={**frames.tables, "images": images})  # coverage tells which bases AWS lists no more
     return Facts(
         name=newest["id"],
         taken=newest["snapshot"],
-        today=today,
+        today=day,
         coverage=frames.coverage,
         public=len(keep_distinct_images(images[public])),
         images=yours,
         errors=frames.errors,
-        agents=agents(images, today=today, reference=reference).loc[yours.index],
-        bases=base_images(whole, today=today, reference=reference).loc[yours.index],
+        agents=agents(images, today=day, reference=reference).loc[yours.index],
+        bases=base_images(frames, today=day, reference=reference).loc[yours.index],
         usage=keep_distinct_images(judge_usage(frames)) if {"fleets", "image_builders"} <= set(frames.tables) else None,
-        findings=findings,
-        since=since,
-        trend=trend,
+        findings=findings(frames, today=day, history=root, reference=reference),
+        since=_compare(root, listed, frames),
+        trend=_count_agents(root, listed),
     )
+
+
+def _compare(root: str | os.PathLike[str], listed: pd.DataFrame, after: Frames) -> Since | None:
+    earlier = listed.iloc[:-1]
+    if earlier.empty:
+        return None
+    older = earlier[earlier["snapshot"] <= listed["snapshot"].iloc[-1] - _WEEK]
+    before = (earlier if older.empty else older).iloc[-1]
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always", UserWarning)
+        changes = diff(read_snapshot(root, before["id"]), after)
+    own = is_public(changes)
+    public = changes[own].groupby("change")["arn"].nunique().to_dict()
+    notes = [str(note.message) for note in noted]
+    return Since(before["snapshot"], not older.empty, _list_changed(changes[~own]), public, notes)
+
+
+def _list_changed(changes: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the images that the rows of `diff` speak of, those gone first."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in to_records(merge_changes(changes)):
+        image = found.setdefault((row["name"], row["account"], row["region"], row["arn"]), {**row, "columns": []})
+        if row["column"] is not None:
+            image["columns"].append((row["column"], row["before"], row["after"]))
+    return sorted(found.values(), key=lambda image: _CHANGES.index(image["change"]))
+
+
+def _count_agents(root: str | os.PathLike[str], listed: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the counts by agent over time without AWS's own images, in the form that `trend` gives; none of one snapshot."""
+    if len(listed) < 2:
+        return None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "One snapshot is left out", UserWarning)  # the report has warned of it
+        counts = trend(root, by=[_BY, "visibility", "owner"])
+    own = counts["visibility"].eq("PUBLIC").fillna(False) | (counts["visibility"].isna() & counts["owner"].isna())
+    grouped = counts[~own.astype(bool)].groupby(["snapshot", _BY], dropna=False, as_index=False)
+    return grouped.agg({"count": lambda values: values.sum(min_count=len(values)), "complete": "all"})
 
 
 def _sort_worst_first(verdicts: pd.DataFrame, late: tuple[str, ...], by: str) -> pd.DataFrame:
     rows = verdicts[verdicts["verdict"].isin(late)]
     other = rows["verdict"] != late[0]
-    days = -rows["days_behind"].where(other, rows[by]).fillna(0)
-    order = rows.assign(other=other, days=days).sort_values(["other", "days", "name", "account", "region"])
+    behind = -rows["days_behind"].where(other, rows[by]).fillna(0)
+    order = rows.assign(other=other, behind=behind).sort_values(["other", "behind", "name", "account", "region"])
     return rows.loc[order.index]
-
-
-def count_by_location(known: Facts) -> pd.DataFrame:
-    """Return how many images each account (or region, when there is one account) has, and how many are outdated.
-
-    Those with most outdated images come first. There are no rows when there is only one target.
-    """
-    if not known.where:
-        return pd.DataFrame()
-    key = known.where[0]
-    agent, base = known.agents["verdict"].isin(LATE_AGENTS), known.bases["verdict"].isin(LATE_BASES)
-    late = {"images": 1, "outdated": agent | base, "agent": agent, "base": base}
-    counts = known.images[[key]].assign(**late).groupby(key, dropna=False).sum().astype(int).reset_index()
-    return counts.sort_values(["outdated", "images", key], ascending=[False, False, True])
-
-
-def list_requests(coverage: pd.DataFrame) -> dict[str, int]:
-    """Return the requests for less than everything, and in how many targets each was made."""
-    requests = [normalize_request(None if pd.isna(request) else request) for request in coverage["request"]]
-    counts = Counter(request for request, _ in {*zip(requests, number_targets(coverage), strict=True)})
-    return {request: counts[request] for request in sorted(counts) if request not in ("{}", "None")}
-
-
-def list_changed(changes: pd.DataFrame) -> list[Changed]:
-    """Return the images that the rows of `diff` speak of, those gone first."""
-    found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in to_records(merge_changes(changes)):
-        found.setdefault((row["name"], row["account"], row["region"], row["arn"]), []).append(row)
-    images = []
-    for (name, account, region, _), rows in found.items():
-        columns = tuple((row["column"], row["before"], row["after"]) for row in rows if row["column"] is not None)
-        images.append(Changed(name, account, region, rows[0]["change"], columns))
-    order = ("removed", "added", "rebuilt", "changed")
-    return sorted(images, key=lambda image: order.index(image.what))

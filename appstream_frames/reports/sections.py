@@ -11,7 +11,7 @@ import pandas as pd
 from appstream_frames import charts
 from appstream_frames.insights.findings import RULES, Rule
 from appstream_frames.insights.rows import to_records
-from appstream_frames.reports.facts import Changed, Facts, count_by_location
+from appstream_frames.reports.facts import LATE_AGENTS, LATE_BASES, Facts
 from appstream_frames.reports.figures import Picture, make_picture
 from appstream_frames.tables.coverage import count_whole, list_causes
 from appstream_frames.text import format_count, format_moment, join_words, printable
@@ -49,15 +49,6 @@ class Words:
 Part = Table | Picture | Words
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of the page with a heading."""
-
-    id: str
-    heading: str
-    parts: Sequence[Part]
-
-
 def find_todo(known: Facts) -> Table | None:
     """Return what is to be done, a row a rule, worst first; None when there is nothing."""
     rows: list[list[Cell]] = []
@@ -79,31 +70,32 @@ def _describe_rule(rule: Rule) -> str:
     return words[:1].upper() + words[1:]
 
 
-def list_sections(known: Facts) -> list[Section]:
-    """Return the sections that have something in them, in their order."""
-    found = {
-        "agents": ("Agents", _show_agents(known)),
-        "bases": ("Base images", _show_bases(known)),
-        "failed": ("Failed images", _show_failed_images(known)),
-        "usage": ("Who uses the images", _show_usage(known)),
-        "places": ("Where the images are", _show_locations(known)),
-        "changes": ("What changed", _show_changes(known)),
-        "coverage": ("Coverage", _show_coverage(known)),
-    }
-    sections = []
-    for name, (heading, parts) in found.items():
-        if filled := [part for part in parts if not isinstance(part, Table) or part.rows]:
-            sections.append(Section(name, heading, filled))
-    return sections
+def list_sections(known: Facts) -> list[tuple[str, str, list[Part]]]:
+    """Return the id, heading and parts of the sections that have something in them, in their order."""
+    found = [
+        ("agents", "Agents", _show_agents(known)),
+        ("bases", "Base images", _show_bases(known)),
+        ("failed", "Failed images", _show_failed_images(known)),
+        ("usage", "Who uses the images", _show_usage(known)),
+        ("places", "Where the images are", _show_locations(known)),
+        ("changes", "What changed", _show_changes(known)),
+        ("coverage", "Coverage", _show_coverage(known)),
+    ]
+    filled = [
+        (name, head, [part for part in parts if not isinstance(part, Table) or part.rows])
+        for name, head, parts in found
+    ]
+    return [section for section in filled if section[2]]
 
 
 def _show_agents(known: Facts) -> list[Part]:
     if known.agents.empty:
         return []
-    late = known.late_agents.assign(behind=_format_in_days(known.late_agents["days_behind"]))
-    late = late.assign(
-        verdict=late["verdict"].str.replace("_", " "), reason=[_join_reasons(row) for row in to_records(late)]
-    )
+    late = known.late_agents
+    pairs = zip(late["reason"], late["contradiction"], strict=True)
+    reasons = ["; ".join(words for words in pair if not pd.isna(words)) for pair in pairs]
+    verdict, behind = late["verdict"].str.replace("_", " "), _format_in_days(late["days_behind"])
+    late = late.assign(verdict=verdict, behind=behind, reason=reasons)
     names = {"appstream_agent_version": "Agent", "behind": "Behind by", "verdict": "Verdict", "reason": "Why"}
     table = _make_table("Advised against first, then furthest behind", late, names, known, ("Behind by",))
     return [
@@ -112,10 +104,6 @@ def _show_agents(known: Facts) -> list[Part]:
         Words("All agents", "heading"),
         make_picture(lambda ax: charts.agent_versions(known.images, ax, today=known.today)),
     ]
-
-
-def _join_reasons(row: Mapping[str, Any]) -> str:
-    return "; ".join(words for words in (row["reason"], row["contradiction"]) if words)
 
 
 def _show_bases(known: Facts) -> list[Part]:
@@ -176,65 +164,54 @@ def _make_cell(value: Any) -> Cell:
 
 
 def _show_locations(known: Facts) -> list[Part]:
-    table = count_by_location(known)
-    if table.empty:
+    """Return how many images each account (or region, when there is one account) has, and how many are outdated."""
+    if not known.where:
         return []
-    what, *_ = table.columns
-    rows = [[row[name] for name in (what, "images", "outdated", "agent", "base")] for row in to_records(table)]
+    what, *_ = known.where
+    agent, base = known.agents["verdict"].isin(LATE_AGENTS), known.bases["verdict"].isin(LATE_BASES)
+    late = {"images": 1, "outdated": agent | base, "agent": agent, "base": base}
+    counts = known.images[[what]].assign(**late).groupby(what, dropna=False).sum().astype(int).reset_index()
+    counts = counts.sort_values(["outdated", "images", what], ascending=[False, False, True])
     numbers = ("Images", "Outdated", "Agent behind", "Base outdated")
-    caption = f"Images by {what}, most outdated ones first"
-    return [Table(caption, [what.capitalize(), *numbers], rows, numbers)]
+    rows = [[*row.values()] for row in to_records(counts)]
+    return [Table(f"Images by {what}, most outdated ones first", [what.capitalize(), *numbers], rows, numbers)]
 
 
 def _show_changes(known: Facts) -> list[Part]:
-    trend = known.trend
+    counts, since = known.trend, known.since
     parts: list[Part] = []
-    if trend is not None and not trend.empty:
-        parts.append(make_picture(lambda ax: charts.trend(trend, ax), height=4.0))
-    if known.since is None:
+    if counts is not None and not counts.empty:
+        parts.append(make_picture(lambda ax: charts.trend(counts, ax), height=4.0))
+    if since is None:
         return parts
-    between = f"From {format_moment(known.since.before)} to {format_moment(known.taken)}."
-    if not known.since.week:
-        between += " No snapshot is a week older, so this is the one before."
-    rows = [
-        [image.name, *(getattr(image, key) for key in known.where), _describe(image)] for image in known.since.images
-    ]
+    between = f"From {format_moment(since.before)} to {format_moment(known.taken)}."
+    between += "" if since.week else " No snapshot is a week older, so this is the one before."
+    rows = [[image["name"], *(image[key] for key in known.where), _describe(image)] for image in since.images]
     columns = ["Image", *(key.capitalize() for key in known.where), "Change"]
-    notes = [Words(note.partition(_ADVICE)[0] + ".", "small") for note in known.since.notes]
+    notes = [Words(note.partition(_ADVICE)[0] + ".", "small") for note in since.notes]
     table = Table("Images that were removed, added or changed", columns, rows)
     return [*parts, Words(between, "soft"), *notes, table]
 
 
-def _describe(image: Changed) -> list[str]:
-    words = [_WHAT[image.what]] if image.what in _WHAT else []
-    words += [_describe_difference(*one) for one in image.columns[:_VALUES]]
-    rest = len(image.columns) - _VALUES
+def _describe(image: Mapping[str, Any]) -> list[str]:
+    words = [_WHAT[image["change"]]] if image["change"] in _WHAT else []
+    for column, *values in image["columns"][:_VALUES]:
+        before, after = ("nothing" if value is None else printable(value, 40) or "empty" for value in values)
+        # what is unmodeled is verbatim, and nobody has said what it may hold
+        unknown = column == "unmodeled"
+        words.append("values that no column holds" if unknown else f"{column.replace('_', ' ')}: {before} → {after}")
+    rest = len(image["columns"]) - _VALUES
     return [*words, *([f"and {rest} more"] if rest > 0 else [])]
 
 
-def _describe_difference(column: str, before: Any, after: Any) -> str:
-    if column == "unmodeled":  # verbatim, and nobody has said what it may hold
-        return "values that no column holds"
-    return f"{column.replace('_', ' ')}: {_format_value(before)} → {_format_value(after)}"
-
-
-def _format_value(value: Any) -> str:
-    return "nothing" if value is None else printable(value, 40) or "empty"
-
-
 def _show_coverage(known: Facts) -> list[Part]:
-    causes = to_records(list_causes(known.coverage))
     names = ("Status", "Targets", "Operation", "First of them", "Why")
-    rows: list[list[Cell]] = [
-        [row["status"].replace("_", " "), row["targets"], row["operation"], row["where"], _explain(row)]
-        for row in causes
-    ]
+    rows: list[list[Cell]] = []
+    for cause in to_records(list_causes(known.coverage)):
+        words = [cause["error_code"], cause["reason"], _LIMITED if cause["status"] == "limited" else None]
+        why = printable(": ".join(str(word) for word in words if word), 600)
+        rows.append([cause["status"].replace("_", " "), cause["targets"], cause["operation"], cause["where"], why])
     table = Table("What was not read to the end, and why, worst first", names, rows, ("Targets",))
     if count_whole(known.coverage)[1] == 1:
         return [table]
     return [make_picture(lambda ax: charts.coverage(known.coverage, ax)), table]
-
-
-def _explain(row: Mapping[str, Any]) -> str:
-    words = [row["error_code"], row["reason"], _LIMITED if row["status"] == "limited" else None]
-    return printable(": ".join(str(word) for word in words if word), 600)

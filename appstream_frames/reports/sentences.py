@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Final
 
+import pandas as pd
+
+from appstream_frames.history.identity import normalize_request
 from appstream_frames.insights.rows import to_records
-from appstream_frames.reports.facts import Facts, list_requests
-from appstream_frames.tables.coverage import count_whole
+from appstream_frames.reports.facts import Facts
+from appstream_frames.tables.coverage import count_whole, number_targets
 from appstream_frames.text import (
     format_age,
     format_count,
@@ -22,20 +24,6 @@ from appstream_frames.text import (
 _NAME: Final = 60  # characters of a name in a sentence
 _NAMED: Final = 3  # names in a sentence
 _CHANGES: Final = {"added": "added", "removed": "removed", "rebuilt": "built again", "changed": "changed"}
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the summary: what it is about, its sentences, and whether it calls for action."""
-
-    name: str
-    words: str
-    bad: bool
-
-
-def make_title(known: Facts) -> str:
-    """Return what the page is called."""
-    return f"AppStream images on {format_day(known.taken)}"
 
 
 def describe_scope(known: Facts) -> str:
@@ -56,18 +44,18 @@ def explain_numbers(known: Facts) -> str:
     )
 
 
-def summarize(known: Facts) -> list[Line]:
-    """Return the lines of the summary."""
+def summarize(known: Facts) -> list[tuple[str, str, bool]]:
+    """Return the lines of the summary: what each is about, its sentences, and whether it calls for action."""
     whole, total = count_whole(known.coverage)
     lines = [
-        Line("Agents", _describe_agents(known), not known.late_agents.empty),
-        Line("Base images", _describe_bases(known), not known.late_bases.empty),
-        Line("State", _describe_states(known), not known.failed.empty),
-        Line("Use", _describe_use(known), bad=False),
-        Line("Changes", _describe_changes(known), bad=False),
-        Line("Coverage", _describe_coverage(known), whole < total),
+        ("Agents", _describe_agents(known), not known.late_agents.empty),
+        ("Base images", _describe_bases(known), not known.late_bases.empty),
+        ("State", _describe_states(known), not known.failed.empty),
+        ("Use", _describe_use(known), False),
+        ("Changes", _describe_changes(known), False),
+        ("Coverage", _describe_coverage(known), whole < total),
     ]
-    return [line for line in lines if line.words]
+    return [line for line in lines if line[1]]
 
 
 def _describe_agents(known: Facts) -> str:
@@ -134,12 +122,9 @@ def _describe_use(known: Facts) -> str:
 def _describe_changes(known: Facts) -> str:
     if known.since is None:
         return "This is the first snapshot of the archive, so there is nothing to compare it with yet."
-    counts = Counter(image.what for image in known.since.images)
-    words = [
-        f"{format_count(counts[what], 'image')} {_were(counts[what])} {kind}"
-        for what, kind in _CHANGES.items()
-        if counts[what]
-    ]
+    counts = Counter(image["change"] for image in known.since.images)
+    counted = [(counts[what], kind) for what, kind in _CHANGES.items() if counts[what]]
+    words = [f"{format_count(count, 'image')} {'was' if count == 1 else 'were'} {kind}" for count, kind in counted]
     since = f"Since {format_day(known.since.before)}: {join_words(words) or 'none of these images changed'}."
     public = {kind: known.since.public.get(kind, 0) for kind in ("added", "removed")}
     own = [f"{kind} {format_count(count, 'public image')}" for kind, count in public.items() if count]
@@ -149,23 +134,17 @@ def _describe_changes(known: Facts) -> str:
 
 def _describe_coverage(known: Facts) -> str:
     whole, total = count_whole(known.coverage)
-    if whole < total:
-        missing, targets = total - whole, format_count(total, "target")
-        words = f"{missing:,} of {targets} {_were(missing)} not read to the end, so the numbers here are too low."
-    else:
-        words = "All that was asked for was read to the end" + (
-            f", in {format_count(total, 'target')}." if total > 1 else "."
-        )
+    targets, missing = format_count(total, "target"), total - whole
+    words = "All that was asked for was read to the end" + (f", in {targets}." if total > 1 else ".")
+    if missing:
+        were = "was" if missing == 1 else "were"
+        words = f"{missing:,} of {targets} {were} not read to the end, so the numbers here are too low."
     if disabled := int(known.coverage["status"].eq("region_disabled").sum()):
         are = "is" if disabled == 1 else "are"
         words += f" {format_count(disabled, 'target').capitalize()} {are} in a region that is not enabled."
-    requests = [
-        f"{printable(request, 80)} in {format_count(count, 'target')}"
-        for request, count in list_requests(known.coverage).items()
-    ]
-    more = f" and {len(requests) - 3} other requests" if len(requests) > 3 else ""
-    return words + (f" Asked only for {join_words(requests[:3])}{more}." if requests else "")
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"
+    requests = [normalize_request(None if pd.isna(request) else request) for request in known.coverage["request"]]
+    counts = Counter(request for request, _ in {*zip(requests, number_targets(known.coverage), strict=True)})
+    less = [request for request in sorted(counts) if request not in ("{}", "None")]
+    named = [f"{printable(request, 80)} in {format_count(counts[request], 'target')}" for request in less[:3]]
+    more = f" and {len(less) - 3} other requests" if len(less) > 3 else ""
+    return words + (f" Asked only for {join_words(named)}{more}." if named else "")
