@@ -108,12 +108,14 @@ def format_moment(when: datetime) -> str:
     return f"{format_day(when)}, {when:%H:%M} UTC"
 
 
-def join_words(words: Sequence[str]) -> str:
-    """Return words one after another.
+def join_words(words: Sequence[str], most: int | None = None) -> str:
+    """Return words one after another; those after so many are counted.
 
     Examples
     --------
-    >>> join_words(["a"]), join_words(["a", "b", "c"])
-    ('a', 'a, b and c')
+    >>> join_words(["a"]), join_words(["a", "b", "c"]), join_words(["a", "b", "c"], 1)
+    ('a', 'a, b and c', 'a and 2 others')
     """
+    rest = len(words) - len(words[:most])
+    words = [*words[:most], *([format_count(rest)] if rest else [])]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -56,10 +56,10 @@ def agents(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> 
     """
     rows.check(verdicts, ("name", "verdict", "days_behind"), "what asf.agents(images) gives", top)
     verdicts = keep_distinct_images(verdicts)
-    known = {*_LATE, *_NOT_BEHIND}
-    kinds = [kind if isinstance(kind, str) and kind in known else "unknown" for kind in verdicts["verdict"]]
-    if not kinds:
+    if not len(verdicts):
         return layout.draw_nothing(ax)
+    known = [*_LATE, *_NOT_BEHIND]
+    kinds = [kind if kind in known else "unknown" for kind in verdicts["verdict"].fillna("unknown")]
     counts = Counter(kinds)
     below = [
         rows.Bar(f"{counts[verdict]:,} {one if counts[verdict] == 1 else many}", 0, colour, words=words)

@@ -80,7 +80,8 @@ def base_images(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20
 
 def _read_bases(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Return a row per image: its family and verdict, the age of its base, and that of the newest one."""
-    kinds = [kind if isinstance(kind, str) and kind in _VERDICTS else "unknown" for kind in verdicts["verdict"]]
+    known = [*_VERDICTS]
+    kinds = [kind if kind in known else "unknown" for kind in verdicts["verdict"].fillna("unknown")]
     age = rows.read_numbers(verdicts["age_days"]).where(lambda days: days >= 0)
     newest = (age - rows.read_numbers(verdicts["days_behind"])).where(lambda days: days >= 0)
     table = pd.DataFrame(

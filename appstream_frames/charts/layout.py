@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -45,7 +46,6 @@ FEWEST_ROWS, OWN_ROWS, MOST_ROWS = 6, 16, 24
 GAP = 8.0  # points, as are all lengths below
 _TEXT, _TITLE, _NOTE = 9.0, 11.0, 7.5
 _LEADING = 1.25
-_NOTE_LINES = 2
 _HEAD = 2 * _TITLE * _LEADING + GAP
 _ROW, _DOUBLE_ROW = 15.0, 18.0
 _WIDE = 6.1 * 72
@@ -112,7 +112,7 @@ def set_out(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, Av
     """Put the finding at the top of an Axes, or of a figure of our own for so many rows, and a note below it."""
     ax = _make_axes(ax, rows)
     width = find_size(ax).width
-    notes = [shorten(line, width, _NOTE) for line in wrap(note, width, _NOTE)[:_NOTE_LINES]]
+    notes = [shorten(line, width, _NOTE) for line in wrap(note, width, _NOTE)[:2]]
     ax.set_xlabel("\n".join(notes), loc="left", fontsize=_NOTE, labelpad=2, alpha=SOFT, **PLAIN)
     space = find_size(ax)
     size, lines = space.wrap_title(title)
@@ -168,8 +168,7 @@ def draw_dates(ax: Axes, first: float, last: float, low: float, high: float, siz
     ticks = [tick for tick in found if first <= tick <= last]
     ticks = ticks[:: math.ceil(len(ticks) / fitting) or 1]
     # the last days of a month may be too close to the first of the next, from which days are counted anew
-    following = [*ticks[1:], math.inf]
-    ticks = [tick for tick, later in zip(ticks, following, strict=True) if later - tick >= 0.8 * apart]
+    ticks = [tick for tick, later in pairwise([*ticks, math.inf]) if later - tick >= 0.8 * apart]
     ticks = ticks if len(ticks) > 1 else [first, last]
     draw_scale(ax, ticks, dates.format_ticks(ticks), low, high, size)
 

@@ -53,12 +53,10 @@ def find_todo(known: Facts) -> Table | None:
     """Return what is to be done, a row a rule, worst first; None when there is nothing."""
     rows: list[list[Cell]] = []
     for (rule, severity), found in known.findings.groupby(["rule", "severity"], sort=False):
-        names = [printable(row["name"] or row["region"], _LONGEST) for row in to_records(found.head(_NAMED))]
-        more = [format_count(len(found) - _NAMED, "other")] if len(found) > _NAMED else []
-        which = f"{names[0]}: {found['finding'].iloc[0]}" if len(found) == 1 else join_words([*names, *more])
-        rows.append(
-            [_describe_rule(RULES[rule]), severity, len(found), which, " ".join(dict.fromkeys(found["remedy"]))]
-        )
+        names = [printable(row["name"] or row["region"], _LONGEST) for row in to_records(found)]
+        which = f"{names[0]}: {found['finding'].iloc[0]}" if len(found) == 1 else join_words(names, _NAMED)
+        remedies = " ".join(dict.fromkeys(found["remedy"]))
+        rows.append([_describe_rule(RULES[rule]), severity, len(found), which, remedies])
     columns = ("What", "Severity", "Count", "Which", "What to do")
     return Table("Worst first", columns, rows, ("Count",)) if rows else None
 
@@ -81,11 +79,11 @@ def list_sections(known: Facts) -> list[tuple[str, str, list[Part]]]:
         ("changes", "What changed", _show_changes(known)),
         ("coverage", "Coverage", _show_coverage(known)),
     ]
-    filled = [
-        (name, head, [part for part in parts if not isinstance(part, Table) or part.rows])
-        for name, head, parts in found
-    ]
-    return [section for section in filled if section[2]]
+    sections = []
+    for name, heading, parts in found:
+        if filled := [part for part in parts if not isinstance(part, Table) or part.rows]:
+            sections.append((name, heading, filled))
+    return sections
 
 
 def _show_agents(known: Facts) -> list[Part]:
@@ -132,9 +130,8 @@ def _show_usage(known: Facts) -> list[Part]:
     used = known.usage
     if used is None or used.empty:
         return []
-    unused = used[used["verdict"] == "unused"].sort_values(
-        ["deletable", "name"], ascending=[False, True], kind="stable"
-    )
+    unused = used[used["verdict"] == "unused"]
+    unused = unused.sort_values(["deletable", "name"], ascending=[False, True], kind="stable")
     unused = unused.assign(deletable=["yes" if one else "no" for one in unused["deletable"].fillna(False)])
     table = _make_table("Images that nobody uses", unused, {"deletable": "Deletable", "reason": "Why"}, known)
     return [make_picture(lambda ax: charts.usage(used, ax)), table]

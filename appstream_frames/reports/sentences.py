@@ -103,9 +103,8 @@ def _describe_states(known: Facts) -> str:
     counts = [f"{count:,} {printable(state, 30)}" for state, count in other.head(5).items()]
     words = f"{format_share(int(other.sum()), len(states), 'are')} not available: {join_words(counts)}."
     failed = to_records(known.failed)
-    named = [f"{printable(row['name'], _NAME)} ({printable(row['reasons'][0], 160)})" for row in failed[:_NAMED]]
-    more = [format_count(len(failed) - _NAMED, "other")] if len(failed) > _NAMED else []
-    return words + (f" Failed: {join_words([*named, *more])}." if named else "")
+    named = [f"{printable(row['name'], _NAME)} ({printable(row['reasons'][0], 160)})" for row in failed]
+    return words + (f" Failed: {join_words(named, _NAMED)}." if named else "")
 
 
 def _describe_use(known: Facts) -> str:
