@@ -103,9 +103,11 @@ def _fill(value: Any, region: str, account: str) -> Any:
     """Return a row with a region and an account in place of ``{region}`` and ``{account}``, and the region's partition."""
     if isinstance(value, str):
         text = value.replace("{region}", region).replace("{account}", account)
+        if not text.startswith("arn:"):
+            return text
         # botocore's way to the partition reads its list of endpoints first
         partition = {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
-        return text.replace("arn:aws:", f"arn:{partition}:") if text.startswith("arn:") else text
+        return text.replace("arn:aws:", f"arn:{partition}:")
     if isinstance(value, dict):
         return {name: _fill(each, region, account) for name, each in value.items()}
     return [_fill(each, region, account) for each in value] if isinstance(value, list) else value
