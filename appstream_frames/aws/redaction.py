@@ -50,32 +50,23 @@ _NAMES: Final = (
     r"private[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?|secret[-_ ]?key|key-pair-id"
 )
 _QUOTE: Final = r"""(?:["'`\\]|&quot;|&\#34;|&\#39;|%22)*"""
-_FORMS: Final = (
+#: What has the form of a secret, and what stands there instead.
+_FORMS: Final = {
     # a user name and a password in a URL
-    (re.compile(r"(?i)(?<=://)[^\s/?#\"'<>]*@"), f"{MASK}@"),
+    r"(?i)(?<=://)[^\s/?#\"'<>]*@": f"{MASK}@",
     # a value behind its name: "SessionToken": "…", X-Amz-Signature=…, <SecretAccessKey>…, Authorization: Bearer …
-    (
-        re.compile(
-            rf"(?i)({_NAMES})({_QUOTE}\s*(?:[:=>]|%3D|%3A|\\u003d)+\s*{_QUOTE})"
-            r"(?:(?:bearer|basic|negotiate|aws4-hmac-sha256)\s+)?[^\s\"'`&,;<>)\\]{6,}"
-        ),
-        rf"\1\2{MASK}",
-    ),
+    rf"(?i)({_NAMES})({_QUOTE}\s*(?:[:=>]|%3D|%3A|\\u003d)+\s*{_QUOTE})"
+    r"(?:(?:bearer|basic|negotiate|aws4-hmac-sha256)\s+)?[^\s\"'`&,;<>)\\]{6,}": rf"\1\2{MASK}",
     # a value that follows its name as in a sentence: it has a digit, which words do not
-    (
-        re.compile(
-            r"(?i)\b(token|secret|signature|password|key(?: id)?|bearer)((?:\s+(?:is|was|of))?[\s:\"'(\[<`]+)"
-            r"(?=[\w+/=%.~-]{16})(?=[\w+/=%.~-]*\d)[\w+/=%.~-]+"
-        ),
-        rf"\1\2{MASK}",
-    ),
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"), MASK),
-    (re.compile(r"(?i)\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{8,}"), MASK),  # key ids
-    (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]+){0,4}"), MASK),  # JSON web tokens
-    (re.compile(r"\b(?:IQoJ|FwoG|FQoG)[\w+/=%-]{16,}"), MASK),  # session tokens
-    (re.compile(r"(?i)\b[0-9a-f]{64}\b"), MASK),  # signatures of version 4
-    (re.compile(r"(?<![\w+/])(?:[A-Za-z0-9+/]{27}|[A-Za-z0-9+/]{43})=(?!=)"), MASK),  # signatures of version 2
-)
+    r"(?i)\b(token|secret|signature|password|key(?: id)?|bearer)((?:\s+(?:is|was|of))?[\s:\"'(\[<`]+)"
+    r"(?=[\w+/=%.~-]{16})(?=[\w+/=%.~-]*\d)[\w+/=%.~-]+": rf"\1\2{MASK}",
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)": MASK,
+    r"(?i)\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{8,}": MASK,  # key ids
+    r"\beyJ[\w-]{8,}(?:\.[\w-]+){0,4}": MASK,  # JSON web tokens
+    r"\b(?:IQoJ|FwoG|FQoG)[\w+/=%-]{16,}": MASK,  # session tokens
+    r"(?i)\b[0-9a-f]{64}\b": MASK,  # signatures of version 4
+    r"(?<![\w+/])(?:[A-Za-z0-9+/]{27}|[A-Za-z0-9+/]{43})=(?!=)": MASK,  # signatures of version 2
+}
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -89,8 +80,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     'the user *** is not known'
     """
     text = _mask_literals(text, secrets)
-    for form, instead in _FORMS:
-        text = form.sub(instead, text)
+    for form, instead in _FORMS.items():
+        text = re.sub(form, instead, text)
     return text
 
 
