@@ -1,13 +1,11 @@
 """What to do today: each finding with its severity, rule, resource, reason and remedy.
 
-A rule looks at what was read, and only at that: what was not drained makes no finding, and is named once. Agents and bases are
-judged target by target, by what that target shows and by the reference tables, so that a target that fails takes away its own
+A rule looks only at what was read. Agents and bases are judged target by target, so that a target that fails takes away its own
 findings and nobody else's: the newest agent of a whole drain may be on an image of the target that fails tomorrow.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -20,7 +18,7 @@ import pandas as pd
 from appstream_frames.errors import RequestError
 from appstream_frames.insights.base_names import find_newest_listed
 from appstream_frames.insights.days import Day, choose_day
-from appstream_frames.insights.reference import reference
+from appstream_frames.insights.reference import Folder, reference
 from appstream_frames.insights.rows import get_table, iterate_rows, to_records, to_typed
 from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.insights.verdicts import NONE_NEWER, judge_agents, judge_bases
@@ -30,7 +28,6 @@ from appstream_frames.tables.operations import OPERATIONS
 from appstream_frames.text import printable
 
 Changes: TypeAlias = Mapping[str, int | str | None] | None
-Folder: TypeAlias = str | os.PathLike[str] | None
 SEVERITIES: Final = ("high", "medium", "low", "info")
 KEYS: Final = ["rule", "account", "region", "resource", "name", "arn"]
 _COLUMNS: Final = ["severity", *KEYS, "finding", "remedy", "value", "reference_date"]
@@ -101,9 +98,9 @@ def list_rules(changes: Changes) -> dict[str, Rule]:
         elif isinstance(change, Integral) and not isinstance(change, bool) and rules[name].threshold is not None:
             rules[name] = replace(rules[name], threshold=int(change))
         else:
-            expected = f"one of {', '.join(SEVERITIES)}, or None to leave it out"
             number = "a whole number, " if rules[name].threshold is not None else ""
-            raise RequestError(f"rules[{name!r}] is {printable(change)!r}; expected {number}{expected}.")
+            expected = f"{number}one of {', '.join(SEVERITIES)}, or None to leave it out"
+            raise RequestError(f"rules[{name!r}] is {printable(change)!r}; expected {expected}.")
     return rules
 
 
@@ -182,8 +179,6 @@ class _Estate:
     def users(self) -> pd.DataFrame:
         return used_by(self.frames)
 
-    # coverage
-
     def _find_in_coverage(self) -> Iterator[dict[str, Any]]:
         coverage = self.frames.coverage
         for row in to_records(coverage[~is_whole(coverage)]):
@@ -202,8 +197,6 @@ class _Estate:
                 where, there = (f" in {lacking:,} of {len(targets):,} targets", " there") if somewhere else ("", "")
                 finding = f"{operation} was not drained{where}, so nothing is said of {table.replace('_', ' ')}{there}"
                 yield self._make_row("not_drained", {"name": operation}, finding, f"Drain with include={table!r}.")
-
-    # images
 
     def _find_in_images(self) -> Iterator[dict[str, Any]]:
         images = self.frames.images
@@ -279,8 +272,6 @@ class _Estate:
             row = {"name": "latest_public_base_images"}
             yield self._make_row("reference_old", row, finding, _RENEW, reference_date=table["read_on"].max())
 
-    # fleets and image builders
-
     def _find_in_fleets(self) -> Iterator[dict[str, Any]]:
         for row, rows in _group(get_table(self.frames, "fleet_errors"), "fleet"):
             rows = rows.sort_values("position", kind="stable")
@@ -312,8 +303,6 @@ class _Estate:
         long = self._keep_over("builder_running", running.assign(days=days, source=source))
         finding, remedy = "It has been running for {days:,} days, by {source}", "Stop it: it is paid for by the hour."
         yield from self._make_rows("builder_running", long, finding, remedy, "days")
-
-    # use and sharing
 
     def _find_unused(self) -> Iterator[dict[str, Any]]:
         if not {"fleets", "image_builders"} <= set(self.frames.tables):

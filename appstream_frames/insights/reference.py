@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from appstream_frames.errors import RequestError
 from appstream_frames.resources import find_data_path
 from appstream_frames.text import printable
 
+Folder: TypeAlias = str | os.PathLike[str] | None
 VARIABLE: Final = "APPSTREAM_FRAMES_REFERENCE"
 _ABOUT: Final = ["source", "read_on"]
 _DATES: Final = ["iso_date", "release_date", "retired_after", "released_before", "vendor_support_ends", "read_on"]
@@ -31,7 +32,7 @@ _KEYS: Final = {
 }
 
 
-def reference(folder: str | os.PathLike[str] | None = None) -> dict[str, pd.DataFrame]:
+def reference(folder: Folder = None) -> dict[str, pd.DataFrame]:
     """Return the tables against which agents and base images are judged.
 
     Parameters

@@ -25,6 +25,7 @@ _TYPES: Final[dict[str, pa.DataType]] = {
     **dict.fromkeys(_MOMENTS, UTC_US),
     "stacks": pa.list_(pa.string()),
 }
+_parse: Final = cache(json.loads)
 
 
 def get_table(frames: Frames, name: str) -> pd.DataFrame:
@@ -106,9 +107,3 @@ class Coverage:
         if request.get("Type") not in (None, kind):
             return True
         return bool(request.get("Names")) or arn not in (request.get("Arns") or [arn])
-
-
-@cache
-def _parse(request: str) -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads(request)
-    return parsed

@@ -6,7 +6,6 @@ which of the two it rests on, and of when.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -18,7 +17,7 @@ import pandas as pd
 from appstream_frames.insights import base_names
 from appstream_frames.insights.base_names import Base
 from appstream_frames.insights.days import Day, choose_day, parse_version, take_column, to_days
-from appstream_frames.insights.reference import reference
+from appstream_frames.insights.reference import Folder, reference
 from appstream_frames.insights.rows import Coverage, to_typed
 from appstream_frames.tables.frames import Frames
 
@@ -31,12 +30,11 @@ _DEEPEST: Final = 50  # generations; an image cannot be its own ancestor, but a 
 #: What `agents` says of the newest agent that is known, if AWS flags it as not the latest.
 NONE_NEWER: Final = "AWS flags it as not the latest agent, and no newer one is known here"
 _Target: TypeAlias = tuple[str | None, str | None]
+_Seen: TypeAlias = tuple[_Target, str | None]  # the ARN of an image, and where
 _Yardstick: TypeAlias = tuple[date, str, date | None]  # the newest that is known, where that was seen, and when
 
 
-def agents(
-    images: pd.DataFrame | Frames, *, today: Day = None, reference: str | os.PathLike[str] | None = None
-) -> pd.DataFrame:
+def agents(images: pd.DataFrame | Frames, *, today: Day = None, reference: Folder = None) -> pd.DataFrame:
     """Say of each image how far its AppStream agent is behind.
 
     Parameters
@@ -53,11 +51,11 @@ def agents(
     pandas.DataFrame
         A row per image, in the order and with the index of `images`: its key, ``appstream_agent_version`` as AWS sent it,
         ``follows_latest`` (true for LATEST), ``agent_date`` (of a pinned version), ``newest_agent`` (the newest known then),
-        ``newest_from`` (``drain``: an image of these frames has it; ``reference``: the table that ships with the package;
-        ``yours``: your table) and ``newest_as_of`` (the day of the drain, or on which the table was read), ``days_behind``,
-        AWS's flag ``latest_appstream_agent_version``, ``contradiction`` (where that flag disagrees with the versions),
-        ``verdict`` and its ``reason``. Verdicts: ``latest`` (follows AWS), ``current`` (pinned to the newest: the newest known,
-        or the one that AWS flags as the latest), ``behind``, ``known_bad`` (AWS advises against it), ``unknown``.
+        ``newest_from`` (``drain``: an image of these frames has it; ``reference``: the package's table; ``yours``: your table),
+        ``newest_as_of`` (the day of the drain, or on which the table was read), ``days_behind``, AWS's flag
+        ``latest_appstream_agent_version``, ``contradiction`` (where that flag disagrees with the versions), ``verdict`` and its
+        ``reason``. Verdicts: ``latest`` (follows AWS), ``current`` (pinned to the newest: the newest known, or the one that AWS
+        flags as the latest), ``behind``, ``known_bad`` (AWS advises against it), ``unknown``.
 
     Raises
     ------
@@ -80,9 +78,7 @@ def agents(
     return judge_agents(images, today, reference)
 
 
-def judge_agents(
-    images: pd.DataFrame | Frames, today: Day, folder: str | os.PathLike[str] | None, *, apart: bool = False
-) -> pd.DataFrame:
+def judge_agents(images: pd.DataFrame | Frames, today: Day, folder: Folder, apart: bool = False) -> pd.DataFrame:
     """Return what `agents` says; with `apart`, each target is judged by its own images alone."""
     images = images.images if isinstance(images, Frames) else images
     versions = _read_texts(images, "appstream_agent_version")
@@ -124,22 +120,13 @@ def _judge_agent(
     contradiction = _find_contradiction(version, day, flag, yardstick[0])
     if flag and day is not None and day <= today:  # AWS knows better than any table
         yardstick = day, "drain", today
-    newest, origin, as_of = yardstick
+    newest = yardstick[0]
     verdict, reason = _decide_agent(version, day, flag, newest, today, bad)
     dated = day is not None and verdict != "unknown" and (day < newest or verdict == "current")
-    return {
-        "appstream_agent_version": version,
-        "follows_latest": None if version is None else version == "LATEST",
-        "agent_date": day,
-        "newest_agent": newest,
-        "newest_from": origin,
-        "newest_as_of": as_of,
-        "days_behind": (newest - day).days if dated and day else None,
-        "latest_appstream_agent_version": flag,
-        "contradiction": contradiction,
-        "verdict": verdict,
-        "reason": reason,
-    }
+    behind = (newest - day).days if dated and day else None
+    follows = None if version is None else version == "LATEST"
+    values = (version, follows, day, *yardstick, behind, flag, contradiction, verdict, reason)
+    return dict(zip(_AGENTS[4:], values, strict=True))
 
 
 def _decide_agent(
@@ -170,9 +157,7 @@ def _find_contradiction(version: str | None, day: date | None, flag: bool | None
     return None
 
 
-def base_images(
-    images: pd.DataFrame | Frames, *, today: Day = None, reference: str | os.PathLike[str] | None = None
-) -> pd.DataFrame:
+def base_images(images: pd.DataFrame | Frames, *, today: Day = None, reference: Folder = None) -> pd.DataFrame:
     """Say of each image which public base image it stands on, and how far that is behind.
 
     The base is found through ``base_image_arn``, generation by generation where images were built on images of the same frame.
@@ -190,13 +175,12 @@ def base_images(
     pandas.DataFrame
         A row per image, in the order and with the index of `images`: its key, ``base_name``, ``generations`` (images between
         it and the base, itself included; 0 for a base), ``family`` (such as ``Base WinServer2022`` or ``Graphics G4dn RHEL8``),
-        ``released``, ``newest_base`` of the family, ``newest_released``, ``newest_from`` (``drain``: a public image of the same
-        account and region; ``reference``: the table that ships with the package; ``yours``: your table) and ``newest_as_of``
-        (the day of the drain, or on which the table was read), ``days_behind``, ``age_days``, ``maybe_updated``, ``verdict`` and
-        its ``reason``. The columns of the newest base and ``days_behind`` are null where AWS has retired the whole family.
-        Verdicts: ``current``, ``behind``, ``retired`` (AWS lists the family, or that release, no more), ``not_applicable``
-        (imported images have no base of AppStream's), ``unknown``. ``maybe_updated`` is true where an image that is late names
-        no image builder: a managed image update may have moved it past its base without a trace.
+        ``released``, ``newest_base`` of the family, ``newest_released``, ``newest_from`` and ``newest_as_of`` (as in `agents`;
+        ``drain`` is a public image of the same account and region), ``days_behind``, ``age_days``, ``maybe_updated``,
+        ``verdict`` and its ``reason``. The columns of the newest base and ``days_behind`` are null where AWS has retired the
+        whole family. Verdicts: ``current``, ``behind``, ``retired`` (AWS lists the family, or that release, no more),
+        ``not_applicable`` (imported images have no base of AppStream's), ``unknown``. ``maybe_updated`` is true where an image
+        that is late names no image builder: a managed image update may have moved it past its base without a trace.
 
     Raises
     ------
@@ -214,9 +198,7 @@ def base_images(
     return judge_bases(images, today, reference)
 
 
-def judge_bases(
-    images: pd.DataFrame | Frames, today: Day, folder: str | os.PathLike[str] | None, *, apart: bool = False
-) -> pd.DataFrame:
+def judge_bases(images: pd.DataFrame | Frames, today: Day, folder: Folder, apart: bool = False) -> pd.DataFrame:
     """Return what `base_images` says; with `apart`, each target is judged by its own images alone."""
     covered = Coverage(images.coverage) if isinstance(images, Frames) else None
     images = images.images if isinstance(images, Frames) else images
@@ -270,11 +252,7 @@ class _Judge:
     """Judges base images by what the targets list, by their coverage and by the reference tables."""
 
     def __init__(
-        self,
-        today: date,
-        seen: Iterable[tuple[_Target, str | None]],
-        covered: Coverage | None,
-        tables: Mapping[str, pd.DataFrame],
+        self, today: date, seen: Iterable[_Seen], covered: Coverage | None, tables: Mapping[str, pd.DataFrame]
     ) -> None:
         self._today = today
         public = [(target, arn) for target, arn in seen if arn is not None and base_names.is_public(arn)]
@@ -296,34 +274,28 @@ class _Judge:
         self._list_retirements = cache(partial(base_names.list_retirements, table=retired, today=today))
 
     def judge(
-        self,
-        origin: str | None,
-        generations: int,
-        target: _Target,
-        released: date | None,
-        kind: str | None,
-        unnamed: bool,
+        self, origin: str | None, depth: int, target: _Target, released: date | None, kind: str | None, unnamed: bool
     ) -> dict[str, Any]:
         """Return the columns of an image whose first ancestor is `origin`; `unnamed` says that it names no image builder."""
         base = None if kind in _IMPORTED else base_names.parse_arn(origin)
         if base is not None:
-            return self._judge_base(base, generations, target, generations > 0 and unnamed)
+            return self._judge_base(base, depth, target, depth > 0 and unnamed)
         verdict, reason = "unknown", "AWS names no base image"
         if kind in _IMPORTED:
             verdict, reason = "not_applicable", f"imported ({kind}); it has no base image of AppStream's"
         elif origin:
             reason = "its base is no public base image of these frames"
         age = (self._today - released).days if released else None
-        row = {"base_name": origin and origin.rpartition("/")[2], "generations": generations, "released": released}
+        row = {"base_name": origin and origin.rpartition("/")[2], "generations": depth, "released": released}
         return row | {"age_days": age, "maybe_updated": False, "verdict": verdict, "reason": reason}
 
-    def _judge_base(self, base: Base, generations: int, target: _Target, unnamed: bool) -> dict[str, Any]:
+    def _judge_base(self, base: Base, depth: int, target: _Target, unnamed: bool) -> dict[str, Any]:
         best, best_from = self._find_newest(base, target)
         verdict, reason = self._decide(base, best, target)
         late = unnamed and verdict in ("behind", "retired")
         reason += "; a managed image update may have moved it on" if late else ""
         age = (self._today - base.released).days
-        row = {"base_name": base.name, "generations": generations, "family": base.family, "released": base.released}
+        row = {"base_name": base.name, "generations": depth, "family": base.family, "released": base.released}
         row |= {"age_days": age, "maybe_updated": late, "verdict": verdict, "reason": reason}
         if verdict == "retired" and any(whole for _, whole in self._list_retirements(base)):  # nothing of it is new
             return row
