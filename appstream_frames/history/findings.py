@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from typing import Final
 
 import pandas as pd
 
 from appstream_frames.archive.reader import complete, read_snapshot, read_table
-from appstream_frames.history.scan import SnapshotRange
+from appstream_frames.history.scan import Root, SnapshotRange
 from appstream_frames.history.timelines import read_history
 from appstream_frames.insights.days import Day
-from appstream_frames.insights.findings import KEYS, find
+from appstream_frames.insights.findings import KEYS, Changes, find
+from appstream_frames.insights.reference import Folder
 from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.frames import Frames, check_frames
@@ -20,7 +19,7 @@ from appstream_frames.tables.frames import Frames, check_frames
 _NEEDED: Final = ("images", "fleets", "image_builders", "permissions")  # by `used_by`, but for stacks
 
 
-def usage(frames: Frames, *, history: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+def usage(frames: Frames, *, history: Root | None = None) -> pd.DataFrame:
     """Say of each image that is not AWS's whether anybody uses it, and whether it can be deleted.
 
     Parameters
@@ -67,7 +66,7 @@ def usage(frames: Frames, *, history: str | os.PathLike[str] | None = None) -> p
     return judged if history is None else judged.assign(last_used=_find_last_used(frames, judged, history))
 
 
-def _find_last_used(frames: Frames, judged: pd.DataFrame, history: str | os.PathLike[str]) -> pd.Series:
+def _find_last_used(frames: Frames, judged: pd.DataFrame, history: Root) -> pd.Series:
     """Return when each image last had a user; a user that is older than the image stood on an earlier build of it."""
     found = pd.Series(pd.NaT, judged.index, dtype="datetime64[us, UTC]")
     images = judged[["region", "arn"]].assign(created=frames.images.loc[judged.index, "created_time"])
@@ -87,12 +86,7 @@ def _find_last_used(frames: Frames, judged: pd.DataFrame, history: str | os.Path
 
 
 def findings(
-    frames: Frames,
-    *,
-    today: Day = None,
-    rules: Mapping[str, int | str | None] | None = None,
-    history: str | os.PathLike[str] | None = None,
-    reference: str | os.PathLike[str] | None = None,
+    frames: Frames, *, today: Day = None, rules: Changes = None, history: Root | None = None, reference: Folder = None
 ) -> pd.DataFrame:
     """Say what to do today: a row per finding, worst first.
 
@@ -146,7 +140,7 @@ def findings(
     return find(frames, today, rules, since, reference)
 
 
-def _find_running_since(frames: Frames, root: str | os.PathLike[str]) -> dict[str, pd.Timestamp]:
+def _find_running_since(frames: Frames, root: Root) -> dict[str, pd.Timestamp]:
     """Return, by ARN, the first snapshot since which an image builder has been running, where one before saw it stopped."""
     seen = read_history(root, "image_builders", columns=["arn", "state"], until=frames.snapshot.to_pydatetime())
     seen = pd.concat([seen, frames.image_builders[seen.columns]], ignore_index=True)
@@ -157,9 +151,7 @@ def _find_running_since(frames: Frames, root: str | os.PathLike[str]) -> dict[st
     return dict(seen[running & last].groupby("arn")["snapshot"].first())
 
 
-def drop_known(
-    found: pd.DataFrame, frames: Frames, root: str | os.PathLike[str], reference: str | os.PathLike[str] | None = None
-) -> pd.DataFrame:
+def drop_known(found: pd.DataFrame, frames: Frames, root: Root, reference: Folder = None) -> pd.DataFrame:
     """Return the findings that are new: those that the snapshot before did not have, by rule and resource.
 
     Where that snapshot read less of a target than these frames of the archive did, the last one that read as much counts too,

@@ -31,6 +31,7 @@ from appstream_frames.tables.schema import UNMODELED, UTC_US, Table
 from appstream_frames.text import printable
 
 Moment: TypeAlias = str | dt.date | dt.datetime | None
+Root: TypeAlias = str | os.PathLike[str]
 
 _KEYS: Final = ["snapshot", *TARGET]
 _AT_ONCE: Final = 4  # snapshots that are read side by side
@@ -47,9 +48,7 @@ class SnapshotRange:
     manifests: dict[str, Manifest]
 
     @classmethod
-    def open(
-        cls, root: str | os.PathLike[str], since: Moment = None, until: Moment = None, table: Table | None = None
-    ) -> SnapshotRange:
+    def open(cls, root: Root, since: Moment = None, until: Moment = None, table: Table | None = None) -> SnapshotRange:
         """Return the snapshots of an archive from one moment to another, both included.
 
         Warn in the name of the caller's caller when none of them holds `table`: that it has no rows says nothing then.

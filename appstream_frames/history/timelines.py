@@ -6,7 +6,6 @@ and `trend` shows a gap.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Literal
 
@@ -24,14 +23,14 @@ from appstream_frames.history.identity import (
     list_columns,
     to_text,
 )
-from appstream_frames.history.scan import Moment, SnapshotRange, select_targets
+from appstream_frames.history.scan import Moment, Root, SnapshotRange, select_targets
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.schema import UTC_US, find_table
 from appstream_frames.text import printable
 
 
 def read_history(
-    root: str | os.PathLike[str],
+    root: Root,
     table: str = "images",
     *,
     columns: Iterable[str] | None = None,
@@ -86,7 +85,7 @@ def read_history(
     return to_pandas(snapshots.read_rows(kind, columns))
 
 
-def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFrame:
+def timeline(root: Root, table: str = "images") -> pd.DataFrame:
     """Return when each resource was seen first and last, and by when it was gone.
 
     Parameters
@@ -145,11 +144,7 @@ def timeline(root: str | os.PathLike[str], table: str = "images") -> pd.DataFram
 
 
 def trend(
-    root: str | os.PathLike[str],
-    by: str | Iterable[str],
-    table: str = "images",
-    *,
-    over: Literal["all", "complete"] = "all",
+    root: Root, by: str | Iterable[str], table: str = "images", *, over: Literal["all", "complete"] = "all"
 ) -> pd.DataFrame:
     """Count the rows of a table by any column, snapshot after snapshot, with gaps where the count would be too low.
 
