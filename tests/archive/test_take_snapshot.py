@@ -71,6 +71,15 @@ def test_the_choice_of_images_is_passed_on(box: asf.sandbox, root: Path) -> None
     same(asf.read_snapshot(root), [asf.drain(box.client(), type="PRIVATE")])
 
 
+def test_max_items_are_of_each_target(box: asf.sandbox, root: Path) -> None:
+    """Each is limited as a drain of it is, in pages of the size that was given."""
+    clients, limits = [box.client(region=region) for region in box.regions[:2]], {"max_items": 3, "page_size": 2}
+    asf.take_snapshot(root, clients, **limits)
+    taken = asf.read_snapshot(root)
+    same(taken, [asf.drain(client, **limits) for client in clients])
+    assert taken.coverage[["status", "pages"]].values.tolist() == [["limited", 2]] * 2
+
+
 def test_redacted_columns_are_null(box: asf.sandbox, root: Path) -> None:
     """A redacted column holds nothing, whichever batch a row came in."""
     asf.take_snapshot(root, [box.client(region=region) for region in box.regions], redact=["launch_parameters"])
