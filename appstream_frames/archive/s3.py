@@ -18,7 +18,7 @@ from typing import Any, Final
 from appstream_frames.archive.store import README, README_TEXT, STAGING, SUFFIX, StagedFile, Store, StoredFile
 from appstream_frames.aws import failures
 from appstream_frames.aws.deadlines import Deadline, keep_own_connections
-from appstream_frames.aws.redaction import list_secrets, scrub
+from appstream_frames.aws.redaction import scrub
 from appstream_frames.errors import StorageError, UnknownOutcomeError
 
 _TAKEN: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
@@ -170,7 +170,7 @@ class S3Store(Store):
 
     def _redact(self, error: BaseException) -> str:
         """Return an error's words without secrets, and leave it no others: it is shown as the cause."""
-        scrub(error, list_secrets(self._client))
+        scrub(error, self._client)
         return failures.describe(error)
 
 

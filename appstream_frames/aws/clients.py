@@ -98,7 +98,7 @@ def open_s3_client() -> Any:
             return boto3.client("s3")
     except Exception as error:  # whatever a provider of credentials raises
         session = boto3.DEFAULT_SESSION and botocore_private.get_botocore_session(boto3.DEFAULT_SESSION)
-        scrub(error, list_secrets(session))
+        scrub(error, session)
         raise RequestError(
             f"{failures.describe(error)}. Configure credentials for the bucket, or correct the AWS configuration."
         ) from error

@@ -16,7 +16,7 @@ from typing import Any, Final
 from botocore import exceptions
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
-from appstream_frames.aws.redaction import is_verbatim, list_secrets, redact, scrub, walk_causes
+from appstream_frames.aws.redaction import is_verbatim, redact, scrub, walk_causes
 from appstream_frames.errors import AccessError, DrainError, EndpointError, RequestError
 from appstream_frames.text import printable
 
@@ -206,7 +206,7 @@ def explain(
     said = advice in (_CERTIFICATE, _PROVIDER, _NETWORK_FAILED)
     if not position.page and status in {"denied", "failed"} and not said:
         advice = position.advice
-    scrub(error, list_secrets(position.holder))
+    scrub(error, position.holder)
     step = f"page {position.page} of {position.operation}" if position.page else position.before
     words = describe(error, attempts) + (f"; {late}" if late not in (None, error) else "")
     message = f"{position.target}, {step}: {words}. {advice}"

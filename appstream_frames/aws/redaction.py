@@ -163,16 +163,17 @@ def redacting(holder: object, *secrets: str | None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        scrub(error, [*list_secrets(holder), *filter(None, secrets)])
+        scrub(error, holder, *secrets)
         raise
 
 
-def scrub(error: BaseException, secrets: Iterable[str]) -> None:
-    """Take secrets out of an error and of all that led to it: out of its text, its attributes and its traceback.
+def scrub(error: BaseException, holder: object = None, *more: str | None) -> None:
+    """Take the secrets of a client or session, and others, out of an error and of all that led to it.
 
-    An AWS error keeps its code, its message and its HTTP status. Errors of this package are left as they are.
+    That is, out of texts, attributes and tracebacks. An AWS error keeps its code, its message and its HTTP status; errors of
+    this package are left as they are.
     """
-    secrets = list(secrets)
+    secrets = [*list_secrets(holder), *filter(None, more)]
     for each in walk_causes(error):
         if not isinstance(each, AppStreamFramesError):
             _scrub_one(each, secrets)
