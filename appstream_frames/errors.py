@@ -66,11 +66,8 @@ class DrainError(AppStreamFramesError, RuntimeError):
         code: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.target = target
-        self.page = page
-        self.resume_token = resume_token
-        self.status = status
-        self.code = code
+        self.target, self.page, self.resume_token = target, page, resume_token
+        self.status, self.code = status, code
 
 
 # OSError's kinds come first: whoever makes an error anew without its arguments, as tblib does, must find its `__new__`

@@ -30,7 +30,7 @@ from appstream_frames.fetch import response
 from appstream_frames.fetch.request import Request, decode_token
 from appstream_frames.tables.decode import Key, decode
 from appstream_frames.tables.operations import Operation
-from appstream_frames.tables.schema import get_botocore_version
+from appstream_frames.tables.schema import BOTOCORE_VERSION
 from appstream_frames.text import printable
 
 _MESSAGE: Final = 1_000  # characters of an error that coverage keeps
@@ -88,7 +88,7 @@ class Outcome:
             "error_code": self.failure and self.failure.code,
             "error_message": self.failure and printable(self.failure, _MESSAGE),
             "request": self.request.as_json(),
-            "botocore_version": get_botocore_version(),
+            "botocore_version": BOTOCORE_VERSION,
             "unmodeled": "[" + ",".join(self.unmodeled) + "]" if self.unmodeled else None,
         }
 

@@ -42,8 +42,11 @@ def _make_tuples(array: pa.ListArray | pa.MapArray) -> Any:
     """Return each list as a tuple, each map as a tuple of (key, value) pairs; null is None. Rows that are alike share one."""
     first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
     parts = [array.keys, array.items] if pa.types.is_map(array.type) else [array.values]
-    encoded = [part.slice(first, last - first).dictionary_encode(null_encoding="encode") for part in parts]
-    words = pc.binary_join_element_wise(*(part.indices.cast(pa.string()) for part in encoded), ":")
+    numbers: Any = 0  # of the elements: those that are alike share one
+    for part in parts:
+        encoded = part.slice(first, last - first).dictionary_encode(null_encoding="encode")
+        numbers = numbers * len(encoded.dictionary) + np.asarray(encoded.indices, np.int64)
+    words = pa.array(numbers).cast(pa.string())
     lists = pa.ListArray.from_arrays(pc.subtract(array.offsets, first), words, mask=array.is_null())
     kinds = pc.binary_join(lists, ",").dictionary_encode(null_encoding="encode")
     examples = np.empty(len(kinds.dictionary), np.int64)

@@ -78,5 +78,4 @@ def list_causes(coverage: pd.DataFrame) -> pd.DataFrame:
 
 def name_operations(coverage: pd.DataFrame) -> pd.Series:
     """Return the operation of each row; tables made before there were several have none."""
-    given = coverage["operation"] if "operation" in coverage else pd.Series(None, coverage.index, dtype=object)
-    return given.fillna(FIRST_OPERATION)
+    return coverage.get("operation", pd.Series(None, coverage.index, dtype=object)).fillna(FIRST_OPERATION)

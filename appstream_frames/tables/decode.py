@@ -222,15 +222,14 @@ class _Batch:
     def _make_table(self, layout: _Layout, rows: list[Any], group: np.ndarray, above: Mapping[str, Any]) -> pa.Table:
         schema = layout.table.schema
         keys = [{**vars(each.key), **each.key.parent} for each in self._groups]
-        made = dict(above)
-        for name in (column.name for column in layout.table.keys if column.name not in above):
-            each = pa.array([key.get(name) for key in keys], schema.field(name).type)
-            made[name] = pc.take(each, pa.array(group), memory_pool=_POOL)
-        made.update(self._make_arrays(layout, rows))
+        made = {**above, **dict(self._make_arrays(layout, rows))}
+        for column in layout.table.keys:
+            if column.name not in above:
+                each = pa.array([key.get(column.name) for key in keys], column.type)
+                made[column.name] = pc.take(each, pa.array(group), memory_pool=_POOL)
         if "owner" in schema.names:
             made["owner"] = pa.array([_find_owner(arn) for arn in made["arn"].to_pylist()], pa.string())
-        unmodeled = (row._unmodeled for row in rows) if self._split_by_hand else [None] * len(rows)
-        made["unmodeled"] = pa.array(unmodeled, pa.string())
+        made["unmodeled"] = pa.array([row._unmodeled for row in rows], pa.string())
         return pa.table([made[name] for name in schema.names], schema=schema)
 
     def _make_arrays(

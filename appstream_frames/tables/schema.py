@@ -25,6 +25,7 @@ from appstream_frames.errors import RequestError
 from appstream_frames.tables.operations import OPERATIONS, Child, Operation
 from appstream_frames.text import printable
 
+BOTOCORE_VERSION: Final[str] = botocore.__version__  # whose model makes the columns
 UTC_US: Final = pa.timestamp("us", tz="UTC")
 
 #: The kinds of value a column holds, and the Arrow type of each.
@@ -39,18 +40,13 @@ ARROW: Final[dict[str, pa.DataType]] = {
     "map": pa.map_(pa.string(), pa.string()),
     "json": pa.string(),
 }
-_SCALARS: Final = {
-    "string": "string",
+_ALIASES: Final = {
     "blob": "string",
-    "boolean": "boolean",
-    "integer": "integer",
     "long": "integer",
-    "float": "float",
     "double": "float",
-    "timestamp": "timestamp",
-}
+}  # the API's types that are a kind by another name
 #: Two-valued enums that are booleans in all but spelling: (true, false).
-FLAGS: Final = (("TRUE", "FALSE"), ("ENABLED", "DISABLED"))
+_FLAGS: Final = (("TRUE", "FALSE"), ("ENABLED", "DISABLED"))
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ class Column:
     @property
     def flag(self) -> tuple[str, str]:
         """The API's words for true and for false, of a column of kind ``flag``."""
-        return next(words for words in FLAGS if set(words) == set(self.enum))
+        return next(words for words in _FLAGS if set(words) == set(self.enum))
 
 
 @dataclass(frozen=True)
@@ -154,11 +150,6 @@ def load_model() -> ServiceModel:
     return ServiceModel(loader.load_service_model("appstream", "service-2"), "appstream")
 
 
-def get_botocore_version() -> str:
-    """Return the version of botocore whose model makes the columns."""
-    return str(botocore.__version__)
-
-
 @cache
 def find_request_limits() -> tuple[tuple[str, ...], int, int]:
     """Return what the model says of DescribeImages: the values of `Type`, the smallest and the largest `MaxResults`."""
@@ -168,13 +159,7 @@ def find_request_limits() -> tuple[tuple[str, ...], int, int]:
 
 
 def find_rows_member(operation: str, service: ServiceModel | None = None) -> tuple[str, bool]:
-    """Return the member of an operation's reply that lists its rows, and whether these are plain strings.
-
-    Examples
-    --------
-    >>> find_rows_member("DescribeImages"), find_rows_member("ListAssociatedFleets")
-    (('Images', False), ('Names', True))
-    """
+    """Return the member of an operation's reply that lists its rows, and whether these are plain strings."""
     members = (service or load_model()).operation_model(operation).output_shape.members
     member = next(name for name, shape in members.items() if shape.type_name == "list")
     return member, members[member].member.type_name == "string"
@@ -237,7 +222,7 @@ def define_tables(operation: Operation, service: ServiceModel | None = None) -> 
     own = Table(operation.table, keys, (), operation.name, (member,), None, operation.resource, operation.identity)
     if strings:
         element = operation.element or xform_name(member)
-        modelled = (Column(element, "string", remove_markup(rows.documentation), (member,)),)
+        modelled = (Column(element, "string", _remove_markup(rows.documentation), (member,)),)
         return {own.name: replace(own, modelled=modelled)}
     row = rows.member
     lists = {name: shape.member for name, shape in row.members.items() if shape.type_name == "list"}
@@ -273,7 +258,7 @@ def _list_columns(shape: Any, keys: tuple[Column, ...], skip: Container[str] = (
             name = f"api_{name}"
         taken.add(name)
         enum = tuple(getattr(member, "enum", None) or ())
-        made.append(Column(name, _choose_kind(member), remove_markup(member.documentation), path, enum))
+        made.append(Column(name, _choose_kind(member), _remove_markup(member.documentation), path, enum))
     return tuple(made)
 
 
@@ -287,23 +272,15 @@ def _walk(shape: Any, path: tuple[str, ...], within: tuple[str, ...]) -> Iterato
 
 
 def _choose_kind(shape: Any) -> str:
-    kind = _SCALARS.get(shape.type_name, "json")
-    if kind == "string" and any(set(words) == set(getattr(shape, "enum", ())) for words in FLAGS):
+    kind = _ALIASES.get(shape.type_name, shape.type_name)
+    if kind == "string" and any(set(words) == set(getattr(shape, "enum", ())) for words in _FLAGS):
         return "flag"
-    if shape.type_name == "list" and shape.member.type_name == "string":
+    if kind == "list" and shape.member.type_name == "string":
         return "strings"
-    if shape.type_name == "map" and shape.value.type_name == "string":
-        return "map"
-    return kind
+    is_flat = kind in ARROW and (kind != "map" or shape.value.type_name == "string")
+    return kind if is_flat else "json"
 
 
-@cache
-def remove_markup(documentation: str) -> str:
-    """Return botocore's HTML documentation as one line of plain text.
-
-    Examples
-    --------
-    >>> remove_markup("<p>The <b>name</b> &amp; more.</p>")
-    'The name & more.'
-    """
+def _remove_markup(documentation: str) -> str:
+    """Return botocore's HTML documentation as one line of plain text."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", "", documentation or "")).split())
