@@ -207,7 +207,8 @@ def _make_release_bars(
         name = (f"{day} · {family}" if family else f"{day:%m-%d-%Y}") + (" · AWS's newest" if marked else "")
         label = f"{name} · {format_age((today - day).days)}"
         retired = family == _ONE_SYSTEM and is_family_retired(Base(day, "", "Base", "AmazonLinux2"), today)
-        aged = layout.OLD if days.is_over_a_year(day, today) else layout.RECENT
+        anniversary = day.year + 1, day.month, day.day  # no date, as there may be no such 29 February
+        aged = layout.OLD if anniversary < (today.year, today.month, today.day) else layout.RECENT
         colour = layout.NEWEST if marked and not retired else aged
         bars.append(_ReleaseBar(label, counts.get((day, family), 0), colour, marked=marked, day=day))
     return sorted(bars, key=lambda bar: (-bar.day.toordinal(), -bar.count, bar.label))

@@ -192,13 +192,10 @@ def _count_repeats(rows: pd.DataFrame, number: pd.Series) -> pd.Series:
     """Return how many rows of the same number come before each: in AWS's order, or else in one that any shuffle leaves alone."""
     repeated = rows[number.duplicated(keep=False)]
     ranks = [name for name in ("position", "created_time") if name in repeated.columns]
-    ranks += [name for name in repeated.columns if name not in ranks and not _is_nested(repeated[name])]
+    flat = {name for name, kind in repeated.dtypes.items() if kind != "object" and not isinstance(kind, pd.ArrowDtype)}
+    ranks += [name for name in repeated.columns if name in flat.difference(ranks)]
     turns = repeated.sort_values(ranks).groupby(number).cumcount()
     return turns.reindex(rows.index, fill_value=0)
-
-
-def _is_nested(column: pd.Series) -> bool:
-    return column.dtype == object or isinstance(column.dtype, pd.ArrowDtype)
 
 
 def _label_rows(rows: pa.Table, table: Table, **values: object) -> pa.Table:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
@@ -60,12 +58,6 @@ def parse_arn(arn: str | None) -> Base | None:
             released = parse_version(match["day"])
             return Base(released, name, parts["kind"].replace("-", " "), parts["os"]) if released else None
     return None
-
-
-def find_newest_drained(seen: Iterable[tuple[Any, str | None]], today: date) -> dict[tuple[Any, str], Base]:
-    """Return the newest base of each family by target, of the (target, ARN) pairs that were seen."""
-    dated = [(target, base) for target, arn in seen if (base := parse_arn(arn)) and base.released <= today]
-    return {(target, base.family): base for target, base in sorted(dated, key=itemgetter(1))}
 
 
 def find_newest_listed(table: pd.DataFrame, today: date) -> dict[str, tuple[Base, str]]:

@@ -51,11 +51,6 @@ def parse_version(text: str) -> date | None:
         return None
 
 
-def is_over_a_year(day: date, today: date) -> bool:
-    """Tell whether a day's first anniversary has passed."""
-    return (day.year + 1, day.month, day.day) < (today.year, today.month, today.day)
-
-
 def take_column(images: pd.DataFrame, name: str) -> pd.Series:
     """Return a column of the frame of images; refuse what is no such frame."""
     if not isinstance(images, pd.DataFrame):

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cache, partial
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import pandas as pd
@@ -266,7 +267,10 @@ class _Judge:
             and not covered.find_missing(*target, "DescribeImages")
             and not covered.excludes(*target, None, None)
         }
-        self._drained = base_names.find_newest_drained(public, today)
+        bases = [
+            (base, target) for target, arn in public if (base := base_names.parse_arn(arn)) and base.released <= today
+        ]
+        self._drained = {(target, base.family): base for base, target in sorted(bases, key=itemgetter(0))}
         table = tables["latest_public_base_images"]
         self._listed = base_names.find_newest_listed(table, today)
         self._as_of = {**table.groupby("origin")["read_on"].max(), "drain": today}
