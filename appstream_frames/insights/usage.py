@@ -37,16 +37,13 @@ def used_by(frames: Frames) -> pd.DataFrame:
         user_region, user_name, user_arn, state``, ``stacks`` (of a fleet, a tuple of names; null where they were not read),
         ``running_instances`` (of a fleet) and ``reason``: why the user's own account does not list the image, null where it
         does. An image that is not in the frames at all has a null ``image_name``. For ``account``, ``user_account`` is the
-        account it is shared with. A fleet is one row, however many accounts see its image.
+        account it is shared with. A fleet is one row, however many accounts see its image; that is what its *new* instances
+        get, while running ones keep the image they started with.
 
     Raises
     ------
     RequestError
         When `frames` is no `Frames`.
-
-    Notes
-    -----
-    A fleet's image is what its *new* instances get; running ones keep the image they started with until they end.
 
     Examples
     --------
