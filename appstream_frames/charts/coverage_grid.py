@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from itertools import product
 from math import ceil, inf
 from typing import Any
@@ -73,8 +72,11 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     targets = _keep_worst(_read_operations(frame), number_targets(frame).to_numpy())
     cells = _keep_worst(targets, targets["account"] + "\n" + targets["region"])
     key, title = _count_statuses(targets), _make_title(targets)
-    grid = _plan(cells, key, ax, top, title)
-    ax, space, _ = layout.set_out_rows(ax, grid.used, title, _make_note(frame), grid.tallest)
+    grid = _Grid(cells, key, ax, top, title)
+    taken = sorted({str(day) for day in days.to_days(frame["snapshot"]) if day}) if "snapshot" in frame else []
+    when = " to ".join(dict.fromkeys([*taken[:1], *taken[-1:]]))
+    note = "Numbers: images read" + (f" · {when} (UTC)" if when else "")
+    ax, space, _ = layout.set_out_rows(ax, grid.used, title, note, grid.tallest)
     layout.set_range(ax, 0, 1, grid.left, space.width - grid.left - grid.column)
     _write_names(ax, grid, space.width)
     shown = cells.assign(x=cells["region"].map(grid.xs), y=cells["account"].map(grid.ys)).dropna(subset=["x", "y"])
@@ -88,45 +90,32 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
     return ax
 
 
-@dataclass(frozen=True)
 class _Grid:
     """Where all stands: accounts in rows, regions in columns, lengths in points, and what is said of those without room."""
 
-    ys: dict[str, int]
-    xs: dict[str, float]
-    rest: list[str]
-    left: float
-    column: float
-    head: int
-    used: int
-    tallest: float
-    key_columns: int
-    key_size: float
-    size: float
-
-
-def _plan(cells: pd.DataFrame, key: dict[str, str], ax: Axes | None, top: int, title: str) -> _Grid:
-    """Find out how many accounts and regions have room, and how their names and the legend are set out."""
-    space = layout.find_size(ax)
-    size, row = (8.0, _ROW) if space.beside else (7.0, _LOW_ROW)
-    row = _OWN_ROW if ax is None else row
-    accounts, regions = _rank(cells, "account"), _rank(cells, "region")
-    left = 1.5 * GAP + min(_NAMES * space.width, max(measure(name, size) for name in accounts.index))
-    fitting = int((space.width - left) / _NARROWEST)
-    column = min(_WIDEST, (space.width - left) / min(fitting, len(regions)))
-    longest = max(measure(name, size) for name in regions.index[:fitting])
-    head = 1 if longest + GAP <= column else ceil((min(longest, _HIGHEST) + GAP) / row)
-    key_size = size if space.beside else 6.0
-    key_columns = _count_columns([measure(words, key_size) + 1.5 * key_size for words in key.values()], space.width)
-    below = ceil(len(key) / key_columns) + (len(regions) > fitting)
-    height = int((space.height - space.measure_head(title)) / row)
-    kept = min(top, len(accounts) if ax is None else max(1, height - head - below - 1))
-    used = head + len(accounts[:kept]) + below + (len(accounts) > kept)
-    tallest = inf if ax is None else row if head > 1 else _HIGH_ROW  # rows are spread over an Axes, but not far apart
-    ys = {name: y for y, name in enumerate(accounts.index[:kept], head)}
-    xs = {name: x + min(0.5, GAP / column) for x, name in enumerate(sorted(regions.index[:fitting]))}
-    rest = [*_count_rest(accounts[kept:], "account"), *_count_rest(regions[fitting:], "region")]
-    return _Grid(ys, xs, rest, left, column, head, used, tallest, key_columns, key_size, size)
+    def __init__(self, cells: pd.DataFrame, key: dict[str, str], ax: Axes | None, top: int, title: str) -> None:
+        space = layout.find_size(ax)
+        self.size, row = (8.0, _ROW) if space.beside else (7.0, _LOW_ROW)
+        row = _OWN_ROW if ax is None else row
+        accounts, regions = _rank(cells, "account"), _rank(cells, "region")
+        longest = max(measure(name, self.size) for name in accounts.index)
+        self.left = 1.5 * GAP + min(_NAMES * space.width, longest)
+        fitting = int((space.width - self.left) / _NARROWEST)
+        self.column = min(_WIDEST, (space.width - self.left) / min(fitting, len(regions)))
+        longest = max(measure(name, self.size) for name in regions.index[:fitting])
+        self.head = 1 if longest + GAP <= self.column else ceil((min(longest, _HIGHEST) + GAP) / row)
+        self.key_size = self.size if space.beside else 6.0
+        widths = [measure(words, self.key_size) + 1.5 * self.key_size for words in key.values()]
+        self.key_columns = _count_columns(widths, space.width)
+        below = ceil(len(key) / self.key_columns) + (len(regions) > fitting)
+        height = int((space.height - space.measure_head(title)) / row)
+        kept = min(top, len(accounts) if ax is None else max(1, height - self.head - below - 1))
+        self.used = self.head + len(accounts[:kept]) + below + (len(accounts) > kept)
+        # rows are spread over an Axes, but not far apart
+        self.tallest = inf if ax is None else row if self.head > 1 else _HIGH_ROW
+        self.ys = {name: y for y, name in enumerate(accounts.index[:kept], self.head)}
+        self.xs = {name: x + min(0.5, GAP / self.column) for x, name in enumerate(sorted(regions.index[:fitting]))}
+        self.rest = [*_count_rest(accounts[kept:], "account"), *_count_rest(regions[fitting:], "region")]
 
 
 def _count_columns(widths: list[float], width: float) -> int:
@@ -181,12 +170,6 @@ def _make_title(targets: pd.DataFrame) -> str:
     if total == 1:
         return f"The only target was not read whole: {words[0].removeprefix('1 ')}"
     return f"{len(bad):,} of {total:,} targets {'was' if len(bad) == 1 else 'were'} not read whole: {', '.join(words)}"
-
-
-def _make_note(frame: pd.DataFrame) -> str:
-    taken = sorted({str(day) for day in days.to_days(frame["snapshot"]) if day}) if "snapshot" in frame else []
-    when = " to ".join(dict.fromkeys([*taken[:1], *taken[-1:]]))
-    return "Numbers: images read" + (f" · {when} (UTC)" if when else "")
 
 
 def _count_statuses(targets: pd.DataFrame) -> dict[str, str]:

@@ -26,7 +26,6 @@ def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout
     """Draw counts stacked over time, each from its snapshot to the next; where counts are missing, hatching is above.
 
     The values with the highest counts have a colour each, all others share one; the legend has the last count of each.
-    What was not read whole is never drawn as if it were 0: hatching reaches from what is known to the top.
 
     Parameters
     ----------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from itertools import groupby, product
 
@@ -33,26 +32,10 @@ _REFERENCE_FAMILIES = {"Amazon Linux 2": _ONE_SYSTEM, "Linux": _ONE_SYSTEM}
 _Release = tuple[date, str]  # the day, and the family of platforms that it is for
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ReleaseBar(rows.Bar):
-    """The bar of a release, with its day."""
-
-    day: date
-
-
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """What a chart says: the title's verb, what precedes one release and AWS's newest, what releases are, a note."""
-
-    verb: str
-    one: str
-    newest: str
-    thing: str
-    note: str = ""
-
-
-_AGENT = _Words("run", "an", "AWS's newest", "agent")
-_BASE = _Words("stand", "on a", "on AWS's newest", "base release", " · newest: of a kind of base")
+_Dated = tuple[date, rows.Bar]  # the bar of a release, and its day
+_AGENT = {"thing": "agent", "run": "run", "one": "an agent", "newest": "AWS's newest agent", "note": ""}
+_BASE = {"thing": "base release", "run": "stand", "one": "on a base release", "newest": "on AWS's newest base release"}
+_BASE |= {"note": " · newest: of a kind of base"}
 
 
 def agent_versions(
@@ -170,7 +153,7 @@ def _count_garbled(counts: Counter[str | None]) -> dict[str, int]:
 
 def _draw(
     ax: Axes | None,
-    words: _Words,
+    words: Mapping[str, str],
     today: date,
     counts: Mapping[_Release, int],
     published: Iterable[_Release],
@@ -185,18 +168,18 @@ def _draw(
     below = [rows.Bar(label, count, layout.UNKNOWN) for label, count in unknown.items() if count]
     releases = _make_release_bars(counts, published, today, current)
     images: Counter[str] = Counter()
-    for bar in [*above, *releases, *below]:
+    for bar in [*above, *(bar for _, bar in releases), *below]:
         images[bar.colour] += bar.count
     if not images.total():
         return layout.draw_nothing(ax, "No images")
-    bars = _fold(releases, layout.find_size(ax).rows - len(above) - len(below), words.thing, today)
-    note = f"Ages at {today} (UTC){' · red: over a year old' if images[layout.OLD] else ''}{words.note}"
+    bars = _fold(releases, layout.find_size(ax).rows - len(above) - len(below), words["thing"], today)
+    note = f"Ages at {today} (UTC){' · red: over a year old' if images[layout.OLD] else ''}{words['note']}"
     return rows.draw_bars(ax, [*above, *bars, *below], _make_title(words, images), note)
 
 
 def _make_release_bars(
     counts: Mapping[_Release, int], published: Iterable[_Release], today: date, current: Collection[_Release]
-) -> list[_ReleaseBar]:
+) -> list[_Dated]:
     """Return a bar for each release up to today, newest first; the newest of each family has one even at 0 images."""
     known = sorted(release for release in {*counts, *published} if release[0] <= today)
     latest = {family: day for day, family in known if family != _UNKNOWN_FAMILY}
@@ -210,34 +193,34 @@ def _make_release_bars(
         anniversary = day.year + 1, day.month, day.day  # no date, as there may be no such 29 February
         aged = layout.OLD if anniversary < (today.year, today.month, today.day) else layout.RECENT
         colour = layout.NEWEST if marked and not retired else aged
-        bars.append(_ReleaseBar(label, counts.get((day, family), 0), colour, marked=marked, day=day))
-    return sorted(bars, key=lambda bar: (-bar.day.toordinal(), -bar.count, bar.label))
+        bars.append((day, rows.Bar(label, counts.get((day, family), 0), colour, marked=marked)))
+    return sorted(bars, key=lambda dated: (-dated[0].toordinal(), -dated[1].count, dated[1].label))
 
 
-def _fold(releases: list[_ReleaseBar], fitting: int, thing: str, today: date) -> list[rows.Bar]:
+def _fold(releases: list[_Dated], fitting: int, thing: str, today: date) -> list[rows.Bar]:
     """Return bars in so many rows if possible: releases that do not fit share a bar by year or, failing that, by age."""
     bars: list[rows.Bar] = []
     for by_year, kept in [*product([True], range(fitting, 3, -1)), *product([False], range(fitting, 0, -1))]:
-        bars = [bar for number, bar in enumerate(releases) if number < kept or bar.colour == layout.NEWEST]
-        rest = [bar for bar in releases[kept:] if bar.count and bar.colour != layout.NEWEST]
-        for (colour, year), group in groupby(rest, key=lambda bar: (bar.colour, bar.day.year if by_year else None)):
-            old = [*group]
-            age = format_age((today - old[-1].day).days)
-            label = f"{len(old):,} more {thing}s{f' of {year}' if year else ''} · up to {age}"
+        bars = [bar for number, (_, bar) in enumerate(releases) if number < kept or bar.colour == layout.NEWEST]
+        rest = [(day, bar) for day, bar in releases[kept:] if bar.count and bar.colour != layout.NEWEST]
+        for (colour, year), group in groupby(rest, key=lambda old: (old[1].colour, old[0].year if by_year else None)):
+            released, old = zip(*group, strict=True)
+            label = f"{len(old):,} more {thing}s{f' of {year}' if year else ''}"
+            label += f" · up to {format_age((today - released[-1]).days)}"
             bars.append(old[0] if len(old) == 1 else rows.Bar(label, sum(bar.count for bar in old), colour))
         if len(bars) <= fitting:
             break
     return bars
 
 
-def _make_title(words: _Words, images: Counter[str]) -> str:
+def _make_title(words: Mapping[str, str], images: Counter[str]) -> str:
     total, unknown, old = images.total(), images[layout.UNKNOWN], images[layout.OLD]
     current = images[layout.FOLLOWS] + images[layout.NEWEST]
     if unknown == total:
-        return f"No image names a known {words.thing}"
+        return f"No image names a known {words['thing']}"
     if old:
-        finding = f"{format_share(old, total, words.verb)} {words.one} {words.thing} over a year old"
+        finding = f"{format_share(old, total, words['run'])} {words['one']} over a year old"
     else:
-        finding = f"{format_share(current, total, words.verb)} {words.newest} {words.thing}"
-        finding += f"; no {words.thing} is over a year old" if current < total else ""
+        finding = f"{format_share(current, total, words['run'])} {words['newest']}"
+        finding += f"; no {words['thing']} is over a year old" if current < total else ""
     return finding + rows.format_others({"unknown": unknown})

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from appstream_frames.insights.days import Day
-from appstream_frames.reports.facts import find_facts
+from appstream_frames.reports.facts import Facts
 from appstream_frames.tables.coverage import count_whole
 from appstream_frames.text import format_day, printable
 
@@ -87,7 +87,7 @@ def build_page(
     def finalize(value: object) -> object:
         return value if isinstance(value, Markup) else printable(value, _LONGEST)
 
-    known = find_facts(root, today, reference)
+    known = Facts(root, today, reference)
     folder = Path(__file__).parent
     stylesheet = (folder / "stylesheet.css").read_text("utf-8")
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, finalize=finalize, trim_blocks=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final
 
 import pandas as pd
@@ -47,23 +46,33 @@ class Since:
     notes: list[str]
 
 
-@dataclass(frozen=True)
 class Facts:
-    """The newest snapshot of an archive; `images`, `agents` and `bases` have one row for each image that is not AWS's own."""
+    """The newest snapshot of an archive; `images`, `agents` and `bases` have one row for each image that is not AWS's own.
 
-    name: str
-    taken: pd.Timestamp
-    today: date
-    coverage: pd.DataFrame
-    public: int
-    images: pd.DataFrame
-    errors: pd.DataFrame
-    agents: pd.DataFrame
-    bases: pd.DataFrame
-    usage: pd.DataFrame | None
-    findings: pd.DataFrame
-    since: Since | None
-    trend: pd.DataFrame | None
+    Whole frames are judged, as AWS's public images say what is newest, but only the others are counted, an image that several
+    accounts see once: nobody but AWS can make a public image newer.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], today: Day, reference: str | os.PathLike[str] | None) -> None:
+        given = (
+            None if today is None else days.choose_day(today, make_empty("images"))
+        )  # refused before anything is read
+        listed = list_intact(root)
+        self.name, self.taken = listed.iloc[-1][["id", "snapshot"]]
+        self.today = given or self.taken.date()
+        frames = read_snapshot(root, self.name)
+        self.coverage, self.errors = frames.coverage, frames.errors
+        public = is_public(frames.images) | frames.images["visibility"].eq("PUBLIC").fillna(False).astype(bool)
+        self.public = len(keep_distinct_images(frames.images[public]))
+        self.images = keep_distinct_images(frames.images[~public])
+        yours = self.images.index
+        self.agents = agents(frames.images, today=self.today, reference=reference).loc[yours]
+        self.bases = base_images(frames, today=self.today, reference=reference).loc[yours]
+        used = {"fleets", "image_builders"} <= set(frames.tables)
+        self.usage = keep_distinct_images(judge_usage(frames)) if used else None
+        self.findings = findings(frames, today=self.today, history=root, reference=reference)
+        self.since = _compare(root, listed, frames)
+        self.trend = _count_agents(root, listed)
 
     @property
     def where(self) -> list[str]:
@@ -85,36 +94,6 @@ class Facts:
         """The images that AWS could not make, with AWS's ``reasons``, a list of texts each."""
         rows = self.images[self.images["state"].eq("FAILED").fillna(False)]
         return rows.assign(reasons=list_reasons(rows, self.errors))
-
-
-def find_facts(root: str | os.PathLike[str], today: Day, reference: str | os.PathLike[str] | None) -> Facts:
-    """Return the facts of an archive's newest snapshot.
-
-    Whole frames are judged, as AWS's public images say what is newest, but only the others are counted, an image that several
-    accounts see once: nobody but AWS can make a public image newer.
-    """
-    given = None if today is None else days.choose_day(today, make_empty("images"))  # refused before anything is read
-    listed = list_intact(root)
-    newest = listed.iloc[-1]
-    frames = read_snapshot(root, newest["id"])
-    images, day = frames.images, given or newest["snapshot"].date()
-    public = is_public(images) | images["visibility"].eq("PUBLIC").fillna(False).astype(bool)
-    yours = keep_distinct_images(images[~public])
-    return Facts(
-        name=newest["id"],
-        taken=newest["snapshot"],
-        today=day,
-        coverage=frames.coverage,
-        public=len(keep_distinct_images(images[public])),
-        images=yours,
-        errors=frames.errors,
-        agents=agents(images, today=day, reference=reference).loc[yours.index],
-        bases=base_images(frames, today=day, reference=reference).loc[yours.index],
-        usage=keep_distinct_images(judge_usage(frames)) if {"fleets", "image_builders"} <= set(frames.tables) else None,
-        findings=findings(frames, today=day, history=root, reference=reference),
-        since=_compare(root, listed, frames),
-        trend=_count_agents(root, listed),
-    )
 
 
 def _compare(root: str | os.PathLike[str], listed: pd.DataFrame, after: Frames) -> Since | None:

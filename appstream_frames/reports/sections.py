@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from appstream_frames import charts
-from appstream_frames.insights.findings import RULES, Rule
+from appstream_frames.insights.findings import RULES
 from appstream_frames.insights.rows import to_records
 from appstream_frames.reports.facts import LATE_AGENTS, LATE_BASES, Facts
 from appstream_frames.reports.figures import Picture, make_picture
@@ -56,16 +56,12 @@ def find_todo(known: Facts) -> Table | None:
         names = [printable(row["name"] or row["region"], _LONGEST) for row in to_records(found)]
         which = f"{names[0]}: {found['finding'].iloc[0]}" if len(found) == 1 else join_words(names, _NAMED)
         remedies = " ".join(dict.fromkeys(found["remedy"]))
-        rows.append([_describe_rule(RULES[rule]), severity, len(found), which, remedies])
+        about, threshold = RULES[rule].about, RULES[rule].threshold
+        about = about.replace(", by more than so many days", "") if threshold == 0 else about
+        about = about.replace("so many", f"{threshold or 0:,}")
+        rows.append([about[:1].upper() + about[1:], severity, len(found), which, remedies])
     columns = ("What", "Severity", "Count", "Which", "What to do")
     return Table("Worst first", columns, rows, ("Count",)) if rows else None
-
-
-def _describe_rule(rule: Rule) -> str:
-    """Return what a rule finds, with its number of days."""
-    words = rule.about.replace(", by more than so many days", "") if rule.threshold == 0 else rule.about
-    words = words.replace("so many", f"{rule.threshold or 0:,}")
-    return words[:1].upper() + words[1:]
 
 
 def list_sections(known: Facts) -> list[tuple[str, str, list[Part]]]:
