@@ -47,16 +47,12 @@ def draw_bars(ax: Axes | None, bars: Sequence[Bar], title: str, note: str) -> Ax
     values = [bar.words or f"{bar.count:,}" for bar in bars]
     tail = max(layout.measure(value, size) for value in values) + GAP
     layout.set_range(ax, 0, max(1, *(bar.count for bar in bars)), left + GAP if space.beside else 0.0, tail)
-    unknown = [bar.colour == layout.UNKNOWN for bar in bars]
-    drawn = ax.barh(
-        np.arange(len(bars)) + lower,
-        [bar.count for bar in bars],
-        height=0.62 if space.beside else 0.32,
-        color=[bar.colour for bar in bars],
-        edgecolor=[layout.RECENT if hollow else bar.colour for bar, hollow in zip(bars, unknown, strict=True)],
-        hatch=["////" if hollow else "" for hollow in unknown],
-        linewidth=0.6,
-    )
+    ys, counts, colours = np.arange(len(bars)) + lower, [bar.count for bar in bars], [bar.colour for bar in bars]
+    height = 0.62 if space.beside else 0.32
+    drawn = ax.barh(ys, counts, height, color=colours, edgecolor=colours, linewidth=0.6)
+    for patch, colour in zip(drawn, colours, strict=True):
+        if colour == layout.UNKNOWN:
+            patch.set(edgecolor=layout.RECENT, hatch="////")
     ax.bar_label(drawn, values, padding=GAP / 2, fontsize=size, color=layout.find_text_colour(ax), **layout.PLAIN)
     return ax
 
