@@ -58,8 +58,8 @@ def agents(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> 
     verdicts = keep_distinct_images(verdicts)
     if not len(verdicts):
         return layout.draw_nothing(ax)
-    known = [*_LATE, *_NOT_BEHIND]
-    kinds = [kind if kind in known else "unknown" for kind in verdicts["verdict"].fillna("unknown")]
+    known = {*_LATE, *_NOT_BEHIND}
+    kinds = [kind if isinstance(kind, str) and kind in known else "unknown" for kind in verdicts["verdict"]]
     counts = Counter(kinds)
     below = [
         rows.Bar(f"{counts[verdict]:,} {one if counts[verdict] == 1 else many}", 0, colour, words=words)
@@ -84,9 +84,8 @@ def agents(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> 
 
 def _group_late(verdicts: pd.DataFrame, kinds: list[str]) -> pd.DataFrame:
     """Return the images that are behind by name, known bad ones first, then those furthest behind."""
-    table = pd.DataFrame(
-        {"name": rows.read_texts(verdicts["name"]), "label": rows.name_rows(verdicts), "verdict": kinds}
-    )
+    names, labels = rows.read_texts(verdicts["name"]), rows.name_rows(verdicts)
+    table = pd.DataFrame({"name": names, "label": labels, "verdict": kinds})
     table["days"] = rows.read_numbers(verdicts["days_behind"]).fillna(0)
     grouped = table[table["verdict"].isin(_LATE)].groupby(["name", "verdict"], dropna=False, sort=False)
     late = grouped.agg(

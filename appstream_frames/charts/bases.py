@@ -80,8 +80,7 @@ def base_images(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20
 
 def _read_bases(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Return a row per image: its family and verdict, the age of its base, and that of the newest one."""
-    known = [*_VERDICTS]
-    kinds = [kind if kind in known else "unknown" for kind in verdicts["verdict"].fillna("unknown")]
+    kinds = [kind if isinstance(kind, str) and kind in _VERDICTS else "unknown" for kind in verdicts["verdict"]]
     age = rows.read_numbers(verdicts["age_days"]).where(lambda days: days >= 0)
     newest = (age - rows.read_numbers(verdicts["days_behind"])).where(lambda days: days >= 0)
     table = pd.DataFrame(
