@@ -161,6 +161,9 @@ def complete(table: pa.Table, name: str) -> pa.Table:
     """Add, all null, the columns that the installed model knows and the file does not; ``unmodeled`` stays last."""
     if name not in list_tables():
         return table
-    empty = list_tables()[name].schema.empty_table()
-    whole = pa.concat_tables([empty, table.replace_schema_metadata(None)], promote_options="permissive")
-    return whole.select([*(each for each in whole.schema.names if each != UNMODELED.name), UNMODELED.name])
+    known = list_tables()[name].schema
+    for field in known:
+        if field.name not in table.schema.names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    extra = [column for column in table.schema.names if column not in known.names]
+    return table.select([*known.names[:-1], *extra, UNMODELED.name])
