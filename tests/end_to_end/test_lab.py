@@ -28,6 +28,13 @@ from support.guard import attempts, bare_machine
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 PATIENCE = 90_000  # milliseconds, a guard against hanging
+#: Run by each kernel as it starts; what is ignored is ipykernel's own, as it shuts down.
+STRICT = """
+import warnings
+warnings.simplefilter("error")
+warnings.filterwarnings("ignore", category=PendingDeprecationWarning, module="ipykernel.kernelbase")
+del warnings
+"""
 SCREEN = {"width": 1280, "height": 1000}
 
 _PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
@@ -78,7 +85,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     home = tmp_path_factory.mktemp("home")
     startup = home / ".ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
-    (startup / "strict.py").write_text("import warnings\nwarnings.simplefilter('error')\ndel warnings\n")
+    (startup / "strict.py").write_text(STRICT)
     for path in NOTEBOOKS:
         notebooks.write(_without_outputs(path), folder / path.name)
     with running(folder, home) as server:
