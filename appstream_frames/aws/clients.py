@@ -12,7 +12,6 @@ import re
 import threading
 from collections.abc import Callable, Iterable, MutableMapping
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -162,18 +161,19 @@ def _find_session(client: AppStreamClient) -> Session:
     """
     if client in _sessions:
         return _sessions[client]
-    default = regions.open_without_profile()
-    known = default.full_config
-    profiles = known["profiles"]
-    with suppress(ProfileNotFound):  # the caller's client did without that profile, and so can we
+    profiles: dict[str | None, dict[str, Any]] = {}
+    try:
         default = credentials.open_session()
-        profiles = {None: default.get_scoped_config(), **profiles}
+        profiles[None] = default.get_scoped_config()
+    except ProfileNotFound:  # the caller's client did without that profile, and so can we
+        default = regions.open_without_profile()
+    known = default.full_config
     keys, endpoint = botocore_private.find_credentials(client), str(client.meta.endpoint_url)
     key = keys and botocore_private.read_current_keys(keys)[0]
-    for name, profile in profiles.items():
+    for name, profile in (profiles | known["profiles"]).items():
         has_key = key and key in (profile.get("aws_access_key_id"), os.environ.get("AWS_ACCESS_KEY_ID"))
         if has_key or (not _is_amazon(endpoint) and endpoint == _find_configured_endpoint(profile, known)):
-            return credentials.open_session(name)
+            return default if name is None else credentials.open_session(name)
     return default
 
 
