@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from appstream_frames.charts import layout, rows
 from appstream_frames.insights import days, reference
 from appstream_frames.insights.base_names import Base, is_family_retired
+from appstream_frames.insights.days import Day
 from appstream_frames.insights.rows import keep_distinct_images
 from appstream_frames.insights.verdicts import base_images
 from appstream_frames.text import format_age, format_share
@@ -30,17 +31,13 @@ _ONE_SYSTEM = "Amazon Linux"  # the family of one operating system, all of whose
 _REFERENCE_FAMILIES = {"Amazon Linux 2": _ONE_SYSTEM, "Linux": _ONE_SYSTEM}
 
 _Release = tuple[date, str]  # the day, and the family of platforms that it is for
-
-
 _Dated = tuple[date, rows.Bar]  # the bar of a release, and its day
 _AGENT = {"thing": "agent", "run": "run", "one": "an agent", "newest": "AWS's newest agent", "note": ""}
 _BASE = {"thing": "base release", "run": "stand", "one": "on a base release", "newest": "on AWS's newest base release"}
 _BASE |= {"note": " · newest: of a kind of base"}
 
 
-def agent_versions(
-    images: pd.DataFrame, ax: Axes | None = None, *, today: str | date | pd.Timestamp | None = None
-) -> Axes:
+def agent_versions(images: pd.DataFrame, ax: Axes | None = None, *, today: Day = None) -> Axes:
     """Draw how many images run which AppStream agent, newest on top, each version with its age.
 
     ``LATEST`` has a bar of its own above the pinned versions: such images take AWS's newest agent each time they start.
@@ -83,9 +80,7 @@ def agent_versions(
     return _draw(ax, _AGENT, day, pinned, releases, unknown, following=following)
 
 
-def base_image_releases(
-    images: pd.DataFrame, ax: Axes | None = None, *, today: str | date | pd.Timestamp | None = None
-) -> Axes:
+def base_image_releases(images: pd.DataFrame, ax: Axes | None = None, *, today: Day = None) -> Axes:
     """Draw how many images stand on which release of AWS's public base images, newest on top, each with its age.
 
     A release is a day and a family of platforms (Windows, RHEL, Rocky Linux …), as AWS releases them on different days.

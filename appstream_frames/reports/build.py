@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from appstream_frames.history.scan import Root
 from appstream_frames.insights.days import Day
+from appstream_frames.insights.reference import Folder
 from appstream_frames.reports.facts import Facts
 from appstream_frames.tables.coverage import count_whole
 from appstream_frames.text import format_day, printable
@@ -30,7 +31,7 @@ class Page:
     whole: bool
 
 
-def report(root: str | os.PathLike[str], *, today: Day = None, reference: str | os.PathLike[str] | None = None) -> str:
+def report(root: Root, *, today: Day = None, reference: Folder = None) -> str:
     """Return a report on an archive's newest snapshot: one HTML page that needs no script and asks for nothing.
 
     AWS's own public images are left out of the counts: only AWS can make them newer. Changes are counted since the newest
@@ -72,9 +73,7 @@ def report(root: str | os.PathLike[str], *, today: Day = None, reference: str | 
     return build_page(root, today=today, reference=reference).html
 
 
-def build_page(
-    root: str | os.PathLike[str], *, today: Day = None, reference: str | os.PathLike[str] | None = None
-) -> Page:
+def build_page(root: Root, *, today: Day = None, reference: Folder = None) -> Page:
     """Return the report as `report` does, and whether it is of a whole snapshot.
 
     Every value is escaped and made printable; templates mark nothing as safe.

@@ -5,7 +5,6 @@ Only reading, counting and choosing; the verdicts are those of `agents` and `bas
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,10 +14,12 @@ import pandas as pd
 from appstream_frames.archive.reader import list_intact, read_snapshot
 from appstream_frames.history.changes import diff, is_public, merge_changes
 from appstream_frames.history.findings import findings
+from appstream_frames.history.scan import Root
 from appstream_frames.history.timelines import trend
 from appstream_frames.insights import days
 from appstream_frames.insights.days import Day
 from appstream_frames.insights.findings import list_reasons
+from appstream_frames.insights.reference import Folder
 from appstream_frames.insights.rows import keep_distinct_images, to_records
 from appstream_frames.insights.usage import judge_usage
 from appstream_frames.insights.verdicts import agents, base_images
@@ -53,7 +54,7 @@ class Facts:
     accounts see once: nobody but AWS can make a public image newer.
     """
 
-    def __init__(self, root: str | os.PathLike[str], today: Day, reference: str | os.PathLike[str] | None) -> None:
+    def __init__(self, root: Root, today: Day, reference: Folder) -> None:
         given = (
             None if today is None else days.choose_day(today, make_empty("images"))
         )  # refused before anything is read
@@ -96,7 +97,7 @@ class Facts:
         return rows.assign(reasons=list_reasons(rows, self.errors))
 
 
-def _compare(root: str | os.PathLike[str], listed: pd.DataFrame, after: Frames) -> Since | None:
+def _compare(root: Root, listed: pd.DataFrame, after: Frames) -> Since | None:
     earlier = listed.iloc[:-1]
     if earlier.empty:
         return None
@@ -121,7 +122,7 @@ def _list_changed(changes: pd.DataFrame) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda image: _CHANGES.index(image["change"]))
 
 
-def _count_agents(root: str | os.PathLike[str], listed: pd.DataFrame) -> pd.DataFrame | None:
+def _count_agents(root: Root, listed: pd.DataFrame) -> pd.DataFrame | None:
     """Return the counts by agent over time without AWS's own images, in the form that `trend` gives; none of one snapshot."""
     if len(listed) < 2:
         return None
