@@ -273,6 +273,8 @@ class _Estate:
             yield self._make_row("reference_old", row, finding, _RENEW, reference_date=table["read_on"].max())
 
     def _find_in_fleets(self) -> Iterator[dict[str, Any]]:
+        if "fleets" not in self.frames.tables:
+            return
         for row, rows in _group(get_table(self.frames, "fleet_errors"), "fleet"):
             rows = rows.sort_values("position", kind="stable")
             words = "; ".join(dict.fromkeys(map(_join, rows["error_code"], rows["error_message"])))
