@@ -9,7 +9,6 @@ and an empty child list are the same: no value, no row. Dropped on purpose: what
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -271,17 +270,13 @@ def _to_array(values: list[Any], column: Column, *, rounded: bool) -> pa.Array:
         values = [None if value is None else value == true for value in values]
     elif column.kind == "map":
         values = [
-            tuple((_clean_map(pairs) if raw_json.ICON_URL in pairs else pairs).items()) if pairs else None
+            tuple((raw_json.clean(pairs) if raw_json.ICON_URL in pairs else pairs).items()) if pairs else None
             for pairs in values
         ]
     elif column.kind == "json":
         texts = ["null" if raw is None else str(bytes(raw), "utf-8") for raw in values]
         values = [None if text == "null" else raw_json.clean_json(text) for text in texts]
     return pa.array(values, column.type, memory_pool=_POOL)
-
-
-def _clean_map(pairs: dict[str, str | None]) -> Any:
-    return json.loads(raw_json.clean_text(json.dumps(pairs)))
 
 
 def _count_in_column(values: list[Any], column: Column, array: pa.Array) -> int:
@@ -315,7 +310,7 @@ def _split_row(text: str, layout: _Layout) -> Any:
 def _convert_row(members: dict[str, Any], layout: _Layout) -> Any:
     row, rest = _split_members(members, layout)
     if rest:
-        row._unmodeled = raw_json.clean_text(raw_json.dumps(rest))
+        row._unmodeled = raw_json.dumps(raw_json.clean(rest))
     return row
 
 

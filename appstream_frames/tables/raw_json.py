@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 from urllib.parse import quote, unquote
 
 #: The member whose query string is dropped.
 ICON_URL: Final = "IconURL"
-_ICON_QUERY: Final = re.compile(rf'("{ICON_URL}"\s*:\s*"(?:[^"\\?]|\\(?!u003[fF]).)*)(?:\?|\\u003[fF])(?:[^"\\]|\\.)*"')
-# of a URL in any string but the name of a member
-_QUERY: Final = re.compile(r"\?(?:[^\s\"'<>\\]|\\u[0-9a-f]{4})*+(?!(?:[^\"\\]|\\.)*\"\s*:)")
+_STRING: Final = re.compile(
+    rf'("{ICON_URL}"\s*:\s*)?("(?:[^"\\]|\\.)*")(\s*:)?'
+)  # and whether it is an icon's, or a name
+_QUERY: Final = re.compile(r"\?[^\s\"'<>\\]*")
 _SIGNATURE: Final = re.compile(
     r"(?:amp;)?(?:x-(?:amz|goog)-[^=]*|signature|key-pair-id|policy|awsaccesskeyid|sig)(?:=|\Z)", re.IGNORECASE
 )
@@ -92,30 +92,52 @@ def dumps(value: Any) -> str:
     return value.text if isinstance(value, Number) else json.dumps(value)
 
 
+def clean(value: Any, member: str = "") -> Any:
+    """Return what `loads` gave without query strings of icons and parameters that sign any other URL; names of members stay.
+
+    Examples
+    --------
+    >>> clean({"IconURL": "https://i.example/a.png?b=1", "New": "see https://i.example/?X-Amz-Signature=5ec&size=2"})
+    {'IconURL': 'https://i.example/a.png', 'New': 'see https://i.example/?size=2'}
+    """
+    if isinstance(value, dict):
+        return {name: clean(inner, ICON_URL if member == ICON_URL else name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return type(value)(clean(inner, member) for inner in value)
+    if not isinstance(value, str):
+        return value
+    return value.partition("?")[0] if member == ICON_URL else _remove_signatures(value)
+
+
 def clean_json(text: str) -> str:
     """Return JSON without what signs a URL, however it is written; to the letter as it was, when there is nothing of the kind."""
     if "?" not in text and "\\u" not in text:
         return text
-    with suppress(ValueError, RecursionError):
-        plain = dumps(loads(text))
-        cleaned = clean_text(plain)
-        return text if cleaned == plain else cleaned
-    return clean_text(text)
+    try:
+        value = loads(text)
+        cleaned = clean(value)
+    except (ValueError, RecursionError):
+        return clean_text(text)
+    return text if cleaned == value else dumps(cleaned)
 
 
 def clean_text(text: str) -> str:
-    """Drop what signs a URL from JSON text as `dumps` writes it: query strings of icons, parameters that sign in any other URL.
+    """Return JSON that nests too deep to be parsed without what signs a URL: each string of it is parsed alone."""
+    return _STRING.sub(_clean_string, text)
 
-    Examples
-    --------
-    >>> clean_text('{"IconURL":"https://i.example/a.png?b=1","New":"see https://i.example/?X-Amz-Signature=5ec&size=2"}')
-    '{"IconURL":"https://i.example/a.png","New":"see https://i.example/?size=2"}'
-    """
-    return _remove_signatures(_ICON_QUERY.sub(r'\1"', text))
+
+def _clean_string(found: re.Match[str]) -> str:
+    icon, string, is_name = found.groups()
+    value = json.loads(string)
+    cleaned = value if is_name else clean(value, ICON_URL if icon else "")
+    return found[0] if cleaned == value else (icon or "") + json.dumps(cleaned)
 
 
 def _remove_signatures(text: str) -> str:
-    return _QUERY.sub(_drop_parameters, text)
+    try:
+        return _QUERY.sub(_drop_parameters, text)
+    except RecursionError:  # URLs within URLs, deeper than Python follows
+        return text.partition("?")[0]
 
 
 def _drop_parameters(query: re.Match[str]) -> str:
@@ -127,5 +149,5 @@ def _clean_parameter(parameter: str) -> str:
     """Return a parameter whose value may be a URL with a signature of its own."""
     name, equals, value = parameter.partition("=")
     inner = unquote(value)
-    cleaned = _remove_signatures(inner)
+    cleaned = _remove_signatures(inner) if inner != value else inner  # what is not quoted belongs to the outer URL
     return parameter if cleaned == inner else f"{name}{equals}{quote(cleaned, safe='')}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from random import Random
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
@@ -174,10 +176,19 @@ def test_a_signature_of_an_icon_reaches_no_column(sent: dict[str, Any]) -> None:
 
 
 def test_a_signature_in_an_image_too_deep_to_parse_is_dropped() -> None:
-    """The last resort, keeping the text whole, drops it too."""
+    """The last resort, keeping the text whole, drops it too, however its characters are written."""
     deep = b"[" * 990 + b"]" * 990
-    sent = b'{"New":' + deep + b',"Applications":[{"IconURL":"https://i.example/a.png?X-Amz-Signature=CANARY"}]}'
-    assert "CANARY" not in str(made(sent)["images"].column("unmodeled"))
+    for link in (b"a.png?X-Amz-Signature=CANARY", rb"?b=1\u0026X-Amz-Signature\u003dCANARY"):
+        sent = (
+            b'{"New":'
+            + deep
+            + b',"Applications":[{"IconURL":"'
+            + link
+            + b'"},{"Link":"https://i.example/'
+            + link
+            + b'"}]}'
+        )
+        assert "CANARY" not in str(made(sent)["images"].column("unmodeled"))
 
 
 @pytest.mark.parametrize(
@@ -283,6 +294,7 @@ SIGNED = "https://b.s3.amazonaws.com/a%20b?size=2&X-Amz-Signature=CANARY&x-amz-s
             "https://i.example/x?to=https%3A%2F%2Fb%2Fa%3Fc%3D1",
         ),
         ("https://i.example/x?signatures=2&policy_id=3", "https://i.example/x?signatures=2&policy_id=3"),
+        ("https://i.example/x?to=%3FSignature%3DCANARY%22%3A", "https://i.example/x?to=%22%3A"),
     ],
 )
 @pytest.mark.parametrize("escaped", [False, True])
@@ -292,3 +304,19 @@ def test_a_signature_in_an_unknown_url_is_dropped(url: str, kept: str, escaped: 
     for char in "?&=" if escaped else "":
         text = text.replace(char, f"\\u{ord(char):04x}")
     assert json.loads(value("unmodeled", text.encode())) == {"New": [{"Link": kept}]}
+
+
+@pytest.mark.parametrize("text", ["? " * 100_000, "?a=" * 10_000, "?a=%3F" * 10_000, '?":' * 10_000])
+def test_question_marks_of_a_stranger_cost_little_time(text: str) -> None:
+    """Text that no URL is in is kept, however many question marks it has; time does not grow with their square."""
+    started = time.process_time()
+    assert json.loads(value("unmodeled", {"New": text}))["New"] == text
+    assert time.process_time() - started < 5
+
+
+def test_urls_within_urls_do_not_raise() -> None:
+    """What nests deeper than anybody follows loses its query."""
+    url = "https://i.example/?X-Amz-Signature=CANARY"
+    for _ in range(400):
+        url = f"https://i.example/?to={quote(url, safe='')}"
+    assert "CANARY" not in value("unmodeled", {"New": url})
