@@ -42,13 +42,13 @@ def _make_tuples(array: pa.ListArray | pa.MapArray) -> Any:
     """Return each list as a tuple, each map as a tuple of (key, value) pairs; null is None. Rows that are alike share one."""
     first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
     parts = [array.keys, array.items] if pa.types.is_map(array.type) else [array.values]
-    numbers: Any = 0  # of the elements: those that are alike share one
+    numbers = np.zeros(last - first, np.int64)  # of the elements: those that are alike share one
     for part in parts:
         encoded = part.slice(first, last - first).dictionary_encode(null_encoding="encode")
-        numbers = numbers * len(encoded.dictionary) + np.asarray(encoded.indices, np.int64)
-    words = pa.array(numbers).cast(pa.string())
-    lists = pa.ListArray.from_arrays(pc.subtract(array.offsets, first), words, mask=array.is_null())
-    kinds = pc.binary_join(lists, ",").dictionary_encode(null_encoding="encode")
+        numbers = numbers * len(encoded.dictionary) + np.asarray(encoded.indices)
+    offsets = (np.asarray(array.offsets, np.int64) - first) * numbers.itemsize
+    rows = pa.Array.from_buffers(pa.large_binary(), len(array), [None, pa.py_buffer(offsets), pa.py_buffer(numbers)])
+    kinds = pc.if_else(array.is_valid(), rows, None).dictionary_encode(null_encoding="encode")
     examples = np.empty(len(kinds.dictionary), np.int64)
     examples[kinds.indices] = np.arange(len(array))
     made = [row if row is None else tuple(row) for row in array.take(pa.array(examples)).to_pylist()]
