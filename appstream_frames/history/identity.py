@@ -94,9 +94,12 @@ def label_columns(table: Table) -> list[str]:
 
 def identify(rows: pd.DataFrame, table: Table) -> pd.DataFrame:
     """Return the columns that tell a row from all others: account, region, its ARN or else its name, and its own."""
+    known = [rows[name] for name in table.resource if name in rows.columns]
+    if not known:
+        expected = " nor ".join(table.resource)
+        raise RequestError(f"{table.name} has neither {expected}, which name its rows; pass it as it was drained.")
     own = [name for name in table.identity if name in rows.columns]
-    resource = rows[table.resource[0]].fillna(rows[table.resource[-1]])
-    return rows[[*TARGET, *own]].assign(**{RESOURCE: resource})
+    return rows[[*TARGET, *own]].assign(**{RESOURCE: known[0].fillna(known[-1])})
 
 
 def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

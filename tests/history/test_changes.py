@@ -246,6 +246,18 @@ def test_a_mistake_is_explained(arguments: tuple[Any, ...], hint: str) -> None:
         diff(*arguments)
 
 
+def test_frames_without_an_arn_are_known_by_their_names() -> None:
+    """Without either, nothing tells the rows apart, and the message says what is missing."""
+
+    def leave_out(*columns: str) -> Frames:
+        frames = frames_of(one())
+        return Frames({**frames.tables, "images": frames.images.drop(columns=[*columns])})
+
+    assert diff(leave_out("arn"), leave_out("arn")).empty
+    with pytest.raises(asf.RequestError, match="images has neither arn nor name"):
+        diff(leave_out("arn", "name"), leave_out("arn", "name"))
+
+
 def test_many_rows_are_compared_in_any_order() -> None:
     """Long stretches and single rows are found alike: each thousandth image of ten thousand changed."""
     key = {"snapshot": START, "account": TARGETS[0][0], "region": TARGETS[0][1]}
