@@ -137,8 +137,10 @@ def _cut_rows(body: bytes, member: str, opening: bytes) -> tuple[list[bytes], An
         for separator in (b",", b", ") if rows and all(row.startswith(opening) for row in rows) else ():
             first, whole = body.find(rows[0][:64]), separator.join(rows)
             if body.startswith(whole, first):
-                with suppress(ValueError):  # the list stands there twice, or what looks like its rows
-                    return rows, raw_json.loads(str(body[:first] + body[first + len(whole) :], "utf-8"))
+                with suppress(ValueError):
+                    reply = raw_json.loads(str(body[:first] + body[first + len(whole) :], "utf-8"))
+                    if reply.get(member) == []:  # else the list stands there twice, or what looks like its rows
+                        return rows, reply
     return [], raw_json.loads(text)
 
 

@@ -51,6 +51,14 @@ def test_a_page_is_split_into_images_token_and_the_rest() -> None:
     )
 
 
+@pytest.mark.parametrize("other", ['[{"Name":"a"}]', '{"Images":[{"Name":"a"}]}', '"{}"'])
+def test_what_looks_like_the_images_before_them_is_not_lost(other: str) -> None:
+    """Another member whose value is the text of the images, in front of them, arrives whole."""
+    rows = "{}" if other == '"{}"' else '{"Name":"a"}'
+    found = response.validate(b'{"New":%s,"Images":[%s]}' % (other.encode(), rows.encode()))
+    assert (found.rows, found.unmodeled) == ([rows.encode()], f'{{"New":{other}}}')
+
+
 @pytest.mark.parametrize("token", ["null", '""'])
 def test_an_empty_token_is_the_end(token: str) -> None:
     """AWS ends with no token, null, or an empty text."""
