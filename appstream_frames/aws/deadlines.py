@@ -127,13 +127,12 @@ def call_within(seconds: float, call: Callable[[], T]) -> T:
 
     threading.Thread(target=run, name="appstream_frames.call", daemon=True).start()
     try:
-        return result.result(min(deadline.seconds + _GRACE, threading.TIMEOUT_MAX))
+        result.exception(min(deadline.seconds + _GRACE, threading.TIMEOUT_MAX))
     except TimeoutError:
-        if result.done():
-            raise
         raise make_timeout_error(seconds) from None
     finally:
         deadline.cancel()  # a thread that still waits is left
+    return result.result()
 
 
 class _DeadlineStream(io.RawIOBase):

@@ -38,6 +38,8 @@ _NOT_SHOWN: Final = "what the credential provider gave is not shown, as it may h
 _CARRIERS: Final = ("botocore", "urllib3", "http.client", "json", "appstream_frames.fetch.response")
 #: Providers whose messages are what a program or a server of the user's printed, which may be the credentials themselves.
 _VERBATIM: Final = ("custom-process", "container-role")
+#: The dictionaries that an error keeps: botocore's, without the headers and the other members of a reply.
+_KEPT: Final = ("kwargs", "response", "Error", "ResponseMetadata")
 _SECRET_VARIABLES: Final = (
     "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN "
     "AWS_CONTAINER_AUTHORIZATION_TOKEN".split()
@@ -203,19 +205,19 @@ def is_verbatim(error: BaseException) -> bool:
 def _scrub_one(error: BaseException, secrets: list[str]) -> None:
     hidden = is_verbatim(error)
 
-    def clean(value: object, depth: int) -> Any:
-        if isinstance(value, dict) and depth:  # in those that lie deeper are the headers of a reply
-            return {name: clean(each, depth - 1) for name, each in value.items()}
+    def clean(value: object, name: str = "") -> Any:
+        if isinstance(value, dict) and name in _KEPT:
+            return {inner: clean(each, inner) for inner, each in value.items()}
         if isinstance(value, str | bytes):
             text = value if value in _VERBATIM else ""  # the provider's name stays
             return text if hidden else printable(redact(str(value)[: 2 * _SHOWN], secrets), _SHOWN)
         return value if isinstance(value, int | float) else None
 
-    attributes = clean(vars(error), 3)
+    attributes = {name: clean(each, name) for name, each in vars(error).items()}
     if isinstance(error, OSError) and error.strerror is not None:
-        error.strerror = clean(error.strerror, 0)
+        error.strerror = clean(error.strerror)
     if isinstance(error, UnicodeDecodeError):
         error.object = b""
     args = [part if isinstance(part, str | bytes | int | float | None) else str(part) for part in error.args]
-    error.args = (_NOT_SHOWN,) if hidden else tuple(clean(each, 0) for each in args)
+    error.args = (_NOT_SHOWN,) if hidden else tuple(map(clean, args))
     vars(error).update(attributes)

@@ -67,8 +67,7 @@ def list_appstream_regions(partition: str) -> list[str]:
     return sorted(regions)
 
 
-@cache  # thousands of targets are in a few regions
-def check_region(region: str) -> str:
+def check_region(region: object) -> str:
     """Return a region; raise RequestError when it cannot be one: a new one has a new number, or is in a new place.
 
     Examples
@@ -77,7 +76,11 @@ def check_region(region: str) -> str:
     Traceback (most recent call last):
     appstream_frames.errors.RequestError: 'eu-wset-1' is no region. Did you mean 'eu-west-1'?
     """
+    if not isinstance(region, str):
+        raise RequestError(f"{printable(repr(region))} is no region; expected a string such as 'eu-west-1'.")
     known = [each for partition in _find_session().get_available_partitions() for each in _list_regions(partition)]
+    if region in known:
+        return region
     words = {word for each in known for word in each.split("-")[:-1]}
     similar = difflib.get_close_matches(region.strip().lower(), sorted(known), n=1, cutoff=0.75)
     if not _FORM.fullmatch(region) or (similar and not words.issuperset(region.split("-")[:-1])):

@@ -136,15 +136,14 @@ def check_names(
     if isinstance(values, str):
         raise RequestError(f"{parameter}={values!r} is one string; pass a list of strings: {parameter}=[{values!r}].")
     try:
-        given = list(values)
+        names: list[Any] = list(values)
     except TypeError:
         raise RequestError(f"{parameter}={values!r} must be a list of strings, or None.") from None
-    if not given:
+    if not names:
         raise RequestError(f"{parameter} is empty{empty}, or at least one.")
-    if wrong := [name for name in given if not isinstance(name, str) or not name]:
+    if wrong := [name for name in names if not isinstance(name, str) or not name]:
         shown = printable(repr(wrong[0]))
         raise RequestError(f"{parameter}={shown} is no name; every element must be a string, and not empty.")
-    names = list(map(str, given))
     if distinct and len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise RequestError(f"{parameter}={printable(repr(twice))} twice; pass it once.")

@@ -204,6 +204,22 @@ def test_no_secret_is_in_any_text(kind: str, named: bool) -> None:
     assert not [text for text in texts for canary in (*CANARIES, "0123456789abcdef") if canary in text]
 
 
+def _refuse_with_keys(connection: Connection, _: bytes) -> None:
+    keys = "<Credentials><SecretAccessKey>opaque-of-another</SecretAccessKey></Credentials>"
+    refusal = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+    connection.send(f"<ErrorResponse>{refusal}{keys}</ErrorResponse>".encode(), status="403 Forbidden")
+
+
+def test_of_a_refusal_only_what_says_why_is_kept() -> None:
+    """Nothing else of the reply is in the error that is shown as the cause, as nobody knows whether it is a secret."""
+    with FaultServer(sts=_refuse_with_keys) as server, pytest.raises(asf.AccessError) as caught:
+        asf.drain(server.client(), timeout=5, progress=False)
+    cause: Any = caught.value.__cause__
+    assert cause.response["Error"]["Code"] == "AccessDenied"
+    assert cause.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert "opaque" not in repr(vars(cause))
+
+
 def test_words_beside_a_secret_stay() -> None:
     """Only the secrets are taken out of what AWS says."""
     with FaultServer(fault=_echo) as server, pytest.raises(asf.AccessError, match="calculated does not match"):
@@ -238,9 +254,10 @@ def test_a_drain_without_a_region_is_one_short_error(monkeypatch: pytest.MonkeyP
     [
         ({"profile": "nobody"}, "Profiles configured here: none"),
         ({"region": "eu-wst-1"}, "Did you mean 'eu-west-1'"),
+        ({"region": ["eu-west-1"]}, "expected a string such as 'eu-west-1'"),
     ],
 )
-def test_a_profile_or_region_that_cannot_be_right_is_refused(parameters: dict[str, str], says: str) -> None:
+def test_a_profile_or_region_that_cannot_be_right_is_refused(parameters: dict[str, Any], says: str) -> None:
     """Before any request, with a hint; a client has its own of both."""
     with pytest.raises(asf.RequestError, match=says):
         asf.drain(**parameters)

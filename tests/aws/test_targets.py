@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,12 @@ def test_every_region_that_botocore_knows_is_right() -> None:
         region for name in session.get_available_partitions() for region in session.get_available_regions("ec2", name)
     ]
     assert [regions.check_region(region) for region in known] == known
+
+
+def test_a_region_may_be_a_member_of_an_enumeration() -> None:
+    """It is a string like any other."""
+    region = Enum("Region", {"IRELAND": "eu-west-1"}, type=str).IRELAND
+    assert asf.targets(roles=[arn(DEV)], regions=[region])[0].region == "eu-west-1"
 
 
 def test_targets_sort_and_hash() -> None:
