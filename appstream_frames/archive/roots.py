@@ -21,13 +21,13 @@ _ACCESS_POINT: Final = (
 )
 _BUCKET: Final = r"([A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:/(.*))?"
 _HOSTED: Final = r"(?i)(?:https?|s3)://([\w.-]+?)\.s3[\w.-]*\.amazonaws\.com[\w.]*(|/.*?)/*"
-_LIKE_S3: Final = r"(?i)(?:s3[an]?:|arn:aws[\w-]*:s3:::|https?://s3[\w.-]*\.amazonaws\.com[\w.]*/)[/\\]*(.*?)[/\\]*"
+_LIKE_S3: Final = r"(?i)(?:s3[an]?:|arn:aws[\w-]*:s3:::|https?://s3[\w.-]*\.amazonaws\.com[\w.]*/)[/\\]*"
 _USERINFO: Final = r"(?<=//)[^/@]*@|[^/@\s'\"]+:[^/@\s'\"]+@"  # a password, also without // in front
 #: What is no folder, such as spellings of a bucket that no program but the one they come from understands.
 _NO_FOLDER: Final = (
-    (r"(?i)s3[an]?:[/\\]*|arn:aws[\w-]*:s3:::[/\\]*", "names no bucket", _EXPECTED_BUCKET),
+    (_LIKE_S3, "names no bucket", _EXPECTED_BUCKET),
     (_HOSTED, "is no folder", r"for a bucket, pass 's3://\1\2'"),
-    (_LIKE_S3, "is no folder", r"for a bucket, pass 's3://\1'"),
+    (_LIKE_S3 + r"(.*?)[/\\]*", "is no folder", r"for a bucket, pass 's3://\1'"),
     (r"(arn:aws.*?)[/\\]*", "is no folder", r"for a bucket, pass 's3://\1'"),
     (r".*://.*|[A-Za-z][\w+.-]+:[/\\].*", "is a URL that cannot be written to", _EXPECTED),
     (r".*(\$[\w{]|%[A-Za-z_]\w*%).*", "holds a variable, which only a shell replaces", "pass os.path.expandvars(root)"),

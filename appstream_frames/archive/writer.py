@@ -179,22 +179,21 @@ class RowGroups:
     def __init__(self, writer: pq.ParquetWriter) -> None:
         self._writer = writer
         self._held: list[pa.Table] = []
-        self.rows = 0
+        self._rows = 0  # of those
 
     def add(self, table: pa.Table) -> None:
         """Add rows, which are written with later ones."""
         if table.num_rows:  # or a drain of a million images without errors would hold thousands of empty tables
             self._held.append(table)
-        self.rows += table.num_rows
-        if sum(held.num_rows for held in self._held) >= GROUP:
+        self._rows += table.num_rows
+        if self._rows >= GROUP:
             self.flush()
 
     def flush(self) -> None:
         """Write the rows that are held."""
         if self._held:
-            table = pa.concat_tables(self._held)
-            self._writer.write_table(table, row_group_size=table.num_rows)
-            self._held = []
+            self._writer.write_table(pa.concat_tables(self._held), row_group_size=self._rows)
+            self._held, self._rows = [], 0
 
 
 @contextmanager

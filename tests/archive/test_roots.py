@@ -56,6 +56,7 @@ REFUSED = {
     '"s3://bucket/x"': "pass s3://bucket/x",
     "'snapshots'": "quotation marks",
     "s3:": "names no bucket",
+    "https://s3.eu-west-1.amazonaws.com/": "names no bucket",
     "s3 ://bucket/x": "expected a folder, or s3://bucket/prefix",
     "root=s3://bucket/x": "expected a folder, or s3://bucket/prefix",
     "file:snapshots": "the folder itself, 'snapshots'",

@@ -23,6 +23,7 @@ import pandas as pd
 import pyarrow as pa
 
 import appstream_frames as asf
+from appstream_frames.archive import parquet
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.writer import stage_tables
 from appstream_frames.tables.conversion import to_pandas
@@ -54,13 +55,15 @@ def streamed(images: int, applications: int) -> dict[str, float]:
     schemas = {name: list_tables()[name].schema for name in ("applications", "errors", "images")}
     with tempfile.TemporaryDirectory() as root:
         store = open_store(root)
-        with store.staging() as staged, stage_tables(store, schemas, staged) as files:
-            for start in range(0, images, BATCH):
-                numbers = range(start, min(start + BATCH, images))
-                sent = [page.replace(NUMBER, b"%010d" % number) for number in numbers]
-                for name, table in decode(sent, key()).items():
-                    files[name].add(table)
-        assert (files["images"].rows, files["applications"].rows) == (images, images * applications)
+        with store.staging() as staged:
+            with stage_tables(store, schemas, staged) as files:
+                for start in range(0, images, BATCH):
+                    numbers = range(start, min(start + BATCH, images))
+                    sent = [page.replace(NUMBER, b"%010d" % number) for number in numbers]
+                    for name, table in decode(sent, key()).items():
+                        files[name].add(table)
+            counted = {file.folder: parquet.make_record(file)["rows"] for file in staged}
+        assert (counted["images"], counted["applications"]) == (images, images * applications)
     return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "seconds": time.monotonic() - began}
 
 
