@@ -7,7 +7,6 @@ the model expects them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,7 +89,7 @@ class Redaction:
     def _drop_keys(self, maps: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
         """Return maps that do not hold the redacted members, as of ``{"WORKING_DIRECTORY": …}``."""
         keys = {key for chunk in maps.chunks for key in chunk.keys.unique().to_pylist()}
-        gone = {key for key in keys if self._is_redacted((_normalize(key),))}
+        gone = {key for key in keys if self._is_redacted((raw_json.normalize_name(key),))}
         if not gone:
             return maps
         kept = [each and ([pair for pair in each if pair[0] not in gone] or None) for each in maps.to_pylist()]
@@ -108,7 +107,7 @@ class Redaction:
         if isinstance(value, dict):
             kept = {}
             for name, one in value.items():
-                inner = (*path, _normalize(name))
+                inner = (*path, raw_json.normalize_name(name))
                 if not self._is_redacted(inner) and (left := self._remove_members(one, inner, expected)) is not _GONE:
                     kept[name] = left
             return kept if kept or not value else _GONE
@@ -125,7 +124,7 @@ class Redaction:
 
     @cached_property
     def _member_names(self) -> frozenset[str]:
-        return frozenset(_normalize(column) + ending for column in self.columns for ending in ("", "s"))
+        return frozenset(raw_json.normalize_name(column) + ending for column in self.columns for ending in ("", "s"))
 
     def _list_paths(self, name: str) -> list[MemberPath]:
         """Return where the model expects the redacted members in a row of a table, those of its child tables included."""
@@ -134,10 +133,5 @@ class Redaction:
             if name in (table.name, table.parent):
                 start = table.path[-1:] if table.parent == name else ()
                 columns = [column for column in table.modelled if column.name in self.columns]
-                found += [tuple(map(_normalize, (*start, *column.path))) for column in columns]
+                found += [tuple(map(raw_json.normalize_name, (*start, *column.path))) for column in columns]
         return found
-
-
-def _normalize(name: str) -> str:
-    """Return a name as it compares: ``LaunchParameters``, ``launchParameters`` and ``launch_parameters`` are one."""
-    return re.sub(r"[\W_]", "", name).lower()

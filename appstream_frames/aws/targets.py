@@ -29,9 +29,8 @@ _FORMS: Final = {
     "role_session_name": (r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits and _+=,.@-"),
     "organization_role": (r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", "the role's name, such as 'AppStreamReader'"),
 }
-_Login = tuple[
-    str, Target
-]  # a partition, and what a target in it is like; its region is the one that is configured, or empty
+#: A partition, and what a target in it is like; its region is the one that is configured, or empty.
+_Login = tuple[str, Target]
 _TIMEOUT: Final = 300.0  # seconds for the list of an organization's accounts
 _NAMED: Final = 20  # inactive accounts in a warning
 _DELEGATE: Final = (
@@ -194,10 +193,7 @@ def _choose_regions(partition: str, login: Target, regions: list[str] | str | No
 
 
 def _read_profiles(names: list[str] | None) -> list[_Login]:
-    """Return what signs in as each of some profiles; None: with the default credentials.
-
-    Raise RequestError when the files do not allow it, or when a profile asks for an MFA code.
-    """
+    """Return what signs in as each of some profiles; None: with the default credentials."""
     session = credentials.open_profile(names[0] if names else None)
     known = session.full_config["profiles"]  # of all profiles: a session for each would read all files again
     if names is None:
@@ -253,10 +249,7 @@ def _assume(login: Target, arn: str) -> _Login:
 
 
 def _list_organization(partition: str, base: Target, role: str, assume: Callable[[str], _Login]) -> list[_Login]:
-    """Return what signs in to each active account of an organization: the role, and in the caller's own account the caller.
-
-    Raise DrainError when they cannot be listed to their end in time, and AccessError when they may not be listed.
-    """
+    """Return what signs in to each active account of an organization: the role, and in the caller's own account the caller."""
     try:
         home = replace(base, region=find_home_region(partition))
         caller, states = call_within(_TIMEOUT, partial(_read_organization, home))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 import threading
 import zlib
 from collections.abc import Callable, Mapping
@@ -155,13 +154,9 @@ def _check_names(members: Mapping[str, object], member: str) -> None:
     for name, value in members.items():
         if isinstance(value, raw_json.Repeated):
             raise ValueError(f"expected every member once, got {name!r} {len(value)} times")
-        alike = [_keep_letters(member), _keep_letters(_TOKEN)]
-        if name not in (member, _TOKEN) and get_close_matches(_keep_letters(name), alike, n=1, cutoff=_ALIKE):
+        alike = list(map(raw_json.normalize_name, (member, _TOKEN)))
+        if name not in (member, _TOKEN) and get_close_matches(raw_json.normalize_name(name), alike, n=1, cutoff=_ALIKE):
             raise ValueError(f"expected {member} and {_TOKEN}, each spelt so and once, got {name!r}")
-
-
-def _keep_letters(name: str) -> str:
-    return re.sub(r"[\W_]", "", name.casefold())
 
 
 def _name_kind(value: Any) -> str:

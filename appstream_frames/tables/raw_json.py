@@ -65,6 +65,11 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
+def normalize_name(name: str) -> str:
+    """Return a member's name as it compares: ``LaunchParameters``, ``launchParameters`` and ``launch_parameters`` are one."""
+    return re.sub(r"[\W_]", "", name.casefold())
+
+
 def has_repeated_members(text: bytes) -> bool:
     """Return whether a member stands twice in any object of valid JSON."""
     found = []
