@@ -125,7 +125,7 @@ def _read(body: bytes, member: str, kind: type) -> Page:
         rows = [raw_json.dumps(row).encode("ascii") for row in listed]
     if not isinstance(token, str | None):
         raise ValueError(f"expected {_TOKEN} to be a string, got {_name_kind(token)}")
-    return Page(rows, token or None, raw_json.dumps(members) if members else None)
+    return Page(rows, token or None, raw_json.dumps(raw_json.clean(members)) if members else None)
 
 
 def _cut_rows(body: bytes, member: str, opening: bytes) -> tuple[list[bytes], Any]:

@@ -59,6 +59,12 @@ def test_what_looks_like_the_images_before_them_is_not_lost(other: str) -> None:
     assert (found.rows, found.unmodeled) == ([rows.encode()], f'{{"New":{other}}}')
 
 
+def test_a_signature_beside_the_rows_is_dropped() -> None:
+    """What coverage keeps of a reply's other members signs no URL."""
+    found = response.validate(b'{"Images": [], "More": ["https://i.example/?X-Amz-Signature=CANARY&b=1"]}')
+    assert found.unmodeled == '{"More":["https://i.example/?b=1"]}'
+
+
 @pytest.mark.parametrize("token", ["null", '""'])
 def test_an_empty_token_is_the_end(token: str) -> None:
     """AWS ends with no token, null, or an empty text."""
