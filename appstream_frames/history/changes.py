@@ -169,9 +169,8 @@ def _list_differences(left: pd.DataFrame, right: pd.DataFrame, table: Table) -> 
 def _match_rows(left: pd.DataFrame, right: pd.DataFrame, table: Table) -> pd.DataFrame:
     """Return the positions ``left`` and ``right`` of rows that are the same resource, and not one built anew under its name."""
     keys = pd.concat([identify(left, table), identify(right, table)], ignore_index=True)
-    number = keys.groupby(list(keys.columns), dropna=False, sort=False).ngroup()
-    sides = [pd.DataFrame({"number": number.iloc[: len(left)]}), pd.DataFrame({"number": number.iloc[len(left) :]})]
-    sides[1] = sides[1].reset_index(drop=True)
+    number = keys.groupby(list(keys.columns), dropna=False, sort=False).ngroup().to_numpy()
+    sides = [pd.DataFrame({"number": each}) for each in np.split(number, [len(left)])]
     if any(side["number"].duplicated().any() for side in sides):
         sides = [
             side.assign(turn=_count_repeats(rows, side["number"]))

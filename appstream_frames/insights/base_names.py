@@ -14,6 +14,7 @@ from appstream_frames.errors import RequestError
 from appstream_frames.insights.days import parse_version
 from appstream_frames.insights.reference import reference
 from appstream_frames.insights.rows import iterate_rows
+from appstream_frames.tables.decode import parse_owner
 from appstream_frames.text import printable
 
 _DAY: Final = r"(?P<day>\d{2}-\d{2}-\d{4})"
@@ -88,12 +89,6 @@ def list_retirements(base: Base, table: pd.DataFrame, today: date) -> list[tuple
 def is_family_retired(base: Base, today: date) -> bool:
     """Tell whether AWS had retired all releases of a base image's family on a day."""
     return any(whole for _, whole in list_retirements(base, reference()["retired_base_images"], today))
-
-
-def parse_owner(arn: str) -> str | None:
-    """Return the account in an image's ARN: empty for AWS's own images, None when it is no ARN."""
-    parts = arn.split(":", 5)
-    return parts[4] if len(parts) == 6 else None
 
 
 def is_public(arn: str) -> bool:

@@ -8,8 +8,9 @@ from typing import Final
 
 import pandas as pd
 
-from appstream_frames.insights.base_names import is_public, parse_owner
+from appstream_frames.insights.base_names import is_public
 from appstream_frames.insights.rows import Coverage, get_table, iterate_rows, to_typed
+from appstream_frames.tables.decode import parse_owner
 from appstream_frames.tables.frames import Frames, check_frames
 
 KINDS: Final = {"fleet": "fleets", "image_builder": "image_builders", "account": "accounts", "image": "images"}

@@ -20,6 +20,7 @@ from appstream_frames.insights.base_names import Base
 from appstream_frames.insights.days import Day, choose_day, parse_version, take_column, to_days
 from appstream_frames.insights.reference import Folder, reference
 from appstream_frames.insights.rows import Coverage, to_typed
+from appstream_frames.tables.decode import parse_owner
 from appstream_frames.tables.frames import Frames
 
 _AGENTS: Final = """account region name arn appstream_agent_version follows_latest agent_date newest_agent newest_from
@@ -232,7 +233,7 @@ def _name_bases(
     found: dict[Any, tuple[bool, bool, str]] = {}
     for scope, (account, _), arn, base in zip(scopes, targets, arns, named, strict=True):
         if arn is not None:
-            seen = base is None, base_names.parse_owner(arn) != account, base or ""
+            seen = base is None, parse_owner(arn) != account, base or ""
             found[scope, arn] = min(seen, found.get((scope, arn), seen))
     return {image: base or None for image, (_, _, base) in found.items()}
 

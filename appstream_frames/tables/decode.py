@@ -227,7 +227,7 @@ class _Batch:
                 each = pa.array([key.get(column.name) for key in keys], column.type)
                 made[column.name] = pc.take(each, pa.array(group), memory_pool=_POOL)
         if "owner" in schema.names:
-            made["owner"] = pa.array([_find_owner(arn) for arn in made["arn"].to_pylist()], pa.string())
+            made["owner"] = pa.array([parse_owner(arn or "") or None for arn in made["arn"].to_pylist()], pa.string())
         made["unmodeled"] = pa.array([row._unmodeled for row in rows], pa.string())
         return pa.table([made[name] for name in schema.names], schema=schema)
 
@@ -250,9 +250,10 @@ class _Batch:
             yield node.name, array
 
 
-def _find_owner(arn: str | None) -> str | None:
-    parts = (arn or "").split(":", 5)
-    return parts[4] or None if len(parts) == 6 else None
+def parse_owner(arn: str) -> str | None:
+    """Return the account in an ARN: empty for what AWS itself provides, None when it is no ARN."""
+    parts = arn.split(":", 5)
+    return parts[4] if len(parts) == 6 else None
 
 
 def _to_array(values: list[Any], column: Column, *, rounded: bool) -> pa.Array:

@@ -92,7 +92,7 @@ def dumps(value: Any) -> str:
     if isinstance(value, dict):
         each = ((name, inner if isinstance(inner, Repeated) else [inner]) for name, inner in value.items())
         return "{" + ",".join(f"{json.dumps(name)}:{dumps(one)}" for name, values in each for one in values) + "}"
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return "[" + ",".join(map(dumps, value)) + "]"
     return value.text if isinstance(value, Number) else json.dumps(value)
 

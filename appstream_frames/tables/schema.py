@@ -40,11 +40,8 @@ ARROW: Final[dict[str, pa.DataType]] = {
     "map": pa.map_(pa.string(), pa.string()),
     "json": pa.string(),
 }
-_ALIASES: Final = {
-    "blob": "string",
-    "long": "integer",
-    "double": "float",
-}  # the API's types that are a kind by another name
+#: The kind of each of the API's types that is not called like its kind.
+_ALIASES: Final = {"blob": "string", "long": "integer", "double": "float"}
 #: Two-valued enums that are booleans in all but spelling: (true, false).
 _FLAGS: Final = (("TRUE", "FALSE"), ("ENABLED", "DISABLED"))
 
