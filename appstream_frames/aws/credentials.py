@@ -149,8 +149,9 @@ def refer_to(session: object) -> SessionReference:
     """Return what stands for a boto3 session, the same for the same session; raise RequestError for anything else."""
     if not isinstance(session, boto3.Session):
         raise RequestError(f"session is {printable(type(session).__name__)}; pass a boto3.Session, or nothing.")
-    known = [number for number, each in list(_handed_in.items()) if each is session]
-    number = known[0] if known else f"{os.getpid()}-{secrets.token_hex(8)}"
+    own = f"{os.getpid()}-"  # a forked child has the numbers of its parent, too
+    known = [number for number, each in list(_handed_in.items()) if each is session and number.startswith(own)]
+    number = known[0] if known else own + secrets.token_hex(8)
     _handed_in[number] = session
     return SessionReference(number, session)
 

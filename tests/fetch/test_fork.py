@@ -27,6 +27,19 @@ def test_children_read_what_they_asked_for(how: Callable[[Any, str | None, Path]
     assert wrong_children(how, 3, tmp_path) == []
 
 
+def test_a_child_may_use_the_session_that_its_parent_used() -> None:
+    """Targets of a session are of the process that made them, and the child makes its own."""
+    with asf.sandbox() as sandbox:
+        session = sandbox.session()
+
+        def read(kind: str | None) -> bool:
+            found = asf.targets(session=session, regions=sandbox.regions[:1])
+            return asf.drain_targets(found, type=kind, progress=False).coverage["status"].item() == "complete"
+
+        assert read(None)
+        assert set(in_children(read)) == {0}
+
+
 def test_a_child_may_drain_while_its_parent_does(tmp_path: Path) -> None:
     """Also when a thread of the parent holds what a child has not: locks and open connections."""
     with FaultServer(answer=pages) as server:
