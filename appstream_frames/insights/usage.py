@@ -10,8 +10,10 @@ import pandas as pd
 
 from appstream_frames.insights.base_names import is_public
 from appstream_frames.insights.rows import Coverage, get_table, iterate_rows, to_typed
+from appstream_frames.tables.coverage import name_operations
 from appstream_frames.tables.decode import parse_owner
 from appstream_frames.tables.frames import Frames, check_frames
+from appstream_frames.tables.operations import OPERATIONS
 
 KINDS: Final = {"fleet": "fleets", "image_builder": "image_builders", "account": "accounts", "image": "images"}
 _IMAGE: Final = "account region owner arn name state base_image_arn image_shared_with_others".split()
@@ -56,7 +58,7 @@ def used_by(frames: Frames) -> pd.DataFrame:
     [['fleet', 'hr-desktop'], ['image_builder', 'ib-hr-hotfix']]
     """
     frames = check_frames(frames)
-    images, covered = _list_images(frames), Coverage(frames.coverage)
+    images, covered = _list_images(frames), _read_coverage(frames)
     builders = get_table(frames, "image_builders").dropna(subset="image_arn")
     builders = _make_users(builders, "image_builder", image_arn=builders["image_arn"])
     users = pd.concat([_list_fleets(frames, images), builders, _list_built_images(images)], ignore_index=True)
@@ -72,7 +74,7 @@ def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: boo
     target alone: by the users there, and the accounts that its permissions name.
     """
     frames = check_frames(frames)
-    images, covered = _list_images(frames), Coverage(frames.coverage)
+    images, covered = _list_images(frames), _read_coverage(frames)
     images = images[~images["public"]]
     users = used_by(frames) if users is None else users
     counts = _count_users(_keep_judged_by_owner(frames, users) if apart else users, images)
@@ -86,6 +88,12 @@ def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: boo
     judged = pd.DataFrame(verdicts, columns=["verdict", "deletable", "reason"], index=images.index)
     table = pd.concat([images[["account", "region", "name", "arn"]], counts, judged], axis=1)
     return to_typed(table, _USAGE).set_index(images.index)
+
+
+def _read_coverage(frames: Frames) -> Coverage:
+    """Return what was read of each target, without operations whose tables these frames do not hold."""
+    held = [name for name, operation in OPERATIONS.items() if operation.table in frames.tables]
+    return Coverage(frames.coverage[name_operations(frames.coverage).isin(held)])
 
 
 def _keep_judged_by_owner(frames: Frames, users: pd.DataFrame) -> pd.DataFrame:

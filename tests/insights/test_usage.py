@@ -179,6 +179,14 @@ def test_images_that_nobody_uses_can_be_deleted(everything: asf.Frames) -> None:
     assert set(usage.loc["golden-win2022-20260905", "verdict"]) == {"in_use"}
 
 
+@pytest.mark.parametrize("table", ["fleets", "image_builders"])
+def test_a_table_that_was_left_out_says_nothing_of_its_rows(everything: asf.Frames, table: str) -> None:
+    """Coverage may say that fleets were read: without their table nobody knows what they stand on."""
+    left_out = asf.Frames({name: rows for name, rows in everything.tables.items() if name != table})
+    usage = asf.usage(left_out)
+    assert (set(usage["verdict"]), usage["deletable"].any()) == ({"in_use", "unknown"}, False)
+
+
 def test_images_alone_leave_everything_unknown() -> None:
     """Without fleets in the coverage nothing is unused; what other images stand on is in use all the same."""
     with asf.sandbox() as box:
