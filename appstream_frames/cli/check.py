@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from typing import Final
 
@@ -28,13 +27,13 @@ from appstream_frames.cli.output import (
 from appstream_frames.cli.snapshot import snapshot
 from appstream_frames.history.changes import ARNS, is_public, merge_changes
 from appstream_frames.history.findings import drop_known
+from appstream_frames.insights import days
 from appstream_frames.insights.findings import SEVERITIES
 from appstream_frames.text import printable
 
 _FINDING: Final = ["severity", "account", "region", "resource", "name", "finding", "remedy"]
 _LEAST: Final = click.Choice([*SEVERITIES[:-1], "never"])
 _KINDS: Final = ("added", "removed", "rebuilt", "changed")
-_DAY: Final = click.DateTime(["%Y-%m-%d"])
 _VALUE: Final = 48  # characters
 _PUNCTUATION: Final = re.compile(r"([!-+/:-@\[-`{-~])")
 
@@ -105,13 +104,11 @@ def escape_markdown(text: str) -> str:
 
 @click.command(short_help="Show what changed under ROOT, up to its newest snapshot.")
 @click.argument("root")
-@click.option(
-    "--since", type=_DAY, metavar="DATE", help="Compare with the newest snapshot up to then; default: the last but one."
-)
+@click.option("--since", metavar="DATE", help="Compare with the newest snapshot up to then; default: the last but one.")
 @click.option("--table", metavar="TABLE", default="images", help="images, applications, fleets …")
 @click.option("--public", is_flag=True, help="Show changes of AWS's own public images too.")
 @as_json_option
-def diff(root: str, since: dt.datetime | None, table: str, public: bool, as_json: bool) -> Exit:
+def diff(root: str, since: str | None, table: str, public: bool, as_json: bool) -> Exit:
     """Show what changed under ROOT, up to its newest snapshot.
 
     Exit codes: 0 everything was compared, 1 failed, 2 misuse, 3 some targets were not (standard error says which).
@@ -123,7 +120,7 @@ def diff(root: str, since: dt.datetime | None, table: str, public: bool, as_json
         if len(listed) < 2:
             found = f"A comparison needs two snapshots, and there are {len(listed)}. Take another one."
             raise asf.SnapshotNotFoundError(found)
-        before, after = _find_before(listed, since and since.date()), listed["id"].iloc[-1]
+        before, after = _find_before(listed, since), listed["id"].iloc[-1]
         changes = asf.diff(asf.read_snapshot(root, before), asf.read_snapshot(root, after), table)
     changes = changes if public else changes[~is_public(changes)]
     if as_json:
@@ -140,10 +137,13 @@ def diff(root: str, since: dt.datetime | None, table: str, public: bool, as_json
     return Exit.PARTIAL if noted else Exit.COMPLETE
 
 
-def _find_before(listed: pd.DataFrame, day: dt.date | None) -> str:
+def _find_before(listed: pd.DataFrame, since: str | None) -> str:
     """Return the id of the snapshot to compare the newest with: the newest other one, or that up to a day."""
     earlier = listed.iloc[:-1]
-    if day is not None:
+    if since is not None:
+        day = days.to_days(pd.Series([since], dtype=object))[0]
+        if day is None:
+            raise asf.RequestError(f"--since {printable(since)!r} is no day; expected one such as 2026-11-16.")
         if day > listed["snapshot"].iloc[-1].date():
             note(f"Note: no snapshot is as new as {day}; the newest is compared with the one before.")
         older = earlier[earlier["snapshot"].dt.date <= day]

@@ -273,6 +273,20 @@ def test_diff_since_after_the_archive_says_what_is_compared(weeks: Path) -> None
     assert (done.returncode, "no snapshot is as new as 2099-01-01" in done.stderr) == (0, True)
 
 
+@pytest.mark.parametrize("since", ["nonsense", "9 Nov 2026", ""])
+def test_diff_since_what_is_no_day_says_what_is_expected(weeks: Path, since: str) -> None:
+    """The message has what was given, and a day as it is expected."""
+    done = run("diff", str(weeks), "--since", since)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"Error: --since {since!r} is no day; expected one such as 2026-11-16.\n"
+
+
+def test_diff_since_a_moment_is_since_its_day(weeks: Path) -> None:
+    """A moment in ISO format is as good as its day, as with `--today`."""
+    moment, day = (run("diff", str(weeks), "--since", f"2020-01-01{time}") for time in ("T10:00:00Z", ""))
+    assert (moment.returncode, moment.stdout, moment.stderr) == (day.returncode, day.stdout, day.stderr)
+
+
 READER = "arn:aws:iam::111122223333:role/AppStreamReader"
 #: Words after ``snapshot ROOT``, and what the refusal has to begin with.
 MISUSE = {
