@@ -133,8 +133,10 @@ class Accounts:
         start = int((request.get("NextToken") or "page-0").removeprefix("page-"))
         end = start + min(request.get("MaxResults") or _PAGE, _PAGE)
         head = f"arn:aws:organizations::{self.known[0]}:account/o-sandbox000"
+        joined = {"JoinedMethod": "CREATED", "JoinedTimestamp": 1767225600.0}
         page = [
-            {"Id": account, "Arn": f"{head}/{account}", "Name": f"sandbox-{account}", "State": state, "Status": state}
+            {"Id": account, "Arn": f"{head}/{account}", "Name": f"sandbox-{account}", "Email": f"{account}@example.com"}
+            | {"State": state, "Status": state, **joined}
             for account, state in members[start:end]
         ]
         return {"Accounts": page} | ({"NextToken": f"page-{end}"} if end < len(members) else {})

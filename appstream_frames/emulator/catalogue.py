@@ -62,8 +62,8 @@ def list_rows(operation: str, account: str, region: str, week: int) -> list[Row]
     """Return every row of an operation in one account, region and week, as `finish` takes it; not to be changed.
 
     An account that is not in the catalogue sees what one of the catalogue's sees, with its own account in the ARNs, in every
-    other region; in the regions between it owns nothing and sees AWS's images only. A region that is not in the catalogue
-    is like one of those that are.
+    other region; in the regions between it owns nothing and sees AWS's images only, as does everywhere what is no account's id.
+    A region that is not in the catalogue is like one of those that are.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def list_rows(operation: str, account: str, region: str, week: int) -> list[Row]
     like, owner = find_model_region(region), None
     if account in known:
         owner = account
-    elif (int(account[:4]) + crc32(region.encode())) % 2:
+    elif account.isdigit() and (int(account[:4]) + crc32(region.encode())) % 2:
         owner = known[int(account[:4]) % len(known)]
     found = []
     for record in read_catalogue()["operations"].get(operation, ()):

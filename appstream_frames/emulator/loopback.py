@@ -22,6 +22,7 @@ import msgspec
 from appstream_frames.emulator.accounts import Accounts, Caller, ServiceError
 from appstream_frames.emulator.catalogue import Json
 from appstream_frames.emulator.service import AppStream, find_matching
+from appstream_frames.tables.schema import load_model
 
 _AT_ONCE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: closing does not say goodbye, it resets
 
@@ -90,7 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
                 reply, fault = self.server.appstream.reply(target, caller, body)
         except ServiceError as error:
             status, headers["x-amzn-ErrorType"] = error.status, error.code
-            reply = {"__type": error.code, "message": error.message}
+            modelled = error.code in load_model().shape_names  # AWS writes the member of these with a capital
+            reply = {"__type": error.code, "Message" if modelled else "message": error.message}
             if as_xml:
                 reply = {"ErrorResponse": {"Error": {"Type": "Sender", "Code": error.code, "Message": error.message}}}
         content = _to_xml(reply).encode() if as_xml else _to_json(reply)

@@ -208,6 +208,18 @@ def test_the_organization_is_paged(many: Any) -> None:
     assert {each for page in sizes for each in page} == {*many.accounts, "000300030003"}
 
 
+def test_a_member_has_what_aws_says_of_it(box: Any) -> None:
+    """Id, ARN, name and address, its state, and how and when it joined."""
+    members = box.client(service="organizations").list_accounts()["Accounts"]
+    names = ["Arn", "Email", "Id", "JoinedMethod", "JoinedTimestamp", "Name", "State", "Status"]
+    assert all(sorted(member) == names for member in members)
+
+
+def test_what_is_no_account_sees_aws_s_images_only(box: Any) -> None:
+    """A name in place of an account's id owns nothing, and nothing is shared with it."""
+    assert {image["Visibility"] for image in box.rows(account="stranger")} == {"PUBLIC"}
+
+
 def test_only_the_first_account_lists_them(many: Any) -> None:
     """Members may not."""
     assert error_code(many.client(DEV, service="organizations").list_accounts) == "AccessDeniedException"

@@ -57,7 +57,9 @@ def test_arns_find_shared_images(client):
 def test_missing_arn_is_not_found(client):
     """An ARN that leads nowhere is an error."""
     arn = f"arn:aws:appstream:eu-west-1:{PROD}:image/nothing"
-    assert error_code(client.describe_images, Arns=[arn]) == "ResourceNotFoundException"
+    with pytest.raises(client.exceptions.ResourceNotFoundException) as caught:
+        client.describe_images(Arns=[arn])
+    assert caught.value.response["Message"] == f"Image {arn} not found"  # as AWS sends what the model names
 
 
 def test_names_and_arns_together_are_refused(client):
