@@ -55,9 +55,8 @@ class Facts:
     """
 
     def __init__(self, root: Root, today: Day, reference: Folder) -> None:
-        given = (
-            None if today is None else days.choose_day(today, make_empty("images"))
-        )  # refused before anything is read
+        # refused before anything is read
+        given = None if today is None else days.choose_day(today, make_empty("images"))
         listed = list_intact(root)
         self.name, self.taken = listed.iloc[-1][["id", "snapshot"]]
         self.today = given or self.taken.date()
