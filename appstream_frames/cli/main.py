@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -79,7 +80,8 @@ def main() -> None:
     for name in ("SIGTERM", "SIGHUP"):  # of a scheduler that stops a job, and of a terminal that is closed
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
-            signal.signal(number, _terminate)
+            before = signal.signal(number, _terminate)
+            click.get_current_context().call_on_close(partial(signal.signal, number, before))
 
 
 def _terminate(number: int, _: object) -> NoReturn:

@@ -15,6 +15,7 @@ import pytest
 from support.command import bare, run, run_alone
 
 import appstream_frames as asf
+from appstream_frames.cli.main import main
 
 PNG = b"\x89PNG"
 
@@ -92,6 +93,14 @@ def test_max_items_is_of_one_target(box: asf.sandbox, root: Path) -> None:
     words = [word for region in box.regions[:2] for word in ("--region", region)]
     done = run("snapshot", str(root), *words, "--max-items", "5", environment=box.environment())
     assert (done.returncode, "one account and region" in done.stderr) == (2, True)
+
+
+def test_a_command_leaves_the_signals_of_its_process_as_they_were(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that calls the command keeps its own handlers."""
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+    assert main(["ddl", "images", "s3://bucket"], standalone_mode=False) == 0
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+    assert "CREATE EXTERNAL TABLE" in capsys.readouterr().out
 
 
 @pytest.mark.slow
