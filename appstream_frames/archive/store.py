@@ -101,13 +101,13 @@ class Store(ABC):
     @contextmanager
     def staging(self) -> Iterator[list[StagedFile]]:
         """Yield a list for what `stage` writes; files that were given no name are removed when the block ends."""
-        staged: list[StagedFile] = []
+        self._begun: list[Path] = []  # those too whose opening a signal interrupted
         try:
-            yield staged
+            yield []
         finally:
-            for file in staged:
+            for path in self._begun:
                 with suppress(OSError):  # what cannot be removed must not hide why a write failed
-                    file.path.unlink()
+                    path.unlink()
             self._tidy()
 
     @contextmanager
@@ -125,8 +125,12 @@ class Store(ABC):
         with explain_errors(f"writing into {self.root}"):
             for _ in range(_TRIES):
                 with suppress(FileNotFoundError):  # another writer tidied the folder away before we were in it
-                    return StagedFile(folder, self._make_staging() / name, self.root)
-            return StagedFile(folder, self._make_staging() / name, self.root)
+                    return self._create_staged(folder, name)
+            return self._create_staged(folder, name)
+
+    def _create_staged(self, folder: str, name: str) -> StagedFile:
+        self._begun.append(self._make_staging() / name)  # before it is there: a signal may strike right after
+        return StagedFile(folder, self._begun[-1], self.root)
 
     def publish(self, name: str, staged: list[StagedFile]) -> None:
         """Give staged files their name, in order, each safe before the next one; the last one is the manifest.

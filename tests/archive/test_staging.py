@@ -53,6 +53,21 @@ def test_an_interrupted_drain_leaves_nothing(root: Path, monkeypatch: pytest.Mon
     assert [path for path in root.rglob("*") if path.is_file()] == []
 
 
+def test_a_signal_right_after_a_file_was_opened_leaves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C strikes before anybody has the staged file in hand, and it is removed all the same."""
+
+    class Interrupted(store.StagedFile):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.close()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "StagedFile", Interrupted)
+    with FaultServer(linked_pages(3, 130)) as server, pytest.raises(KeyboardInterrupt):
+        asf.take_snapshot(root, server.client())
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+
+
 def test_a_file_that_cannot_be_begun_leaves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the third staged file cannot be opened, the two before it are removed at once."""
     real, begun = store.StagedFile, []
