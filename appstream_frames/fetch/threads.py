@@ -221,7 +221,8 @@ class _Threads:
             self._space.notify_all()
         ends = time.monotonic() + _GRACE
         for worker in workers:
-            worker.join(max(0.0, ends - time.monotonic()))
+            if worker.is_alive():  # a signal may have struck before it was started
+                worker.join(max(0.0, ends - time.monotonic()))
 
 
 def concat_batches(batches: Iterable[Tables]) -> Tables:

@@ -51,6 +51,19 @@ def sockets() -> int:
     return sum(link.startswith("socket:") for link in links)
 
 
+def test_a_signal_before_a_thread_was_started_is_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C that strikes as a thread begins is a KeyboardInterrupt, and no error of threads."""
+
+    def interrupted(_: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    with FaultServer() as server, monkeypatch.context() as patch:
+        client = server.client()
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            asf.drain(client, account="123456789012", progress=False)
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc")
 def test_drains_leave_no_thread_and_no_socket() -> None:
     """Of sixty targets again and again, some of which fail, time out or are cut; `benchmarks/soak.py` is the long version."""
