@@ -173,7 +173,7 @@ def _parse_bound(name: str, value: Moment) -> pd.Timestamp | None:
     """Return a moment in UTC: of a date its beginning, or as `until` its end."""
     if value is None:
         return None
-    given: object = value
+    given: object = value  # text of a date is read as both, and stays a date
     for parse in (dt.datetime.fromisoformat, dt.date.fromisoformat):
         with suppress(ValueError):
             given = parse(value.strip()) if isinstance(value, str) else value
