@@ -1,18 +1,18 @@
-"""The errors this package raises: one base, and stdlib types mixed in so that old habits still catch them.
+"""The errors this package raises: one base class, and built-in types mixed in so that existing handlers catch them.
 
 ::
 
     AppStreamFramesError
-    ├── RequestError (ValueError)             a parameter that cannot be right; nothing was sent
+    ├── RequestError (ValueError)             an invalid parameter; nothing was read
     ├── DrainError (RuntimeError)             a target was not read to a validated end
     │   ├── AccessError (PermissionError)     credentials missing, expired or refused; access denied
     │   └── EndpointError (ConnectionError)   no AppStream endpoint answered for the region
     ├── TargetsError (ExceptionGroup)         some of many targets failed; the others are in its `frames`
     ├── TableNotReadError (AttributeError)    a table that these frames do not hold
-    ├── StorageError (OSError)                the archive's storage refused, or could not be reached
-    │   └── UnknownOutcomeError               the last upload got no answer: committed or not, it is not known
+    ├── StorageError (OSError)                the archive's storage refused a request, or was unreachable
+    │   └── UnknownOutcomeError               the last upload got no answer: whether it was committed is unknown
     ├── SnapshotNotFoundError (LookupError)   no such snapshot under the root
-    └── SnapshotCorruptError (ValueError)     a snapshot's file is not what was written
+    └── SnapshotCorruptError (ValueError)     a snapshot's file is missing or differs from what was written
 
 Every message says what was seen, what was expected, and what to do now. This module raises nothing itself.
 """
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 
 class AppStreamFramesError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base class of every error this package raises."""
 
 
 class RequestError(AppStreamFramesError, ValueError):
-    """A parameter that cannot be right; raised before any request, or when the service refused the parameter."""
+    """An invalid parameter; raised before any request, or when the service rejected the parameter."""
 
 
 class DrainError(AppStreamFramesError, RuntimeError):
-    """A target was not read to a validated end, so nothing of it is returned as if it were whole.
+    """A target was not read to a validated end; a partial result is never returned as complete.
 
     Attributes
     ----------
@@ -44,13 +44,13 @@ class DrainError(AppStreamFramesError, RuntimeError):
     page : int
         Number of the page that could not be read, counted from 1.
     resume_token : str or None
-        Give it as ``starting_token=`` to go on from the last validated page; None means from the start.
+        Pass it as ``starting_token=`` to continue after the last validated page; None means from the start.
     status : str
-        The status that this failure has in a coverage table (``failed``, ``throttled``, ``denied`` …).
+        Status of this failure in a coverage table (``failed``, ``throttled``, ``denied`` …).
     code : str or None
         AWS's error code, when AWS gave one.
     coverage : pandas.DataFrame or None
-        A row per target, when none of several was read; else None.
+        A row per target when several targets were drained and none was read; else None.
     """
 
     coverage: pd.DataFrame | None = None
@@ -70,7 +70,7 @@ class DrainError(AppStreamFramesError, RuntimeError):
         self.status, self.code = status, code
 
 
-# OSError's kinds come first: whoever makes an error anew without its arguments, as tblib does, must find its `__new__`
+# OSError's subclasses come first: tblib recreates an error without its arguments, which needs `OSError.__new__`
 class AccessError(PermissionError, DrainError):
     """AWS did not accept the credentials, or does not allow them to describe images."""
 
@@ -84,7 +84,7 @@ class EndpointError(ConnectionError, DrainError):
 
 
 class TargetsError(AppStreamFramesError, ExceptionGroup[DrainError]):
-    """Some of many targets were not read; raised only on demand, when everything else is in.
+    """Some of many targets failed; raised only on request, after all other targets were read.
 
     Attributes
     ----------
@@ -96,28 +96,28 @@ class TargetsError(AppStreamFramesError, ExceptionGroup[DrainError]):
 
     frames: Any = None
 
-    def derive(self, excs: Sequence[DrainError]) -> TargetsError:  # type: ignore[override]  # ours hold DrainErrors only
-        """Return a part of the group, with the same frames."""
+    def derive(self, excs: Sequence[DrainError]) -> TargetsError:  # type: ignore[override]  # holds DrainErrors only
+        """Return a group of some of the errors, with the same frames."""
         part = TargetsError(self.message, excs)
         part.frames = self.frames
         return part
 
 
 class TableNotReadError(AppStreamFramesError, AttributeError):
-    """A table that exists and that these frames do not hold, as it was not read; the message says what reads it."""
+    """A table that these frames lack because it was not read; the message says how to read it."""
 
 
 class StorageError(AppStreamFramesError, OSError):
-    """The storage of an archive refused, or could not be reached; nothing was committed."""
+    """The storage of an archive refused a request, or was unreachable; nothing was committed."""
 
 
 class UnknownOutcomeError(StorageError):
-    """The commit record was sent and no answer came: the snapshot may be there or not, and nothing was deleted."""
+    """The manifest was sent but got no answer: the snapshot may or may not exist, and nothing was deleted."""
 
 
 class SnapshotNotFoundError(AppStreamFramesError, LookupError):
-    """No such snapshot, or none at all, under the root."""
+    """The root has no such snapshot, or no snapshot at all."""
 
 
 class SnapshotCorruptError(AppStreamFramesError, ValueError):
-    """A file of a snapshot is missing or is not what was written; its content is not given out."""
+    """A file of a snapshot is missing or differs from what was written; its content is not returned."""

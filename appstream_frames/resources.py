@@ -1,4 +1,4 @@
-"""Where the files of ``data/`` lie: in a checkout at the top, in an installed wheel inside the package."""
+"""Locate the files of ``data/``: at the top of a checkout, or inside the package of an installed wheel."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Text for people: what comes from AWS made safe to show, and counts, ages, days and lists in English, whatever the locale.
+"""Text for people: AWS's text made safe to display, and counts, ages, dates and lists in English, in every locale.
 
-Any account that shares an image writes some of AWS's text. Data in frames and files stays as AWS sent it; what is drawn, printed
-or put in HTML passes here.
+Text from AWS is not trusted: any account that shares an image writes some of it. Frames and files keep it as sent; all that is
+drawn, printed or put in HTML passes through this module.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from datetime import date, datetime
 
 # Cc controls, Cf bidi and other invisibles, Cs surrogates, Co private use, Cn unassigned, Me around a letter, Zl/Zp line breaks
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Me", "Zl", "Zp"})
-# letters and marks that nobody sees: fillers, joiners, variation selectors
+# invisible letters and marks: fillers, joiners, variation selectors
 _FILLERS = (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0)
 _UNSEEN = frozenset(map(chr, (*_FILLERS, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 _MONTHS = "January February March April May June July August September October November December".split()
-_MARKS = 2  # on one letter, as Thai and Vietnamese need; more of them are written as escapes
+_MARKS = 2  # combining marks per letter, as Thai and Vietnamese need; further ones are written as escapes
 
 
 def printable(value: object, width: int = 120) -> str:
     """Return one line of visible characters for any value, at most `width` long.
 
-    Characters that a terminal or a browser would act on rather than show (controls, bidi marks, lone surrogates), those that
-    nobody sees, and marks that pile up on a letter are written as escapes. A longer text ends in ``…``.
+    Control characters, bidi marks, lone surrogates, invisible characters and stacks of combining marks are written as escapes.
+    A longer text ends in ``…``.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def printable(value: object, width: int = 120) -> str:
 
 
 def encodable(text: str) -> str:
-    """Return a text with its lone surrogates as escapes, which pandas' own strings cannot hold.
+    """Return a text with lone surrogates, which pandas' strings cannot hold, written as escapes.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def encodable(text: str) -> str:
 
 
 def _visible(text: str) -> Iterator[str]:
-    marks = _MARKS  # one in front would sit on what is shown before the text
+    marks = _MARKS  # a mark at the start would combine with the text displayed before it
     for char in text:
         kind = unicodedata.category(char)
         marks = marks + 1 if kind == "Mn" else 0
@@ -70,7 +70,7 @@ def format_count(number: int, thing: str = "other") -> str:
 
 
 def format_share(part: int, whole: int, verb: str) -> str:
-    """Return how many of the images do what a verb says.
+    """Return how many images a verb applies to, as the start of a sentence.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def format_share(part: int, whole: int, verb: str) -> str:
 
 
 def format_age(days: int) -> str:
-    """Return an age that a person can take in.
+    """Return an age in days, months or years.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def format_age(days: int) -> str:
 
 
 def format_day(when: date) -> str:
-    """Return a day as it is written in a letter, such as 3 November 2026."""
+    """Return a date in words, such as 3 November 2026."""
     return f"{when.day} {_MONTHS[when.month - 1]} {when.year}"
 
 
@@ -109,7 +109,7 @@ def format_moment(when: datetime) -> str:
 
 
 def join_words(words: Sequence[str], most: int | None = None) -> str:
-    """Return words one after another; those after so many are counted.
+    """Return words as an English list; words beyond the first `most` are counted.
 
     Examples
     --------

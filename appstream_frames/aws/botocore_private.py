@@ -1,4 +1,4 @@
-"""The private names of botocore that this package cannot do without, each with its reason.
+"""The private names of botocore that this package needs, each with its reason.
 
 `tests/aws/test_botocore_private.py` fails when botocore changes one of them.
 """
@@ -35,9 +35,9 @@ def read_http_settings(client: Any) -> dict[str, Any]:
 
 
 def make_http_session(settings: Mapping[str, Any], pools: Mapping[str, type]) -> URLLib3Session:
-    """Return an HTTP session with other connection pools than botocore's, by URL scheme.
+    """Return an HTTP session with the given classes of connection pools, by URL scheme.
 
-    botocore has no public way to choose the class of its connections; its pool managers share this one dict.
+    botocore has no public way to choose these classes; its pool managers share this one dict.
     """
     session = URLLib3Session(**settings)
     session._pool_classes_by_scheme.update(pools)
@@ -45,14 +45,14 @@ def make_http_session(settings: Mapping[str, Any], pools: Mapping[str, type]) ->
 
 
 def get_botocore_session(session: boto3.Session) -> Session:
-    """Return the botocore session inside a boto3 session, which makes clients without boto3's lock and loaders."""
+    """Return the botocore session of a boto3 session; it creates clients without boto3's lock and loaders."""
     return session._session
 
 
 def copy_with_credentials(session: Session, credentials: Credentials) -> Session:
-    """Return a session with the settings of another one and other credentials.
+    """Return a copy of a session with other credentials.
 
-    The public way, `Session.set_credentials`, takes static credentials only, and those of a role are renewed.
+    The public way, `Session.set_credentials`, takes static credentials only, and those of a role are refreshed.
     """
     copied = copy.copy(session)
     copied._credentials = credentials
@@ -60,12 +60,12 @@ def copy_with_credentials(session: Session, credentials: Credentials) -> Session
 
 
 def find_credentials(holder: object) -> Credentials | None:
-    """Return the credentials that a client signs with, or a session has, without looking for them; None for anything else."""
+    """Return the credentials that a client or session already holds, without resolving any; None for anything else."""
     return getattr(getattr(holder, "_request_signer", holder), "_credentials", None)
 
 
 def read_current_keys(credentials: Credentials) -> tuple[str | None, ...]:
-    """Return access key, secret key and token as they are: the public attributes may ask AWS for new ones."""
+    """Return access key, secret key and token without a refresh, which reading the public attributes may start."""
     if isinstance(credentials, RefreshableCredentials):
         return credentials._access_key, credentials._secret_key, credentials._token
     return credentials.access_key, credentials.secret_key, credentials.token
@@ -86,7 +86,7 @@ def find_endpoint_variant(client: BaseClient) -> dict[str, bool]:
 def close_http_session(session: URLLib3Session) -> None:
     """Close the connections of an HTTP session.
 
-    Its own `close` leaves that to the garbage collector, for which an error that went through a connection keeps it open.
+    Its own `close` leaves that to the garbage collector, and the traceback of an error may keep a connection alive.
     """
     for manager in (session._manager, *session._proxy_managers.values()):
         for key in list(manager.pools.keys()):

@@ -1,8 +1,8 @@
-"""Clients, and the account and region that each speaks to: the location of a drain.
+"""Clients, and the account and region that each one reads: the location of a drain.
 
-The account comes from STS GetCallerIdentity. For a client that was handed in, it is called with that client's credentials and
-settings and, when its endpoint is not Amazon's (a sandbox, a test server), at that same endpoint. For targets, a `ClientPool`
-signs in once for each role or profile; its clients stay in the process that made them.
+The account comes from STS GetCallerIdentity. For a client that the caller passes, it is called with that client's credentials
+and settings and, when its endpoint is not Amazon's (a sandbox, a test server), at the same endpoint. For targets, a `ClientPool`
+signs in once for each role or profile; its clients stay in the process that created them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _sessions: WeakKeyDictionary[BaseClient, Session] = WeakKeyDictionary()  # of th
 
 @dataclass(frozen=True)
 class Location:
-    """One account in one region, with a client that speaks to it."""
+    """One account in one region, with a client for it."""
 
     client: AppStreamClient
     account: str
@@ -64,16 +64,16 @@ class Location:
 
 
 def open_client(profile: str | None, region: str | None, timeout: float) -> AppStreamClient:
-    """Return an AppStream client of a profile and region; None: those of your environment.
+    """Return an AppStream client of a profile and region; None means those of your environment.
 
-    Raise RequestError when they cannot be right, and DrainError when no credentials are found within `timeout` seconds.
+    Raise RequestError when they are invalid, and DrainError when no credentials are found within `timeout` seconds.
     """
     if region is not None:
         regions.check_region(region)
     session = credentials.open_profile(profile)
     try:
         call_within(timeout, session.get_credentials)
-    except Exception as error:  # whatever a provider of credentials raises
+    except Exception as error:  # a credential provider may raise anything
         name = f"profile {profile}" if profile else "default credentials"
         where = Position(name, before="sign-in", advice=failures.SIGN_IN, holder=session)
         raise failures.explain(error, where) from error
@@ -91,11 +91,11 @@ def open_client(profile: str | None, region: str | None, timeout: float) -> AppS
 
 
 def open_s3_client() -> Any:
-    """Return an S3 client of the default session; raise RequestError when the environment's settings allow none."""
+    """Return an S3 client of the default session; raise RequestError when the environment's settings are invalid."""
     try:
-        with get_process_lock("clients"):  # boto3's default session makes no two at once
+        with get_process_lock("clients"):  # boto3's default session is not thread-safe
             return boto3.client("s3")
-    except Exception as error:  # whatever a provider of credentials raises
+    except Exception as error:  # a credential provider may raise anything
         session = boto3.DEFAULT_SESSION and botocore_private.get_botocore_session(boto3.DEFAULT_SESSION)
         scrub(error, session)
         raise RequestError(
@@ -104,7 +104,7 @@ def open_s3_client() -> Any:
 
 
 def check_client(client: Any) -> AppStreamClient:
-    """Return the client when it is one of AppStream that speaks JSON; else raise RequestError."""
+    """Return the client if it is an AppStream client with the JSON protocol; else raise RequestError."""
     service = getattr(getattr(client, "meta", None), "service_model", None)
     if service is None:
         raise RequestError(f"client is {printable(repr(client))}; pass boto3.client('appstream'), or nothing.")
@@ -119,14 +119,14 @@ def check_client(client: Any) -> AppStreamClient:
 
 
 def locate(client: AppStreamClient, account: str | None = None) -> Location:
-    """Return where the calls of a checked client go.
+    """Return the location that a checked client reads.
 
-    Without `account` STS is asked, which may take a while; raise DrainError when it does not say whose the credentials are.
+    Without `account` STS is called, which may take a while; raise DrainError when it does not return the account.
     """
     if account is None and client not in _accounts:
         try:
             _accounts[client] = credentials.ask_account(open_sts_of(client))
-        except Exception as error:  # botocore's XML parser lets even a KeyError out
+        except Exception as error:  # botocore's XML parser may raise even KeyError
             raise failures.explain(error, Position(f"?/{client.meta.region_name}", holder=client)) from error
     return Location(client, account or _accounts[client], client.meta.region_name)
 
@@ -154,10 +154,9 @@ def open_sts_of(client: AppStreamClient) -> BaseClient:
 
 
 def _find_session(client: AppStreamClient) -> Session:
-    """Return a session with the configuration that a client was made with, as far as can be known.
+    """Return a session with the configuration that a client was most likely created with.
 
-    A client does not tell its profile. It is the one that has the client's key, or names its endpoint, which is not Amazon's; or
-    else the default.
+    A client does not expose its profile: take the one with its access key or its non-Amazon endpoint, else the default.
     """
     if client in _sessions:
         return _sessions[client]
@@ -165,7 +164,7 @@ def _find_session(client: AppStreamClient) -> Session:
     try:
         default = credentials.open_session()
         profiles[None] = default.get_scoped_config()
-    except ProfileNotFound:  # the caller's client did without that profile, and so can we
+    except ProfileNotFound:  # the caller's client was created without that profile
         default = regions.open_without_profile()
     known = default.full_config
     keys, endpoint = botocore_private.find_credentials(client), str(client.meta.endpoint_url)
@@ -182,7 +181,7 @@ def _is_amazon(url: str) -> bool:
 
 
 def _find_configured_endpoint(profile: dict[str, Any], known: dict[str, Any]) -> str | None:
-    """Return the URL that the environment or the configuration files name for AppStream, in botocore's order."""
+    """Return AppStream's endpoint URL in the environment or the configuration files, in botocore's order of precedence."""
     services = known.get("services", {}).get(profile.get("services"), {})
     return (
         os.environ.get("AWS_ENDPOINT_URL_APPSTREAM")
@@ -196,11 +195,11 @@ def _find_configured_endpoint(profile: dict[str, Any], known: dict[str, Any]) ->
 
 
 class ClientPool:
-    """Makes a client for each target of one drain; may be used by many threads at once.
+    """Creates a client for each target of one drain; thread-safe.
 
-    The credentials of a profile, role or session are found once, and STS is called once, however many regions there are.
-    What fails fails for all its targets, and is not tried again. When the targets are given that will be located, each once, a
-    session is released after its last one, as thousands would fill the memory; else every session is kept.
+    The credentials of a profile, role or session are resolved once, and STS is called once, for all regions. A failure is final
+    for all targets that share them. With `targets`, each to be located once, a session is released after its last target, as
+    thousands would fill the memory; without, every session is kept.
     """
 
     def __init__(self, targets: Iterable[Target] = ()) -> None:
@@ -211,9 +210,9 @@ class ClientPool:
         self._wanted = {target: self._find_login(target) for target in wanted}
 
     def locate(self, target: Target, timeout: float) -> Location:
-        """Return where a target's calls go, or raise the error of this package that says why it is not known.
+        """Return the location of a target, or raise an error of this package that says why it is unknown.
 
-        The first caller finds the credentials within its thread's deadline; another one waits `timeout` seconds for that.
+        The first caller resolves the credentials within its thread's deadline; others wait up to `timeout` seconds for them.
         """
         try:
             session, account = (self._wanted.pop(target, None) or self._find_login(target)).get(timeout)
@@ -227,16 +226,16 @@ class ClientPool:
                 client = check_client(credentials.create_client(session, "appstream", target.region))
             return Location(client, account, target.region)
         except RequestError as error:
-            raise RequestError(*error.args) from None  # each target has an error of its own
+            raise RequestError(*error.args) from None  # a new error for each target
         except AppStreamFramesError:
             raise
-        except Exception as error:  # whatever a provider of credentials raises
+        except Exception as error:  # a credential provider may raise anything
             doing = getattr(error, "operation_name", "sign-in")
             advice = _TRUST if doing == "AssumeRole" else _AGAIN
             raise failures.explain(error, Position(str(target), before=doing, advice=advice)) from error
 
     def _find_login(self, target: Target) -> _SharedResult[tuple[Session, str]]:
-        """Return what becomes the session of a target and the account that its credentials are of, in any region."""
+        """Return the shared result of signing in: session and account of a target, the same for all regions."""
         home = regions.find_home_region(regions.find_partition(target.region))
         login = replace(target, account=None, region=home)
         base = replace(login, role=None, external_id=None, role_session_name=None)
@@ -258,7 +257,7 @@ class _SharedResult(Generic[T]):
 
     def __init__(self, find: Callable[[float], T]) -> None:
         self._find = find
-        self._claim = threading.Lock()  # taken once, never given back
+        self._claim = threading.Lock()  # acquired once, never released
         self._found: Future[T] = Future()
 
     def get(self, timeout: float) -> T:
@@ -272,5 +271,5 @@ class _SharedResult(Generic[T]):
         except TimeoutError:
             failure = make_timeout_error(timeout)
         if failure is not None:
-            raise failure.with_traceback(None)  # many raise it, and each would add to its traceback
+            raise failure.with_traceback(None)  # each caller that raises it would add to its traceback
         return self._found.result()

@@ -1,8 +1,8 @@
-"""botocore sessions, and where their credentials come from: the default ones, a profile, a role, or a session handed in.
+"""botocore sessions and their credentials: the default ones, a profile, a role, or a session that the caller passes.
 
-A target names them by text, so that it can be pickled; credentials cannot. Sessions are botocore's own with its own handlers, so
-every credential provider works in them. But they share one loader of botocore's data files, and AppStream's clients have only the
-operations that read, as a method is built for each operation of each client.
+A target names its credentials as text, so it can be pickled; credentials cannot. Sessions are botocore's own with its own
+handlers, so every credential provider works. They share one loader of botocore's data files, which keeps only the read operations
+of AppStream, as botocore builds a method for each operation of each client.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from appstream_frames.aws.retries import BrokenReplyError, call_until_answered, 
 from appstream_frames.errors import RequestError
 from appstream_frames.text import printable
 
-#: CloudTrail shows it as a role's session, and in the User-Agent: app/appstream-frames.
+#: CloudTrail shows it as the session name of a role, and in the User-Agent: app/appstream-frames.
 APP_ID: Final = "appstream-frames"
-#: The configuration of STS and Organizations clients; `retries` decides when a call is repeated.
+#: The configuration of STS and Organizations clients; the module `retries` repeats calls.
 SIGN_IN: Final = Config(connect_timeout=10, read_timeout=20, max_pool_connections=50, retries={"total_max_attempts": 1})
-_SPARE_FILES: Final = 8  # where a process can open no more than that, a failure to sign in says nothing
+_SPARE_FILES: Final = 8  # if the process cannot open so many more, that may be why botocore found no profile or keys
 
 
 # sessions
@@ -48,7 +48,7 @@ _SPARE_FILES: Final = 8  # where a process can open no more than that, a failure
 def open_session(profile: str | None = None) -> Session:
     """Return a new botocore session of a profile, or of the default credentials.
 
-    Raise ProfileNotFound when there is no such profile, or the environment names one that is not there; and OSError as
+    Raise ProfileNotFound when the profile, or the one that the environment names, does not exist; OSError as
     `_check_profile_files` does.
     """
     session = Session(profile=profile)
@@ -62,7 +62,7 @@ def open_session(profile: str | None = None) -> Session:
 
 
 def open_profile(name: str | None) -> Session:
-    """Return a session as `open_session` does; raise RequestError when the files do not allow it."""
+    """Return a session as `open_session` does; raise RequestError when the profile or the AWS configuration is invalid."""
     try:
         return open_session(name)
     except ProfileNotFound as error:
@@ -77,9 +77,9 @@ def open_profile(name: str | None) -> Session:
 
 @contextmanager
 def _check_profile_files() -> Iterator[None]:
-    """Raise OSError in place of botocore's error when the files of profiles cannot be opened, or hardly any file.
+    """Raise OSError instead of botocore's error when the AWS files cannot be opened, or the process runs out of files.
 
-    `configparser` passes over a file that it cannot open, and every profile in it is missing, or has no keys.
+    `configparser` skips a file that it cannot open: the profiles in it are then missing, or have no keys.
     """
     try:
         yield
@@ -94,7 +94,7 @@ def _check_profile_files() -> Iterator[None]:
 
 @cache
 def _share_loader(data_path: str | None) -> Loader:
-    """Return the loader of all sessions with this setting ``data_path``; of AppStream's model it gives what reads."""
+    """Return the loader shared by all sessions with this ``data_path``; it keeps only AppStream's read operations."""
     loader = create_loader(data_path)
     load_whole = loader.load_service_model
 
@@ -110,19 +110,19 @@ def _share_loader(data_path: str | None) -> Loader:
 
 
 def create_client(session: Session, service: str, region: str, **options: Any) -> BaseClient:
-    """Return a client of a session; one at a time, as sessions are not made for threads."""
+    """Return a client of a session; one at a time, as sessions are not thread-safe."""
     with get_process_lock("clients"):
         return session.create_client(service, region_name=region, **options)
 
 
-# what travels
+# what can be pickled
 
 _handed_in: WeakValueDictionary[str, boto3.Session] = WeakValueDictionary()  # by number
 
 
 @dataclass(frozen=True)
 class SessionReference:
-    """Stands for a session that was handed in: pickled as a number, whose session only the process that gave it knows."""
+    """Refers to a session that the caller passed; pickled as a number, which only the process that assigned it can resolve."""
 
     number: str
     _session: boto3.Session | None = field(repr=False, compare=False)
@@ -132,7 +132,7 @@ class SessionReference:
 
     @property
     def session(self) -> boto3.Session:
-        """The session; RequestError in another process than that which it was handed to."""
+        """The session; raises RequestError in any process other than the one that received it."""
         if self._session is None or not self.number.startswith(f"{os.getpid()}-"):
             raise RequestError(
                 "The target was made of session=, in another process, and credentials do not travel. "
@@ -146,10 +146,10 @@ def _restore(number: str) -> SessionReference:
 
 
 def refer_to(session: object) -> SessionReference:
-    """Return what stands for a boto3 session, the same for the same session; raise RequestError for anything else."""
+    """Return the reference to a boto3 session, equal for the same session; raise RequestError for anything else."""
     if not isinstance(session, boto3.Session):
         raise RequestError(f"session is {printable(type(session).__name__)}; pass a boto3.Session, or nothing.")
-    own = f"{os.getpid()}-"  # a forked child has the numbers of its parent, too
+    own = f"{os.getpid()}-"  # a forked child inherits the numbers of its parent
     known = [number for number, each in list(_handed_in.items()) if each is session and number.startswith(own)]
     number = known[0] if known else own + secrets.token_hex(8)
     _handed_in[number] = session
@@ -166,17 +166,17 @@ class Target:
     Attributes
     ----------
     account : str or None
-        The account that is expected, where it is known before anything is sent.
+        The expected account, if it is known before any request.
     region : str
         The region.
     profile : str or None
-        The profile whose credentials are used, or with which the role is assumed; None: the default credentials.
+        The profile whose credentials are used, or assume the role; None means the default credentials.
     role, external_id, role_session_name : str or None
-        The role to assume, and what for, as in `targets`; the external id is not shown.
+        The role to assume and its parameters, as in `targets`; the external id is not shown.
     session : SessionReference or None
-        What stands for a session that was handed in; it is known in this process only.
+        Reference to a session that the caller passed; valid in this process only.
     optional : bool
-        Whether the region came with ``regions="all"``: that it is not enabled for the account is then no failure.
+        Whether the region comes from ``regions="all"``: it is then not a failure if the account has not enabled it.
     """
 
     account: str | None
@@ -206,7 +206,7 @@ class Target:
 
 
 def open_base(target: Target) -> tuple[Session, BaseClient]:
-    """Return the session that a target's role is assumed with, if it has one, and a client of STS; this may take a while."""
+    """Return the session of a target before any role is assumed, and an STS client; this may take a while."""
 
     def open_with_credentials() -> tuple[Session, BaseClient]:
         if target.session is not None:
@@ -221,7 +221,7 @@ def open_base(target: Target) -> tuple[Session, BaseClient]:
 
 
 def _load_credentials(session: Session) -> None:
-    """Have a session find its credentials; this may ask AWS, or whoever else gives them."""
+    """Resolve the credentials of a session; this may call AWS or another source of credentials."""
     credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
@@ -229,7 +229,7 @@ def _load_credentials(session: Session) -> None:
 
 
 def open_role(base: Session, sts: BaseClient, target: Target) -> tuple[Session, BaseClient]:
-    """Return what `open_base` does, but of a target's role: it is assumed by `sts`, a client of the session `base`.
+    """Assume a target's role with `sts`, a client of the session `base`; return the role's session and an STS client.
 
     The session has the endpoints and settings of `base`, and assumes the role again before its credentials expire.
     """
@@ -251,9 +251,9 @@ def open_role(base: Session, sts: BaseClient, target: Target) -> tuple[Session, 
 
 
 def open_sts(session: Session, partition: str) -> BaseClient:
-    """Return a client of the STS of the session's own region, or of one that every account of the partition has.
+    """Return an STS client in the session's own region, or in one that every account of the partition can use.
 
-    Tokens of the global endpoint are worth nothing in regions that are opted in to, so it is not used.
+    The global endpoint is not used: its tokens are not valid in opt-in regions.
     """
     region = session.get_config_variable("region")
     if region is None or regions.find_partition(region) != partition:
@@ -266,18 +266,18 @@ def open_sts(session: Session, partition: str) -> BaseClient:
 
 
 def ask_account(sts: BaseClient) -> str:
-    """Return the account of the credentials that a client of STS has."""
+    """Return the account of an STS client's credentials."""
     with require_whole_replies(sts):
         return call_until_answered(lambda: check_account(sts.get_caller_identity().get("Account")))
 
 
 def check_account(account: object) -> str:
-    """Return an account that AWS named; raise BrokenReplyError when it is not twelve digits."""
+    """Return an account id from a reply; raise BrokenReplyError when it is not twelve digits."""
     if not is_account(account):
         raise BrokenReplyError(f"AWS named the account {printable(account)}")
     return str(account)
 
 
 def is_account(value: object) -> bool:
-    """Tell whether a value is twelve digits."""
+    """Return whether a value is a string of twelve digits."""
     return isinstance(value, str) and re.fullmatch("[0-9]{12}", value) is not None

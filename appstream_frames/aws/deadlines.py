@@ -1,9 +1,9 @@
-"""Wall-clock deadlines, kept by the thread that waits, and the HTTP connections of this process on which it keeps them.
+"""Wall-clock deadlines, enforced by the waiting thread on HTTP connections that this process opened.
 
-boto3's read timeout is per read, so a reply that drips a byte a second never ends; and a client that was used before a fork
-shares its open sockets with the children, whose replies then cross. While `use_own_connections` is in force, a thread that has a
-`Deadline` sends the client's requests over other connections: opened by this process, and with what is left of the deadline as
-the timeout of each read. Every other thread's requests go where they went before.
+boto3's read timeout applies to each read, so a reply of a byte a second never times out; and a client that was used before a
+fork shares its sockets with the children, which mixes up their replies. Within `use_own_connections`, a thread with a `Deadline`
+sends the client's requests over separate connections, opened by this process, on which no read takes longer than the time left.
+Requests of other threads use the client's own connections as before.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from botocore.exceptions import ClientError
 
 from appstream_frames.aws import botocore_private
 
-_GRACE: Final = 1.0  # seconds in which a thread keeps its deadline by itself
+_GRACE: Final = 1.0  # seconds after the deadline for a thread to stop by itself
 _SHORTEST_PATIENCE: Final = 5.0
-_CANCEL_CHECK: Final = 0.2  # seconds between two looks at whether the deadline was cancelled
-_HANDLERS: Final = "handlers"  # botocore's lists of them are not made for threads: they are changed under this lock
+_CANCEL_CHECK: Final = 0.2  # seconds between checks for cancellation
+_HANDLERS: Final = "handlers"  # the lock for changes of botocore's handler lists, which are not thread-safe
 T = TypeVar("T")
 _thread = threading.local()
 _locks: Final[dict[tuple[str, int], threading.Lock]] = {}
 
 
 def get_process_lock(name: str) -> threading.Lock:
-    """Return the lock of that name in this process: a forked child finds it free, though a thread of the parent held it."""
+    """Return this process's lock of a name; in a forked child it is free even if a thread of the parent held it."""
     return _locks.setdefault((name, os.getpid()), threading.Lock())
 
 
 class Cancelled(BaseException):  # not an Exception, which botocore would retry
-    """Raised in a thread whose `Deadline` was cancelled by another one."""
+    """Raised in a thread whose `Deadline` was cancelled by another thread."""
 
 
 class Deadline:
-    """The moment until which the thread that enters it waits, so many seconds from now; any other thread may cancel it.
+    """A time limit in seconds for the thread that enters it; any other thread may cancel it.
 
     Examples
     --------
@@ -57,20 +57,20 @@ class Deadline:
     def __init__(self, seconds: float = threading.TIMEOUT_MAX) -> None:
         self.cancelled = threading.Event()
         self.requests = 0  # sent under it so far
-        self.out_of_files: Callable[[], None] | None = None  # called when no more files could be opened for a request
+        self.out_of_files: Callable[[], None] | None = None  # called when a request could not open a file
         self.seconds = min(seconds, threading.TIMEOUT_MAX)
         self.restart()
 
     def restart(self) -> None:
-        """Begin again, with as many seconds from now."""
+        """Start the full time again from now."""
         self.ends = time.monotonic() + self.seconds
 
     def pause(self) -> None:
-        """Let it not be over before it begins again."""
+        """Stop the clock until `restart`."""
         self.ends = math.inf
 
     def left(self) -> float:
-        """Return the seconds that are left, more than 0; raise TimeoutError when none is, or Cancelled."""
+        """Return the seconds left, above 0; raise TimeoutError when the time is up, or Cancelled."""
         if self.cancelled.is_set():
             raise Cancelled
         left = self.ends - time.monotonic()
@@ -79,7 +79,7 @@ class Deadline:
         return left
 
     def patience(self) -> float:
-        """Return the seconds to wait for a sign of life: half of those left, which leaves time to ask on another connection."""
+        """Return the seconds that one read may wait: half of those left, so that there is time for another connection."""
         return max(self.left() / 2, _SHORTEST_PATIENCE)
 
     def sleep(self, seconds: float) -> None:
@@ -88,7 +88,7 @@ class Deadline:
             raise Cancelled
 
     def cancel(self) -> None:
-        """Have the thread that waits stop soon: it raises `Cancelled`."""
+        """Stop the waiting thread soon: it raises `Cancelled`."""
         self.cancelled.set()
 
     def __enter__(self) -> Self:
@@ -101,20 +101,20 @@ class Deadline:
 
 
 def get_current_deadline() -> Deadline | None:
-    """Return the deadline that is in force for this thread."""
+    """Return the deadline of this thread, or None."""
     return getattr(_thread, "deadline", None)
 
 
 def make_timeout_error(seconds: float) -> TimeoutError:
-    """Return the error that says how long was waited in vain."""
+    """Return the error that states how long the thread waited."""
     return TimeoutError(f"no answer within {seconds:g} s")
 
 
 def call_within(seconds: float, call: Callable[[], T]) -> T:
-    """Return what a call returns, made under a deadline in a thread of its own.
+    """Run a call under a deadline in a thread of its own, and return its result.
 
-    For what may wait where no deadline can be kept, say for a name server or a `credential_process`: when the time is up, the
-    thread is left, and TimeoutError raised.
+    For calls that may block where no deadline applies, for example in DNS or a `credential_process`: when the time is up, the
+    thread is abandoned and TimeoutError raised.
     """
     deadline, result = Deadline(seconds), Future[T]()
 
@@ -131,12 +131,12 @@ def call_within(seconds: float, call: Callable[[], T]) -> T:
     except TimeoutError:
         raise make_timeout_error(seconds) from None
     finally:
-        deadline.cancel()  # a thread that still waits is left
+        deadline.cancel()  # a thread that still waits is abandoned
     return result.result()
 
 
 class _DeadlineStream(io.RawIOBase):
-    """Reads a reply from a socket for no longer than the deadline, and the client's own read timeout, allow."""
+    """Reads a reply from a socket within the deadline and the client's own read timeout."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline, stream: io.BufferedReader) -> None:
         self._sock, self._deadline = sock, deadline
@@ -171,7 +171,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connecting:
-    """Connects for no longer than the deadline allows."""
+    """Connects within the deadline."""
 
     timeout: float | None
     response_class = _Response
@@ -183,7 +183,7 @@ class _Connecting:
 
 
 def _derive_pool(pool: Any) -> type:
-    """Return a class of connection pools like one of botocore's, whose connections keep the deadline."""
+    """Return a subclass of a botocore connection pool whose connections enforce the deadline."""
     connection = type("Connection", (_Connecting, pool.ConnectionCls), {})
     return type("Pool", (pool,), {"ConnectionCls": connection})
 
@@ -192,7 +192,7 @@ _POOLS: Final = {"http": _derive_pool(AWSHTTPConnectionPool), "https": _derive_p
 
 
 class _Connections:
-    """The connections of one client, and how many use them."""
+    """The separate connections for one client, and the number of their users."""
 
     def __init__(self, client: Any) -> None:
         self._settings = botocore_private.read_http_settings(client)
@@ -200,7 +200,7 @@ class _Connections:
         self.users = 0
 
     def send(self, request: Any, **_: object) -> Any:
-        """Send a request of botocore's event ``before-send``, and return the reply; None in a thread without a deadline."""
+        """Handle botocore's ``before-send``: send the request, return the reply; None in a thread without a deadline."""
         deadline = get_current_deadline()
         if deadline is None:
             return None
@@ -212,7 +212,7 @@ class _Connections:
         try:
             return self._session.send(request)
         except Exception:
-            deadline.left()  # once it is over, TimeoutError: botocore's retries let that pass
+            deadline.left()  # TimeoutError when the time is up, which botocore does not retry
             raise
 
     def close(self) -> None:
@@ -224,7 +224,7 @@ _in_use: Final[dict[Any, _Connections]] = {}  # by client
 
 
 def _leave_retries_to_caller(*, operation: Any, response: Any, caught_exception: Exception | None, **_: object) -> None:
-    """Raise what failed before botocore repeats it: botocore 1.39 takes an answer of False for a pause of no seconds."""
+    """Raise a failure before botocore retries it: botocore 1.39 takes a result of False for a pause of 0 seconds."""
     if get_current_deadline() is None:
         return
     if caught_exception is not None:
@@ -235,10 +235,10 @@ def _leave_retries_to_caller(*, operation: Any, response: Any, caught_exception:
 
 @contextmanager
 def use_own_connections(client: Any) -> Iterator[None]:
-    """Send a client's requests over connections of this process that keep the sending thread's `Deadline`, each once.
+    """Send each of a client's requests once, over connections of this process that enforce the sending thread's `Deadline`.
 
-    The client's proxies, certificates and timeouts hold for them too. Threads without a deadline are not concerned: the client
-    behaves for them as before. May be nested, and used by many threads.
+    The client's proxies, certificates and timeouts apply to them too. For threads without a deadline the client behaves as
+    before. May be nested, and used by many threads.
     """
     with get_process_lock(_HANDLERS):
         held = _in_use.setdefault(client, _Connections(client))
@@ -255,7 +255,7 @@ def use_own_connections(client: Any) -> Iterator[None]:
 
 
 def keep_own_connections(client: Any) -> None:
-    """Send a client's requests as `use_own_connections` does, with botocore's retries, for as long as there is the client."""
+    """Send a client's requests as `use_own_connections` does, with botocore's retries, for the lifetime of the client."""
     client.meta.events.register_first(f"before-send.{_name_service(client)}", _Connections(client).send)
 
 
@@ -265,9 +265,9 @@ def _name_service(client: Any) -> str:
 
 @contextmanager
 def attach(client: Any, handlers: Mapping[str, Callable[..., Any]], *, first: bool = False) -> Iterator[None]:
-    """Attach handlers of botocore's events to a client, behind or before others of the same event, and take them off again.
+    """Attach handlers of botocore events to a client for the duration of the block, after or before existing handlers.
 
-    The same handlers may be attached several times at once: they are called once, and stay until the last one is taken off.
+    The same handlers may be attached several times at once: they are called once, and stay until the last block ends.
     """
     events, service = client.meta.events, _name_service(client)
     register = events.register_first if first else events.register_last
@@ -286,6 +286,6 @@ def attach(client: Any, handlers: Mapping[str, Callable[..., Any]], *, first: bo
 
 
 def look_up_handlers_again(client: Any) -> None:
-    """Make botocore forget which handlers it found: a look-up that another thread began before `attach` may have been kept."""
+    """Clear botocore's cache of handlers: another thread may have filled it with the state before `attach`."""
     with attach(client, {"any-change": _leave_retries_to_caller}):
         pass

@@ -1,7 +1,7 @@
-"""What went wrong, in words that help: botocore's exceptions and AWS's error codes to this package's errors.
+"""Map botocore's exceptions and AWS's error codes to this package's errors, with advice.
 
-The codes are those that AWS's services answer in practice; any other one is a failure with AWS's own words. Whether a failure is
-passing is said here; when a call is made again is decided in `retries`.
+The codes are those that AWS's services return in practice; any other code is a failure with AWS's own message. Whether a failure
+is transient is decided here; when a call is repeated, in `retries`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from appstream_frames.text import printable
 
 _Kind = type[DrainError | RequestError]
 _NAMED: Final = 5  # targets in a summary
-_FIRST_OPERATION: Final = "DescribeImages"  # the only one with parameters of the caller's
+_FIRST_OPERATION: Final = "DescribeImages"  # the only one that takes the caller's parameters
 
-# AWS's codes, and kinds of exceptions by their names, as not every botocore has all of them
+# AWS's codes, and exception types by name, as not every version of botocore has all of them
 _THROTTLES: Final = (
     "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException TooManyRequestsException "
     "RequestLimitExceeded RequestLimitExceededException SlowDown BandwidthLimitExceeded PriorRequestNotComplete "
@@ -34,7 +34,7 @@ _PASSING: Final = "RequestTimeout RequestTimeoutException IDPCommunicationError"
 _NO_CREDENTIALS: Final = (
     "NoCredentialsError PartialCredentialsError CredentialRetrievalError TokenRetrievalError SSOError NoAuthTokenError "
     "ProfileNotFound InvalidConfigError UnknownCredentialError LoginError "
-    "FileNotFoundError PermissionError"  # of a web identity's token, or of a credential_process
+    "FileNotFoundError PermissionError"  # of a web identity token file, or of a credential_process
 )
 _UNRECOGNIZED: Final = "UnrecognizedClientException InvalidClientTokenId"
 _BAD_CREDENTIALS: Final = (
@@ -55,7 +55,7 @@ _ALLOW: Final = (
 )
 _CORRECT: Final = "Correct names=, arns=, type= or page_size=, or begin without a token; nothing was read."
 _MIDWAY: Final = (
-    "Refused is what AWS itself had sent: a NextToken has expired, or a row that was asked about is gone or has no name. "
+    "AWS refused what it had sent itself: a NextToken has expired, or a row that was asked about is gone or has no name. "
     "Begin again."
 )
 _REFRESH: Final = (
@@ -89,20 +89,20 @@ OUT_OF_THREADS: Final = (
 
 @dataclass(frozen=True)
 class Position:
-    """Where a drain stood when it failed."""
+    """The position of a drain when it failed."""
 
     target: str  # account/region
     page: int = 0  # 0: before the first, during sign-in
-    resume_token: str | None = None  # where to go on
-    before: str = "GetCallerIdentity"  # what is done before the first page
+    resume_token: str | None = None  # where to continue
+    before: str = "GetCallerIdentity"  # the step before the first page
     advice: str = _ACCOUNT  # what to do when that is denied or fails
     operation: str = _FIRST_OPERATION  # of the pages
-    #: The client or session whose secrets are taken out of the error's text.
+    #: The client or session whose secrets are removed from the error's text.
     holder: object = field(default=None, repr=False)
 
 
 def get_code(error: BaseException) -> str:
-    """Return AWS's code of a botocore ClientError, made printable, or the kind of failure."""
+    """Return AWS's code of a ClientError, made printable, or the type of any other exception."""
     if not _get_reply(error):
         return type(error).__name__
     code = str(_get_reply(error).get("Error", {}).get("Code") or f"HTTP {_get_http_status(error)}")
@@ -110,7 +110,7 @@ def get_code(error: BaseException) -> str:
 
 
 def _get_reply(error: BaseException) -> dict[str, Any]:
-    """Return AWS's answer; empty when there was none."""
+    """Return AWS's error reply; an empty dict when there was none."""
     return error.response if isinstance(error, ClientError) else {}
 
 
@@ -119,7 +119,7 @@ def _get_http_status(error: BaseException) -> int:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether the same request may well succeed in a moment: AWS is busy, or the network or this machine is."""
+    """Return whether a failure is transient: AWS is busy, or the network or this machine is."""
     code, status = get_code(error), _get_http_status(error)
     busy = status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     if busy or code in _PASSING.split() or _is_throttle(error) or is_out_of_files(error):
@@ -133,27 +133,27 @@ def _is_throttle(error: BaseException) -> bool:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Tell whether the host had no name, or nobody listened there."""
+    """Return whether the host name was not resolved, or no server listened there."""
     return isinstance(error, EndpointConnectionError | ConnectTimeoutError) and not is_out_of_files(error)
 
 
 def is_out_of_files(error: BaseException) -> bool:
-    """Tell whether this process could not open one more file or connection."""
+    """Return whether this process could not open another file or connection."""
     return any(getattr(each, "errno", None) in (errno.EMFILE, errno.ENFILE) for each in walk_causes(error))
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Tell whether the credentials were missing, not accepted, or not enough."""
+    """Return whether the credentials were missing, not accepted, or lacked a permission."""
     return _classify(error)[0] is AccessError
 
 
 def _is_untrusted(error: BaseException) -> bool:
-    """Tell whether a certificate was not accepted, or none could be read to check it with."""
+    """Return whether a server's certificate was not trusted, or the CA certificates could not be read."""
     kinds = exceptions.SSLError | ssl.SSLError
     return any(isinstance(each, kinds) and "certificate" in str(each).lower() for each in walk_causes(error))
 
 
-#: The first whose test applies, a predicate or names, is the verdict: an error, the status in coverage, what to do.
+#: The first entry whose test (a predicate or names) applies decides: error class, status in coverage, advice.
 _VERDICTS: Final[tuple[tuple[Callable[[BaseException], bool] | str, _Kind, str, str], ...]] = (
     (is_verbatim, AccessError, "bad_credentials", _PROVIDER),
     (_NO_CREDENTIALS, AccessError, "bad_credentials", SIGN_IN),
@@ -172,7 +172,7 @@ _VERDICTS: Final[tuple[tuple[Callable[[BaseException], bool] | str, _Kind, str, 
 
 
 def _classify(error: BaseException, operation: str = "") -> tuple[_Kind, str, str]:
-    """Return the verdict on an error of an operation."""
+    """Return the error class, status and advice for an error of an operation."""
     names = {get_code(error), *(kind.__name__ for kind in type(error).__mro__)}
     for test, kind, status, advice in _VERDICTS:
         applies = not names.isdisjoint(test.split()) if isinstance(test, str) else test(error)
@@ -191,17 +191,17 @@ def explain(
 ) -> DrainError | RequestError:
     """Return the error of this package that says what was seen, what was expected and what to do.
 
-    As `error` is shown as the cause, secrets are taken out of it and of what led to it.
+    Secrets are removed from `error` and its causes, as tracebacks show them.
 
-    It was the last of so many `attempts`; `late` says that the time was up, when it was; `unreachable`, whether every attempt
-    before found no server either. A RequestError is returned for the first page of the first operation only: parameters that
-    were right for it do not become wrong, and neither sign-in nor another operation has any.
+    `attempts` is the number of requests made; `late` the timeout error, if the time was up; `unreachable` whether every attempt
+    found no server. RequestError is returned for the first page of the first operation only: the caller's parameters apply to no
+    other operation, and are valid once a page was read with them.
     """
     kind, status, advice = _classify(error, position.operation)
     began = position.page > 1 or position.operation != _FIRST_OPERATION
     if kind is RequestError and (began or not position.page):
         kind, advice = DrainError, _MIDWAY
-    if kind is EndpointError and (began or not unreachable):  # it had been there
+    if kind is EndpointError and (began or not unreachable):  # the endpoint had answered before
         kind, status, advice = DrainError, "failed", _NETWORK_FAILED
     said = advice in (_CERTIFICATE, _PROVIDER, _NETWORK_FAILED)
     if not position.page and status in {"denied", "failed"} and not said:
@@ -226,10 +226,10 @@ def describe(error: BaseException, attempts: int = 1) -> str:
 
 
 def reconsider(failures: Sequence[DrainError | None]) -> list[DrainError | None]:
-    """Return the failures of many targets in the light of each other.
+    """Return the failures of many targets, corrected by comparing them.
 
-    Credentials that STS accepts and AppStream does not know are those of a region that is not enabled. An endpoint that does
-    not answer is the region's fault; when none answers, the network's.
+    When STS accepts credentials that AppStream does not know, the region is not enabled. When one endpoint does not answer, the
+    region is the cause; when none answers, the network.
     """
     everywhere = len(failures) > 1 and all(f is not None and f.status == "no_endpoint" for f in failures)
     return [failure and _reconsider_one(failure, everywhere) for failure in failures]

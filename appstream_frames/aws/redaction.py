@@ -1,8 +1,8 @@
-"""Secrets taken out of texts and errors before anybody sees them.
+"""Remove secrets from texts and errors before they are shown.
 
-Two ways, one for what is known and one for what is not: the credentials of this process and the user names and passwords in its
-URLs are taken out literally, in every encoding that a reply may repeat them in, whole or cut; tokens, keys and signatures of
-anybody else are known by their form or by the name in front of them.
+Known secrets, which are the credentials of this process and the user names and passwords in its URLs, are removed literally, in
+every encoding that a reply may contain, whole or in part. Other tokens, keys and signatures are recognized by their form, or by
+the name in front of them.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from appstream_frames.errors import AppStreamFramesError
 from appstream_frames.text import printable
 
 MASK: Final = "***"
-_HIDDEN: Final = "\ue000"  # stands for a character that is taken out
+_HIDDEN: Final = "\ue000"  # replaces a removed character
 _SHOWN: Final = 2_000  # characters of a cause
-_SHORTEST: Final = 8  # a literal that is shorter would take ordinary words out
-_PIECE: Final = 12  # so many characters of a secret in a row are not there by chance
+_SHORTEST: Final = 8  # characters; masking shorter literals would mask ordinary words
+_PIECE: Final = 12  # characters of a secret in a row that do not match by chance
 _NOT_SHOWN: Final = "what the credential provider gave is not shown, as it may hold secrets"
-#: In the variables of their frames is the session token, or the reply.
+#: Modules whose stack frames hold the session token or the reply in local variables.
 _CARRIERS: Final = ("botocore", "urllib3", "http.client", "json", "appstream_frames.fetch.response")
-#: Providers whose messages are what a program or a server of the user's printed, which may be the credentials themselves.
+#: Providers whose messages quote the output of the user's program or server, which may be the credentials themselves.
 _VERBATIM: Final = ("custom-process", "container-role")
 #: The dictionaries that an error keeps: botocore's, without the headers and the other members of a reply.
 _KEPT: Final = ("kwargs", "response", "Error", "ResponseMetadata")
@@ -52,14 +52,14 @@ _NAMES: Final = (
     r"private[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?|secret[-_ ]?key|key-pair-id"
 )
 _QUOTE: Final = r"""(?:["'`\\]|&quot;|&\#34;|&\#39;|%22)*"""
-#: What has the form of a secret, and what stands there instead.
+#: Patterns of secrets, and their replacements.
 _FORMS: Final = {
     # a user name and a password in a URL
     r"(?i)(?<=://)[^\s/?#\"'<>]*@": f"{MASK}@",
-    # a value behind its name: "SessionToken": "…", X-Amz-Signature=…, <SecretAccessKey>…, Authorization: Bearer …
+    # a value after its name: "SessionToken": "…", X-Amz-Signature=…, <SecretAccessKey>…, Authorization: Bearer …
     rf"(?i)({_NAMES})({_QUOTE}\s*(?:[:=>]|%3D|%3A|\\u003d)+\s*{_QUOTE})"
     r"(?:(?:bearer|basic|negotiate|aws4-hmac-sha256)\s+)?[^\s\"'`&,;<>)\\]{6,}": rf"\1\2{MASK}",
-    # a value that follows its name as in a sentence: it has a digit, which words do not
+    # a value after its name in a sentence: it has a digit, unlike a word
     r"(?i)\b(token|secret|signature|password|key(?: id)?|bearer)((?:\s+(?:is|was|of))?[\s:\"'(\[<`]+)"
     r"(?=[\w+/=%.~-]{16})(?=[\w+/=%.~-]*\d)[\w+/=%.~-]+": rf"\1\2{MASK}",
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)": MASK,
@@ -72,7 +72,7 @@ _FORMS: Final = {
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return a text without secrets: the given ones, and what has the form of one.
+    """Return a text with secrets masked: the given ones, and all that have the form of one.
 
     Examples
     --------
@@ -88,12 +88,12 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def _mask_literals(text: str, secrets: Iterable[str]) -> str:
-    """Mask each run of characters that is a piece of a secret, long enough not to be there by chance."""
+    """Mask each part of a secret that is too long to match by chance."""
     pieces: dict[int, set[str]] = {}
     for known in {form.lower() for secret in secrets for form in _list_encodings(secret)}:
         size = min(_PIECE, len(known))
         pieces.setdefault(size, set()).update(known[start : start + size] for start in range(len(known) - size + 1))
-    chars, lower = list(text), [char.lower()[:1] for char in text]  # one for one, which str.lower is not
+    chars, lower = list(text), [char.lower()[:1] for char in text]  # str.lower may change the length
     for size, sought in pieces.items():
         for start in range(len(lower) - size + 1):
             if "".join(lower[start : start + size]) in sought:
@@ -102,7 +102,7 @@ def _mask_literals(text: str, secrets: Iterable[str]) -> str:
 
 
 def _list_encodings(secret: str) -> Iterator[str]:
-    """Yield a secret in the ways in which a reply may repeat it; nothing when it is as short as a word."""
+    """Yield a secret in each encoding that a reply may contain; nothing when it is as short as a word."""
     if len(secret) < _SHORTEST:
         return
     plain = secret.strip()
@@ -113,9 +113,9 @@ def _list_encodings(secret: str) -> Iterator[str]:
 
 
 def list_secrets(holder: object = None) -> list[str]:
-    """Return the secrets that this process knows of: of the environment, its AWS files, and a botocore client or session.
+    """Return the secrets that this process knows: from the environment, its AWS files, and a botocore client or session.
 
-    The credentials of that `holder` are taken as they are now, and not renewed.
+    The credentials of that `holder` are read as they are, and not refreshed.
     """
     found: list[str | None] = [os.environ.get(name) for name in _SECRET_VARIABLES]
     found += map(_read_file, map(os.environ.get, _TOKEN_FILES))
@@ -136,7 +136,7 @@ def list_secrets(holder: object = None) -> list[str]:
 
 
 def _list_profiles(session: Session) -> Iterator[dict[str, Any]]:
-    """Yield the settings of a session's profile, and of those that its role is assumed with."""
+    """Yield the settings of a session's profile, and of its source profiles."""
     profiles, name, passed = session.full_config["profiles"], session.profile or "default", set[str]()
     while name in profiles and name not in passed:
         passed.add(name)
@@ -145,14 +145,14 @@ def _list_profiles(session: Session) -> Iterator[dict[str, Any]]:
 
 
 def _read_file(path: str | None) -> str | None:
-    """Return what is in a file of a token; None when it cannot be read."""
+    """Return the content of a token file; None when it cannot be read."""
     with suppress(OSError, ValueError):
         return Path(path).read_text("utf-8", "replace") if path else None
     return None
 
 
 def _find_user_info(url: str) -> Iterator[str]:
-    """Yield what stands before the host of a URL, and the password in it; a slash in it need not be quoted."""
+    """Yield the user information in a URL and its password, each as written and unquoted; either may contain a slash."""
     if found := re.search("://(.*)@", url):
         yield from (found[1], unquote(found[1]))
         password = found[1].partition(":")[2]
@@ -161,7 +161,7 @@ def _find_user_info(url: str) -> Iterator[str]:
 
 @contextmanager
 def redacting(holder: object, *secrets: str | None) -> Iterator[None]:
-    """Take the secrets of a client or session, and others, out of whatever error is raised inside."""
+    """Remove the given secrets, and those of a client or session, from any error that the block raises."""
     try:
         yield
     except Exception as error:
@@ -170,10 +170,10 @@ def redacting(holder: object, *secrets: str | None) -> Iterator[None]:
 
 
 def scrub(error: BaseException, holder: object = None, *more: str | None) -> None:
-    """Take the secrets of a client or session, and others, out of an error and of all that led to it.
+    """Remove the given secrets, and those of a client or session, from an error and all its causes.
 
-    That is, out of texts, attributes and tracebacks. An AWS error keeps its code, its message and its HTTP status; errors of
-    this package are left as they are.
+    This covers texts, attributes and tracebacks. An AWS error keeps its code, its message and its HTTP status; errors of this
+    package are not changed.
     """
     secrets = [*list_secrets(holder), *filter(None, more)]
     for each in walk_causes(error):
@@ -184,7 +184,7 @@ def scrub(error: BaseException, holder: object = None, *more: str | None) -> Non
 
 
 def walk_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and all that led to it, contexts that are not shown too."""
+    """Yield an error and all its causes and contexts, suppressed contexts too."""
     left, seen = [error], set[int]()
     while left:
         error = left.pop(0)
@@ -195,10 +195,10 @@ def walk_causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def is_verbatim(error: BaseException) -> bool:
-    """Tell whether an error's text is what a credential provider was given, so that any of it may be secret."""
+    """Return whether an error's text quotes the input of a credential provider, so that any of it may be secret."""
     if isinstance(error, CredentialRetrievalError):
         return error.kwargs.get("provider") in _VERBATIM
-    reads = type(error).__module__.startswith(("dateutil", "json"))  # what botocore reads of providers, by these
+    reads = type(error).__module__.startswith(("dateutil", "json"))  # botocore parses replies of providers with these
     return reads or isinstance(error, MetadataRetrievalError | UnicodeError)
 
 

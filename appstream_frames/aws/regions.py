@@ -1,7 +1,7 @@
-"""AWS's regions as the installed botocore knows them: partitions, spelling, and where AppStream is.
+"""AWS's regions as the installed botocore knows them: partitions, names, and which regions have AppStream.
 
-No request is sent. The lists are as old as botocore: a region that it does not know is accepted when its name looks like
-one, and a drain shows whether it exists.
+No request is sent. The lists are as old as botocore: an unknown region is accepted when its name has the form of one, and a
+drain shows whether it exists.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HOME: Final = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn
 
 
 def open_without_profile() -> Session:
-    """Return a session that reads no profile, so that the environment may name one that is not there."""
+    """Return a session that uses no profile, even if the environment names one that does not exist."""
     return Session(session_vars={"profile": (None, None, None, None)})
 
 
@@ -38,7 +38,7 @@ def _list_regions(partition: str) -> frozenset[str]:
 
 @cache
 def find_partition(region: str) -> str:
-    """Return a region's partition; that of a region of an unknown kind is ``aws``.
+    """Return a region's partition; ``aws`` when botocore does not know it.
 
     Examples
     --------
@@ -52,12 +52,12 @@ def find_partition(region: str) -> str:
 
 
 def find_home_region(partition: str) -> str:
-    """Return a region of the partition whose STS every account can reach."""
+    """Return a region of the partition whose STS every account can use."""
     return _HOME.get(partition) or min(_list_regions(partition), default=_HOME["aws"])
 
 
 def list_appstream_regions(partition: str) -> list[str]:
-    """Return the regions of a partition that have AppStream, to the installed botocore's knowledge."""
+    """Return the regions of a partition that have AppStream, according to the installed botocore."""
     regions = _find_session().get_available_regions("appstream", partition)
     if not regions:
         raise RequestError(
@@ -68,7 +68,7 @@ def list_appstream_regions(partition: str) -> list[str]:
 
 
 def check_region(region: object) -> str:
-    """Return a region; raise RequestError when it cannot be one: a new one has a new number, or is in a new place.
+    """Return a region; raise RequestError when its name is not of the form of one, or looks like a misspelt known one.
 
     Examples
     --------

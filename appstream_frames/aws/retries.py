@@ -1,4 +1,4 @@
-"""When a request that failed is made again: one rule for pages and for signing in."""
+"""Retry failed requests: one rule for pages and for signing in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class BrokenReplyError(Exception):
-    """A reply that is not what AWS sends; `cut` when the connection ended amid it."""
+    """A reply that AWS itself would not send; `cut` means that the connection ended before the reply did."""
 
     def __init__(self, message: str, *, cut: bool = False) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class BrokenReplyError(Exception):
 
 
 def check_length(body: bytes, headers: Mapping[str, str], kind: type[BrokenReplyError] = BrokenReplyError) -> None:
-    """Raise an error of some kind when a body is not as long as its header says; packed ones have no length of their own."""
+    """Raise an error of type `kind` when a body's length differs from its header; compressed bodies are not checked."""
     size = len(body)
     declared = headers.get("content-length", str(size))
     if declared != str(size) and headers.get("content-encoding", "identity") == "identity":
@@ -41,8 +41,8 @@ def check_length(body: bytes, headers: Mapping[str, str], kind: type[BrokenReply
 class Attempts:
     """The attempts at one request within a deadline.
 
-    Throttles, busy servers and trouble of the network pass: the request is made again until the time is up. Only a broken reply
-    counts, and is not asked for more than six times.
+    After throttles, busy servers and network errors the request is repeated until the time is up. Only broken replies are
+    counted: the sixth one is final.
     """
 
     def __init__(self, deadline: Deadline) -> None:
@@ -51,10 +51,10 @@ class Attempts:
         self.failed = 0  # attempts so far
         self.unreachable = True  # whether each of them found no server
         self.is_late = False  # whether the time is up
-        self.last: Exception | None = None  # what the last attempt raised that the deadline did not end
+        self.last: Exception | None = None  # error of the last attempt that the deadline did not end
 
     def wait(self, error: Exception) -> bool:
-        """Wait before the next attempt, with full jitter; return False at once when there is to be none."""
+        """Wait with full jitter, and return True for another attempt; return False at once when there is none."""
         self.failed += 1
         left = self._deadline.ends - time.monotonic()
         ended = isinstance(error, TimeoutError) and left <= 0
@@ -71,7 +71,7 @@ class Attempts:
         if self.is_late:
             return False
         pause = random.uniform(0, min(LONGEST_PAUSE, 0.2 * 2 ** min(self.failed, 10)))  # noqa: S311  jitter is no secret
-        self._deadline.sleep(min(pause, left / 2))  # the last of the time is for asking once more
+        self._deadline.sleep(min(pause, left / 2))  # leave time for one more attempt
         return True
 
 
@@ -87,7 +87,7 @@ def _check_reply(*, response_dict: dict[str, Any], **_: object) -> None:
 
 
 def call_until_answered(call: Callable[[], T]) -> T:
-    """Return what a call returns; make it again within the thread's deadline as long as its failures pass."""
+    """Return the result of a call; repeat it within the thread's deadline while its failures are transient."""
     attempts = Attempts(get_current_deadline() or Deadline(_SIGN_IN))
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Which accounts in which regions to drain: targets, named by text that can travel to another process."""
+"""Targets: which accounts to drain in which regions, as text that can be sent to another process."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from appstream_frames.errors import AppStreamFramesError, RequestError
 from appstream_frames.text import printable
 
 _ROLE: Final = r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/([\w+=,.@/-]+)"
-#: What texts look like: by parameter, a pattern and the words for it.
+#: The form of text parameters: by name, a pattern and its description.
 _FORMS: Final = {
     "roles": (_ROLE, "a role's ARN, such as 'arn:aws:iam::012345678901:role/AppStreamReader'"),
     "external_id": (r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits and _+=,.@:/-"),
     "role_session_name": (r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits and _+=,.@-"),
     "organization_role": (r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", "the role's name, such as 'AppStreamReader'"),
 }
-#: A partition, and what a target in it is like; its region is the one that is configured, or empty.
+#: A partition, and a target in it whose region is the configured one, or empty.
 _Login = tuple[str, Target]
 _TIMEOUT: Final = 300.0  # seconds for the list of an organization's accounts
 _NAMED: Final = 20  # inactive accounts in a warning
@@ -49,46 +49,46 @@ def targets(
     role_session_name: str | None = None,
     session: boto3.Session | None = None,
 ) -> list[Target]:
-    """Return which accounts to drain in which regions; without arguments your default credentials and region.
+    """Return the targets to drain, accounts × regions; without arguments your default credentials and region.
 
-    No request is sent, except for `organization_role`. Credentials are found when a target is drained, by the process
-    that drains it; those of roles are renewed while a drain lasts.
+    No request is sent, except for `organization_role`. Credentials are resolved when a target is drained, in the process
+    that drains it; those of roles are refreshed during the drain.
 
     Parameters
     ----------
     profiles : iterable of str, optional
-        Profiles of your AWS configuration; with `roles` or `organization_role`: the one profile to assume them with.
+        Profiles of your AWS configuration; with `roles` or `organization_role`, the one profile that assumes them.
     regions : iterable of str or "all", optional
-        Default: each profile's or the session's own region. ``"all"``: every region of the partition (aws, aws-us-gov …) in
-        which AppStream is, to the installed botocore's knowledge; that one is not enabled for an account is no failure then.
+        Default: each profile's or the session's own region. ``"all"``: every region of the partition (aws, aws-us-gov …) that
+        has AppStream, according to the installed botocore; a region that an account has not enabled is then not a failure.
     roles : iterable of str, optional
-        ARNs of roles to assume; each role's account is the one that is drained.
+        ARNs of roles to assume; each role's own account is drained.
     organization_role : str, optional
-        Name of a role that every account of your organization has: all ACTIVE accounts are drained, the caller's own with
-        the caller's credentials, as it need not have the role. Not together with `roles`.
+        Name of a role in every account of your organization: all ACTIVE accounts are drained, the caller's own with the
+        caller's credentials, so it need not have the role. Not together with `roles`.
     external_id : str, optional
-        What the roles demand of those who assume them.
+        External id that the roles require.
     role_session_name : str, optional
-        What the sessions of assumed roles are called, in CloudTrail and by what roles demand; default: ``appstream-frames``.
+        Session name of assumed roles, which CloudTrail shows and roles may require; default: ``appstream-frames``.
     session : boto3.Session, optional
         Use its credentials in place of the default ones. Such targets can be drained in this process only.
 
     Returns
     -------
     list of Target
-        In the order given: each profile, role or account (these sorted) in all its regions.
+        In the order given: each profile, role or account (accounts sorted) in all its regions.
 
     Raises
     ------
     RequestError
-        When a parameter cannot be right, or no region is known.
+        When a parameter is invalid, or no region is configured.
     AccessError, DrainError
-        When the accounts of the organization may not be listed, or could not be.
+        When listing the accounts of the organization is not allowed, or failed.
 
     Warns
     -----
     UserWarning
-        Which accounts of the organization are not active, and so not among the targets.
+        When accounts of the organization are not active, and so not among the targets; names them.
 
     Examples
     --------
@@ -123,13 +123,13 @@ def targets(
     ]
 
 
-# what is passed
+# arguments
 
 
 def check_names(
     parameter: str, values: Iterable[object] | None, *, empty: str = "; pass None", distinct: bool = True
 ) -> list[str] | None:
-    """Return a list of strings; None when there is none. Raise RequestError for anything else, which `empty` explains."""
+    """Return the values as a list of strings, or None; raise RequestError for anything else. `empty` is part of its message."""
     if values is None:
         return None
     if isinstance(values, str):
@@ -150,7 +150,7 @@ def check_names(
 
 
 def _check_roles(profiles: list[str] | None, roles: list[str] | None, texts: dict[str, str | None]) -> None:
-    """Raise RequestError when the parameters that are for roles do not fit together, or one of the texts cannot be right."""
+    """Raise RequestError when the parameters for roles exclude each other, or one of the texts is invalid."""
     if roles is not None and texts["organization_role"] is not None:
         raise RequestError("Pass roles= or organization_role=, not both; the lists of two calls can be added.")
     assumed = roles is not None or texts["organization_role"] is not None
@@ -189,15 +189,15 @@ def _choose_regions(partition: str, login: Target, regions: list[str] | str | No
     return chosen
 
 
-# profiles: what the AWS configuration files of this machine say of them
+# profiles of the AWS configuration files
 
 
 def _read_profiles(names: list[str] | None) -> list[_Login]:
-    """Return what signs in as each of some profiles; None: with the default credentials."""
+    """Return the login of each profile; for None, that of the default credentials."""
     session = credentials.open_profile(names[0] if names else None)
-    known = session.full_config["profiles"]  # of all profiles: a session for each would read all files again
+    known = session.full_config["profiles"]  # of all profiles: a session for each one would read all files again
     if names is None:
-        # botocore takes keys of the environment first, and heeds no default profile then
+        # botocore prefers keys in the environment, and then ignores the default profile
         own = {} if os.environ.get("AWS_ACCESS_KEY_ID") else session.get_scoped_config()
         region = session.get_config_variable("region")
         partition, login = _read_profile(session.profile or "default", own, region, known)
@@ -205,7 +205,7 @@ def _read_profiles(names: list[str] | None) -> list[_Login]:
     logins = []
     for name in names:
         if name not in known:
-            known = credentials.open_profile(name).full_config["profiles"]  # or the error that says which there are
+            known = credentials.open_profile(name).full_config["profiles"]  # or an error that lists them
         region = known[name].get("region") or os.environ.get("AWS_DEFAULT_REGION")
         logins.append(_read_profile(name, known[name], region, known))
     return logins
@@ -222,9 +222,9 @@ def _read_profile(name: str, own: dict[str, str], region: str | None, known: dic
 
 
 def _check_mfa(name: str, own: dict[str, str], known: dict[str, dict[str, str]]) -> None:
-    """Refuse a profile for which botocore would prompt for an MFA code in the middle of a drain.
+    """Raise RequestError for a profile for which botocore would prompt for an MFA code during a drain.
 
-    Source profiles are followed as botocore follows them: a web identity comes before a role, and static keys are the end.
+    Follow source profiles as botocore does: a web identity takes precedence over a role, and static keys end the chain.
     """
     passed: list[object] = []
     while "role_arn" in own and "web_identity_token_file" not in own and own not in passed:
@@ -243,19 +243,19 @@ def _check_mfa(name: str, own: dict[str, str], known: dict[str, dict[str, str]])
 
 
 def _assume(login: Target, arn: str) -> _Login:
-    """Return what signs in as a role."""
+    """Return the login that assumes a role."""
     found = _match("roles", arn)
     return found[1], replace(login, account=found[2], role=arn)
 
 
 def _list_organization(partition: str, base: Target, role: str, assume: Callable[[str], _Login]) -> list[_Login]:
-    """Return what signs in to each active account of an organization: the role, and in the caller's own account the caller."""
+    """Return the login of each active account of an organization: the role, or the caller in the caller's own account."""
     try:
         home = replace(base, region=find_home_region(partition))
         caller, states = call_within(_TIMEOUT, partial(_read_organization, home))
     except AppStreamFramesError:
         raise
-    except Exception as error:  # whatever a provider of credentials raises
+    except Exception as error:  # a credential provider may raise anything
         doing = getattr(error, "operation_name", "ListAccounts")
         raise failures.explain(error, failures.Position("organization", before=doing, advice=_DELEGATE)) from error
     inactive = [f"{account} ({printable(state, 40)})" for account, state in states.items() if state != "ACTIVE"]
@@ -289,7 +289,7 @@ def _read_organization(home: Target) -> tuple[str, dict[str, str]]:
 
 
 def _list_accounts(client: Any) -> list[dict[str, Any]]:
-    """Return every account; botocore's paginator would take a reply without accounts for the end."""
+    """Return every account; botocore's paginator would take a reply without accounts for the last page."""
 
     def list_page() -> dict[str, Any]:
         reply: dict[str, Any] = client.list_accounts(**parameters)
