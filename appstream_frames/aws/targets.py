@@ -224,7 +224,7 @@ def _read_profile(name: str, own: dict[str, str], region: str | None, known: dic
 def _check_mfa(name: str, own: dict[str, str], known: dict[str, dict[str, str]]) -> None:
     """Raise RequestError for a profile for which botocore would prompt for an MFA code during a drain.
 
-    Follow source profiles as botocore does: a web identity takes precedence over a role, and static keys end the chain.
+    Follow source profiles as botocore does: a web identity takes precedence over a role, and static keys are the end.
     """
     passed: list[object] = []
     while "role_arn" in own and "web_identity_token_file" not in own and own not in passed:
