@@ -1,7 +1,7 @@
-"""Maintenance of an archive: every file against its manifest, and removal of what a crash left behind.
+"""Maintenance of an archive: check every file against its manifest, and remove what a crash left behind.
 
-Only leftovers are ever removed, and only beside snapshots that are all there: files without a manifest, too old to belong to a
-writer at work, and not all of a snapshot's tables, which would rather have lost its manifest than be left by a crash.
+A file is removed only if it has no manifest, is too old to belong to an active writer, and no committed file is missing. A group
+of files that has every table of a snapshot is kept: it has more likely lost its manifest than been left by a crash.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from appstream_frames.tables.schema import list_tables
 from appstream_frames.text import encodable, printable
 
 _PORTION: Final = 16 * 2**20  # bytes hashed at once
-_AT_WORK: Final = 3600.0  # seconds for which a file may belong to a writer at work
-_STAGED: Final = 24 * _AT_WORK  # the same, of one in staging: a long drain may have no row for it for hours
+_AT_WORK: Final = 3600.0  # seconds for which a file may belong to an active writer
+_STAGED: Final = 24 * _AT_WORK  # the same for a staged file: a long drain may add no row to it for hours
 _LEAST: Final = {"images", "applications", "errors"}  # tables that every snapshot has
 _LEFT_BEHIND: Final = "left behind; `verify --repair` removes it"
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What lies in an archive."""
+    """The manifests and files of an archive."""
 
     store: Store
-    manifests: list[manifest.Manifest]  # of the committed snapshots, those that can be read
-    unreadable: dict[str, str]  # by id, what is wrong with the others
-    # in the tables' folders and in staging, and Parquet at the root itself, by folder and name of the file
+    manifests: list[manifest.Manifest]  # the readable manifests of committed snapshots
+    unreadable: dict[str, str]  # snapshot id → why its manifest cannot be read
+    # by folder and file name: files in table folders and in staging, and Parquet files at the root
     files: dict[tuple[str, str], StoredFile]
 
     @classmethod
     def of(cls, root: str | os.PathLike[str]) -> Inventory:
-        """Look at an archive; SnapshotNotFoundError when it holds no snapshot, StorageError when it cannot be listed."""
+        """List an archive; SnapshotNotFoundError when it holds no snapshot, StorageError when it cannot be listed."""
         store = open_store(root)
         manifests, unreadable = manifest.read_manifests(store, manifest.find_ids(store))
-        # after the manifests: what is committed in between is whole, and not looked at
+        # after the manifests: a snapshot committed in between is not checked, rather than reported as damaged
         tables = dict.fromkeys([*list_tables(), *(table for one in manifests for table in one.files), STAGING])
         files = [file for folder in tables for file in store.list_files(folder)]
         files += [file for file in store.list_files("") if file.filename.lower().endswith(SUFFIX)]
@@ -53,25 +53,25 @@ class Inventory:
 
     @cached_property
     def orphans(self) -> dict[StoredFile, str]:
-        """The files of ours that no manifest, readable or not, can belong to, and why each is there.
+        """The snapshot files that no manifest, readable or not, belongs to, each with an explanation.
 
-        Those that are `_LEFT_BEHIND` by a crash are old, and of no snapshot that may have lost its manifest.
+        `_LEFT_BEHIND` explains only old files, and none of a snapshot that may have lost its manifest.
         """
-        # listed again: what was committed while we looked is no orphan
+        # listed again: a file that was committed in the meantime is not an orphan
         committed = {*manifest.list_ids(self.store), *self.unreadable, *(one.id for one in self.manifests)}
         orphans = [file for file in self.files.values() if _is_ours(file) and file.name not in committed]
         folders: dict[str, set[str]] = {}
         for file in orphans:
             folders.setdefault(file.name, set()).add(file.folder)
-        snapshots = [_LEAST, *(set(one.files) for one in self.manifests)]  # the tables of a snapshot that was committed
+        snapshots = [_LEAST, *(set(one.files) for one in self.manifests)]  # the tables of committed snapshots
         whole = [name for name, held in folders.items() if any(tables <= held for tables in snapshots)]
         hashes = list(self._hash_staged_manifests())
-        # their manifests, as far as we can tell
+        # snapshots that were probably committed: no staged manifest has their hash
         lost = {name for name in whole if not any(each.startswith(name.rpartition("-")[2]) for each in hashes)}
         return {file: _explain_orphan(file, file.name in lost) for file in orphans}
 
     def _hash_staged_manifests(self) -> Iterator[str]:
-        """Yield the hashes of the manifests that a crash left in staging: their snapshots were never committed."""
+        """Yield the hashes of manifests that a crash left in staging; their snapshots were never committed."""
         for file in self.files.values():
             if file.folder == STAGING and file.filename.endswith(f".{manifest.FOLDER}.tmp") and not _is_young(file):
                 with suppress(FileNotFoundError):
@@ -90,16 +90,16 @@ def verify(root: str | os.PathLike[str]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row per problem: ``id`` of the snapshot, ``file``, ``problem`` and ``detail``. Problems are ``damaged`` (not what was
-        written), ``missing`` (committed and not there), ``orphan`` (no manifest belongs to it: left behind by a writer that
-        crashed, or being written right now; no reader of ours sees it) and ``foreign`` (not ours, among the files of a table
-        or Parquet at the root, where other readers would read it too). Empty when the archive is whole.
+        written), ``missing`` (committed but not found), ``orphan`` (no manifest lists it: left by a writer that crashed, or
+        still being written; this package ignores it) and ``foreign`` (not written by this package, but in a table's folder, or
+        Parquet at the root, where other readers would read it). Empty when the archive is whole.
 
     Raises
     ------
     SnapshotNotFoundError
         When there is no snapshot under the root.
     StorageError
-        When the storage cannot be reached, or does not let a folder be listed.
+        When the storage cannot be reached, or denies listing a folder.
 
     Examples
     --------
@@ -114,12 +114,12 @@ def verify(root: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def find_problems(inventory: Inventory) -> pd.DataFrame:
-    """Return a row per problem, as `verify` does."""
+    """Return the DataFrame of `verify`."""
     rows: list[tuple[str | None, str, str, str]] = list(_check_files(inventory))
     for file, why in inventory.orphans.items():
         name = None if file.folder == STAGING else file.name
         rows.append((name, file.location, "orphan", f"{file.age / 3600:.1f} hours old, {why}"))
-    for file in inventory.files.values():  # readers leave hidden files out
+    for file in inventory.files.values():  # Parquet readers ignore hidden files
         hidden = file.folder == STAGING or file.filename.startswith((".", "_"))
         if not hidden and not (file.folder and manifest.has_id(file)):
             rows.append((None, file.location, "foreign", "not ours; move it away"))
@@ -128,10 +128,10 @@ def find_problems(inventory: Inventory) -> pd.DataFrame:
 
 
 def plan_repair(inventory: Inventory) -> list[StoredFile]:
-    """Return what a repair would remove: leftovers of a crash, older than an hour, or a day in staging.
+    """Return the files that a repair would remove: leftovers of a crash, older than an hour, or than a day in staging.
 
-    SnapshotCorruptError says that a committed file is missing or a manifest cannot be read. A crash does not do that, so the
-    archive is being copied or is damaged, and what looks left behind may be needed.
+    Raise SnapshotCorruptError when a committed file is missing or a manifest cannot be read. A crash does not cause that: the
+    archive is being copied or is damaged, and files that look left behind may be needed.
     """
     missing = [
         f"{inventory.store.locate(table, one.id)} is missing"
@@ -148,7 +148,7 @@ def plan_repair(inventory: Inventory) -> list[StoredFile]:
 
 
 def repair(store: Store, planned: Iterable[StoredFile]) -> list[str]:
-    """Remove planned files, but for those whose snapshot was committed meanwhile; return where they lay."""
+    """Remove planned files, except those whose snapshot has been committed since; return their locations."""
     committed = set(manifest.list_ids(store))
     removed = [file for file in planned if file.name not in committed]
     for file in removed:
@@ -164,14 +164,14 @@ def _check_files(inventory: Inventory) -> Iterator[tuple[str, str, str, str]]:
         for table, expected in one.files.items():
             try:
                 problem, detail = "damaged", _compare(store, inventory.files[table, one.id + SUFFIX], expected)
-            except (KeyError, FileNotFoundError):  # not listed, or removed since
+            except (KeyError, FileNotFoundError):  # not listed, or removed since then
                 problem, detail = "missing", f"expected {expected['bytes']} bytes"
             if detail:
                 yield one.id, store.locate(table, one.id), problem, detail
 
 
 def _compare(store: Store, file: StoredFile, expected: dict[str, Any]) -> str:
-    """Return what a committed file has and what was written, when these differ; else nothing."""
+    """Return how a committed file differs from its record; empty if it does not."""
     if file.bytes != expected["bytes"]:
         return f"{file.bytes} bytes, expected {expected['bytes']}"
     portions = [(start, min(_PORTION, file.bytes - start)) for start in range(0, file.bytes, _PORTION)]
@@ -180,7 +180,7 @@ def _compare(store: Store, file: StoredFile, expected: dict[str, Any]) -> str:
 
 
 def _is_ours(file: StoredFile) -> bool:
-    """Tell whether a writer of ours may have left a file, manifests aside."""
+    """Return whether this package may have written a file; False for manifests."""
     if file.folder == STAGING:
         return file.filename.endswith(".tmp")
     return file.folder not in ("", manifest.FOLDER) and manifest.has_id(file)

@@ -1,6 +1,6 @@
-"""The manifest of a snapshot: its coverage file, which records every other file, and whose name is sealed with its hash.
+"""The manifest of a snapshot: its coverage file, which records every other file; its own hash is part of its name.
 
-The manifest is written last. Where it is there, the snapshot is committed; where it is not, no reader sees the other files.
+The manifest is written last: once it exists, the snapshot is committed; until then, no reader sees the other files.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from appstream_frames.errors import RequestError, SnapshotCorruptError, Snapshot
 from appstream_frames.tables.coverage import FIRST_OPERATION
 from appstream_frames.text import printable
 
-FORMAT: Final = 2  # 1 had coverage by target, and a digest of its values
+FORMAT: Final = 2  # format 1 had one coverage row per target, and a digest of its values
 FOLDER: Final = "coverage"
 RESTORE: Final = "Restore the file from a copy, or read another snapshot; nothing of this one is given out."
-_KEY: Final = b"appstream_frames"  # of the record in the metadata of the coverage file
+_KEY: Final = b"appstream_frames"  # metadata key of the record in the coverage file
 _FILENAME: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{6}\.parquet")
-_AT_ONCE: Final = 4  # manifests that are read side by side
+_AT_ONCE: Final = 4  # manifests that are read concurrently
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the manifest of one snapshot says."""
+    """The content of a snapshot's manifest."""
 
     id: str
     coverage: pa.Table
-    files: dict[str, dict[str, Any]]  # by table: what `parquet.make_record` says of the file
-    redacted: list[str]  # columns that were left out on purpose
+    files: dict[str, dict[str, Any]]  # table → `parquet.make_record` of its file
+    redacted: list[str]
 
 
 def has_id(file: StoredFile) -> bool:
-    """Tell whether a file is called as one of a snapshot."""
+    """Return whether a file's name is a snapshot id."""
     with suppress(ValueError):
         return bool(_FILENAME.fullmatch(file.filename) and parse_moment(file.name))
     return False
 
 
 def make_id(moment: dt.datetime, sha256: str) -> str:
-    """Return the id of a snapshot: its moment, sealed with the beginning of its manifest's hash."""
+    """Return the id of a snapshot: its moment, and the first digits of its manifest's SHA-256."""
     return f"{moment:%Y%m%dT%H%M%S.%f}Z-{sha256[:6]}"
 
 
@@ -60,12 +60,12 @@ def parse_moment(name: str) -> dt.datetime:
 
 
 def list_ids(store: Store) -> list[str]:
-    """Return the ids of the committed snapshots, oldest first; none when there is none."""
+    """Return the ids of the committed snapshots, oldest first; empty when there are none."""
     return [file.name for file in store.list_files(FOLDER) if has_id(file)]
 
 
 def find_ids(store: Store) -> list[str]:
-    """Return the ids of the committed snapshots, oldest first; SnapshotNotFoundError says what the root looks like instead."""
+    """Return the ids of the committed snapshots, oldest first; SnapshotNotFoundError, with a likely cause, if there are none."""
     if found := list_ids(store):
         return found
     seen = "nothing was written there. Correct the root, or write a snapshot there"
@@ -82,7 +82,7 @@ def find_ids(store: Store) -> list[str]:
 
 
 def read_file(store: Store, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
-    """Return the bytes of a snapshot's file, all or so many from a position on; SnapshotCorruptError when it is missing."""
+    """Return the bytes of a snapshot's file, all or a range; SnapshotCorruptError when it is missing."""
     try:
         return store.read(folder, name, start, length)
     except FileNotFoundError as error:
@@ -113,9 +113,9 @@ def read_manifest(store: Store, name: str) -> Manifest:
 
 
 def _add_newer_columns(coverage: pa.Table, redacted: list[str]) -> pa.Table:
-    """Return coverage with the columns that earlier versions did not write, and what they would have said."""
+    """Return coverage with the columns that earlier versions did not write, filled with the values they imply."""
     names, length = coverage.schema.names, coverage.num_rows
-    if "operation" not in names:  # only images were read, and a target's one row had a count for each table
+    if "operation" not in names:  # format 1 read only images: a row per target, with a column of counts per table
         coverage = coverage.append_column("operation", pa.repeat(pa.scalar(FIRST_OPERATION), length))
         coverage = coverage.append_column("rows", coverage.column("images"))
     if "redacted" not in names:
@@ -124,7 +124,7 @@ def _add_newer_columns(coverage: pa.Table, redacted: list[str]) -> pa.Table:
 
 
 def read_manifests(store: Store, names: Sequence[str]) -> tuple[list[Manifest], dict[str, str]]:
-    """Return the manifests of some snapshots, and by id what is wrong with those that cannot be read."""
+    """Return the manifests of some snapshots, and by id the errors of those that cannot be read."""
 
     def read(name: str) -> Manifest | str:
         try:
@@ -139,7 +139,7 @@ def read_manifests(store: Store, names: Sequence[str]) -> tuple[list[Manifest], 
 
 
 def read_intact(store: Store, names: Sequence[str]) -> list[Manifest]:
-    """Return the manifests that can be read; a warning names the others, and SnapshotCorruptError one if there is no other."""
+    """Return the manifests that can be read, with a warning for each other; SnapshotCorruptError when none can be read."""
     manifests, problems = read_manifests(store, names)
     if problems and not manifests:
         raise SnapshotCorruptError(next(iter(problems.values())))
@@ -154,7 +154,7 @@ def write_manifest(coverage: pa.Table, files: dict[str, dict[str, Any]], sink: S
         "format": FORMAT,
         "files": files,
         "redacted": sorted({name for names in coverage.column("redacted").to_pylist() for name in names or ()}),
-        "nonce": secrets.token_hex(8),  # no two snapshots are alike, so no two ids are
+        "nonce": secrets.token_hex(8),  # so that equal snapshots get different ids
     }
     with parquet.open_writer(sink, FOLDER, coverage.schema) as writer:
         writer.write_table(coverage)
@@ -163,7 +163,7 @@ def write_manifest(coverage: pa.Table, files: dict[str, dict[str, Any]], sink: S
 
 
 def _digest(record: dict[str, Any], coverage: pa.Table, content: bytes) -> str:
-    """Return the digest that a whole manifest has in its record."""
+    """Return the digest that the record of an undamaged manifest holds."""
     rest = {name: value for name, value in record.items() if name != "digest"}
     if record["format"] == 1:
         return _hash([coverage.schema.names, coverage.to_pylist(), rest])

@@ -1,6 +1,6 @@
-"""Parquet files that can be validated in part: a SHA-256 of the footer and one of each column's bytes, recorded at writing.
+"""Parquet files that can be validated in part: a SHA-256 of the footer and of each column's bytes, recorded when written.
 
-A Parquet file's own checksums do not cover its footer and page headers, and a hash of the whole file is known after all is read.
+Parquet's own checksums do not cover footer and page headers, and a hash of the whole file needs all of it to be read.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from appstream_frames.tables.schema import list_tables
 from appstream_frames.text import printable
 
 _MAGIC: Final = b"PAR1"
-_LARGE: Final = 16 * 2**20  # bytes from which reading with several threads is worth it
-#: Types that Parquet gives back as they were, without a copy of the schema (and of its metadata) beside its own.
+_LARGE: Final = 16 * 2**20  # bytes from which several threads read faster than one
+#: Types that survive a Parquet round trip without the Arrow schema stored in the file.
 _PLAIN: Final = {pa.string(), pa.bool_(), pa.int64(), pa.float64(), pa.timestamp("us", "UTC")}
 
 
 class DamageError(ValueError):
-    """Bytes that are not those that were written."""
+    """Raised when bytes are not those that were written."""
 
 
 def open_writer(sink: StagedFile, name: str, schema: pa.Schema) -> pq.ParquetWriter:
-    """Open a table's file for writing; only of its keys are least and greatest value kept, for readers to skip by."""
+    """Open a table's file for writing; minimum and maximum, which let readers skip row groups, are kept only for its keys."""
     keys = [key.name for key in list_tables()[name].keys]
     return pq.ParquetWriter(
         sink,
         schema,
         compression="zstd",
-        compression_level=3,  # 0.98 of level 1 for 1.1 of its time; from 4 on the time doubles
+        compression_level=3,  # 0.98 of level 1's size in 1.1 of its time; from level 4 on, the time doubles
         write_page_checksum=True,
         write_statistics=[key for key in keys if key in schema.names],
         store_schema=not set(schema.types) <= _PLAIN,
@@ -45,7 +45,7 @@ def open_writer(sink: StagedFile, name: str, schema: pa.Schema) -> pq.ParquetWri
 
 
 def check_types(table: str, schema: pa.Schema) -> None:
-    """Raise RequestError when a column has a type that Parquet does not have, such as objects without members."""
+    """Raise RequestError when a column has a type that Parquet does not have, such as a struct without fields."""
     for field in schema:
         try:
             if field.type not in _PLAIN:
@@ -54,21 +54,21 @@ def check_types(table: str, schema: pa.Schema) -> None:
             raise RequestError(
                 f"The frame {table!r} has the column {printable(repr(field.name))} of type {printable(field.type)}, which "
                 "Parquet does not have. Expected text, numbers, booleans, times, or lists and objects of these with at least "
-                "one member; make it text, say with .map(str), or drop the column."
+                "one member; make it text, for example with .map(str), or drop the column."
             ) from error
 
 
 def read(content: bytes) -> pa.Table:
     """Return the rows in the bytes of a file."""
-    # a process that ends right after a small file was read can be aborted by the threads that Arrow had started for it
+    # Arrow's threads can abort a process that exits right after it read a small file: start none for it
     file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, pre_buffer=False)
-    if not file.num_row_groups:  # an error in pyarrow 18
+    if not file.num_row_groups:  # pyarrow 18 raises an error for a file without rows
         return file.schema_arrow.empty_table()
     return file.read(use_threads=len(content) > _LARGE)
 
 
 def hash_rows(content: bytes) -> str:
-    """Return the SHA-256 of the rows' bytes: all that is in front of the footer."""
+    """Return the SHA-256 of all bytes before the footer."""
     return hash_parts([memoryview(content)[: -_find_footer_length(content)]])
 
 
@@ -81,7 +81,7 @@ def hash_parts(parts: Iterable[Any]) -> str:
 
 
 def make_record(staged: StagedFile) -> dict[str, Any]:
-    """Return what a manifest says of a file: its rows, bytes and SHA-256, and hashes of its footer and of each column."""
+    """Return a file's entry in the manifest: its rows, bytes and SHA-256, and hashes of its footer and of each column."""
     with open(staged.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         footer = content[-_find_footer_length(content) :]
         metadata = pq.read_metadata(pa.BufferReader(_MAGIC + footer))
@@ -99,11 +99,11 @@ def make_record(staged: StagedFile) -> dict[str, Any]:
 
 
 def read_columns(read: Callable[[int, int], bytes], expected: dict[str, Any], names: list[str]) -> pa.Table:
-    """Read those of some columns that a file with rows holds, each validated (or DamageError is raised), and nothing else.
+    """Read some columns of a file that has rows, and nothing else; skip those it does not hold; DamageError when one is damaged.
 
-    `read` returns bytes, given the first one's position and their number; `expected` is the file's `make_record`.
+    `read(start, length)` returns bytes of the file; `expected` is its `make_record`.
     """
-    content = np.zeros(expected["bytes"], np.uint8)  # takes memory only where something is put in
+    content = np.zeros(expected["bytes"], np.uint8)  # the system allocates only the pages that are written
 
     def fetch(ranges: list[tuple[int, int]], sha256: str, what: str) -> None:
         parts = [(start, read(start, size)) for start, size in ranges]
@@ -117,7 +117,7 @@ def read_columns(read: Callable[[int, int], bytes], expected: dict[str, Any], na
     file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(content)), pre_buffer=False)
     chunks = _find_chunks(file.metadata)
     wanted = [name for name in names if name in chunks]
-    # pyarrow takes "a" for a prefix of "a.b", and would read that too
+    # asked for the column "a", pyarrow also reads a column named "a.b"
     needed = [name for name in chunks if any(name == each or name.startswith(f"{each}.") for each in wanted)]
     for name in needed:
         fetch(chunks[name], expected["columns"][name], f"column {name}")
@@ -129,10 +129,10 @@ def _find_footer_length(content: Any) -> int:
 
 
 def _find_chunks(metadata: Any) -> dict[str, list[tuple[int, int]]]:
-    """Return where the bytes of each top-level column lie: (start, length) of every chunk, in order."""
+    """Return the byte ranges of each top-level column: (start, length) of every chunk, in order."""
     schema = metadata.schema.to_arrow_schema()
     chunks: dict[str, list[tuple[int, int]]] = {name: [] for name in schema.names}
-    # a path such as a.b.element cannot be taken apart, because a column's own name may hold dots
+    # counted, because a path such as a.b.element is ambiguous: a column's own name may contain dots
     owners = [field.name for field in schema for _ in range(_count_leaves(field.type))]
     for group in range(metadata.num_row_groups):
         row_group = metadata.row_group(group)
@@ -144,6 +144,6 @@ def _find_chunks(metadata: Any) -> dict[str, list[tuple[int, int]]]:
 
 
 def _count_leaves(kind: pa.DataType) -> int:
-    """Return how many columns of Parquet hold a type of Arrow."""
+    """Return the number of Parquet columns of an Arrow type."""
     children = [kind.field(number).type for number in range(kind.num_fields)]
     return sum(map(_count_leaves, children)) if children else 1

@@ -1,4 +1,4 @@
-"""Reading an archive: which snapshots are there, and what is in them. Damage never reads as data, and nothing here writes."""
+"""List and read the snapshots of an archive. Damaged files raise an error, and nothing here writes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LISTED: Final = pa.schema([("id", pa.string()), ("snapshot", UTC_US), *_COUNTS,
 
 
 def read_snapshot(root: str | os.PathLike[str], snapshot: str | None = None) -> Frames:
-    """Read one snapshot, each file checked against its recorded size and SHA-256 first.
+    """Read one snapshot; each file is first checked against its recorded size and SHA-256.
 
     Parameters
     ----------
@@ -48,15 +48,15 @@ def read_snapshot(root: str | os.PathLike[str], snapshot: str | None = None) -> 
     Returns
     -------
     Frames
-        Equal to the frames that were written. A column that the installed boto3 knows and the snapshot does not hold
-        is there, all null; one that only the snapshot holds is kept.
+        Equal to the frames that were written. A column that only the installed boto3 knows is added, all null; one that
+        only the snapshot holds is kept.
 
     Raises
     ------
     SnapshotNotFoundError
         When there is no such snapshot.
     SnapshotCorruptError
-        When a file is missing or is not what was written; it names the file.
+        When a file is missing or is not what was written; the message names the file.
     """
     store = open_store(root)
     names = find_ids(store)
@@ -72,7 +72,7 @@ def read_snapshot(root: str | os.PathLike[str], snapshot: str | None = None) -> 
 
 
 def read_coverage(root: str | os.PathLike[str], snapshot: str) -> pd.DataFrame:
-    """Return the coverage of one snapshot; no other file of it is read."""
+    """Return the coverage of one snapshot, without reading its other files."""
     return to_pandas(complete(read_manifest(open_store(root), snapshot).coverage, "coverage"))
 
 
@@ -88,8 +88,8 @@ def list_snapshots(root: str | os.PathLike[str]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row per snapshot: ``id``, ``snapshot`` (its moment, UTC), ``targets``, ``complete`` (targets read whole), ``images``,
-        ``applications``, ``errors`` (rows), ``bytes`` (of all its files but the manifest), ``redacted`` (a tuple of the columns
-        left out on purpose, or null) and ``problem`` (null; or why its manifest cannot be read, and then there are no counts).
+        ``applications``, ``errors`` (rows), ``bytes`` (of all its files except the manifest), ``redacted`` (a tuple of the
+        columns left out by choice, or null) and ``problem`` (null, or why its manifest cannot be read; the counts are null then).
 
     Raises
     ------
@@ -110,7 +110,7 @@ def list_snapshots(root: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def list_intact(root: str | os.PathLike[str]) -> pd.DataFrame:
-    """Return the rows of `list_snapshots` whose manifests can be read; a warning names the others."""
+    """Return the rows of `list_snapshots` whose manifests can be read, with a warning for each other."""
     store = open_store(root)
     return _list(read_intact(store, find_ids(store)), {})
 
@@ -138,7 +138,7 @@ def read_tables(store: Store, manifest: Manifest) -> dict[str, pa.Table]:
 
 
 def read_table(store: Store, manifest: Manifest, table: str) -> pa.Table:
-    """Return a file's rows; SnapshotCorruptError when it is missing, or is not the file that was recorded."""
+    """Return a file's rows; SnapshotCorruptError when it is missing or is not what was written."""
     content, expected = read_file(store, table, manifest.id), manifest.files[table]
     seen = parquet.hash_parts([content])
     if seen != expected["sha256"]:
@@ -150,7 +150,7 @@ def read_table(store: Store, manifest: Manifest, table: str) -> pa.Table:
 
 
 def read_columns(store: Store, manifest: Manifest, table: str, columns: list[str]) -> pa.Table:
-    """Return some columns of a file, read and checked alone (see `read_table`); those that it does not hold are left out."""
+    """Return some columns of a file, without those it does not hold; only their bytes are read and checked (see `read_table`)."""
     try:
         return parquet.read_columns(partial(read_file, store, table, manifest.id), manifest.files[table], columns)
     except (parquet.DamageError, pa.ArrowException) as error:
@@ -158,7 +158,7 @@ def read_columns(store: Store, manifest: Manifest, table: str, columns: list[str
 
 
 def complete(table: pa.Table, name: str) -> pa.Table:
-    """Add, all null, the columns that the installed model knows and the file does not; ``unmodeled`` stays last."""
+    """Add the columns of the installed model that the file does not hold, all null; ``unmodeled`` stays last."""
     if name not in list_tables():
         return table
     known = list_tables()[name].schema

@@ -1,8 +1,7 @@
-"""Redaction: columns that are left out of a snapshot on purpose, wherever their values may stand.
+"""Redaction: columns that are left out of a snapshot on purpose, wherever their values may occur.
 
-A value that did not fit its column, or that came under a name the model does not know, stands in ``unmodeled``; a map may hold
-it under that name, and a parameter of the request may repeat it. There, members are found by name, in any spelling, and by where
-the model expects them.
+``unmodeled`` holds values that do not fit their column or whose name the model does not know; a map may have one as a key, and a
+parameter of the request may repeat it. In these, members are found by name, in any spelling, and by their path in the model.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from appstream_frames.tables import raw_json
 from appstream_frames.tables.schema import ARROW, COVERAGE, UNMODELED, list_tables
 from appstream_frames.text import printable
 
-MemberPath = tuple[str, ...]  # the names of a member and of those above it, as they compare
+MemberPath = tuple[str, ...]  # the normalized names of a member and of those that contain it, outermost first
 _GONE: Final = object()
 _MAP: Final = ARROW["map"]
 _OF_COVERAGE: Final = set(COVERAGE.schema.names) - {UNMODELED.name}
@@ -27,7 +26,7 @@ _OF_COVERAGE: Final = set(COVERAGE.schema.names) - {UNMODELED.name}
 
 @dataclass(frozen=True)
 class Redaction:
-    """Columns to leave out, of whichever table has them."""
+    """Columns to leave out of every table that has them."""
 
     columns: tuple[str, ...]
 
@@ -35,7 +34,7 @@ class Redaction:
     def of(cls, redact: Iterable[str], held: Iterable[str] = ()) -> Redaction:
         """Return the redaction of columns that the model knows or the frames hold.
 
-        RequestError says that there is no such column, or that rows could not be distinguished without it.
+        Raise RequestError when there is no such column, or when rows are identified by it.
         """
         names = dict.fromkeys([redact] if isinstance(redact, str) else redact)
         tables = [table for table in list_tables().values() if table is not COVERAGE]
@@ -59,9 +58,9 @@ class Redaction:
         return cls(tuple(sorted(names)))
 
     def apply(self, table: pa.Table, name: str) -> pa.Table:
-        """Return a table without the redacted values: the columns are null; JSON texts and maps do not hold them.
+        """Return a table without the redacted values: its columns are null, and its JSON texts and maps do not contain them.
 
-        Coverage says what is redacted, in this drain or before.
+        ``coverage.redacted`` names the columns that were redacted now or earlier.
         """
         if not self.columns:
             return table
@@ -87,7 +86,7 @@ class Redaction:
         return pa.table(arrays, schema=table.schema)
 
     def _drop_keys(self, maps: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-        """Return maps that do not hold the redacted members, as of ``{"WORKING_DIRECTORY": …}``."""
+        """Return maps without the keys that name redacted members, such as ``WORKING_DIRECTORY``."""
         keys = {key for chunk in maps.chunks for key in chunk.keys.unique().to_pylist()}
         gone = {key for key in keys if self._is_redacted((raw_json.normalize_name(key),))}
         if not gone:
@@ -98,12 +97,12 @@ class Redaction:
     def _cleanse_text(self, text: str, expected: list[MemberPath]) -> str | None:
         try:
             left = self._remove_members(raw_json.loads(text), (), expected)
-        except (ValueError, RecursionError):  # what cannot be searched is left out whole
+        except (ValueError, RecursionError):  # a text that cannot be searched is left out whole
             return None
         return None if left is _GONE else raw_json.dumps(left)
 
     def _remove_members(self, value: Any, path: MemberPath, expected: list[MemberPath]) -> Any:
-        """Return a JSON value without the redacted members; `_GONE` when nothing is left of it."""
+        """Return a JSON value without the redacted members; `_GONE` when nothing is left."""
         if isinstance(value, dict):
             kept = {}
             for name, one in value.items():
@@ -114,12 +113,12 @@ class Redaction:
         if isinstance(value, list):
             elements = [left for one in value if (left := self._remove_members(one, path, expected)) is not _GONE]
             return type(value)(elements) if elements or not value else _GONE
-        # no object where the model expects one that holds a redacted member: it may be that member's value
+        # not an object, where the model expects one with a redacted member: it may be that member's value
         misplaced = value is not None and any(path and path == each[: len(path)] for each in expected)
         return _GONE if misplaced else value
 
     def _is_redacted(self, path: MemberPath) -> bool:
-        """Tell whether a member is a redacted one: its own name, or with those above it."""
+        """Return whether a member is redacted: by its own name, or joined to those of the members that contain it."""
         return not self._member_names.isdisjoint("".join(path[start:]) for start in range(len(path)))
 
     @cached_property
@@ -127,7 +126,7 @@ class Redaction:
         return frozenset(raw_json.normalize_name(column) + ending for column in self.columns for ending in ("", "s"))
 
     def _list_paths(self, name: str) -> list[MemberPath]:
-        """Return where the model expects the redacted members in a row of a table, those of its child tables included."""
+        """Return the paths of the redacted members in a row of a table, its child tables included."""
         found = []
         for table in list_tables().values():
             if name in (table.name, table.parent):

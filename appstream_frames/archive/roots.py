@@ -1,4 +1,4 @@
-"""What a user gave as root, to the store that it means; what cannot be meant is refused with what to give instead."""
+"""From a user's root to its store: a root that is invalid or ambiguous is refused, with advice on what to pass instead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BUCKET: Final = r"([A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:/(.*))?"
 _HOSTED: Final = r"(?i)(?:https?|s3)://([\w.-]+?)\.s3[\w.-]*\.amazonaws\.com[\w.]*(|/.*?)/*"
 _LIKE_S3: Final = r"(?i)(?:s3[an]?:|arn:aws[\w-]*:s3:::|https?://s3[\w.-]*\.amazonaws\.com[\w.]*/)[/\\]*"
 _USERINFO: Final = r"(?<=//)[^/@]*@|[^/@\s'\"]+:[^/@\s'\"]+@"  # a password, also without // in front
-#: What is no folder, such as spellings of a bucket that no program but the one they come from understands.
+#: Roots that are not folders, such as spellings of a bucket that only certain programs understand.
 _NO_FOLDER: Final = (
     (_LIKE_S3, "names no bucket", _EXPECTED_BUCKET),
     (_HOSTED, "is no folder", r"for a bucket, pass 's3://\1\2'"),
@@ -36,7 +36,7 @@ _OF_WINDOWS: Final = (r".*\\.*|[A-Za-z]:.*|//[^/].*", "is a path of Windows, and
 
 
 def open_store(root: str | os.PathLike[str]) -> Store:
-    """Return the store of a root; RequestError when it is neither a folder nor a location in S3, or may not be what was meant.
+    """Return the store of a root; RequestError when it is neither a folder nor in S3, or is probably a mistake.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def open_store(root: str | os.PathLike[str]) -> Store:
         raise RequestError(f"root={printable(repr(root))} names nothing; {_EXPECTED}.")
     if text != text.strip() or any(char < " " for char in text):
         raise _refuse(text, "begins or ends with white space, or holds a control character", _EXPECTED)
-    if quoted := re.fullmatch(r"(['\"`])(.*)\1", text):  # by cmd.exe, or in a file of variables
+    if quoted := re.fullmatch(r"(['\"`])(.*)\1", text):  # cmd.exe keeps quotes, and so do some .env readers
         raise _refuse(text, "is in quotation marks, which only some shells take away", f"pass {quoted[2]}")
     if text.lower().startswith("s3://") and not re.fullmatch(_HOSTED, text):
         return S3Store(*_split_url(text), clients.open_s3_client())
@@ -87,4 +87,4 @@ def _find_folder(text: str) -> Path:
         raise _refuse(text, "names a user that is not known here", f"for a folder of that name, pass './{text}'")
     if os.path.isfile(path):
         raise _refuse(text, "is a file", _EXPECTED)
-    return Path(os.path.realpath(path)) if ".." in path.parts else path  # what is left of .. need not be there for long
+    return Path(os.path.realpath(path)) if ".." in path.parts else path  # a folder in front of .. may be removed later

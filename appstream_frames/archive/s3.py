@@ -1,7 +1,7 @@
-"""Snapshots in an S3 bucket: one conditional PUT a file, so that no object is ever replaced, through the boto3 session's client.
+"""Snapshots in an S3 bucket: one conditional PUT per file, so that no object is ever replaced, with a boto3 client.
 
-An upload whose reply was lost is looked at afterwards: our own object is a success, and what cannot be known is said and not
-deleted.
+When the reply to an upload is lost, the object is looked up: if it is ours, the upload succeeded. If that cannot be determined,
+an error says so and nothing is deleted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from appstream_frames.errors import StorageError, UnknownOutcomeError
 
 _TAKEN: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _MISSING: Final = {"NoSuchKey", "404", "NotFound"}
-TIMEOUT: Final = 60.0  # seconds for a request, and for each portion of what it brings or takes
+TIMEOUT: Final = 60.0  # seconds per request, and per portion of its body
 _PORTION: Final = 8 * 2**20  # bytes
 
 
@@ -40,7 +40,7 @@ class S3Store(Store):
         self._committing = False
 
     def list_files(self, folder: str) -> list[StoredFile]:
-        """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
+        """Return the files of a folder, sorted by name; empty only when there is no such folder."""
         if folder == STAGING:  # files are staged on this machine
             return []
         under, now, found = self._prefix + (f"{folder}/" if folder else ""), time.time(), []
@@ -53,7 +53,7 @@ class S3Store(Store):
                     file = StoredFile(
                         folder, key.removeprefix(under), f"s3://{self._bucket}/{key}", item.get("Size", 0), age
                     )
-                    if file.filename:  # else it is the marker of a folder that a console made
+                    if file.filename:  # else it is an empty object that the S3 console made as a folder
                         found.append(file)
                 deadline.restart()
         return sorted(found, key=lambda file: file.filename)
@@ -79,7 +79,7 @@ class S3Store(Store):
             self._client.delete_object(Bucket=self._bucket, Key=file.location.removeprefix(f"s3://{self._bucket}/"))
 
     def _make_staging(self) -> Path:
-        if self._aside is None:  # no TemporaryDirectory, which a forked child would remove at its end
+        if self._aside is None:  # not a TemporaryDirectory, which a forked child would remove when it exits
             self._aside = Path(tempfile.mkdtemp(prefix="appstream-frames-"))
         return self._aside
 
@@ -101,13 +101,13 @@ class S3Store(Store):
         self._published.append(file)
 
     def _is_there(self, file: StagedFile, where: dict[str, str], error: BaseException) -> bool:
-        """Tell whether the object is ours after all: a reply that was lost, and a retry that met its own object."""
+        """Return whether the object is ours after all: its reply was lost, and a retry found the object already there."""
         if _is_settled(error):
             return False
         try:
             with Deadline(TIMEOUT):
                 head = self._client.head_object(**where)
-        except Exception as unseen:  # noqa: BLE001  even that it is not there: what got no reply may yet arrive
+        except Exception as unseen:  # noqa: BLE001  a 404 proves nothing either: the upload may still arrive
             if self._committing:
                 raise UnknownOutcomeError(
                     f"s3://{self._bucket}/{where['Key']}: it is not known whether the snapshot is committed: the upload failed "
@@ -125,20 +125,20 @@ class S3Store(Store):
         except FileNotFoundError:
             return False
         except StorageError as error:
-            if error.errno == errno.EACCES:  # who may write need not be allowed to look
+            if error.errno == errno.EACCES:  # permission to write does not imply permission to read
                 return True
             raise
 
     def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
-        if self._committing:  # the manifest was on its way, and may yet arrive
+        if self._committing:  # the upload of the manifest had started, and may still arrive
             return
-        with suppress(Exception), Deadline(TIMEOUT):  # who may write need not be allowed to delete: an orphan is left
+        with suppress(Exception), Deadline(TIMEOUT):  # without permission to delete, orphans stay
             for file in [file for file in staged if file in self._published]:
                 self._client.delete_object(**self._address(file.folder, name))
 
     def _write_readme(self) -> None:
         key, body = self._prefix + README, README_TEXT.encode()
-        with suppress(Exception), Deadline(TIMEOUT):  # it is there, or may not be written
+        with suppress(Exception), Deadline(TIMEOUT):  # it already exists, or writing it is not allowed
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*")
 
     def _address(self, folder: str, name: str) -> dict[str, str]:
@@ -146,7 +146,7 @@ class S3Store(Store):
 
     @contextmanager
     def _call(self, doing: str, *, portions: int = 1, reads: bool = False) -> Iterator[Deadline]:
-        """Keep a deadline, and explain what S3 or the network refuses; with `reads`, FileNotFoundError of what is not there."""
+        """Keep a deadline, and raise failures as StorageError; with `reads`, a missing object as FileNotFoundError."""
         try:
             with Deadline(TIMEOUT * portions) as deadline:
                 yield deadline
@@ -169,13 +169,13 @@ class S3Store(Store):
             raise problem from error
 
     def _redact(self, error: BaseException) -> str:
-        """Return an error's words without secrets, and leave it no others: it is shown as the cause."""
+        """Return an error's message without secrets, and remove them from the error too: it becomes the cause."""
         scrub(error, self._client)
         return failures.describe(error)
 
 
 def _is_settled(error: BaseException) -> bool:
-    """Tell whether S3 refused the one and only attempt, so that nothing of it can be stored."""
+    """Return whether S3 refused the only attempt, so that nothing can have been stored."""
     reply = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
     refused = 400 <= reply.get("HTTPStatusCode", 0) < 500 and failures.get_code(error) not in _TAKEN
     return refused and not reply.get("RetryAttempts")

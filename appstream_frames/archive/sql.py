@@ -1,4 +1,4 @@
-"""SQL over an archive: a DuckDB connection with a view per table, of the committed snapshots only."""
+"""SQL over an archive: a DuckDB connection with a view per table, over the committed snapshots only."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def connect(root: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB connection to an archive; needs the extra ``sql``.
 
-    There is a view for each table, such as ``images``, over all snapshots that are committed now, with the columns of all of
-    them; and ``images_latest``, over the newest snapshot that has the table. Times are in UTC. A snapshot whose manifest is
-    damaged, or of which a file is not there with all its bytes, is left out with a warning.
+    Each table has a view of its name, such as ``images``, over all snapshots committed now, with the union of their columns, and
+    one such as ``images_latest``, over the newest snapshot that has the table. Times are in UTC. A snapshot whose manifest is
+    damaged, or of which a file is missing or has the wrong size, is left out with a warning.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def connect(root: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
     Returns
     -------
     duckdb.DuckDBPyConnection
-        In memory; close it, or use it as a context. In another thread, query a ``cursor()`` of it.
+        In memory; close it, or use it as a context manager. In another thread, query through its ``cursor()``.
 
     Examples
     --------
@@ -61,13 +61,13 @@ def connect(root: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
     for table in dict.fromkeys([FOLDER, *(name for one in manifests for name in one.files)]):
         holders = [one for one in manifests if table in (FOLDER, *one.files)]
         for view, snapshots in ((table, holders), (f"{table}_latest", holders[-1:])):
-            # `register` would make a view that cursors do not see
+            # not `register`: its views are not visible to cursors
             connection.from_arrow(_open_table(store, table, snapshots)).create_view(view)
     return connection
 
 
 def _read_whole(store: Store) -> list[Manifest]:
-    """Return the manifests of the snapshots whose files are there with all their bytes; a warning names the others."""
+    """Return the manifests of the snapshots whose files all exist with the recorded size, with a warning for each other."""
     manifests, whole = read_intact(store, find_ids(store)), []
     tables = {table for one in manifests for table in one.files}
     sizes = {file.location: file.bytes for table in tables for file in store.list_files(table)}
@@ -83,7 +83,7 @@ def _read_whole(store: Store) -> list[Manifest]:
 
 
 def _open_table(store: Store, name: str, manifests: Sequence[Manifest]) -> pa.Table | ds.Dataset:
-    """Return a table's rows of some snapshots, with the columns of all of them, to be read on demand, each page checked."""
+    """Return a table's rows of some snapshots, with the union of their columns; pages are read on demand and checked."""
     if name == FOLDER:
         return pa.concat_tables([complete(one.coverage, name) for one in manifests], promote_options="permissive")
     options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
@@ -99,7 +99,7 @@ def _open_table(store: Store, name: str, manifests: Sequence[Manifest]) -> pa.Ta
 
 
 class _RangeFile(io.RawIOBase):
-    """A file for reading, of which each part is fetched when it is read."""
+    """A read-only file that fetches each range when it is read."""
 
     def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
         self._fetch, self._size, self._position = fetch, size, 0

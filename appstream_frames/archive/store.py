@@ -1,6 +1,6 @@
-"""Where snapshots lie: every file is staged whole, flushed and hashed, then published under its name, and never overwritten.
+"""Storage of snapshots: every file is staged whole, flushed and hashed, then published under its name, and never overwritten.
 
-`LocalStore` is a folder; that of a bucket is in `s3`. What is in the files is no concern of theirs.
+`LocalStore` is a folder; the store of a bucket is in `s3`. Stores do not know the content of the files.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ README_TEXT: Final = (
     "snapshot, the manifests in coverage/. List them with `appstream-frames ls`, check them with `appstream-frames verify`.\n"
 )
 _TRIES: Final = 100
-_NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}  # EINVAL: Windows, on a share
+_NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}  # EINVAL: a Windows share
 _NO_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
 class StagedFile(io.FileIO):
-    """A file that does not have its name yet; what is written into it is hashed and counted."""
+    """A file without its final name; bytes written to it are hashed and counted."""
 
     def __init__(self, folder: str, path: Path, root: str) -> None:
         super().__init__(path, "x")
@@ -41,7 +41,7 @@ class StagedFile(io.FileIO):
         self.bytes, self._hash = 0, hashlib.sha256()
 
     def write(self, data: Any, /) -> int:
-        """Write all of some bytes."""
+        """Write all bytes, where a raw file may write fewer."""
         left = memoryview(data)
         with explain_errors(f"writing into {self._root}"):
             while left:
@@ -52,47 +52,47 @@ class StagedFile(io.FileIO):
 
     @property
     def sha256(self) -> str:
-        """Digest of everything written."""
+        """SHA-256 of all bytes written so far."""
         return self._hash.hexdigest()
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that lies in a folder of a store."""
+    """A file in a folder of a store."""
 
     folder: str
     filename: str
     location: str  # its path or URL, for messages
     bytes: int
-    age: float  # seconds since it was written, or came to be where it is
-    linked: bool = False  # it is a symbolic link, or in a folder that is one: it may be another archive's
+    age: float  # seconds since it was written, moved or copied
+    linked: bool = False  # a symbolic link, or in a folder that is one: it may belong to another archive
 
     @property
     def name(self) -> str:
-        """The file's name without the suffix of Parquet files."""
+        """The file's name without the suffix ``.parquet``."""
         return self.filename.removesuffix(SUFFIX)
 
 
 class Store(ABC):
-    """A location of snapshots: files appear under their name whole or not at all, and are never overwritten."""
+    """A store of snapshots: files appear under their name whole or not at all, and are never overwritten."""
 
     root: str
 
     def exists(self) -> bool:
-        """Tell whether the root can hold anything: a prefix of a bucket always can, a folder when it is there."""
+        """Return whether the root exists; a prefix of a bucket always does."""
         return True
 
     @abstractmethod
     def list_files(self, folder: str) -> list[StoredFile]:
-        """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
+        """Return the files of a folder, sorted by name; empty only when there is no such folder."""
 
     @abstractmethod
     def locate(self, folder: str, name: str) -> str:
-        """Return where a file lies, for a message."""
+        """Return the path or URL of a file."""
 
     @abstractmethod
     def read(self, folder: str, name: str, start: int = 0, length: int | None = None) -> bytes:
-        """Return a file's bytes, all or so many from a position on; FileNotFoundError when it is not there."""
+        """Return a file's bytes, all or a range; FileNotFoundError when there is no such file."""
 
     @abstractmethod
     def remove(self, file: StoredFile) -> None:
@@ -100,19 +100,19 @@ class Store(ABC):
 
     @contextmanager
     def staging(self) -> Iterator[list[StagedFile]]:
-        """Yield a list for what `stage` writes; files that were given no name are removed when the block ends."""
-        self._begun: list[Path] = []  # those too whose opening a signal interrupted
+        """Yield the list that `stage` adds its files to; those not published are removed when the block ends."""
+        self._begun: list[Path] = []  # including files whose creation a signal interrupted
         try:
             yield []
         finally:
             for path in self._begun:
-                with suppress(OSError):  # what cannot be removed must not hide why a write failed
+                with suppress(OSError):  # an error of the cleanup must not hide the error of a write
                     path.unlink()
             self._tidy()
 
     @contextmanager
     def stage(self, folder: str, staged: list[StagedFile]) -> Iterator[StagedFile]:
-        """Write a file into staging; when the block ends well it is whole and flushed."""
+        """Yield a new file in staging; when the block ends without an error, the file is flushed to disk."""
         file = self._open_staged(folder)
         staged.append(file)
         with file:
@@ -124,24 +124,24 @@ class Store(ABC):
         name = f"{secrets.token_hex(8)}.{folder}.tmp"
         with explain_errors(f"writing into {self.root}"):
             for _ in range(_TRIES):
-                with suppress(FileNotFoundError):  # another writer tidied the folder away before we were in it
+                with suppress(FileNotFoundError):  # another writer removed the folder before we created our file
                     return self._create_staged(folder, name)
             return self._create_staged(folder, name)
 
     def _create_staged(self, folder: str, name: str) -> StagedFile:
-        self._begun.append(self._make_staging() / name)  # before it is there: a signal may strike right after
+        self._begun.append(self._make_staging() / name)  # recorded first: a signal may arrive right after the creation
         return StagedFile(folder, self._begun[-1], self.root)
 
     def publish(self, name: str, staged: list[StagedFile]) -> None:
-        """Give staged files their name, in order, each safe before the next one; the last one is the manifest.
+        """Give staged files their name, in order, each durable before the next one; the last one is the manifest.
 
-        On StorageError nothing is committed: the storage refused, or a file published before is not there any more.
+        On StorageError nothing is committed: the storage refused, or a file published before has disappeared.
         """
         *tables, manifest = staged
         try:
             for file in tables:
                 self._publish(file, name, last=False)
-            for file in tables:  # of a writer that paused for long, they may be gone
+            for file in tables:  # if this writer paused for long, a repair may have removed them
                 if not self._is_whole(file, name):
                     raise StorageError(
                         f"{self.locate(file.folder, name)} was moved, changed or removed while the snapshot was being "
@@ -151,28 +151,28 @@ class Store(ABC):
         except BaseException:
             self._withdraw(name, staged)
             raise
-        with suppress(OSError):  # it is committed all the same
+        with suppress(OSError):  # the snapshot is already committed
             self._write_readme()
 
     @abstractmethod
     def _make_staging(self) -> Path:
-        """Return the local folder in which files are staged."""
+        """Create the local folder in which files are staged, and return it."""
 
     @abstractmethod
     def _tidy(self) -> None:
-        """Remove the folders that were made for staging, if nobody uses them."""
+        """Remove the folders that were made for staging, if they are empty."""
 
     @abstractmethod
     def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
-        """Give one file its name, or leave nothing of it under that name; the last one is the manifest."""
+        """Give one file its name, or leave nothing under that name; `last` marks the manifest."""
 
     @abstractmethod
     def _is_whole(self, file: StagedFile, name: str) -> bool:
-        """Tell whether a published file is there, with all its bytes."""
+        """Return whether a published file exists with all its bytes."""
 
     @abstractmethod
     def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
-        """Take back what was published, and nothing that a manifest may refer to; raise nothing."""
+        """Remove published files, except those that a manifest may refer to; raise nothing."""
 
     @abstractmethod
     def _write_readme(self) -> None:
@@ -180,29 +180,29 @@ class Store(ABC):
 
 
 class LocalStore(Store):
-    """A folder: files are flushed to disk, then linked under their name, so that a crash leaves the old state or the new."""
+    """A folder: files are flushed to disk, then linked under their name, so that a crash leaves the old or the new state."""
 
     def __init__(self, root: Path) -> None:
         self._root, self.root = root, str(root)
-        self._made: list[Path] = []  # the root, and folders above it, when this store made them
+        self._made: list[Path] = []  # of the root and the folders above it, those that this store made
 
     def exists(self) -> bool:
-        """Tell whether the folder is there; StorageError when the system does not say."""
+        """Return whether the folder exists; StorageError when the system cannot tell."""
         with explain_errors(f"reading {self._root}"), suppress(FileNotFoundError):
             return bool(self._root.stat())
         return False
 
     def list_files(self, folder: str) -> list[StoredFile]:
-        """Return what lies in a folder, sorted by name; nothing only when there is no such folder."""
+        """Return the files of a folder, sorted by name; empty only when there is no such folder."""
         path, found = self._root / folder, []
         linked = bool(folder) and os.path.islink(path)
         with explain_errors(f"listing {path}"), suppress(FileNotFoundError):
             for entry in list(os.scandir(path)):
-                with suppress(FileNotFoundError):  # published or removed meanwhile, or a link to nothing
+                with suppress(FileNotFoundError):  # published or removed meanwhile, or a broken link
                     status = entry.stat()
-                    # a copy or a move may keep the time of the content, and not that of the file's entry
+                    # copies and moves may preserve the modification time, but they set the change time
                     age = time.time() - max(status.st_mtime, status.st_ctime)
-                    name = entry.name + ("" if entry.is_file() else "/")  # a folder; whoever opens a pipe waits
+                    name = entry.name + ("" if entry.is_file() else "/")  # never read: opening a pipe would block
                     links = linked or entry.is_symlink()
                     found.append(StoredFile(folder, name, entry.path, status.st_size, age, links))
         return sorted(found, key=lambda file: file.filename)
@@ -232,7 +232,7 @@ class LocalStore(Store):
 
     def _tidy(self) -> None:
         for folder in [self._root / STAGING, *reversed(self._made)]:
-            with suppress(OSError):  # there is something in it
+            with suppress(OSError):  # it is not empty
                 folder.rmdir()
 
     def _publish(self, file: StagedFile, name: str, *, last: bool) -> None:
@@ -240,7 +240,7 @@ class LocalStore(Store):
         with explain_errors(f"writing {target}"):
             _make_folder(target.parent)
             if last:
-                _flush_folder(self._root)  # the folders of the other files are there to stay
+                _flush_folder(self._root)  # so that the folders of the other files survive a crash
             _move(file.path, target)
             _flush_folder(target.parent)
 
@@ -251,9 +251,9 @@ class LocalStore(Store):
 
     def _withdraw(self, name: str, staged: list[StagedFile]) -> None:
         with suppress(OSError):
-            for file in reversed(staged):  # the manifest first: at no moment is it there without the others
+            for file in reversed(staged):  # the manifest first: it must never exist without the others
                 target = Path(self.locate(file.folder, name))
-                if target.exists() and (not file.path.exists() or target.samefile(file.path)):  # else it is another's
+                if target.exists() and (not file.path.exists() or target.samefile(file.path)):  # else not our file
                     target.unlink()
                     _flush_folder(target.parent)
 
@@ -263,7 +263,7 @@ class LocalStore(Store):
 
 
 def _make_folder(folder: Path) -> list[Path]:
-    """Make a folder and those above it, each flushed to disk; return those that were not there."""
+    """Make a folder and its parents, each flushed to disk; return those that did not exist."""
     missing = [each for each in (*reversed(folder.parents), folder) if not each.is_dir()]
     for each in missing:
         each.mkdir(exist_ok=True)
@@ -272,7 +272,7 @@ def _make_folder(folder: Path) -> list[Path]:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Rename without ever replacing a file; a link does that where the file system has links."""
+    """Rename without replacing a file: through a hard link where the file system has them."""
     try:
         os.link(source, target)
     except OSError as error:
@@ -286,7 +286,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Flush a folder's names to disk, where the system can: Windows opens no folders."""
+    """Flush a folder's entries to disk, except on Windows, which cannot open folders."""
     with suppress(PermissionError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -300,13 +300,13 @@ def _flush_folder(folder: Path) -> None:
 
 @contextmanager
 def explain_errors(doing: str, *, but: type[OSError] | tuple[()] = ()) -> Iterator[None]:
-    """Raise an error of the operating system as one that says where, and what to do; those of one type as they are."""
+    """Raise an OSError as a StorageError that says where and what to do now; errors of type `but` pass unchanged."""
     try:
         yield
     except but:
         raise
     except OSError as error:
-        advice = "The snapshots already there are as they were; free space or mend the storage, and try again."
+        advice = "The snapshots already there are unchanged; free space or repair the storage, and try again."
         if isinstance(error, PermissionError):
             advice = "Check who may read and write there, or choose another root. Nothing was changed."
         elif isinstance(error, NotADirectoryError | FileExistsError) or error.errno in (

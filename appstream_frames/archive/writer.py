@@ -1,6 +1,6 @@
-"""Frames and drains to Parquet: one file a table, ``<root>/<table>/<id>.parquet``; that of ``coverage``, the manifest, last.
+"""Frames and drains to Parquet: one file per table, ``<root>/<table>/<id>.parquet``; ``coverage``, the manifest, is last.
 
-Every file is staged batch by batch, with no more than a row group of each table in memory, before the first one is published.
+Every file is staged in batches, with at most a row group of each table in memory, before the first one is published.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ def write_snapshot(frames: Frames, root: str | os.PathLike[str], *, redact: Iter
     frames : Frames
         As a drain returned them.
     root : str or path
-        The archive: a folder, made when it is not there, or ``s3://bucket/prefix``.
+        The archive: a folder, created if necessary, or ``s3://bucket/prefix``.
     redact : iterable of str, optional
-        Columns to leave out, say ``["launch_parameters"]``: null in every table, and gone from ``unmodeled``, maps
-        and the request. ``coverage.redacted`` names them. Not those that identify rows.
+        Columns to leave out, for example ``["launch_parameters"]``: null in every table, and removed from ``unmodeled``, maps
+        and the request. ``coverage.redacted`` names them. Columns that identify rows cannot be redacted.
 
     Returns
     -------
     str
-        The snapshot's id, such as ``20261123T101500.123456Z-3f9c1a``. Ids sort by the moment of the snapshot. When these frames
-        are there already, nothing is written, and the id is that of the snapshot that holds them.
+        The snapshot's id, such as ``20261123T101500.123456Z-3f9c1a``. Ids sort by the moment of the snapshot. When a snapshot
+        already holds these frames, nothing is written and its id is returned.
 
     Raises
     ------
     RequestError
-        When `frames` or `redact` cannot be right; nothing is written then.
+        When `frames` or `redact` is invalid; nothing is written.
     StorageError, OSError
-        When the storage refuses. The snapshot is not there then, and the earlier ones are as they were.
+        When the storage refuses. The snapshot does not exist then, and the earlier ones are unchanged.
 
     Examples
     --------
@@ -100,17 +100,17 @@ def take_snapshot(
     progress: bool | None = None,
     redact: Iterable[str] = (),
 ) -> str:
-    """Drain straight into a snapshot, in bounded memory: no table is ever held whole.
+    """Drain straight to a snapshot in bounded memory: no table is ever held whole.
 
     Parameters
     ----------
     root : str or path
         The archive: a folder, or ``s3://bucket/prefix``.
     targets : iterable of Target, optional
-        Where to drain, side by side: what `targets` returns, or boto3 AppStream clients; default: your default credentials
+        Targets to drain concurrently: what `targets` returns, or boto3 AppStream clients; default: your default credentials
         and region.
     include, names, arns, type, max_items, page_size, timeout, executor, progress
-        As in `drain` and `drain_targets`, `max_items` of each target.
+        As in `drain` and `drain_targets`; `max_items` applies to each target.
     redact : iterable of str, optional
         As in `write_snapshot`.
 
@@ -122,7 +122,7 @@ def take_snapshot(
     Raises
     ------
     DrainError
-        When no target could be read at all. When some could, the others are rows in ``coverage`` that say why not.
+        When no target could be read at all. If only some failed, their rows in ``coverage`` say why.
     RequestError, StorageError, OSError
         As in `write_snapshot`.
 
@@ -163,34 +163,34 @@ def _commit(store: Store, moment: dt.datetime, coverage: pa.Table, staged: list[
 
 
 def _find_equal(store: Store, moment: dt.datetime, tables: Mapping[str, pa.Table]) -> str | None:
-    """Return the id of the snapshot of that moment that holds the same rows, if there is one."""
+    """Return the id of the snapshot with that moment and the same rows, if there is one."""
     sought = {name: complete(table, name) for name, table in tables.items()}
     for name in list_ids(store):
         if parse_moment(name) == moment:
-            with suppress(SnapshotCorruptError, RequestError):  # of a damaged one, nothing can be said
+            with suppress(SnapshotCorruptError, RequestError):  # a damaged one cannot be compared
                 if read_tables(store, read_manifest(store, name)) == sought:
                     return name
     return None
 
 
 class RowGroups:
-    """Gathers a table's rows until there are enough for a row group."""
+    """Collects a table's rows until there are enough for a row group."""
 
     def __init__(self, writer: pq.ParquetWriter) -> None:
         self._writer = writer
         self._held: list[pa.Table] = []
-        self._rows = 0  # of those
+        self._rows = 0  # in those tables
 
     def add(self, table: pa.Table) -> None:
-        """Add rows, which are written with later ones."""
-        if table.num_rows:  # or a drain of a million images without errors would hold thousands of empty tables
+        """Add rows, and write a row group when there are enough."""
+        if table.num_rows:  # else a drain of a million images without errors would hold thousands of empty tables
             self._held.append(table)
         self._rows += table.num_rows
         if self._rows >= GROUP:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows that are held."""
+        """Write the rows that are held, if any."""
         if self._held:
             self._writer.write_table(pa.concat_tables(self._held), row_group_size=self._rows)
             self._held, self._rows = [], 0
@@ -200,7 +200,7 @@ class RowGroups:
 def stage_tables(
     store: Store, schemas: Mapping[str, pa.Schema], staged: list[StagedFile]
 ) -> Iterator[dict[str, RowGroups]]:
-    """Stage a file for each of some tables, images last; coverage, which is written after all of them, is left out."""
+    """Stage a file for each table, images last; except coverage, which is written after all of them."""
     with ExitStack() as stack:
         files = {}
         for name in sorted(set(schemas) - {FOLDER}, key=lambda name: (name == "images", name)):

@@ -1,4 +1,4 @@
-"""Many snapshots together: what changed, since when, and how counts went.
+"""Comparisons over many snapshots: what changed, since when, and how counts developed.
 
-In: an archive, or two Frames. Out: DataFrames that conclude only from what was read whole.
+In: an archive, or two Frames. Out: DataFrames; conclusions are drawn only from targets that were read whole.
 """

@@ -1,7 +1,6 @@
 """What was added, removed and changed between two snapshots.
 
-Only what was read whole on both sides, and asked the same way, is compared: a refused account is never a thousand removed
-images.
+Only targets that both sides read whole, with the same request, are compared: a denied account is never a thousand removed images.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from appstream_frames.text import printable
 
 ARNS: Final = ("arn", "image_arn")
 _DIFFERENCE: Final = ["change", "column", "before", "after"]
-_NOT_FACTS: Final = {"snapshot", *TARGET, "icon_url"}  # where a row was seen, and a URL that AWS signs anew
+_NOT_FACTS: Final = {"snapshot", *TARGET, "icon_url"}  # where a row was seen, and a URL that AWS signs again each time
 _NONE: Final = pd.Series(dtype=object)
 _NAMED: Final = 5  # targets in a warning
 
@@ -43,39 +42,39 @@ _NAMED: Final = 5  # targets in a warning
 def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
     """Return what was added, removed and changed from one snapshot to another.
 
-    Targets are compared that are ``complete`` in both and were asked the same, whatever the page size; a warning names
-    the others. An image is known by its ARN (its name, if AWS sent none), an application by its image and its name, an
-    error by its image, code and message. An image that was deleted and built again under its ARN, which its
-    ``created_time`` tells, is one removed and one added. A new ``snapshot``, ``icon_url`` or ``position`` is no change,
-    and neither is a column that only one side has, or that either side redacted. A fleet's image is what its new instances
-    get; running ones keep the image they started with.
+    Only targets that are ``complete`` in both, with the same request apart from its page size, are compared; a warning names
+    the others. An image is identified by its ARN (its name, if AWS sent none), an application by its image and its name, an
+    error by its image, code and message. An image that was deleted and rebuilt under its ARN has a new ``created_time``: it
+    counts as one removed and one added. A new ``snapshot``, ``icon_url`` or ``position`` is not a change, nor is a column that
+    only one side has or that either side redacted. A fleet's image is the one that new instances get; running instances keep
+    the image they started with.
 
     Parameters
     ----------
     before, after : Frames
-        Two snapshots, as `drain` or `read_snapshot` gave them.
+        Two snapshots, as `drain` or `read_snapshot` returned them.
     table : str
-        What to compare: each table that an operation fills, see `columns`.
+        The table to compare: any that an operation fills, see `columns`.
 
     Returns
     -------
     pandas.DataFrame
         A row per image (application, error) that was ``added`` or ``removed``, and one per column that was ``changed``:
-        ``account``, ``region``; ``arn`` and ``name``, or of a child table ``image_arn``, ``image_name``, ``position`` and
-        ``name`` or ``error_code``; ``change``; ``column``; ``before``, ``after``. What names the row is taken from
+        ``account``, ``region``; ``arn`` and ``name``, or for a child table ``image_arn``, ``image_name``, ``position`` and
+        ``name`` or ``error_code``; ``change``; ``column``; ``before``, ``after``. The columns that name the row come from
         `before`, unless it was added. The two values of a changed column are text: times in ISO format, ``true``, lists and
-        maps as JSON, null for none. An added row's ``after``, and a removed row's ``before``, is a JSON object of its other
+        maps as JSON; null stays null. An added row's ``after``, and a removed row's ``before``, is a JSON object of its other
         columns that are not null. Ordered by account, region, image, change and column.
 
     Raises
     ------
     RequestError
-        When one side is no Frames, or there is no such table.
+        When one side is not Frames, or there is no such table.
 
     Warns
     -----
     UserWarning
-        When targets are left out, or one side did not read the table; it says which, and why.
+        When targets are left out, with the reasons, or one side did not read the table.
 
     Examples
     --------
@@ -102,7 +101,7 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
 
 
 def _find_comparable_targets(sides: Mapping[str, Frames], table: Table) -> list[str]:
-    """Return the targets, as ``account/region``, that both sides read whole and asked the same; warn of the others."""
+    """Return the targets, as ``account/region``, that both sides read whole with the same request; warn about the others."""
     if missing := [name for name, side in sides.items() if table.name not in side.tables]:
         warnings.warn(
             f"{table.name} was not read in {' and '.join(missing)}, so no change of it is listed. "
@@ -132,7 +131,7 @@ def _name_targets(rows: pd.DataFrame) -> pd.Series:
 
 
 def _explain_exclusion(before: Mapping[str, str] | None, after: Mapping[str, str] | None) -> str:
-    """Return why a target is not compared; empty when it is."""
+    """Return why a target is not compared; empty if it is."""
     for side, read in (("before", before), ("after", after)):
         if read is None:
             return f"not in {side}"
@@ -145,7 +144,7 @@ def _explain_exclusion(before: Mapping[str, str] | None, after: Mapping[str, str
 
 
 def _select_rows(frames: Frames, table: Table, targets: list[str], redacted: set[str]) -> pd.DataFrame:
-    """Return the rows of some targets, without the columns that either side left out on purpose."""
+    """Return the rows of some targets, without the redacted columns."""
     rows = get_table(frames, table.name)
     if redacted:
         kept = Redaction(tuple(redacted)).apply(to_arrow(rows, table.name), table.name)  # in `unmodeled` too
@@ -167,7 +166,7 @@ def _list_differences(left: pd.DataFrame, right: pd.DataFrame, table: Table) -> 
 
 
 def _match_rows(left: pd.DataFrame, right: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Return the positions ``left`` and ``right`` of rows that are the same resource, and not one built anew under its name."""
+    """Return the positions, ``left`` and ``right``, of rows that are the same resource, not one rebuilt under its name."""
     keys = pd.concat([identify(left, table), identify(right, table)], ignore_index=True)
     number = keys.groupby(list(keys.columns), dropna=False, sort=False).ngroup().to_numpy()
     sides = [pd.DataFrame({"number": each}) for each in np.split(number, [len(left)])]
@@ -188,7 +187,7 @@ def _match_rows(left: pd.DataFrame, right: pd.DataFrame, table: Table) -> pd.Dat
 
 
 def _count_repeats(rows: pd.DataFrame, number: pd.Series) -> pd.Series:
-    """Return how many rows of the same number come before each: in AWS's order, or else in one that any shuffle leaves alone."""
+    """Return how many rows of the same number precede each by position, or else by value, so that row order is ignored."""
     repeated = rows[number.duplicated(keep=False)]
     ranks = [name for name in ("position", "created_time") if name in repeated.columns]
     flat = {name for name, kind in repeated.dtypes.items() if kind != "object" and not isinstance(kind, pd.ArrowDtype)}
@@ -198,7 +197,7 @@ def _count_repeats(rows: pd.DataFrame, number: pd.Series) -> pd.Series:
 
 
 def _label_rows(rows: pa.Table, table: Table, **values: object) -> pa.Table:
-    """Return the rows of a diff for some rows of a table."""
+    """Return the rows of a diff for rows of a table."""
     labels = {name: rows.column(name) if name in rows.schema.names else None for name in label_columns(table)}
     columns = {**labels, "change": None, "column": None, "before": None, "after": None, **values}
     types = {name: pa.int64() if name == "position" else pa.string() for name in columns}
@@ -210,7 +209,7 @@ def _label_rows(rows: pa.Table, table: Table, **values: object) -> pa.Table:
 
 
 def _to_objects(rows: pa.Table, table: Table) -> pa.Array:
-    """Return a JSON object per row, of what is not null and not shown beside it."""
+    """Return a JSON object per row, of the values that are not null and not in the label columns."""
     names = [name for name in rows.schema.names if name not in {*_NOT_FACTS, *label_columns(table)}]
     values = zip(*(to_values(rows.column(name)) for name in names), strict=True)
     objects = ({name: value for name, value in zip(names, row, strict=True) if value is not None} for row in values)
@@ -218,7 +217,7 @@ def _to_objects(rows: pa.Table, table: Table) -> pa.Array:
 
 
 def _list_changes(left: pd.DataFrame, right: pd.DataFrame, pairs: pd.DataFrame, table: Table) -> Iterator[pa.Table]:
-    """Yield, column by column, the rows of a diff for rows of two tables that describe the same resource."""
+    """Yield, column by column, the rows of a diff for pairs of rows that describe the same resource."""
     known_by = {*_NOT_FACTS, "position", table.resource[0], *table.identity}
     compared = [name for name in left.columns if name in right.columns and name not in known_by]
     different = pd.DataFrame(
@@ -235,7 +234,7 @@ def _list_changes(left: pd.DataFrame, right: pd.DataFrame, pairs: pd.DataFrame, 
 
 
 def _pick(column: pd.Series, positions: pd.Series) -> pd.Series:
-    """Return some rows of a column, numbered anew; those that stand in their order by a mask, which is faster."""
+    """Return some rows of a column with a new index; by a mask, which is faster, if the positions are in order."""
     if not positions.is_monotonic_increasing:
         return column.take(positions).reset_index(drop=True)
     mask = np.zeros(len(column), bool)
@@ -244,7 +243,7 @@ def _pick(column: pd.Series, positions: pd.Series) -> pd.Series:
 
 
 def _differ(before: pd.Series, after: pd.Series) -> pd.Series:
-    """Return where two columns differ; null is equal to null, and the order of a map's keys says nothing."""
+    """Return where two columns differ; null equals null, and the order of a map's keys is ignored."""
     if before.dtype != after.dtype or isinstance(before.dtype, pd.ArrowDtype):
         before, after = (pd.Series(to_text(pa.chunked_array([pa.array(side)])).to_pylist()) for side in (before, after))
     differs = before.ne(after).fillna(True).astype(bool) & ~(before.isna() & after.isna())
@@ -254,13 +253,13 @@ def _differ(before: pd.Series, after: pd.Series) -> pd.Series:
 
 
 def _sort_pairs(value: Any) -> Any:
-    """Return a map, which is a tuple of pairs, as a dict; any other value as it is."""
+    """Return a map, which is a tuple of pairs, as a dict; any other value unchanged."""
     pairs = isinstance(value, tuple) and bool(value) and all(isinstance(element, tuple) for element in value)
     return dict(value) if pairs else value
 
 
 def is_public(changes: pd.DataFrame) -> pd.Series:
-    """Tell which changes are of AWS's own images."""
+    """Return which changes concern AWS's own images, as bool."""
     found = pd.Series(False, changes.index)
     for name in {*ARNS} & {*changes}:
         found |= changes[name].map(base_names.is_public, na_action="ignore").eq(True)
@@ -268,9 +267,9 @@ def is_public(changes: pd.DataFrame) -> pd.Series:
 
 
 def merge_changes(changes: pd.DataFrame) -> pd.DataFrame:
-    """Return what changed with one row, ``rebuilt``, for what was removed and added under its name.
+    """Merge the rows of a diff: a resource that was removed and added under its name becomes one row, ``rebuilt``.
 
-    What several accounts see is one row too. Values are kept only where a column changed.
+    A resource that several accounts see becomes one row too. Values are kept only where a column changed.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Verdicts of today, with what earlier snapshots add: `findings`, and by `usage` when an image last had a user."""
+"""Verdicts that also use earlier snapshots: `findings`, and `usage` with the moment an image last had a user."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from appstream_frames.insights.usage import judge_usage, used_by
 from appstream_frames.tables.conversion import to_pandas
 from appstream_frames.tables.frames import Frames, check_frames
 
-_NEEDED: Final = ("images", "fleets", "image_builders", "permissions")  # by `used_by`, but for stacks
+_NEEDED: Final = ("images", "fleets", "image_builders", "permissions")  # by `used_by`, except stacks
 
 
 def usage(frames: Frames, *, history: Root | None = None) -> pd.DataFrame:
-    """Say of each image that is not AWS's whether anybody uses it, and whether it can be deleted.
+    """Return for each image that is not AWS's whether it is used, and whether it can be deleted.
 
     Parameters
     ----------
     frames : Frames
-        Best of ``include="all"``.
+        Preferably drained with ``include="all"``.
     history : str or path, optional
-        An archive of earlier snapshots, a folder or ``s3://bucket/prefix``: adds the column ``last_used``.
+        An archive of earlier snapshots (a folder or ``s3://bucket/prefix``), which adds the column ``last_used``.
 
     Returns
     -------
     pandas.DataFrame
         A row per row of `Frames.images` that is not AWS's, with its index: ``account, region, name, arn``, the number of
         ``fleets``, ``image_builders``, ``accounts`` and ``images`` of `used_by`, ``verdict`` (``in_use``, ``unused``,
-        ``unknown``), ``deletable`` and ``reason``. Every account that sees an image gets the same verdict. ``unused`` needs the
-        owner's images, fleets and image builders read whole, and its shares where it has any; and those three of every other
-        account of the frames in the region, as a fleet may still stand on an image whose share was withdrawn. Where AWS did not
-        say whether it is shared, or a snapshot redacted that or ``base_image_arn``, it is ``unknown``. ``deletable``
-        is true for the owner's row of an unused image that AWS does not call shared. With `history` also ``last_used``: the
-        moment (UTC) of the last snapshot, these frames included, in which the image had a user; null when none did since it
-        was built.
+        ``unknown``), ``deletable`` and ``reason``. Every account that sees an image gets the same verdict. ``unused`` requires
+        that the owner's images, fleets and image builders were read whole, and the image's shares if it has any; and those three
+        of every other account in the frames and region, because a fleet may still use an image that is no longer shared with it.
+        If AWS did not say whether the image is shared, or that or ``base_image_arn`` was redacted, it is ``unknown``.
+        ``deletable`` is true for the owner's row of an unused image that AWS does not report as shared. With `history` also
+        ``last_used``: the moment (UTC) of the last snapshot, these frames included, in which the image had a user; null if it
+        had none since it was built.
 
     Raises
     ------
     RequestError
-        When `frames` is no `Frames`.
+        When `frames` is not `Frames`.
     SnapshotNotFoundError, SnapshotCorruptError
-        When `history` holds no snapshot, or a file of it is missing or is not what was written; it names the file.
+        When `history` holds no snapshot, or a file of it is missing or is not what was written; the message names the file.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def usage(frames: Frames, *, history: Root | None = None) -> pd.DataFrame:
 
 
 def _find_last_used(frames: Frames, judged: pd.DataFrame, history: Root) -> pd.Series:
-    """Return when each image last had a user; a user that is older than the image stood on an earlier build of it."""
+    """Return when each image last had a user; snapshots older than an image are ignored: they show an earlier build of it."""
     found = pd.Series(pd.NaT, judged.index, dtype="datetime64[us, UTC]")
     images = judged[["region", "arn"]].assign(created=frames.images.loc[judged.index, "created_time"])
     found[judged["verdict"] == "in_use"] = frames.snapshot
@@ -88,35 +88,35 @@ def _find_last_used(frames: Frames, judged: pd.DataFrame, history: Root) -> pd.S
 def findings(
     frames: Frames, *, today: Day = None, rules: Changes = None, history: Root | None = None, reference: Folder = None
 ) -> pd.DataFrame:
-    """Say what to do today: a row per finding, worst first.
+    """List what to do today: a row per finding, worst first.
 
-    Agents and bases are judged target by target, unlike in `agents` and `base_images`: by that target's own images, its coverage
-    and the reference tables. So a target that fails takes its own findings away, and adds or removes none of another's.
+    Unlike in `agents` and `base_images`, agents and bases are judged per target: by that target's own images, its coverage and
+    the reference tables. So a target that could not be read loses its own findings, and changes none of another target.
 
     Parameters
     ----------
     frames : Frames
-        Best of ``include="all"``: what was not drained makes no finding, and is named once.
+        Preferably drained with ``include="all"``: a table that was not drained gives no findings, and is named once.
     today : str, date or Timestamp, optional
-        The day from which ages are counted. Default: that of the newest snapshot in the frames.
+        The day from which ages are counted. Default: the day of the newest snapshot in the frames.
     rules : mapping of str to int, str or None, optional
-        Rules to change, by id: another threshold (``{"builder_running": 14}``), another severity, or None to leave it out.
+        Rules to change, by id: another threshold (``{"builder_running": 14}``), another severity, or None to disable it.
     history : str or path, optional
-        The root of an archive, which says since when an image builder has been running.
+        The root of an archive, which shows since when an image builder has been running.
     reference : str or path, optional
-        A folder with reference tables of your own, see `reference`.
+        A folder with your own reference tables, see `reference`.
 
     Returns
     -------
     pandas.DataFrame
         ``severity`` (``high``, ``medium``, ``low``, ``info``), ``rule`` (a stable id), ``account, region, resource`` (``image``,
         ``fleet``, ``image_builder``, ``target`` …), ``name, arn``, ``finding`` and ``remedy`` (a sentence each), ``value``
-        (days, or a count) and ``reference_date``, where the finding rests on one. An image has findings in its owner's account.
+        (days, or a count) and ``reference_date``, if a finding is based on one. Findings of an image are in its owner's account.
 
     Raises
     ------
     RequestError
-        When `frames` is no `Frames`, a rule does not exist or cannot be changed like this, `today` is no day, or `reference`
+        When `frames` is not `Frames`, a rule does not exist or cannot be changed like this, `today` is not a day, or `reference`
         holds no such tables.
     SnapshotNotFoundError, SnapshotCorruptError
         As in `usage`.
@@ -141,21 +141,21 @@ def findings(
 
 
 def _find_running_since(frames: Frames, root: Root) -> dict[str, pd.Timestamp]:
-    """Return, by ARN, the first snapshot since which an image builder has been running, where one before saw it stopped."""
+    """Return, by ARN, the first snapshot since which an image builder has been running, if an earlier one shows it stopped."""
     seen = read_history(root, "image_builders", columns=["arn", "state"], until=frames.snapshot.to_pydatetime())
     seen = pd.concat([seen, frames.image_builders[seen.columns]], ignore_index=True)
     seen = seen.dropna(subset="arn").sort_values("snapshot", kind="stable")
     running = seen["state"].eq("RUNNING").fillna(False)
-    stops = (~running).groupby(seen["arn"]).cumsum()  # of how many snapshots so far it was not running in
+    stops = (~running).groupby(seen["arn"]).cumsum()  # the number of snapshots so far in which it was not running
     last = (stops > 0) & (stops == stops.groupby(seen["arn"]).transform("last"))
     return dict(seen[running & last].groupby("arn")["snapshot"].first())
 
 
 def drop_known(found: pd.DataFrame, frames: Frames, root: Root, reference: Folder = None) -> pd.DataFrame:
-    """Return the findings that are new: those that the snapshot before did not have, by rule and resource.
+    """Return the findings that are new: those that the previous snapshot did not have, by rule and resource.
 
-    Where that snapshot read less of a target than these frames of the archive did, the last one that read as much counts too,
-    so that a night on which a target failed does not make its old findings new.
+    Where that snapshot read less of a target than `frames`, the last one that read as much counts too, so that a failed read
+    does not make old findings look new.
     """
     earlier = SnapshotRange.open(root, until=(frames.snapshot - pd.Timedelta(microseconds=1)).to_pydatetime())
     if not earlier.manifests:
@@ -171,7 +171,7 @@ def drop_known(found: pd.DataFrame, frames: Frames, root: Root, reference: Folde
 
 
 def _find_comparable(coverage: pd.DataFrame, earlier: SnapshotRange) -> dict[tuple[str, str], str]:
-    """Return for each target the id of the last snapshot that read as many of its operations whole as this coverage."""
+    """Return for each target the id of the last snapshot that read at least the operations that this coverage read whole."""
     wanted = _list_read(coverage)
     found: dict[tuple[str, str], str] = {}
     for name, manifest in reversed(earlier.manifests.items()):
@@ -184,7 +184,7 @@ def _find_comparable(coverage: pd.DataFrame, earlier: SnapshotRange) -> dict[tup
 
 
 def _list_read(coverage: pd.DataFrame) -> dict[tuple[str, str], set[str]]:
-    """Return which operations of each target were read whole, and with them that every account is known: shares need it."""
+    """Return the operations of each target that were read whole, and a mark if every account is known: shares need that."""
     known = {"every account"} if coverage["account"].notna().all() else set()
     whole = coverage[coverage["status"].eq("complete")]
     read: dict[tuple[str, str], set[str]] = whole.groupby(["account", "region"])["operation"].agg(known.union).to_dict()
@@ -192,7 +192,7 @@ def _list_read(coverage: pd.DataFrame) -> dict[tuple[str, str], set[str]]:
 
 
 def _list_keys(found: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return what tells findings apart: rule and resource, a resource being its ARN where it has one."""
+    """Return what identifies each finding: its rule and its resource (by ARN, where it has one)."""
     keys = found[KEYS].astype(object).where(found[KEYS].notna(), "")
     keys["name"] = keys["name"].where(keys["arn"] == "", "")
     return list(keys.itertuples(index=False, name=None))

@@ -1,6 +1,6 @@
-"""What is the same in several snapshots: the question that a target was asked, a resource, a value.
+"""What is the same in several snapshots: the request to a target, a resource, a value.
 
-Only what was read whole, and asked the same way, is compared or taken for a sign that something is gone.
+Only reads that are complete and made the same request are compared, or show that a resource is gone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from appstream_frames.tables.schema import Table, find_table, list_tables
 from appstream_frames.text import printable
 
 TARGET: Final = ["account", "region"]
-#: The column that `identify` makes of a row's ARN, or else its name; no column of AWS's has such a name.
+#: The column in which `identify` puts a row's ARN, or else its name; no column of AWS has this name.
 RESOURCE: Final = "*"
 #: What `normalize_request` makes of a request without a filter.
 UNFILTERED: Final = "{}"
@@ -29,9 +29,9 @@ _PAGING: Final = {"MaxItems", "PageSize", "StartingToken"}
 
 
 def select_reads(coverage: pd.DataFrame, operation: str | None, keys: Sequence[str] = TARGET) -> pd.DataFrame:
-    """Return how an operation's reads ended: `keys`, which tell targets apart, ``status`` and ``request`` (normalized).
+    """Return how an operation's reads ended, a row per target: `keys`, which identify it, ``status`` and normalized ``request``.
 
-    Of a target that was drained several times in one snapshot: the requests joined, and ``complete`` only when all of them are.
+    For a target that was drained several times in one snapshot, requests are joined; it is ``complete`` only if all reads are.
     """
     coverage = coverage[coverage["operation"].fillna(FIRST_OPERATION) == operation]
     reads = coverage[[*keys, "status"]].assign(request=coverage["request"].map(normalize_request).astype("str"))
@@ -48,7 +48,7 @@ def select_reads(coverage: pd.DataFrame, operation: str | None, keys: Sequence[s
 
 @lru_cache(maxsize=1024)
 def normalize_request(request: object) -> str:
-    """Return what a request asked for, without its paging: equal text for equal questions.
+    """Return a request as text without its paging: equal text for equivalent requests.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def normalize_request(request: object) -> str:
 
 
 def find_resource_table(name: str) -> Table:
-    """Return a table whose rows describe resources: each but ``coverage``."""
+    """Return a table whose rows describe resources; RequestError for ``coverage``."""
     table = find_table(name)
     if table.operation:
         return table
@@ -85,15 +85,15 @@ def list_columns(parameter: str, given: str | Iterable[str]) -> list[str]:
 
 
 def label_columns(table: Table) -> list[str]:
-    """Return the columns by which a reader knows a row: its target, its resource, and what tells it apart in there."""
-    own = [name for name in table.identity if name not in ("position", "error_message")]  # a code says enough
+    """Return the columns that show a reader which row it is: its target, its resource, and its identity within that."""
+    own = [name for name in table.identity if name not in ("position", "error_message")]  # the error code is enough
     position = ["position"] if "position" in table.schema.names else []
     within = [*own, *position] if own == ["name"] else [*position, *own]
     return [*TARGET, *table.resource, *within]
 
 
 def identify(rows: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Return the columns that tell a row from all others: account, region, its ARN or else its name, and its own."""
+    """Return the columns that identify a row: account, region, its ARN or else its name, and the table's own identity."""
     known = [rows[name] for name in table.resource if name in rows.columns]
     if not known:
         expected = " nor ".join(table.resource)
@@ -103,7 +103,7 @@ def identify(rows: pd.DataFrame, table: Table) -> pd.DataFrame:
 
 
 def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return values as text: strings as they are, times in ISO format, all else as JSON; null stays null."""
+    """Return values as text: strings unchanged, times in ISO format, all others as JSON; null stays null."""
     if pa.types.is_string(column.type):
         return column
     values = to_values(column)
@@ -112,7 +112,7 @@ def to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def to_values(column: pa.ChunkedArray) -> list[Any]:
-    """Return values that `to_json` takes; the order of a map's keys says nothing, so they are sorted."""
+    """Return values that `to_json` accepts, with the keys of a map sorted, because their order has no meaning."""
     rows: list[Any] = column.to_pylist()
     if pa.types.is_map(column.type):
         return [None if row is None else dict(sorted(row, key=itemgetter(0))) for row in rows]

@@ -1,6 +1,6 @@
-"""Some snapshots of an archive, oldest first: which files and columns are read, and as what the parts become one table.
+"""A range of snapshots, oldest first: which files and columns are read, and the types in which they become one table.
 
-Reading and checking the files is the business of `archive`.
+The files are read and checked by `archive`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Moment: TypeAlias = str | dt.date | dt.datetime | None
 Root: TypeAlias = str | os.PathLike[str]
 
 _KEYS: Final = ["snapshot", *TARGET]
-_AT_ONCE: Final = 4  # snapshots that are read side by side
+_AT_ONCE: Final = 4  # snapshots that are read concurrently
 _READS: Final = pa.schema(
     [("snapshot", UTC_US), *((name, pa.string()) for name in ("id", *TARGET, "operation", "status", "request"))]
 )
@@ -42,7 +42,7 @@ _READS: Final = pa.schema(
 
 @dataclass(frozen=True)
 class SnapshotRange:
-    """The snapshots from one moment to another, oldest first: where they lie, and the manifest of each by its id."""
+    """The snapshots from one moment to another, oldest first: their store, and their manifests by id."""
 
     store: Store
     manifests: dict[str, Manifest]
@@ -51,7 +51,7 @@ class SnapshotRange:
     def open(cls, root: Root, since: Moment = None, until: Moment = None, table: Table | None = None) -> SnapshotRange:
         """Return the snapshots of an archive from one moment to another, both included.
 
-        Warn in the name of the caller's caller when none of them holds `table`: that it has no rows says nothing then.
+        Warn, at the caller's caller, when none of them holds `table`: then its lack of rows has no meaning.
         """
         first, last = _parse_bound("since", since), _parse_bound("until", until)
         if first is not None and last is not None and first > last:
@@ -71,15 +71,15 @@ class SnapshotRange:
 
     @cached_property
     def moments(self) -> pd.DatetimeIndex:
-        """The moments at which there are snapshots, oldest first."""
+        """The moments of the snapshots, oldest first."""
         found = sorted({parse_moment(name) for name in self.manifests})
         return pd.DatetimeIndex(found, tz="UTC", name="snapshot").as_unit("us")
 
     def read_rows(self, table: Table, columns: Iterable[str] | None, reads: pd.DataFrame | None = None) -> pa.Table:
-        """Return a table's rows; without `columns`, with all columns that the model or any of the files has.
+        """Return a table's rows; without `columns`, with all columns that the model or any file has.
 
-        With what `find_reads` returns, each row is at its snapshot's moment, and of each target only the snapshot counts
-        that is named there.
+        With `reads`, which `find_reads` returns, rows carry the moment of their snapshot's id, and each target's rows come only
+        from the snapshots named there.
         """
         wanted = self._check_columns(table, columns)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -101,22 +101,22 @@ class SnapshotRange:
         return pa.concat_tables([schema.empty_table(), rows], promote_options="default")
 
     def find_reads(self, table: Table) -> pd.DataFrame:
-        """Return what was asked of each target at each moment by the operation that fills a table, and how that ended.
+        """Return, for each target and moment, the request of the operation that fills a table and the status of the read.
 
-        Ordered by moment: ``snapshot``, ``account``, ``region``, ``id``, ``status``, ``request``. Of several snapshots at one
-        moment the last counts that read the target whole.
+        Ordered by moment: ``snapshot``, ``account``, ``region``, ``id``, ``status``, ``request``. If several snapshots have the
+        same moment, the last one that read the target whole counts.
         """
         held = {name: manifest.coverage for name, manifest in self.manifests.items() if table.name in manifest.files}
         found = [_date(rows.append_column("id", pa.repeat(name, len(rows))), name) for name, rows in held.items()]
         found = [rows.select(_READS.names).cast(_READS) for rows in found]
         coverage = to_pandas(pa.concat_tables([_READS.empty_table(), *found]))
-        known = coverage.dropna(subset="account")  # whose account is not known was not read
+        known = coverage.dropna(subset="account")  # a target of unknown account was not read
         reads = select_reads(known, table.operation, ["id", *_KEYS])
         reads = reads.assign(whole=reads["status"] == "complete").sort_values(["snapshot", "whole"], kind="stable")
         return reads.drop_duplicates(_KEYS, keep="last").drop(columns="whole").reset_index(drop=True)
 
     def find_lacking(self, table: Table, columns: Iterable[str]) -> pd.DatetimeIndex:
-        """Return the moments whose snapshots do not hold some columns: not known then, or left out on purpose."""
+        """Return the moments whose snapshots lack some columns: boto3 did not know them yet, or they were redacted."""
         lacking = [
             parse_moment(name)
             for name, manifest in self.manifests.items()
@@ -127,11 +127,11 @@ class SnapshotRange:
     def _read_part(self, manifest: Manifest, table: Table, wanted: list[str]) -> pa.Table:
         if table.operation is None:
             whole = manifest.coverage
-        elif table.name not in manifest.files:  # not asked for, or not known to the boto3 of that day
+        elif table.name not in manifest.files:  # not requested, or unknown to boto3 at that time
             whole = table.schema.empty_table().select(_KEYS)
         elif manifest.files[table.name]["rows"]:
             return read_columns(self.store, manifest, table.name, wanted)
-        else:  # small, and columns without a page cannot be read alone
+        else:  # small, and a column without pages cannot be read alone
             whole = read_table(self.store, manifest, table.name)
         return whole.select([column for column in wanted if column in whole.schema.names])
 
@@ -158,7 +158,7 @@ def _list_stored_columns(manifest: Manifest, table: Table) -> list[str]:
 
 
 def _date(rows: pa.Table, name: str) -> pa.Table:
-    """Return rows at the moment in a snapshot's id."""
+    """Return rows with the moment of a snapshot's id as ``snapshot``."""
     moments = pa.repeat(pa.scalar(parse_moment(name), UTC_US), len(rows))
     return rows.set_column(rows.schema.get_field_index("snapshot"), pa.field("snapshot", UTC_US), moments)
 
@@ -170,10 +170,10 @@ def select_targets(rows: pa.Table, targets: Iterable[str]) -> pa.Table:
 
 
 def _parse_bound(name: str, value: Moment) -> pd.Timestamp | None:
-    """Return a moment in UTC: of a date its beginning, or as `until` its end."""
+    """Return a moment in UTC; a date is its first microsecond, or as `until` its last."""
     if value is None:
         return None
-    given: object = value  # text of a date is read as both, and stays a date
+    given: object = value  # the text of a date can be parsed as both; the date wins
     for parse in (dt.datetime.fromisoformat, dt.date.fromisoformat):
         with suppress(ValueError):
             given = parse(value.strip()) if isinstance(value, str) else value

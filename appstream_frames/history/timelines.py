@@ -1,6 +1,6 @@
-"""Many snapshots of one archive: their rows in one frame, when each resource came and went, and counts over time.
+"""All snapshots of an archive: their rows in one DataFrame, when each resource appeared and disappeared, and counts over time.
 
-A target that was not read whole, or was asked something else, is no sign that anything is gone: `timeline` passes over it,
+A target that was not read whole, or was read with another request, does not show that anything is gone: `timeline` ignores it,
 and `trend` shows a gap.
 """
 
@@ -37,36 +37,36 @@ def read_history(
     since: Moment = None,
     until: Moment = None,
 ) -> pd.DataFrame:
-    """Read one table of every snapshot, oldest first; each column that is read is checked, and no other is read.
+    """Read one table of every snapshot, oldest first; only the chosen columns are read, and each is checked.
 
     Parameters
     ----------
     root : str or path
         The archive: a folder or ``s3://bucket/prefix``.
     table : str
-        Which table: each that an operation fills, or ``coverage``.
+        Any table that an operation fills, or ``coverage``.
     columns : iterable of str, optional
-        Its columns to read, beside ``snapshot``, ``account`` and ``region``, which always come first; default: all.
+        Its columns to read in addition to ``snapshot``, ``account`` and ``region``, which always come first; default: all.
     since, until : str, datetime.date or datetime.datetime, optional
-        The first and the last moment, both included. Without a time zone it is UTC; a date as `until` is all of its day.
+        The first and the last moment, both included. Without a time zone it is UTC; a date as `until` includes its whole day.
 
     Returns
     -------
     pandas.DataFrame
-        The rows of `table` of all these snapshots, the types as `columns` gives them. A column that a snapshot did not
-        have yet is null there; one that only a newer boto3 knew is there too. Empty when no snapshot is in the range.
+        The rows of `table` in all these snapshots, with the types that `columns` lists. A column that a snapshot does not
+        hold is null there; one that only a newer boto3 knew is included. Empty when no snapshot is in the range.
 
     Raises
     ------
     RequestError
-        When there is no such table or column, or a moment is none; before any table is read.
+        When there is no such table or column, or `since` or `until` is not a moment; before any table is read.
     SnapshotNotFoundError, SnapshotCorruptError
-        When there is no snapshot under the root, or a file is missing or is not what was written; it names the file.
+        When there is no snapshot under the root, or a file is missing or is not what was written; the message names the file.
 
     Warns
     -----
     UserWarning
-        When no snapshot read the table, so that nothing is known of it.
+        When no snapshot read the table, so that nothing is known about it.
 
     Examples
     --------
@@ -86,28 +86,28 @@ def read_history(
 
 
 def timeline(root: Root, table: str = "images") -> pd.DataFrame:
-    """Return when each resource was seen first and last, and by when it was gone.
+    """Return when each resource was first and last seen, and by when it was gone.
 
     Parameters
     ----------
     root, table
-        As in `read_history`, but for ``coverage``.
+        As in `read_history`; not ``coverage``.
 
     Returns
     -------
     pandas.DataFrame
-        A row per resource: ``account``, ``region``; ``arn``, ``name``, or of a child table what a row of `diff` is known by, but
-        for ``position``; ``first_seen`` and ``last_seen`` (moments, UTC); ``gone_by``, the moment of the first later snapshot
-        that read its target whole, with no filter or with that of the last sighting, and did not hold it (null while it
-        is there, or nothing tells); ``generations``, how many values of ``created_time`` it had, at least 1; ``snapshots``,
-        in how many it was seen. Ordered by the columns that name the resource.
+        A row per resource: ``account``, ``region``; ``arn``, ``name``, or for a child table the columns that name a row of
+        `diff`, without ``position``; ``first_seen`` and ``last_seen`` (moments, UTC); ``gone_by``, the moment of the first later
+        snapshot that read its target whole, without a filter or with the one of the last sighting, and did not hold it (null
+        while it exists or this is not known); ``generations``, the number of its ``created_time`` values, at least 1;
+        ``snapshots``, the number of snapshots that hold it. Ordered by the columns that name the resource.
 
     Raises
     ------
     RequestError
         When there is no such table.
     SnapshotNotFoundError, SnapshotCorruptError
-        As in `read_history`; so is the warning.
+        As in `read_history`, and so is the warning.
 
     Examples
     --------
@@ -146,34 +146,33 @@ def timeline(root: Root, table: str = "images") -> pd.DataFrame:
 def trend(
     root: Root, by: str | Iterable[str], table: str = "images", *, over: Literal["all", "complete"] = "all"
 ) -> pd.DataFrame:
-    """Count the rows of a table by any column, snapshot after snapshot, with gaps where the count would be too low.
+    """Count the rows of a table by any column in each snapshot, with gaps where the count would be too low.
 
     Parameters
     ----------
     root, table
-        As in `read_history`, but for ``coverage``.
+        As in `read_history`; not ``coverage``.
     by : str or list of str
         The column or columns of `table` to count by; null is a value like any other.
     over : {"all", "complete"}
         Which targets count: ``all`` that were ever read whole, or only those that were read whole in every snapshot (complete
-        cases), so that a target which failed once leaves no gap.
+        cases), so that a target that failed once leaves no gap.
 
     Returns
     -------
     pandas.DataFrame
         A row per snapshot and value ever seen: ``snapshot``, the columns of `by`, ``count`` and ``complete``. A snapshot is
-        complete when each target that was ever read whole was read whole in it, and was asked what it was asked last;
-        elsewhere the count is null. If `by` has ``account`` or ``region``, only the targets of that account or region
-        matter to a row, so a target that was added later leaves the others without gaps. A target that was never read
-        whole is not waited for. A snapshot that does not hold a column of `by`, because the boto3 of that day did not know it or
-        it was redacted, is a gap.
+        complete when it read whole each target that was ever read whole, with the same request as that target's last complete
+        read; otherwise the count is null. If `by` has ``account`` or ``region``, only the targets of that account or region
+        affect a row, so a target that was added later makes no gaps for the others. A target that was never read whole is
+        ignored. A snapshot that lacks a column of `by`, because boto3 did not know it yet or it was redacted, is a gap.
 
     Raises
     ------
     RequestError
         When there is no such table or column, or `over` is something else.
     SnapshotNotFoundError, SnapshotCorruptError
-        As in `read_history`; so is the warning.
+        As in `read_history`, and so is the warning.
 
     Examples
     --------
@@ -216,14 +215,14 @@ def trend(
 
 
 def _number_values(seen: pa.Table, columns: list[str]) -> pd.Series:
-    """Return a number per row, the same for the same values, in the order of the values; null is the last."""
+    """Return a number per row, equal for equal values and in the order of the values; null is last."""
     values = {name: seen.column(name) for name in columns}
     plain = {name: to_text(value) if pa.types.is_nested(value.type) else value for name, value in values.items()}
     return to_pandas(pa.table(plain)).groupby(columns, dropna=False).ngroup()
 
 
 def _spread(complete: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
-    """Return for each moment and value whether every target was read whole that could have a row of this value."""
+    """Return for each moment and value whether every target that could have a row with this value was read whole."""
     scope = [name for name in TARGET if name in values.columns]
     if not scope:
         whole = complete.all(axis=1) & bool(complete.shape[1])
@@ -234,18 +233,18 @@ def _spread(complete: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
 
 
 def _find_gone(reads: pd.DataFrame, last_seen: pd.DataFrame) -> pd.Series:
-    """Return for each row of `last_seen` the moment at which it was known to be gone, or null.
+    """Return for each row of `last_seen` the moment by which it was gone, or null.
 
-    That is when its target was next read whole, without a filter or with that of the last sighting, by the `reads` that
-    `SnapshotRange.find_reads` returns.
+    That is the moment of the next of `reads`, from `SnapshotRange.find_reads`, that read its target whole, without a filter or
+    with the one of the last sighting.
     """
     keys = [*TARGET, "last_seen"]
-    if last_seen.empty:  # merge_asof cannot join text of which there is none on either side
+    if last_seen.empty:  # merge_asof cannot join empty columns of text
         return last_seen["last_seen"]
     seen = last_seen[keys].drop_duplicates().merge(reads.rename(columns={"snapshot": "last_seen"}), on=keys)
     seen = seen[[*keys, "request"]].sort_values("last_seen")
     whole = reads[reads["status"] == "complete"]
-    whole = whole.assign(gone_by=whole["snapshot"])  # of no rows none: assigning `reads` would add its rows
+    whole = whole.assign(gone_by=whole["snapshot"])  # not `reads["snapshot"]`, which would add rows to an empty frame
     later = {"left_on": "last_seen", "right_on": "snapshot", "direction": "forward", "allow_exact_matches": False}
     unfiltered = whole.loc[whole["request"] == UNFILTERED, [*TARGET, "snapshot", "gone_by"]]
     found = [
@@ -257,7 +256,7 @@ def _find_gone(reads: pd.DataFrame, last_seen: pd.DataFrame) -> pd.Series:
 
 
 def _find_complete(reads: pd.DataFrame, moments: pd.DatetimeIndex) -> pd.DataFrame:
-    """Return at which moments each target was read whole, and asked what it was asked the last time that it was.
+    """Return at which moments each target was read whole, with the same request as its last complete read.
 
     A row per moment, a column per target that was ever read whole (account, region); bool.
     """
