@@ -1,4 +1,4 @@
-"""The application catalogue: which application is in which images, and where one name has several variants."""
+"""The application catalogue: which applications are in which images, and which names have several variants."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 from appstream_frames.tables.frames import Frames, check_frames
 
-#: What makes an application of one name another one.
+#: Applications that differ in one of these are different variants.
 _VARIANT = ["name", "launch_path", "launch_parameters", "working_directory"]
 
 
@@ -16,19 +16,19 @@ def application_versions(frames: Frames) -> pd.DataFrame:
     Parameters
     ----------
     frames : Frames
-        Of one snapshot; ``frames.own`` leaves out what AWS's public images hold. An image that several accounts see counts once.
+        Of one snapshot; ``frames.own`` leaves out AWS's public images. An image that several accounts see counts once.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``name``, ``launch_path``, ``launch_parameters``, ``working_directory`` (as AWS sent them), ``display_name`` (of
-        the first image by name), ``images`` (how many hold it), ``image_names`` (a tuple, in order), ``variants`` (rows of
-        this name) and ``differs`` (whether there are several). Ordered by name, the variant in most images first.
+        the first image by name), ``images`` (how many hold it), ``image_names`` (a sorted tuple), ``variants`` (the number of
+        rows with this name) and ``differs`` (true if more than one). Ordered by name, the variant in most images first.
 
     Raises
     ------
     RequestError
-        When `frames` is no Frames.
+        When `frames` is not Frames.
 
     Examples
     --------

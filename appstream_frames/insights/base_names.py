@@ -1,4 +1,4 @@
-"""Public base images: what their names tell, which is the newest of a family, which families AWS has retired."""
+"""Public base images: their names, the newest of each family, and the families that AWS has retired."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from appstream_frames.tables.decode import parse_owner
 from appstream_frames.text import printable
 
 _DAY: Final = r"(?P<day>\d{2}-\d{2}-\d{4})"
-#: What names look like, the old ones last, with the kind and the operating system where the name does not tell.
+#: Patterns of names, old ones last, each with the kind and the operating system if the name does not contain them.
 _NAMES: Final = (
     (rf"AppStream-(?:(?P<kind>Graphics-[A-Za-z0-9]+)-)?(?P<os>[A-Za-z0-9]+)-{_DAY}", "Base", ""),
     (rf"Amazon-AppStream2-Sample-Image-{_DAY}", "Sample apps", ""),
@@ -28,7 +28,7 @@ _NAMES: Final = (
 
 @dataclass(frozen=True, order=True)
 class Base:
-    """A public base image, as its name tells; the newest is the greatest."""
+    """A public base image, parsed from its name; a newer one is greater."""
 
     released: date
     name: str
@@ -62,7 +62,7 @@ def parse_arn(arn: str | None) -> Base | None:
 
 
 def find_newest_listed(table: pd.DataFrame, today: date) -> dict[str, tuple[Base, str]]:
-    """Return the newest base of each family, and its origin, of a table of newest bases; a user's rows replace a family's."""
+    """Return the newest listed base of each family, and its origin; the user's rows for a family replace the shipped ones."""
     listed = []
     for name, origin in iterate_rows(table, "image_name", "origin"):
         base = parse_arn(f"arn:aws:appstream:::image/{name}")
@@ -75,7 +75,7 @@ def find_newest_listed(table: pd.DataFrame, today: date) -> dict[str, tuple[Base
 
 
 def list_retirements(base: Base, table: pd.DataFrame, today: date) -> list[tuple[str, bool]]:
-    """Return why AWS lists a base image no more on a day, each reason with whether it holds for the whole family."""
+    """Return why AWS no longer listed a base image on a day, each reason with whether it applies to the whole family."""
     found = []
     names = ("family_type", "family_os", "retired_after", "released_before", "reason")
     for kind, os, after, before, reason in iterate_rows(table, *names):
@@ -87,10 +87,10 @@ def list_retirements(base: Base, table: pd.DataFrame, today: date) -> list[tuple
 
 
 def is_family_retired(base: Base, today: date) -> bool:
-    """Tell whether AWS had retired all releases of a base image's family on a day."""
+    """Return whether AWS had retired all releases of a base image's family by a day."""
     return any(whole for _, whole in list_retirements(base, reference()["retired_base_images"], today))
 
 
 def is_public(arn: str) -> bool:
-    """Tell whether an ARN names no account: AWS's own image."""
+    """Return whether an ARN is of AWS's own image: it contains no account."""
     return parse_owner(arn) == ""

@@ -1,4 +1,4 @@
-"""Days in UTC: of a column, of an agent's version, of today. Ages everywhere in the package are counted from here."""
+"""Days in UTC, of a column, of an agent's version or of today: the basis of every age in the package."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from appstream_frames.text import printable
 
 _VERSION = re.compile(r"[0-9]{2}-[0-9]{2}-[0-9]{4}")
 
-#: What callers may give for a day.
-Day: TypeAlias = str | date | None  # a Timestamp is a date
+Day: TypeAlias = str | date | None  # as callers give it; a Timestamp is a date
 
 
 def choose_day(given: object, images: pd.DataFrame) -> date:
-    """Return the day from which ages are counted: the one given, else that of the newest snapshot in the frame, else now."""
+    """Return the day from which ages are counted: the one given, else that of the newest snapshot in the frame, else today."""
     if given is None:
         taken = to_days(images["snapshot"]) if "snapshot" in images.columns else []
         return max((day for day in taken if day), default=datetime.now(UTC).date())
@@ -30,7 +29,7 @@ def choose_day(given: object, images: pd.DataFrame) -> date:
 
 
 def to_days(column: pd.Series) -> list[date | None]:
-    """Return the UTC day of each value; what a `date` cannot hold becomes the nearest that it can."""
+    """Return the UTC day of each value; one outside the range of `date` becomes the nearest inside."""
     moments = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601").dt.as_unit("us")
     clipped = moments.clip(pd.Timestamp(date.min, tz="UTC"), pd.Timestamp(date.max, tz="UTC"))
     return [None if missing else day for day, missing in zip(clipped.dt.date, clipped.isna(), strict=True)]
@@ -52,7 +51,7 @@ def parse_version(text: str) -> date | None:
 
 
 def take_column(images: pd.DataFrame, name: str) -> pd.Series:
-    """Return a column of the frame of images; refuse what is no such frame."""
+    """Return a column of a DataFrame of images; RequestError when it is not one or lacks the column."""
     if not isinstance(images, pd.DataFrame):
         raise RequestError(f"images is a {type(images).__name__}, expected a DataFrame: pass frames.images")
     if name not in images.columns:

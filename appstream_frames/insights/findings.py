@@ -1,7 +1,7 @@
 """What to do today: each finding with its severity, rule, resource, reason and remedy.
 
-A rule looks only at what was read. Agents and bases are judged target by target, so that a target that fails takes away its own
-findings and nobody else's: the newest agent of a whole drain may be on an image of the target that fails tomorrow.
+A rule uses only what was read. Agents and bases are judged per target, so that a target that cannot be read loses only its own
+findings: the newest agent of a whole drain may be on an image of the target that fails tomorrow.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _COLUMNS: Final = ["severity", *KEYS, "finding", "remedy", "value", "reference_d
 
 @dataclass(frozen=True)
 class Rule:
-    """What a rule finds, how severe that is, of which resource, and from where on: a number of days, or a count."""
+    """A rule: its severity, the kind of resource, a threshold (a number of days, or a count) and a description."""
 
     severity: str
     resource: str
@@ -43,7 +43,7 @@ class Rule:
     about: str
 
 
-#: Every rule by its id, the order within one severity.
+#: Every rule by its id, in their order within a severity.
 RULES: Final[dict[str, Rule]] = {
     "target_not_read": Rule("high", "target", None, "the images of a target were not read to the end"),
     "image_failed": Rule("high", "image", None, "AWS could not make the image"),
@@ -84,7 +84,7 @@ _GONE: Final = ("retired by AWS", "share withdrawn", "deleted")
 
 
 def list_rules(changes: Changes) -> dict[str, Rule]:
-    """Return the rules as a caller wants them; refuse what is no rule, or cannot be changed like this."""
+    """Return the rules with a caller's changes; RequestError for an unknown rule, or a change that it does not allow."""
     if not isinstance(changes, Mapping | None):
         raise RequestError(f"rules={printable(repr(changes))} must be a mapping such as {{'builder_running': 14}}.")
     rules = dict(RULES)
@@ -109,7 +109,7 @@ def find(
 ) -> pd.DataFrame:
     """Return the findings of frames with the dtypes of the model; see `history.findings.findings`.
 
-    `running_since` is the moment since which each image builder, by ARN, has been running, where a history tells.
+    `running_since` is the moment since which image builders have been running, by ARN, as far as a history shows.
     """
     chosen = list_rules(rules)
     frames = replace(frames, tables={name: table.reset_index(drop=True) for name, table in frames.tables.items()})
@@ -126,7 +126,7 @@ def find(
 
 @dataclass(frozen=True)
 class _Estate:
-    """What was read, and the rules that are applied to it."""
+    """The frames, and the rules that are applied to them."""
 
     frames: Frames
     today: date
@@ -145,7 +145,7 @@ class _Estate:
         yield from self._find_quotas()
 
     def _make_row(self, rule: str, row: Mapping[str, Any], finding: str, remedy: str, **more: Any) -> dict[str, Any]:
-        """Return a finding about a resource, one severity lower where AWS may have updated it without saying so."""
+        """Return a finding about a resource, one severity lower if a managed update may have changed it without a trace."""
         keys = {name: row.get(name) for name in ("account", "region", "name", "arn")}
         rank = SEVERITIES.index(self.rules[rule].severity) + bool(row.get("maybe_updated"))
         severity = SEVERITIES[min(rank, len(SEVERITIES) - 1)]
@@ -155,7 +155,7 @@ class _Estate:
     def _make_rows(
         self, rule: str, rows: pd.DataFrame, finding: str, remedy: str, value: str = "", dated: str = ""
     ) -> Iterator[dict[str, Any]]:
-        """Yield a finding for each row: `finding` has its columns in braces, `value` and `dated` name columns."""
+        """Yield a finding for each row: `finding` is a format string of its columns, `value` and `dated` are column names."""
         for row in to_records(rows):
             more = {"value": row.get(value), "reference_date": row.get(dated)}
             yield self._make_row(rule, row, finding.format_map(row), remedy, **more)
@@ -214,7 +214,7 @@ class _Estate:
         remedy = "Build the image again with the newest agent, or let it follow LATEST."
         bad, agent = verdicts[verdicts["verdict"] == "known_bad"], "Its agent {appstream_agent_version} "
         yield from self._make_rows("agent_known_bad", bad, agent + "{reason}", remedy, "days_behind")
-        late = verdicts.assign(days=verdicts["days_behind"].fillna(1))  # at least, where only AWS knows the newer one
+        late = verdicts.assign(days=verdicts["days_behind"].fillna(1))  # at least 1, if only AWS knows the newer one
         late = self._keep_over("agent_behind", late[late["verdict"] == "behind"])
         dated, finding = late["days_behind"].notna(), "is {days_behind:,} days behind {newest_agent:%m-%d-%Y}"
         yield from self._make_rows("agent_behind", late[dated], agent + finding, remedy, "days_behind", "newest_agent")
@@ -229,7 +229,7 @@ class _Estate:
         yield from self._make_rows("base_behind", late, finding, remedy, "days_behind", "newest_released")
 
     def _judge_support(self, verdicts: pd.DataFrame, platforms: pd.Series) -> Iterator[dict[str, Any]]:
-        """Find systems out of support: of the base image's name, or else the one that AWS reports of the image."""
+        """Find operating systems without vendor support, by the base image's name, or else by the platform of the image."""
         table = reference(self.folder)["vendor_support"]
         known = table["family_os"].map(_spell_system)
         system = verdicts["family"].str.extract(r"(\S+)\Z", expand=False).map(_spell_system)
@@ -248,7 +248,7 @@ class _Estate:
             yield from self._make_rows(rule, found, finding, remedy, "days", "end")
 
     def _find_old_references(self) -> Iterator[dict[str, Any]]:
-        """Find reference tables that are older than what the drain shows, each once."""
+        """Find reference tables that are older than the drained data, each once."""
         tables = reference(self.folder)
         known, drained = tables["agent_versions"]["iso_date"].max(), self.agents["newest_agent"].max()
         flagged = self.agents.loc[self.agents["contradiction"].eq(NONE_NEWER), "newest_agent"].max()
@@ -299,7 +299,7 @@ class _Estate:
         running = builders[builders["state"].eq("RUNNING").fillna(False)]
         created = running["created_time"]
         since = pd.to_datetime(running["arn"].map(dict(self.running_since)), utc=True).astype(created.dtype)
-        known = since.notna() & ~(since < created)  # what ran before that was another one of its name
+        known = since.notna() & ~(since < created)  # before `created` it was another builder of the same name
         days = self._count_days(since.where(known, created))
         source = known.map({True: "the history", False: "its creation, as no history says more"})
         long = self._keep_over("builder_running", running.assign(days=days, source=source))
@@ -341,7 +341,7 @@ class _Estate:
 
 
 def list_reasons(images: pd.DataFrame, errors: pd.DataFrame) -> list[list[str]]:
-    """Return AWS's words for the failure of each image: the reason of its state, then its errors, each once."""
+    """Return AWS's messages about the failure of each image: the reason of its state, then its errors, each once."""
     found: dict[tuple[Any, ...], list[str]] = {}
     keys = ("account", "region", "image_arn", "image_name", "error_code", "error_message")
     for *key, code, message in iterate_rows(errors.sort_values("position", kind="stable"), *keys):
@@ -355,18 +355,18 @@ def list_reasons(images: pd.DataFrame, errors: pd.DataFrame) -> list[list[str]]:
 
 
 def _find_own(images: pd.DataFrame) -> pd.Series:
-    """Tell which images are of the account that lists them; where AWS sent no ARN, private ones are."""
+    """Return which images belong to the account that lists them, as bool; without an ARN, private ones do."""
     private = images["arn"].isna() & images["visibility"].eq("PRIVATE")
     return ((images["owner"] == images["account"]) | private).fillna(False).astype(bool)
 
 
 def _spell_system(name: object) -> str:
-    """Return an operating system as the names of base images and AWS's platforms both spell it, but for case."""
+    """Return an operating system in one spelling, for the names of base images and for AWS's platforms."""
     return str(name).upper().replace("_", "").replace("WINDOWSSERVER", "WINSERVER")
 
 
 def _group(table: pd.DataFrame, parent: str) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Yield each parent of a child table's rows, as a row, with those rows."""
+    """Yield each parent of a child table as a row, with its child rows."""
     for key, rows in table.groupby(["account", "region", f"{parent}_arn", f"{parent}_name"], dropna=False, sort=False):
         first = zip(("account", "region", "arn", "name"), key, strict=True)
         yield {name: None if pd.isna(value) else value for name, value in first}, rows

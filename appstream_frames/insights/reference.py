@@ -1,6 +1,6 @@
-"""The reference tables: what AWS and vendors have published, as far as it was read, and what a user's own folder adds.
+"""The reference tables: facts that AWS and vendors have published, and rows that a user's own folder adds.
 
-They are incomplete: a version that is not in a table may exist all the same.
+They are incomplete: a version that is not in a table may still exist.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Folder: TypeAlias = str | os.PathLike[str] | None
 VARIABLE: Final = "APPSTREAM_FRAMES_REFERENCE"
 _ABOUT: Final = ["source", "read_on"]
 _DATES: Final = ["iso_date", "release_date", "retired_after", "released_before", "vendor_support_ends", "read_on"]
-#: By table, the columns that tell its rows apart.
+#: By table, the columns that identify a row.
 _KEYS: Final = {
     "agent_versions": ["agent_version"],
     "base_image_releases": ["release_date", "platform"],
@@ -38,23 +38,23 @@ def reference(folder: Folder = None) -> dict[str, pd.DataFrame]:
     Parameters
     ----------
     folder : str or path, optional
-        A folder of your own with files such as ``agent_versions.csv``, with the columns of the table of that name; ``source`` and
-        ``read_on`` may be left out. A row with the key of a shipped one, in whatever case, takes its place, others are added.
+        Your own folder with files such as ``agent_versions.csv``, with the columns of the table of that name; ``source`` and
+        ``read_on`` may be left out. A row replaces the shipped row with the same key, ignoring case; other rows are added.
         Default: the folder that the environment variable APPSTREAM_FRAMES_REFERENCE names, if any.
 
     Returns
     -------
     dict of str to pandas.DataFrame
-        By name: ``agent_versions``, ``base_image_releases`` (informative; no verdict rests on it), ``feature_requirements``,
+        By name: ``agent_versions``, ``base_image_releases`` (informative; no verdict uses it), ``feature_requirements``,
         ``known_bad_agents``, ``latest_public_base_images`` (the newest of each family, now and before), ``retired_base_images``,
         ``vendor_support``. Each row has a ``source``, the day it was ``read_on`` and its ``origin``: ``reference`` or ``yours``.
-        Dates are moments in UTC; columns are text otherwise.
+        Dates are moments in UTC; all other columns are text.
 
     Raises
     ------
     RequestError
-        The folder does not exist or holds a file that is none of these tables, lacks a column or a value that each row of the
-        shipped table has, or has a date that is none.
+        When the folder does not exist, or holds a CSV file that is not one of these tables, lacks a column or a value that each
+        row of the shipped table has, or has an invalid date.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def _read(path: Path) -> pd.DataFrame:
         table = table.apply(lambda column: column.str.strip())
     except (OSError, ValueError) as error:  # pandas' parser errors and UnicodeDecodeError are ValueErrors
         raise RequestError(f"{printable(path)} cannot be read as a CSV table: {printable(error)}") from error
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cell of a longer row for its name
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first cell of a longer row as its index
         raise RequestError(f"{printable(path)} has more cells in a row than in its first line. Quote text with commas")
     table = table.dropna(how="all", ignore_index=True)
     for name in table.columns.intersection(_DATES):
@@ -105,7 +105,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _merge(name: str, shipped: pd.DataFrame, path: Path | None) -> pd.DataFrame:
-    """Return the shipped table with the rows of a user's file before its own."""
+    """Return the rows of a user's file followed by the shipped rows that they do not replace."""
     if path is None:
         return shipped.copy()
     own = _read(path)

@@ -1,4 +1,4 @@
-"""Frames read row by row: plain values, what was read of a target, each image once; and verdicts as typed DataFrames."""
+"""Rows of DataFrames as plain values and back to typed DataFrames; coverage by target; images without duplicates."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ _parse: Final = cache(json.loads)
 
 
 def get_table(frames: Frames, name: str) -> pd.DataFrame:
-    """Return a table of frames, empty where it was not read."""
+    """Return a table of frames, empty if it was not read."""
     return frames.tables[name] if name in frames.tables else make_empty(name)
 
 
 def iterate_rows(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the values of some columns row by row, with None for what is missing."""
+    """Yield the values of some columns row by row, missing ones as None."""
     return zip(*(table[name].to_numpy(object, na_value=None) for name in columns), strict=True)
 
 
 def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rows as dicts, missing values as None."""
-    names = list(frame.columns)  # iterating over pandas' own index for each row would take most of the time
+    names = list(frame.columns)  # to iterate over the pandas Index for each row would take most of the time
     return [dict(zip(names, row, strict=True)) for row in iterate_rows(frame, *names)]
 
 
 def to_typed(columns: Mapping[str, Any], names: Sequence[str]) -> pd.DataFrame:
-    """Return some columns as a DataFrame, each of its own type; a day is its first moment in UTC."""
+    """Return some columns as a DataFrame with their types; a day becomes its midnight in UTC."""
     arrays = {}
     for name in names:
         kind, values = _TYPES.get(name, pa.string()), pd.Series(columns[name], dtype=object)
@@ -54,11 +54,11 @@ def to_typed(columns: Mapping[str, Any], names: Sequence[str]) -> pd.DataFrame:
 
 
 def keep_distinct_images(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows without those in which further accounts see an image that has a row already.
+    """Return each image once, without the rows of further accounts that see it.
 
-    Of the rows of one ARN those of its owner are kept, else those of the account that comes first. Rows without an ARN, and
-    rows of different snapshots, are different images. What `agents` and `base_images` give may be passed too; a frame without
-    the columns ``account`` and ``arn`` is returned whole.
+    Of the rows with one ARN, those of its owner are kept, else those of the first account in order. Rows without an ARN, and
+    rows of different snapshots, are different images. The results of `agents` and `base_images` may be passed too; a DataFrame
+    without the columns ``account`` and ``arn`` is returned whole.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def keep_distinct_images(images: pd.DataFrame) -> pd.DataFrame:
 
 
 class Coverage:
-    """What was read of each target, by operation."""
+    """The coverage of each target, by operation."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         columns = ["account", "region", "operation", "status", "request", "redacted"]
@@ -87,7 +87,7 @@ class Coverage:
         self._readings = {row[:3]: row[3:] for row in rows}
 
     def find_missing(self, account: str | None, region: str | None, operation: str) -> str | None:
-        """Return why an operation was not read whole in a target; None when it was, but for a filter."""
+        """Return why an operation was not read whole in a target; None when it was, even if filtered."""
         found = self._readings.get((account, region, operation))
         target = f"{account or '?'}/{region or '?'}"
         if found is None:
@@ -95,12 +95,12 @@ class Coverage:
         return None if found[0] == "complete" else f"{operation} in {target} is {found[0]}"
 
     def redacts(self, account: str | None, region: str | None, column: str) -> bool:
-        """Tell whether a column of a target's images was left out on purpose."""
+        """Return whether a column of a target's images was redacted."""
         *_, redacted = self._readings.get((account, region, "DescribeImages"), (None,))
         return column in (redacted or ())
 
     def excludes(self, account: str | None, region: str | None, arn: str | None, whose: str | None) -> bool:
-        """Tell whether the request for a target's images leaves out an image, or with no `arn` any of its owner's."""
+        """Return whether the request for a target's images leaves out an image, or without `arn`, any image of owner `whose`."""
         _, text, _ = self._readings.get((account, region, "DescribeImages"), (None, None, None))
         request = _parse(text) if text else {}
         kind = "PUBLIC" if whose is None else "PRIVATE" if whose == account else "SHARED"

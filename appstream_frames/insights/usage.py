@@ -1,4 +1,4 @@
-"""Answers about one moment: who stands on each image, and which images nobody uses; joined on account, region and ARN."""
+"""Who uses each image at one moment, and which images are unused; joined on account, region and ARN."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ _USAGE: Final = ["account", "region", "name", "arn", *KINDS.values(), "verdict",
 
 
 def used_by(frames: Frames) -> pd.DataFrame:
-    """Return who stands on each image: fleets, image builders, accounts it is shared with, and images built on it.
+    """Return who uses each image: fleets, image builders, accounts it is shared with, and images built on it.
 
     Parameters
     ----------
     frames : Frames
-        Best of ``include="all"``: what was not drained cannot be shown. Accounts that share images belong into the same frames.
+        Preferably drained with ``include="all"``, and with all accounts that share images: users that were not read are missing.
 
     Returns
     -------
     pandas.DataFrame
-        A row per image and user of it, sorted: ``account, region, image_arn, image_name`` (the owner's, where it was drained,
-        else of the target that refers to it), ``kind`` (``fleet``, ``image_builder``, ``account``, ``image``), ``user_account,
-        user_region, user_name, user_arn, state``, ``stacks`` (of a fleet, a tuple of names; null where they were not read),
-        ``running_instances`` (of a fleet) and ``reason``: why the user's own account does not list the image, null where it
-        does. An image that is not in the frames at all has a null ``image_name``. For ``account``, ``user_account`` is the
-        account it is shared with. A fleet is one row, however many accounts see its image; that is what its *new* instances
-        get, while running ones keep the image they started with.
+        A row per image and user, sorted: ``account, region, image_arn, image_name`` (those of the owner, if it was drained,
+        else of the target that refers to the image), ``kind`` (``fleet``, ``image_builder``, ``account``, ``image``),
+        ``user_account, user_region, user_name, user_arn, state``, ``stacks`` (of a fleet, a tuple of names; null if they were
+        not read), ``running_instances`` (of a fleet) and ``reason``: why the user's own account does not list the image, null
+        if it does. An image that is not in the frames has a null ``image_name``. For the kind ``account``, ``user_account`` is
+        the account it is shared with. A fleet is one row, however many accounts see its image. That image is the one its *new*
+        instances get; running instances keep the image they started with.
 
     Raises
     ------
     RequestError
-        When `frames` is no `Frames`.
+        When `frames` is not `Frames`.
 
     Examples
     --------
@@ -68,10 +68,10 @@ def used_by(frames: Frames) -> pd.DataFrame:
 
 
 def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: bool = False) -> pd.DataFrame:
-    """Return what `appstream_frames.usage` says of each image that is not AWS's, without its history.
+    """Return the table of `appstream_frames.usage` without the column of its history.
 
-    `users` is what `used_by` says of the frames, where that is known. With `apart`, each image is judged by its owner's own
-    target alone: by the users there, and the accounts that its permissions name.
+    `users` is the result of `used_by` for these frames, if there is one already. With `apart`, each image is judged by its
+    owner's target alone: by the users there, and the accounts that its permissions name.
     """
     frames = check_frames(frames)
     images, covered = _list_images(frames), _read_coverage(frames)
@@ -91,13 +91,13 @@ def judge_usage(frames: Frames, users: pd.DataFrame | None = None, *, apart: boo
 
 
 def _read_coverage(frames: Frames) -> Coverage:
-    """Return what was read of each target, without operations whose tables these frames do not hold."""
+    """Return the coverage of the frames, without operations whose tables they do not hold."""
     held = [name for name, operation in OPERATIONS.items() if operation.table in frames.tables]
     return Coverage(frames.coverage[name_operations(frames.coverage).isin(held)])
 
 
 def _keep_judged_by_owner(frames: Frames, users: pd.DataFrame) -> pd.DataFrame:
-    """Return the users in the account of their image, and the accounts that its permissions name."""
+    """Return the users that are in the account of their image, and the accounts that its permissions name."""
     keys = ["account", "region", "image_arn", "user_account"]
     named = get_table(frames, "permissions").rename(columns={"shared_account_id": "user_account"})[keys]
     shares = pd.MultiIndex.from_frame(users[keys]).isin(pd.MultiIndex.from_frame(named))
@@ -106,7 +106,7 @@ def _keep_judged_by_owner(frames: Frames, users: pd.DataFrame) -> pd.DataFrame:
 
 
 def _list_images(frames: Frames) -> pd.DataFrame:
-    """Return what is needed of each image, and whether it is AWS's."""
+    """Return the needed columns of the images, and ``public``: whether it is AWS's."""
     images = frames.images
     public = images["owner"].isna() & ~images["visibility"].isin(["PRIVATE", "SHARED"])
     return images[_IMAGE].assign(public=public)
@@ -119,14 +119,14 @@ def _keep_owned(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def _make_users(table: pd.DataFrame, kind: str, **columns: pd.Series) -> pd.DataFrame:
-    """Return rows of one kind, each user once; `target` is the account whose list of images counts, the user's own by default."""
+    """Return the users of one kind, each once; ``target`` is the account whose images are searched, by default the user's own."""
     made = table[["account", "region", "name", "arn"]].set_axis(_IDENTITY, axis=1)
     made = made.assign(kind=kind, state=table["state"], target=table["account"], **columns)
     return made.drop_duplicates(_IDENTITY)
 
 
 def _list_fleets(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
-    """Return the fleets that have an image; one with an image's name only has the ARN of the image so called."""
+    """Return the fleets that have an image; for one with only an image's name, its ARN is looked up by the name."""
     table, keys = get_table(frames, "fleets"), ["account", "region", "image_name"]
     table = table[table["image_arn"].notna() | table["image_name"].notna()]
     named = images.assign(own=images["account"] == images["owner"]).rename(columns={"name": "image_name"})
@@ -137,7 +137,7 @@ def _list_fleets(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
 
 
 def _list_built_images(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the images that name a base, each once: as its owner sees it, where the owner was drained."""
+    """Return the images that name a base, each once: the owner's row, if the owner was drained."""
     built = images[images["base_image_arn"].notna() & ~images["public"] & images["arn"].notna()]
     built = built.assign(other=built["account"] != built["owner"]).sort_values(["other", "account"], kind="stable")
     built = built.drop_duplicates(["region", "arn"])
@@ -145,7 +145,7 @@ def _list_built_images(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def _attach_images(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage) -> pd.DataFrame:
-    """Return the users with account, region and name of their image, and why their target does not list it."""
+    """Add account, region and name of their image to users, and the reason if their target does not list it."""
     users = users.assign(region=users["user_region"])
     names = {"account": "target", "region": "region", "arn": "image_arn", "name": "seen_name"}
     seen = (
@@ -163,7 +163,7 @@ def _attach_images(users: pd.DataFrame, images: pd.DataFrame, covered: Coverage)
 
 
 def _explain_unlisted(covered: Coverage, account: str, user: str | None, region: str, arn: str | None) -> str:
-    """Return why a target does not list an image that something in it stands on, which is the user's own or shared by it."""
+    """Return why `account`, which is the user's own or shares the user's image, does not list an image in use."""
     missing = covered.find_missing(account, region, "DescribeImages")
     if missing is not None:
         return f"not covered: {missing}"
@@ -182,7 +182,7 @@ def _explain_unlisted(covered: Coverage, account: str, user: str | None, region:
 
 
 def _list_accounts(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
-    """Return with which accounts the images are shared: by their owners' permissions, and by who of the frames sees them."""
+    """Return the accounts that images are shared with: by their owners' permissions, or because they list the image."""
     keys = ["account", "region", "image_arn", "image_name", "user_account"]
     others = images[(images["account"] != images["owner"]) & ~images["public"]][["account", "region", "arn"]]
     others = others.rename(columns={"account": "user_account", "arn": "image_arn"}).dropna()
@@ -193,7 +193,7 @@ def _list_accounts(frames: Frames, images: pd.DataFrame) -> pd.DataFrame:
 
 
 def _list_stacks(frames: Frames, users: pd.DataFrame, covered: Coverage) -> list[list[str] | None]:
-    """Return the names of each fleet's stacks, in order; null for other users and where stacks were not read whole."""
+    """Return the sorted names of each fleet's stacks; None for other users and if stacks were not read whole."""
     stacks = defaultdict(set)
     for *fleet, stack in iterate_rows(
         get_table(frames, "associations"), "account", "region", "fleet_name", "stack_name"
@@ -208,7 +208,7 @@ def _list_stacks(frames: Frames, users: pd.DataFrame, covered: Coverage) -> list
 
 
 def _count_users(users: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Return how many users of each kind the image of each row has."""
+    """Return the number of users of each image, a column per kind."""
     known = users.dropna(subset=["image_arn"])
     counts = pd.crosstab([known["user_region"], known["image_arn"]], known["kind"]).rename(columns=KINDS)
     counts = counts.reindex(columns=list(KINDS.values()), fill_value=0)
@@ -217,7 +217,7 @@ def _count_users(users: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
 
 
 def _find_unread(coverage: pd.DataFrame, covered: Coverage) -> dict[str | None, list[tuple[str | None, str]]]:
-    """Return by region the accounts of which something was not read that may use an image, and what that is."""
+    """Return by region the accounts that may have users which were not read, and what was not read."""
     found: dict[str | None, list[tuple[str | None, str]]] = {}
     there = coverage[~coverage["status"].isin(["region_disabled", "not_offered"])]
     for account, region in dict.fromkeys(iterate_rows(there, "account", "region")):
@@ -227,7 +227,7 @@ def _find_unread(coverage: pd.DataFrame, covered: Coverage) -> dict[str | None, 
 
 
 def _list_lacking(covered: Coverage, account: str | None, region: str | None) -> Iterator[str]:
-    """Yield what was not read of a target's fleets, image builders and images."""
+    """Yield what was not read among a target's fleets, image builders and images."""
     for operation in ("DescribeImages", "DescribeFleets", "DescribeImageBuilders"):
         if missing := covered.find_missing(account, region, operation):
             yield missing
@@ -245,9 +245,9 @@ def _list_unknown(
     arn: str | None,
     whose: str | None,
 ) -> Iterator[str]:
-    """Yield what has to be known before an image without a user can be called unused.
+    """Yield what is not known but must be before an image without users counts as unused.
 
-    `shared` tells whether its owner shares an image, `unread` of which accounts in a region something was not read.
+    `shared` holds by region and ARN whether the owner shares an image, `unread` by region the accounts not read whole.
     """
     if arn is None:
         yield "AWS sent no ARN, so nothing can be joined"
@@ -266,7 +266,7 @@ def _list_unknown(
 
 
 def _judge(users: int, unknown: Iterator[str], shared: bool | None) -> tuple[str, bool, str]:
-    """Return verdict, deletable and reason of an image with so many users."""
+    """Return verdict, deletable and reason of an image with this number of users."""
     if users:
         return "in_use", False, f"{users} user{'' if users == 1 else 's'}, see used_by"
     if lacking := next(unknown, None):

@@ -1,7 +1,7 @@
-"""Verdicts at one moment: how far behind is each image's agent, and the public base image it was built on.
+"""Verdicts at one moment: how far behind each image's agent is, and the public base image it was built on.
 
-A verdict is as good as its yardstick: what the frames show, and the reference tables, which are incomplete and age. Each says
-which of the two it rests on, and of when.
+A verdict compares with the newest version known from the frames or from the reference tables, which are incomplete and become
+outdated. Each verdict names which of the two it used, and its date.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ _AGENTS: Final = """account region name arn appstream_agent_version follows_late
 _BASES: Final = """account region name arn base_name generations family released newest_base newest_released newest_from
     newest_as_of days_behind age_days maybe_updated verdict reason""".split()
 _IMPORTED: Final = ("CUSTOM", "BYOL")
-_DEEPEST: Final = 50  # generations; an image cannot be its own ancestor, but a stranger's ARN can say so
-#: What `agents` says of the newest agent that is known, if AWS flags it as not the latest.
+_DEEPEST: Final = 50  # generations; no image is its own ancestor, but ARNs from other accounts may form a cycle
+#: The ``contradiction`` of an image with the newest known agent, if AWS flags that as not the latest.
 NONE_NEWER: Final = "AWS flags it as not the latest agent, and no newer one is known here"
 _Target: TypeAlias = tuple[str | None, str | None]
-_Seen: TypeAlias = tuple[_Target, str | None]  # the ARN of an image, and where
-_Yardstick: TypeAlias = tuple[date, str, date | None]  # the newest that is known, where that was seen, and when
+_Seen: TypeAlias = tuple[_Target, str | None]  # where an image was seen, and its ARN
+_Yardstick: TypeAlias = tuple[date, str, date | None]  # the newest known, its origin, and the day of that origin
 
 
 def agents(images: pd.DataFrame | Frames, *, today: Day = None, reference: Folder = None) -> pd.DataFrame:
-    """Say of each image how far its AppStream agent is behind.
+    """Return how far behind the AppStream agent of each image is.
 
     Parameters
     ----------
     images : pandas.DataFrame or Frames
-        `Frames.images`, or some of its rows; or the frames.
+        `Frames.images`, or some of its rows; or the Frames.
     today : str, date or Timestamp, optional
-        The day of the question; releases after it do not count. Default: the day of the newest snapshot in the frame.
+        The day to judge from; later releases are ignored. Default: the day of the newest snapshot in the DataFrame.
     reference : str or path, optional
-        A folder with tables of your own, see `reference`.
+        A folder with your own tables, see `reference`.
 
     Returns
     -------
@@ -55,14 +55,14 @@ def agents(images: pd.DataFrame | Frames, *, today: Day = None, reference: Folde
         ``follows_latest`` (true for LATEST), ``agent_date`` (of a pinned version), ``newest_agent`` (the newest known then),
         ``newest_from`` (``drain``: an image of these frames has it; ``reference``: the package's table; ``yours``: your table),
         ``newest_as_of`` (the day of the drain, or on which the table was read), ``days_behind``, AWS's flag
-        ``latest_appstream_agent_version``, ``contradiction`` (where that flag disagrees with the versions), ``verdict`` and its
-        ``reason``. Verdicts: ``latest`` (follows AWS), ``current`` (pinned to the newest: the newest known, or the one that AWS
-        flags as the latest), ``behind``, ``known_bad`` (AWS advises against it), ``unknown``.
+        ``latest_appstream_agent_version``, ``contradiction`` (if that flag disagrees with the versions), ``verdict`` and its
+        ``reason``. Verdicts: ``latest`` (follows AWS), ``current`` (pinned to the newest known, or to the one that AWS flags as
+        the latest), ``behind``, ``known_bad`` (AWS advises against it), ``unknown``.
 
     Raises
     ------
     RequestError
-        When `images` lacks a column that is needed, `today` is no day, or `reference` holds no such tables.
+        When `images` lacks a required column, `today` is not a day, or `reference` holds no such tables.
 
     Warns
     -----
@@ -81,7 +81,7 @@ def agents(images: pd.DataFrame | Frames, *, today: Day = None, reference: Folde
 
 
 def judge_agents(images: pd.DataFrame | Frames, today: Day, folder: Folder, apart: bool = False) -> pd.DataFrame:
-    """Return what `agents` says; with `apart`, each target is judged by its own images alone."""
+    """Return the verdicts of `agents`; with `apart`, each target is judged by its own images alone."""
     images = images.images if isinstance(images, Frames) else images
     versions = _read_texts(images, "appstream_agent_version")
     flags = [None if pd.isna(flag) else bool(flag) for flag in take_column(images, "latest_appstream_agent_version")]
@@ -107,7 +107,7 @@ def judge_agents(images: pd.DataFrame | Frames, today: Day, folder: Folder, apar
 
 
 def _find_newest_listed(table: pd.DataFrame, today: date) -> _Yardstick:
-    """Return the newest agent of a table on a day, or the oldest of all if none had been released."""
+    """Return the newest agent of a table on a day, or the oldest in it if none had been released by then."""
     dated = table.dropna(subset="iso_date")
     known = sorted(zip(dated["iso_date"].dt.date, dated["origin"], strict=True))
     day, origin = next((each for each in reversed(known) if each[0] <= today), known[0])
@@ -117,10 +117,10 @@ def _find_newest_listed(table: pd.DataFrame, today: date) -> _Yardstick:
 def _judge_agent(
     version: str | None, flag: bool | None, yardstick: _Yardstick, today: date, bad: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the columns of an image with this version, and this flag of AWS's."""
+    """Return the columns of an image with this version and AWS's flag."""
     day = parse_version(version or "")
     contradiction = _find_contradiction(version, day, flag, yardstick[0])
-    if flag and day is not None and day <= today:  # AWS knows better than any table
+    if flag and day is not None and day <= today:  # AWS's flag overrides the tables
         yardstick = day, "drain", today
     newest = yardstick[0]
     verdict, reason = _decide_agent(version, day, flag, newest, today, bad)
@@ -160,29 +160,29 @@ def _find_contradiction(version: str | None, day: date | None, flag: bool | None
 
 
 def base_images(images: pd.DataFrame | Frames, *, today: Day = None, reference: Folder = None) -> pd.DataFrame:
-    """Say of each image which public base image it stands on, and how far that is behind.
+    """Return the public base image that each image was built on, and how far behind that is.
 
-    The base is found through ``base_image_arn``, generation by generation where images were built on images of the same frame.
+    The base is found through ``base_image_arn``, over several generations where images were built on images in `images`.
 
     Parameters
     ----------
     images : pandas.DataFrame or Frames
-        `Frames.images`, best whole: AWS's public images in it say what is newest in that region. Of frames, `coverage` says
-        besides where AWS's images were read whole: a base that is not listed there is retired.
+        `Frames.images`, preferably whole: AWS's public images in it show the newest in that region. For Frames, `coverage` also
+        shows where AWS's images were read whole: a base that is not listed there is retired.
     today, reference
         As in `agents`.
 
     Returns
     -------
     pandas.DataFrame
-        A row per image, in the order and with the index of `images`: its key, ``base_name``, ``generations`` (images between
-        it and the base, itself included; 0 for a base), ``family`` (such as ``Base WinServer2022`` or ``Graphics G4dn RHEL8``),
-        ``released``, ``newest_base`` of the family, ``newest_released``, ``newest_from`` and ``newest_as_of`` (as in `agents`;
-        ``drain`` is a public image of the same account and region), ``days_behind``, ``age_days``, ``maybe_updated``,
-        ``verdict`` and its ``reason``. The columns of the newest base and ``days_behind`` are null where AWS has retired the
-        whole family. Verdicts: ``current``, ``behind``, ``retired`` (AWS lists the family, or that release, no more),
-        ``not_applicable`` (imported images have no base of AppStream's), ``unknown``. ``maybe_updated`` is true where an image
-        that is late names no image builder: a managed image update may have moved it past its base without a trace.
+        A row per image, in the order and with the index of `images`: its key, ``base_name``, ``generations`` (the number of
+        images from it to the base, itself included; 0 for a base), ``family`` (such as ``Base WinServer2022`` or ``Graphics G4dn
+        RHEL8``), ``released``, ``newest_base`` of the family, ``newest_released``, ``newest_from`` and ``newest_as_of`` (as in
+        `agents`; ``drain`` is a public image of the same account and region), ``days_behind``, ``age_days``, ``maybe_updated``,
+        ``verdict`` and its ``reason``. The columns of the newest base and ``days_behind`` are null if AWS has retired the whole
+        family. Verdicts: ``current``, ``behind``, ``retired`` (AWS no longer lists the family, or that release),
+        ``not_applicable`` (imported images have no AppStream base), ``unknown``. ``maybe_updated`` is true if an image that is
+        behind or retired names no image builder: a managed image update may have changed it without a trace.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def base_images(images: pd.DataFrame | Frames, *, today: Day = None, reference: 
 
 
 def judge_bases(images: pd.DataFrame | Frames, today: Day, folder: Folder, apart: bool = False) -> pd.DataFrame:
-    """Return what `base_images` says; with `apart`, each target is judged by its own images alone."""
+    """Return the verdicts of `base_images`; with `apart`, each target is judged by its own images alone."""
     covered = Coverage(images.coverage) if isinstance(images, Frames) else None
     images = images.images if isinstance(images, Frames) else images
     arns, named, targets = _read_texts(images, "arn"), _read_texts(images, "base_image_arn"), _list_targets(images)
@@ -225,10 +225,10 @@ def judge_bases(images: pd.DataFrame | Frames, today: Day, folder: Folder, apart
 def _name_bases(
     scopes: Iterable[Any], targets: Iterable[_Target], arns: Iterable[str | None], named: Iterable[str | None]
 ) -> dict[Any, str | None]:
-    """Return the base of each image by scope and ARN, null where no row names one.
+    """Return the base of each image by scope and ARN, None if no row names one.
 
-    Accounts that share an image may see different values, and rows come in any order: the owner's row counts first,
-    then the first base in the alphabet.
+    Accounts that share an image may see different values, and rows come in any order: the owner's row has precedence,
+    then the first base in alphabetical order.
     """
     found: dict[Any, tuple[bool, bool, str]] = {}
     for scope, (account, _), arn, base in zip(scopes, targets, arns, named, strict=True):
@@ -241,7 +241,7 @@ def _name_bases(
 def _find_origin(
     scope: Any, arn: str | None, base: str | None, bases: Mapping[Any, str | None]
 ) -> tuple[str | None, int]:
-    """Return the first ancestor that is AWS's own or is not in the frame, and how many images lie below it."""
+    """Return the first ancestor that is AWS's own or is not in the DataFrame, and the number of generations up to it."""
     if arn is not None and base_names.is_public(arn):
         return arn, 0
     origin, generations = base or bases.get((scope, arn)), 1
@@ -251,16 +251,16 @@ def _find_origin(
 
 
 class _Judge:
-    """Judges base images by what the targets list, by their coverage and by the reference tables."""
+    """Judges base images by the images that targets list, their coverage, and the reference tables."""
 
     def __init__(
         self, today: date, seen: Iterable[_Seen], covered: Coverage | None, tables: Mapping[str, pd.DataFrame]
     ) -> None:
         self._today = today
         public = [(target, arn) for target, arn in seen if arn is not None and base_names.is_public(arn)]
-        #: By name, as the ARN in an image that was copied may be of the region from which it came.
+        #: By name, because the ARN in a copied image may be of its original region.
         self._listed_names = {(target, arn.rpartition("/")[2]) for target, arn in public}
-        #: The targets in which AWS's own images were read whole: it lists some everywhere.
+        #: The targets in which AWS's own images were read whole; AWS lists some in every region.
         self._whole = {
             target
             for target in {target for target, _ in public}
@@ -281,7 +281,7 @@ class _Judge:
     def judge(
         self, origin: str | None, depth: int, target: _Target, released: date | None, kind: str | None, unnamed: bool
     ) -> dict[str, Any]:
-        """Return the columns of an image whose first ancestor is `origin`; `unnamed` says that it names no image builder."""
+        """Return the columns of an image whose first ancestor is `origin`; `unnamed` means that it names no image builder."""
         base = None if kind in _IMPORTED else base_names.parse_arn(origin)
         if base is not None:
             return self._judge_base(base, depth, target, depth > 0 and unnamed)
@@ -302,7 +302,7 @@ class _Judge:
         age = (self._today - base.released).days
         row = {"base_name": base.name, "generations": depth, "family": base.family, "released": base.released}
         row |= {"age_days": age, "maybe_updated": late, "verdict": verdict, "reason": reason}
-        if verdict == "retired" and any(whole for _, whole in self._list_retirements(base)):  # nothing of it is new
+        if verdict == "retired" and any(whole for _, whole in self._list_retirements(base)):  # the family has no newest
             return row
         behind = max(0, (best.released - base.released).days) if verdict != "unknown" else None
         row |= {"newest_base": best.name, "newest_released": best.released, "newest_from": best_from}
@@ -317,7 +317,7 @@ class _Judge:
     def _decide(self, base: Base, best: Base, target: _Target) -> tuple[str, str]:
         if base.released > self._today:
             return "unknown", f"released after {self._today}"
-        if (target, base.name) not in self._listed_names:  # what AWS lists is not retired, whatever a table says
+        if (target, base.name) not in self._listed_names:  # an image that AWS lists is not retired, whatever tables say
             if retirements := self._list_retirements(base):
                 return "retired", retirements[0][0]
             if target in self._whole:
@@ -337,7 +337,7 @@ def _list_targets(images: pd.DataFrame) -> list[_Target]:
 
 
 def _to_verdicts(images: pd.DataFrame, rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    """Return verdicts beside the keys of their images."""
+    """Return verdicts with the keys of their images."""
     keys = {name: _read_texts(images, name) for name in columns[:4]}
     values = {name: [row.get(name) for row in rows] for name in columns[4:]}
     return to_typed(keys | values, columns).set_index(images.index)
