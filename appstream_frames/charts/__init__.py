@@ -1,9 +1,8 @@
-"""Frames and verdicts drawn as matplotlib Axes whose title is the finding.
+"""Charts of DataFrames and verdicts, as matplotlib Axes whose title is the finding.
 
 In: DataFrames of one snapshot, verdicts, counts or lifetimes. Out: Axes; nothing is read or written, no picture is saved and no
-window opened. A chart counts every image that it is given, one that several accounts see once; which rows those are is the
-caller's choice. What a chart cannot draw (no frame, a column that is missing, a `top` below 1) is a `RequestError` that says
-what to pass.
+window is opened. A chart counts every image in the rows that the caller passes; an image that several accounts see counts once.
+Invalid input (not a DataFrame, a missing column, a `top` below 1) raises a `RequestError` that says what to pass.
 """
 
 from appstream_frames.charts.bars import agents, application_versions, usage

@@ -1,6 +1,6 @@
-"""The bar charts of what images are: whose agent is behind, in how many images applications are, whom images serve.
+"""Bar charts of images: how far their agents are behind, which applications they hold, and who uses them.
 
-Each takes what the function of its name gives. Nothing is judged here: verdicts are drawn as they are.
+Each takes the result of the public function with its name, and draws its verdicts unchanged.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from appstream_frames.charts import layout, rows
 from appstream_frames.insights.rows import keep_distinct_images
 from appstream_frames.text import format_count, format_share
 
-_LATE = {  # verdict to colour, its words at the end of a bar and in the note
+_LATE = {  # verdict → colour, words at the end of a bar, words in the note
     "known_bad": (layout.OLD, " · known bad", "red: known bad"),
     "behind": (layout.BEHIND, "", "orange: behind"),
 }
-_NOT_BEHIND = {  # verdict to colour, words for one image, for several, and at the end of their bar
+_NOT_BEHIND = {  # verdict → colour, words for one image, for several, and at the end of their bar
     "current": (layout.NEWEST, "pinned to the newest", "pinned to the newest", "not behind"),
     "latest": (layout.FOLLOWS, "follows AWS's newest", "follow AWS's newest", "not behind"),
     "unknown": (layout.UNKNOWN, "unknown", "unknown", "days not known"),
@@ -30,17 +30,17 @@ _NOBODY = "used by nobody"
 def agents(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
     """Draw how many days each image's agent is behind AWS's newest: known bad ones first, then those furthest behind.
 
-    Images of one name share a bar, as long as the longest of them, and so do those that do not fit; those not behind, or
-    unknown, have rows at 0. An image that several accounts see counts once.
+    Images with the same name share a bar, which shows the longest, and so do those that do not fit; images that are not behind,
+    or unknown, have rows at 0. An image that several accounts see counts once.
 
     Parameters
     ----------
     verdicts : DataFrame
-        What `appstream_frames.agents` gives, or some of its rows.
+        The result of `appstream_frames.agents`, or some of its rows.
     ax : Axes, optional
-        Where to draw; by default a figure of its own, as tall as its rows need.
+        Where to draw; by default a new figure, as tall as its rows need.
     top : int
-        How many images have a bar of their own, at most; fewer in a small Axes.
+        The maximum number of images with their own bar; fewer in a small Axes.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def agents(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> 
 
 
 def _group_late(verdicts: pd.DataFrame, kinds: list[str]) -> pd.DataFrame:
-    """Return the images that are behind by name, known bad ones first, then those furthest behind."""
+    """Return the images that are behind, grouped by name: known bad ones first, then those furthest behind."""
     names, labels = rows.read_texts(verdicts["name"]), rows.name_rows(verdicts)
     table = pd.DataFrame({"name": names, "label": labels, "verdict": kinds})
     table["days"] = rows.read_numbers(verdicts["days_behind"]).fillna(0)
@@ -102,16 +102,16 @@ def _make_late_bar(label: str, most: float, verdict: str, *, several: bool) -> r
 
 
 def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
-    """Draw in how many images each application is: first those that differ between images, then those in most images.
+    """Draw the number of images that hold each application: first those that differ between images, then those in most images.
 
     Parameters
     ----------
     versions : DataFrame
-        What `appstream_frames.application_versions` gives, or some of its rows.
+        The result of `appstream_frames.application_versions`, or some of its rows.
     ax : Axes, optional
-        Where to draw; by default a figure of its own, as tall as its rows need.
+        Where to draw; by default a new figure, as tall as its rows need.
     top : int
-        How many applications have a bar of their own, at most; fewer in a small Axes.
+        The maximum number of applications with their own bar; fewer in a small Axes.
 
     Returns
     -------
@@ -151,16 +151,16 @@ def application_versions(versions: pd.DataFrame, ax: Axes | None = None, *, top:
 
 
 def usage(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
-    """Draw the images that serve fleets, most fleets first, and below them those that nobody uses.
+    """Draw the images that serve fleets, most fleets first, and below them the unused ones.
 
     Parameters
     ----------
     verdicts : DataFrame
-        What `appstream_frames.usage` gives, or some of its rows. An image that several accounts see is one.
+        The result of `appstream_frames.usage`, or some of its rows. An image that several accounts see counts once.
     ax : Axes, optional
-        Where to draw; by default a figure of its own, as tall as its rows need.
+        Where to draw; by default a new figure, as tall as its rows need.
     top : int
-        How many rows at most, about half of them for images that serve fleets.
+        The maximum number of rows, about half of them for images that serve fleets.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def usage(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
 
 
 def _cut(bars: list[rows.Bar], most: int) -> list[rows.Bar]:
-    """Return so many bars at most, of which the last stands for all others."""
+    """Return at most `most` bars; the last one summarizes those that do not fit."""
     if len(bars) <= most:
         return bars
     rest = bars[most - 1 :]

@@ -1,4 +1,4 @@
-"""How old the bases are that images stand on, as boxes along the time."""
+"""The ages of the base images that images were built on, as boxes along a time axis."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from appstream_frames.charts.layout import GAP
 from appstream_frames.insights.rows import keep_distinct_images
 from appstream_frames.text import format_count, format_share
 
-_VERDICTS = {  # from worst: colour, and what the note says of it
+_VERDICTS = {  # worst first: verdict → colour, words in the note
     "retired": (layout.OLD, "red: retired"),
     "behind": (layout.BEHIND, "orange: behind"),
     "current": (layout.NEWEST, "blue: newest"),
     "unknown": (layout.UNKNOWN, "hollow: unknown"),
     "not_applicable": (layout.UNKNOWN, "hollow: none of AWS's"),
 }
-#: A unit of age, its days, and the greatest age that is told in it.
+#: A unit of age, its length in days, and the greatest age in days that it is used for.
 _UNITS = [("day", 1.0, 49.0), ("month", 30.4375, 1278.0), ("year", 365.25, float("inf"))]
-_LABELS = 0.42  # of the width, at most
+_LABELS = 0.42  # maximum share of the width
 
 
 def base_images(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
-    """Draw how old the bases are that images stand on: a row per family, a box with the count of images per release.
+    """Draw the ages of the bases that images were built on: a row per family, a box with the number of images per release.
 
-    Time runs from left to right; AWS's newest release of a family is outlined, or a line where no image stands on it.
-    Releases of one verdict that are too close to be drawn apart share a box at the oldest of them; those of different
-    verdicts stand side by side. An image that several accounts see counts once.
+    Time runs from left to right; AWS's newest release of a family is outlined, or a line if no image uses it. Releases with
+    the same verdict that are too close to be drawn separately share a box at the oldest of them; those with different verdicts
+    are drawn side by side. An image that several accounts see counts once.
 
     Parameters
     ----------
     verdicts : DataFrame
-        What `appstream_frames.base_images` gives, or some of its rows.
+        The result of `appstream_frames.base_images`, or some of its rows.
     ax : Axes, optional
-        Where to draw; by default a figure of its own, as tall as its rows need.
+        Where to draw; by default a new figure, as tall as its rows need.
     top : int
-        How many families have a row of their own, at most; those with the most images come first.
+        The maximum number of families with their own row; those with the most images come first.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def base_images(verdicts: pd.DataFrame, ax: Axes | None = None, *, top: int = 20
 
 
 def _read_bases(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per image: its family and verdict, the age of its base, and that of the newest one."""
+    """Return a row per image: its family and verdict, the age of its base, and the age of the newest base."""
     kinds = [kind if isinstance(kind, str) and kind in _VERDICTS else "unknown" for kind in verdicts["verdict"]]
     age = rows.read_numbers(verdicts["age_days"]).where(lambda days: days >= 0)
     newest = (age - rows.read_numbers(verdicts["days_behind"])).where(lambda days: days >= 0)
@@ -99,7 +99,7 @@ def _make_title(counts: Counter[str]) -> str:
 
 
 def _round_ages(oldest: float, most: int) -> dict[str, float]:
-    """Return words for today and for a few round ages, and how many days each is."""
+    """Return the labels of today and of a few round ages, with their number of days."""
     word, days, _ = next(unit for unit in _UNITS if oldest <= unit[2])
     locator = MaxNLocator(min(7, max(1, most)), integer=True, steps=[1, 2, 3, 5, 6, 10])
     ages = [int(age) for age in locator.tick_values(0, oldest / days) if 0 < age * days <= oldest]
@@ -107,7 +107,7 @@ def _round_ages(oldest: float, most: int) -> dict[str, float]:
 
 
 def _draw_boxes(ax: Axes, y: float, group: pd.DataFrame, oldest: float, point: float, size: float) -> None:
-    """Write counts in boxes, oldest first, none over another, and mark the newest release."""
+    """Write counts in boxes, oldest first, without overlap, and mark the newest release."""
     newest, text_colour = group["newest"].min(), layout.find_text_colour(ax)
     if newest <= oldest and not (group["age"] == newest).any():
         ax.plot([newest] * 2, [y - 0.22, y + 0.22], color=text_colour, linewidth=2, zorder=1)
@@ -124,7 +124,7 @@ def _draw_boxes(ax: Axes, y: float, group: pd.DataFrame, oldest: float, point: f
 
 
 def _share_boxes(group: pd.DataFrame, gap: float) -> list[tuple[str, list[float]]]:
-    """Return boxes, a verdict and its ages each, oldest first; of one verdict, each begins so much after the one before."""
+    """Return boxes as (verdict, ages), oldest first; those of one verdict begin at least `gap` days apart."""
     boxes: list[tuple[str, list[float]]] = []
     for verdict in _VERDICTS:
         begin = np.inf
@@ -133,12 +133,12 @@ def _share_boxes(group: pd.DataFrame, gap: float) -> list[tuple[str, list[float]
                 begin = age
                 boxes.append((verdict, []))
             boxes[-1][1].append(age)
-    return sorted(boxes, key=lambda box: -box[1][0])  # of one age, the worst first
+    return sorted(boxes, key=lambda box: -box[1][0])  # a stable sort: at equal ages, the worst verdict is first
 
 
 def _set_apart(ages: list[float], width: float) -> list[float]:
-    """Return where boxes stand that are so wide, oldest first: as close to their ages as they can be without an overlap."""
+    """Return the positions of boxes of some width, oldest first: as close to their ages as possible without overlap."""
     for number in range(1, len(ages)):
         ages[number] = min(ages[number], ages[number - 1] - width)
-    fewest = (np.arange(len(ages))[::-1] * width).tolist()  # room for those that follow
+    fewest = (np.arange(len(ages))[::-1] * width).tolist()  # space for the boxes that follow
     return [*map(max, ages, fewest)]

@@ -1,4 +1,4 @@
-"""What was read and what was not: accounts down, regions across, each target's status shown by a shape and a colour."""
+"""The coverage as a grid: accounts in rows, regions in columns, each target's status as a shape and a colour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from appstream_frames.insights import days
 from appstream_frames.tables.coverage import FIRST_OPERATION, name_operations, number_targets
 from appstream_frames.text import format_count
 
-#: Status, from good to bad, to marker and colour: no two share a shape.
+#: Status, from good to bad → marker and colour; each has its own shape.
 _MARKS = {
     "complete": ("s", layout.FOLLOWS),
     "limited": ("^", layout.BEHIND),
@@ -31,18 +31,18 @@ _MARKS = {
     "failed": ("P", layout.OLD),
 }
 _STRANGE = ("*", "#CC79A7")  # any other status
-_ROW, _LOW_ROW, _HIGH_ROW, _OWN_ROW = 13.0, 11.0, 18.0, 20.0  # points, as all lengths: wide, narrow, at most, our own
+_ROW, _LOW_ROW, _HIGH_ROW, _OWN_ROW = 13.0, 11.0, 18.0, 20.0  # in points: wide Axes, narrow, maximum, new figure
 _NARROWEST, _WIDEST, _HIGHEST, _MARK = 11.0, 150.0, 75.0, 5.5
-_NAMES = 0.3  # of the width, for the accounts, at most
+_NAMES = 0.3  # maximum share of the width for accounts
 _NAMED = 3  # statuses in the title
 
 
 def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
-    """Draw which accounts were read in which regions: a mark for each target, its shape and colour the status.
+    """Draw which accounts were read in which regions: a mark for each target, whose shape and colour show the status.
 
-    Accounts with a target that was not read whole come first, worst on top. Where there is room, a mark has the number of
-    images beside it, or its status in words; the legend counts the targets of each status. Accounts and regions that find
-    no room are counted in words, those read whole first.
+    Accounts with a target that was not read whole come first, worst on top. If space allows, the number of images, or the
+    status in words, is written next to each mark; the legend counts the targets of each status. Accounts and regions that do
+    not fit are counted in words; those read whole are left out first.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
         ``frames.coverage`` or some of its rows. An account that is null, because it was never known, is drawn as ``?``; of
         several operations of one target, and of several rows for one account and region, the worst status is drawn.
     ax : Axes, optional
-        Where to draw; by default a figure of its own, as tall as its rows need.
+        Where to draw; by default a new figure, as tall as its rows need.
     top : int
-        How many accounts have a row of their own, at most; fewer in a small Axes.
+        The maximum number of accounts with their own row; fewer in a small Axes.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def coverage(frame: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> A
 
 
 class _Grid:
-    """Where all stands: accounts in rows, regions in columns, lengths in points, and what is said of those without room."""
+    """The layout of the grid: positions of accounts and regions, lengths in points, and words about those that do not fit."""
 
     def __init__(self, cells: pd.DataFrame, key: dict[str, str], ax: Axes | None, top: int, title: str) -> None:
         space = layout.find_size(ax)
@@ -111,7 +111,7 @@ class _Grid:
         height = int((space.height - space.measure_head(title)) / row)
         kept = min(top, len(accounts) if ax is None else max(1, height - self.head - below - 1))
         self.used = self.head + len(accounts[:kept]) + below + (len(accounts) > kept)
-        # rows are spread over an Axes, but not far apart
+        # rows fill an Axes, up to a maximum height each
         self.tallest = inf if ax is None else row if self.head > 1 else _HIGH_ROW
         self.ys = {name: y for y, name in enumerate(accounts.index[:kept], self.head)}
         self.xs = {name: x + min(0.5, GAP / self.column) for x, name in enumerate(sorted(regions.index[:fitting]))}
@@ -119,36 +119,36 @@ class _Grid:
 
 
 def _count_columns(widths: list[float], width: float) -> int:
-    """Return in how many columns matplotlib can set out a legend with entries of such widths."""
+    """Return the number of columns in which a legend with entries of these widths fits."""
     fits = (n for n in range(len(widths), 1, -1) if sum(map(max, np.array_split(widths, n))) + (n - 1) * GAP <= width)
     return next(fits, 1)
 
 
 def _read_operations(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return what was read of each operation, as it can be drawn, and how bad its status is; only images are counted."""
+    """Return a row per operation with text that can be drawn, its number of images, and how bad its status is."""
     given = frame[["account", "region", "status"]].astype(object).assign(operation=name_operations(frame))
     table = given.map(lambda text: "?" if pd.isna(text) else layout.make_drawable(text, 24)).reset_index(drop=True)
-    table["status"] = table["status"].replace("not_offered", "complete")  # nothing was there to be read
+    table["status"] = table["status"].replace("not_offered", "complete")  # there was nothing to read
     images = rows.read_numbers(frame["rows"]).fillna(0).clip(0, 2**53).astype(int)
     badness = [[*_MARKS, status].index(status) for status in table["status"]]
     return table.assign(images=images.where(table["operation"] == FIRST_OPERATION, 0), badness=badness)
 
 
 def _keep_worst(table: pd.DataFrame, by: object) -> pd.DataFrame:
-    """Return one row of each group, the worst, with the images of all."""
+    """Return the worst row of each group, with the sum of the group's images."""
     order = table.assign(by=by).sort_values(["badness", "status", "operation"], kind="stable")
     columns = dict.fromkeys(["account", "region", "status", "operation", "badness"], "last")
     return order.groupby("by", sort=False).agg({**columns, "images": "sum"}).reset_index(drop=True)
 
 
 def _rank(cells: pd.DataFrame, key: str) -> pd.Series:
-    """Return accounts or regions with the number of targets not read whole; most first."""
+    """Return accounts or regions with their number of targets not read whole, most first."""
     bad = (cells["status"] != "complete").groupby(cells[key]).sum()
     return bad.sort_values(ascending=False, kind="stable")
 
 
 def _count_rest(bad: pd.Series, what: str) -> list[str]:
-    """Return words for what does not fit."""
+    """Describe the accounts or regions that do not fit."""
     partly, whole = int((bad > 0).sum()), int((bad == 0).sum())
     if partly and whole:
         return [f"+ {format_count(partly, what)} not read whole, {whole:,} read whole"]
@@ -163,7 +163,7 @@ def _make_title(targets: pd.DataFrame) -> str:
     words, rest = [], len(bad)
     for status, count in ranked[:_NAMED]:
         operations = {*bad.loc[bad["status"] == status, "operation"]} - {FIRST_OPERATION}
-        alone = f" ({operations.pop()})" if len(operations) == 1 else ""  # that of the images goes without saying
+        alone = f" ({operations.pop()})" if len(operations) == 1 else ""  # DescribeImages is not named
         words.append(f"{count:,} {layout.make_drawable(status, 16)}{alone}")
         rest -= count
     words += [f"{rest:,} more"] if rest else []
@@ -173,7 +173,7 @@ def _make_title(targets: pd.DataFrame) -> str:
 
 
 def _count_statuses(targets: pd.DataFrame) -> dict[str, str]:
-    """Return the words of the legend by status; all that are strange share the last."""
+    """Return the labels of the legend by status; all unknown statuses share the last."""
     counts = Counter(targets["status"])
     words = {status: f"{status} {counts.pop(status):,}" for status in _MARKS if status in counts}
     if counts:
@@ -182,7 +182,7 @@ def _count_statuses(targets: pd.DataFrame) -> dict[str, str]:
 
 
 def _write_names(ax: Axes, grid: _Grid, width: float) -> None:
-    """Write accounts at the left of rows, regions at the top of columns, and draw a thin line above each row."""
+    """Write accounts to the left of rows, regions above columns, and draw a thin line above each row."""
     font: dict[str, Any] = {"fontsize": grid.size}
     for region, x in grid.xs.items():
         if grid.head > 1:
@@ -198,7 +198,7 @@ def _write_names(ax: Axes, grid: _Grid, width: float) -> None:
 
 
 def _draw_marks(ax: Axes, grid: _Grid, cells: pd.DataFrame, key: dict[str, str]) -> list[Line2D]:
-    """Draw a mark for each target and a dot where there is none; return a handle for each status of the key."""
+    """Draw a mark for each target and a dot where there is none; return a legend handle for each status of the key."""
     absent = sorted({*product(grid.xs.values(), grid.ys.values())} - {*zip(cells["x"], cells["y"], strict=True)})
     ax.plot([x for x, _ in absent], [y for _, y in absent], ".", color=layout.RECENT, markersize=1.5)
     kinds, handles = cells["status"].where(cells["status"].isin(_MARKS), "strange"), []
@@ -211,7 +211,7 @@ def _draw_marks(ax: Axes, grid: _Grid, cells: pd.DataFrame, key: dict[str, str])
 
 
 def _write_words(ax: Axes, grid: _Grid, cells: pd.DataFrame) -> None:
-    """Write status and number of images beside each mark, or only the number, if that fits every column."""
+    """Write status and number of images next to each mark, or only the number, whichever fits every column."""
     words, counts = [], []
     for status, operation, images in cells[["status", "operation", "images"]].itertuples(index=False, name=None):
         whole = status == "complete"

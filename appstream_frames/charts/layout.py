@@ -1,7 +1,7 @@
-"""How the charts look: palette, text that a font can draw, and an Axes set out between its finding and a note.
+"""The look of the charts: palette, text that a font can draw, and the layout of an Axes between its title and a note.
 
-It knows nothing of AWS. It changes no rcParams and keeps the user's font and text colour. All but the small note below is laid
-out inside the Axes, so that nothing is clipped whatever figure the Axes is in.
+It is independent of AWS. It changes no rcParams and keeps the user's font and text colour. Everything except the small note
+below is inside the Axes, so that nothing is clipped, whatever figure the Axes is in.
 """
 
 from __future__ import annotations
@@ -28,61 +28,61 @@ from matplotlib.textpath import text_to_path
 
 from appstream_frames.text import printable
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart; each has one meaning in all charts
+# Okabe and Ito's palette, which colour-blind readers can distinguish; each colour has one meaning in all charts
 FOLLOWS = "#0072B2"  # blue: as it should be
 NEWEST = "#56B4E9"  # light blue: AWS's newest
 BEHIND = "#E69F00"  # orange: behind, or not read to its end
 OLD = "#D55E00"  # red: calls for action
 RECENT = "#999999"  # grey: neither
 UNKNOWN = "none"  # hatched
-#: What is only to be distinguished, in this order: Tol's muted colours, none of which means anything above.
+#: Colours without a meaning, in this order: from Tol's muted palette, all different from those above.
 SERIES = ("#117733", "#AA4499", "#999933", "#332288", "#44AA99", "#882255", "#B7A65A")
 #: The style of thin lines behind the marks.
 THIN: dict[str, Any] = {"linewidth": 0.5, "color": RECENT, "alpha": 0.55, "zorder": 0.5}
-PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # `$` in a stranger's words is no mathematics
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # `$` in text from AWS does not start mathtext
 SOFT = 0.75  # the alpha of text that matters less
 
 FEWEST_ROWS, OWN_ROWS, MOST_ROWS = 6, 16, 24
-GAP = 8.0  # points, as are all lengths below
+GAP = 8.0  # points, like all lengths below
 _TEXT, _TITLE, _NOTE = 9.0, 11.0, 7.5
 _LEADING = 1.25
 _HEAD = 2 * _TITLE * _LEADING + GAP
 _ROW, _DOUBLE_ROW = 15.0, 18.0
 _WIDE = 6.1 * 72
 _OWN_WIDTH = 8.0  # inches
-_DATE = 5.5  # font sizes from one date to the next
+_DATE = 5.5  # distance from one date to the next, in font sizes
 
-# ISO dates, as in the titles: no month's name in the language of the machine
+# ISO dates, as in the titles: month names would depend on the locale
 _DATES = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%H:%M:%S"]
 _FIRSTS = ["%Y", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M"]
 
 
 class FittedFigure(Figure):
-    """A figure that is made lower when a chart in rows is drawn into it: only as high as they need, each so many points."""
+    """A figure that shrinks to the height of the rows drawn into it; `row` is the maximum height of one, in points."""
 
     row: float
 
 
 @dataclass(frozen=True, slots=True)
 class AvailableSize:
-    """The size of an Axes in points; narrow ones have each label above its bar, wide ones beside it."""
+    """The size of an Axes in points; in a narrow one labels are above their bars, in a wide one to their left."""
 
     width: float
     height: float
 
     @property
     def beside(self) -> bool:
-        """Whether labels stand beside the bars."""
+        """Whether labels are to the left of the bars."""
         return self.width >= _WIDE
 
     @property
     def rows(self) -> int:
-        """How many rows can be read in it; never under `FEWEST_ROWS`, which every chart can make do with."""
+        """The number of legible rows, from `FEWEST_ROWS`, which is enough for every chart, to `MOST_ROWS`."""
         whole_rows = int((self.height - _HEAD) / (_ROW if self.beside else _DOUBLE_ROW))
         return min(MOST_ROWS, max(FEWEST_ROWS, whole_rows))
 
     def measure_head(self, title: str) -> float:
-        """Return how high a title is, with the gap below it."""
+        """Return the height of a title, including the gap below it."""
         size, lines = self.wrap_title(title)
         return len(lines) * size * _LEADING + GAP
 
@@ -93,23 +93,23 @@ class AvailableSize:
 
 
 def find_size(ax: Axes | None) -> AvailableSize:
-    """Return the size of an Axes; for None, that of a figure of our own with `OWN_ROWS` rows."""
+    """Return the size of an Axes; for None, that of a new figure with `OWN_ROWS` rows."""
     if ax is None:
         return AvailableSize(_OWN_WIDTH * 72, _HEAD + _ROW * OWN_ROWS)
-    if engine := ax.figure.get_layout_engine():  # which else would move the Axes only as it is drawn
+    if engine := ax.figure.get_layout_engine():  # run it now: otherwise it moves the Axes only when the figure is drawn
         _hide_frame(ax)
         engine.execute(ax.figure.figure)
     return measure_axes(ax)
 
 
 def measure_axes(ax: Axes) -> AvailableSize:
-    """Return the size of an Axes as it is now, before any layout engine moves it."""
+    """Return the current size of an Axes, before any layout engine moves it."""
     scale = 72 / ax.figure.dpi
     return AvailableSize(ax.bbox.width * scale, ax.bbox.height * scale)
 
 
 def set_out(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, AvailableSize]:
-    """Put the finding at the top of an Axes, or of a figure of our own for so many rows, and a note below it."""
+    """Put the title at the top of an Axes, or of a new figure for `rows` rows, and the note below the Axes."""
     ax = _make_axes(ax, rows)
     width = find_size(ax).width
     notes = [shorten(line, width, _NOTE) for line in wrap(note, width, _NOTE)[:2]]
@@ -124,7 +124,7 @@ def set_out(ax: Axes | None, rows: int, title: str, note: str) -> tuple[Axes, Av
 def set_out_rows(
     ax: Axes | None, rows: int, title: str, note: str, tallest: float = 34.0
 ) -> tuple[Axes, AvailableSize, float]:
-    """Set an Axes out in rows 0, 1 … from the top, below the finding; return it, its size and that of the text."""
+    """Divide an Axes into rows 0, 1 … from the top, below the title; return it, its size and the font size."""
     ax, space = set_out(ax, rows, title, note)
     head = space.measure_head(title)
     row = max(1.0, min(tallest, (space.height - head) / rows))
@@ -138,36 +138,36 @@ def set_out_rows(
 
 
 def set_range(ax: Axes, first: float, last: float, left: float, right: float) -> float:
-    """Set limits so that a range begins so many points from the left and ends so many from the right; return a point."""
+    """Set x limits so that a range has margins of `left` and `right` points; return the length of a point in data units."""
     point = (last - first) / max(1.0, measure_axes(ax).width - left - right)
     ax.set_xlim(first - left * point, last + right * point)
     return point
 
 
 def draw_scale(ax: Axes, ticks: Sequence[float], labels: Sequence[str], low: float, high: float, size: float) -> None:
-    """Draw thin lines from `high` down to `low`, each with a label below it."""
+    """Draw a thin line from `high` down to `low` at each tick, with a label below it."""
     bottom, top = ax.get_ylim()
     below = measure_axes(ax).height * (low - bottom) / (top - bottom)
     ax.set_xticks(ticks, labels, fontsize=size, alpha=SOFT, color=find_text_colour(ax), **PLAIN)
-    ax.tick_params(axis="x", labelbottom=True, pad=4 - below)  # inside of the Axes
+    ax.tick_params(axis="x", labelbottom=True, pad=4 - below)  # inside the Axes
     ax.plot([ticks, ticks], [[low] * len(ticks), [high] * len(ticks)], **THIN)
 
 
 def draw_dates(ax: Axes, first: float, last: float, low: float, high: float, size: float) -> None:
-    """Draw a scale of dates, as few as there is room for, below the range from the first to the last; none of one moment."""
+    """Draw a scale of dates below the range from `first` to `last`, as many as fit; none if both are the same."""
     if first == last:
         return
     left, right = ax.get_xlim()
     apart = _DATE * size * (right - left) / measure_axes(ax).width  # in days
     fitting = max(2, int((last - first) / apart))
     most = max(3, fitting)
-    # were `minticks` more, it would warn of some ranges
+    # with a larger `minticks` it warns for some ranges
     locator = AutoDateLocator(tz="UTC", minticks=(most - 1) // 2, maxticks=most)
     dates = ConciseDateFormatter(locator, tz="UTC", formats=_DATES, zero_formats=_FIRSTS, usetex=False)
     found = locator.tick_values(num2date(first, "UTC"), num2date(last, "UTC"))
     ticks = [tick for tick in found if first <= tick <= last]
     ticks = ticks[:: math.ceil(len(ticks) / fitting) or 1]
-    # the last days of a month may be too close to the first of the next, from which days are counted anew
+    # ticks restart at the first of each month, which may be too close to the last tick of the month before
     ticks = [tick for tick, later in pairwise([*ticks, math.inf]) if later - tick >= 0.8 * apart]
     ticks = ticks if len(ticks) > 1 else [first, last]
     draw_scale(ax, ticks, dates.format_ticks(ticks), low, high, size)
@@ -183,25 +183,25 @@ def add_legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], **opt
 
 
 def draw_nothing(ax: Axes | None, message: str = "Nothing to draw") -> Axes:
-    """Say in an Axes, or in a figure of our own, that there is nothing to draw."""
+    """Write into an Axes, or a new figure, that there is nothing to draw."""
     ax = _make_axes(ax, 0)
     write_text(ax, 0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", alpha=SOFT)
     return ax
 
 
 def write_text(ax: Axes, x: float, y: float, text: str, **font: Any) -> Text:
-    """Write a text into an Axes, in the colour of the Axes' own text and with no character taken for mathematics."""
+    """Write text into an Axes, in the colour of its title and without mathtext."""
     return ax.text(x, y, text, **{"color": find_text_colour(ax), "va": "center_baseline", **PLAIN, **font})
 
 
 def write_label(ax: Axes, row: float, text: str, **font: Any) -> None:
     """Write a label at the left of a row."""
-    # not tick labels: Axes that share an axis would draw those again, and read `$` in them as mathematics
+    # not tick labels: Axes that share an axis would draw those again, with `$` as mathtext
     write_text(ax, 0, row, text, transform=ax.get_yaxis_transform(), **font)
 
 
 def find_text_colour(ax: Axes) -> Any:
-    """Return the colour of an Axes' text: what is black on white is white on black."""
+    """Return the colour of an Axes' text, which depends on the user's style: black on white, white on black."""
     return ax.title.get_color()
 
 
@@ -219,7 +219,7 @@ def _hide_frame(ax: Axes) -> None:
 
 
 def make_drawable(value: object, width: int = 60) -> str:
-    r"""Return text that a font can draw in one line: what it has no glyph for, and marks that stack, are escaped.
+    r"""Return text that the font can draw in one line; characters without a glyph and combining marks are escaped.
 
     Examples
     --------
@@ -234,17 +234,17 @@ def make_drawable(value: object, width: int = 60) -> str:
 
 
 def shorten(text: str, points: float, size: float, weight: str = "normal") -> str:
-    """Return the text, cut with an ellipsis when it is wider than so many points at a font size."""
+    """Return the text, cut with an ellipsis if it is wider than `points` at a font size."""
     if measure(text, size, weight) <= points:
         return text
-    # each measure takes long: so few of them that long names do not make a chart slow
+    # a binary search, because `measure` is slow
     kept = bisect_right(range(1, len(text)), points, key=lambda count: measure(text[:count] + "…", size, weight))
     return text[:kept] + "…"
 
 
 def wrap(text: str, points: float, size: float, weight: str = "normal") -> list[str]:
-    """Return the text in lines that are at most so many points wide at a font size; a longer word stays whole."""
-    lines: list[str] = []  # matplotlib's own wrapping is to the width of the figure, not of the Axes
+    """Return the text in lines at most `points` wide at a font size; a longer word stays whole."""
+    lines: list[str] = []  # matplotlib's own wrapping uses the width of the figure, not of the Axes
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and measure(longer, size, weight) <= points:
@@ -255,8 +255,8 @@ def wrap(text: str, points: float, size: float, weight: str = "normal") -> list[
 
 
 def measure(text: str, size: float, weight: str = "normal") -> float:
-    """Return the width of a text in points, on the safe side."""
-    # backends round each glyph to whole pixels, so what is drawn may be a little wider than what is measured
+    """Return an upper bound of the width of a text in points."""
+    # backends round each glyph to whole pixels, so text may be drawn a little wider than measured
     font = FontProperties(size=size, weight=weight)
     width: float = text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
     return width * 1.03 + 1
@@ -264,7 +264,7 @@ def measure(text: str, size: float, weight: str = "normal") -> float:
 
 @cache
 def _find_glyphs(families: tuple[str, ...]) -> frozenset[int]:
-    """Return what can be drawn: matplotlib takes from each family in turn what those before it lack."""
+    """Return the code points that can be drawn: matplotlib falls back through the families in order."""
     paths = []
     for family in families:
         with suppress(ValueError):  # not installed

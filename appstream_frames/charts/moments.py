@@ -1,6 +1,6 @@
-"""Charts over many moments: counts that change, and when images came and went.
+"""Charts over many moments: counts over time, and when images appeared and disappeared.
 
-What was not read is hatched or dotted, never drawn as if it were 0 or gone.
+Missing data is hatched or dotted, never drawn as 0 or as gone.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from appstream_frames.charts.layout import GAP
 from appstream_frames.text import encodable, format_count, format_share
 
 _TREND, _TIMELINE = "what asf.trend(root, by=…) gives", "what asf.timeline(root) gives"
-_LABELS = 0.42  # of the width, for the names of images, at most
+_LABELS = 0.42  # maximum share of the width for image names
 _KINDS = {"gone": "gone", "came": "came", "rebuilt": "rebuilt", "stayed": "stayed", "unseen": "not seen lately"}
 
 
 def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout.SERIES), of: str = "images") -> Axes:
-    """Draw counts stacked over time, each from its snapshot to the next; where counts are missing, hatching is above.
+    """Draw counts stacked over time, each from its snapshot to the next, with hatching above them where counts are missing.
 
-    The values with the highest counts have a colour each, all others share one; the legend has the last count of each.
+    The values with the highest counts have a colour each, all others share one; the legend shows the last count of each.
 
     Parameters
     ----------
     counts : DataFrame
-        What `appstream_frames.trend` gives; a row that is left out counts as not read.
+        The result of `appstream_frames.trend`; a missing row counts as not read.
     ax : Axes, optional
-        Where to draw; by default a figure of its own.
+        Where to draw; by default a new figure.
     top : int
-        How many values have a colour of their own, at most; never more than there are colours, fewer in a small Axes.
+        The maximum number of values with their own colour; limited by the number of colours, and fewer in a small Axes.
     of : str
-        What is counted, for the title: the table that `appstream_frames.trend` was asked for.
+        What is counted, for the title: the table that was passed to `appstream_frames.trend`.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def trend(counts: pd.DataFrame, ax: Axes | None = None, *, top: int = len(layout
 
 
 def _label_last_counts(table: pd.DataFrame, widest: float, size: float) -> list[str]:
-    """Return each value, cut where it is too wide, with its last count."""
+    """Return each value, cut if it is too wide, with its last count."""
     ends = [f" · {'?' if np.isnan(count) else f'{count:,.0f}'}" for count in table.iloc[-1]]
     wide = [widest - layout.measure(end, size) for end in ends]
     return [layout.shorten(name, points, size) + end for name, points, end in zip(table, wide, ends, strict=True)]
@@ -97,12 +97,12 @@ def _draw_counts(ax: Axes, most: float, first: float, last: float, left: float, 
     ticks = [tick for tick in MaxNLocator(4, integer=True).tick_values(0, most) if 0 < tick <= most]
     font: dict[str, Any] = {"fontsize": size, "alpha": layout.SOFT, "color": layout.find_text_colour(ax)}
     ax.set_yticks(ticks, [f"{tick:,.0f}" for tick in ticks], **font, **layout.PLAIN)
-    ax.tick_params(axis="y", labelleft=True, pad=-left)  # inside of the Axes
+    ax.tick_params(axis="y", labelleft=True, pad=-left)  # inside the Axes
     ax.plot([[first] * len(ticks), [last] * len(ticks)], [ticks, ticks], **layout.THIN)
 
 
 def _count_by_value(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return counts by moment and value, the value with the highest count first; null where any part is not known."""
+    """Return counts by moment and value, the value with the highest count first; null if a part of a count is not known."""
     by = [name for name in counts.columns if name not in ("snapshot", "count", "complete")]
     words = [[_format_value(name, value) for value in counts[name].astype(object)] for name in by]
     texts = [encodable(" · ".join(row)) for row in zip(*words, strict=True)] if by else "all"
@@ -141,18 +141,18 @@ def _describe_change(table: pd.DataFrame, of: str) -> str:
 def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
     """Draw the lifetimes of images: a row each, from when it was first seen to when it was gone or to the right edge.
 
-    The images that came, went or were rebuilt have rows, the latest first; all others are counted in words. A life is a bar
-    as long as the image was seen; a thin line leads to the cross at the snapshot by which it was gone. Dots lead on where
-    nothing tells whether it is still there. A label says how often an image was rebuilt under its name.
+    Images that appeared, disappeared or were rebuilt have rows, the latest first; all others are counted in words. A bar covers
+    the time in which an image was seen; a thin line leads to a cross at the snapshot by which it was gone. Dots follow a bar if
+    it is not known whether the image still exists. Labels show how often an image was rebuilt under its name.
 
     Parameters
     ----------
     lifetimes : DataFrame
-        What `appstream_frames.timeline` gives for images, or some of its rows.
+        The result of `appstream_frames.timeline` for images, or some of its rows.
     ax : Axes, optional
-        Where to draw; by default a figure of its own, as tall as its rows need.
+        Where to draw; by default a new figure, as tall as its rows need.
     top : int
-        How many images have a row of their own, at most; fewer in a small Axes.
+        The maximum number of images with their own row; fewer in a small Axes.
 
     Returns
     -------
@@ -196,7 +196,7 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
 
 
 def _read_lifetimes(lifetimes: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per image: its moments, its state (there, gone or unseen), and what happened to it, its kind."""
+    """Return a row per image: its moments, ``state`` (there, gone or unseen) and ``kind`` (what happened to it)."""
     first, last = (rows.read_moments(lifetimes, name, _TIMELINE) for name in ("first_seen", "last_seen"))
     gone = rows.read_moments(lifetimes, "gone_by", _TIMELINE, nulls=True)
     images = pd.DataFrame({"name": rows.name_rows(lifetimes), "first": first, "last": last, "gone": gone})
@@ -210,7 +210,7 @@ def _read_lifetimes(lifetimes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rank_lifetimes(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the latest of each kind first, one after another, and those to which nothing happened last."""
+    """Return the latest images first, the kinds in turn, and those to which nothing happened last."""
     when = images["gone"].where(images["state"] == "gone", images["first"])
     latest = images.assign(when=-when).sort_values(["when", "name", "first", "last"])
     latest = latest.assign(turn=latest.groupby("kind").cumcount(), stayed=latest["kind"] == "stayed")

@@ -1,4 +1,4 @@
-"""Which agents images run and which base releases they stand on, as bars: newest on top, each with its age."""
+"""The agents that images run and the base releases that they were built on, as bars: newest on top, each with its age."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from appstream_frames.insights.rows import keep_distinct_images
 from appstream_frames.insights.verdicts import base_images
 from appstream_frames.text import format_age, format_share
 
-_ANY = ""  # the one family of agents, which AWS releases for all platforms alike
+_ANY = ""  # the only family of agents: AWS releases them for all platforms together
 _UNKNOWN_FAMILY = "platform unknown"
-_FAMILIES = {  # by the beginning of a platform
+_FAMILIES = {  # by the prefix of a platform
     "WINDOWS": "Windows",
     "RHEL": "RHEL",
     "ROCKY_LINUX": "Rocky Linux",
     "AMAZON_LINUX": "Amazon Linux",
     "UBUNTU": "Ubuntu",
 }
-_ONE_SYSTEM = "Amazon Linux"  # the family of one operating system, all of whose bases AWS may retire
+_ONE_SYSTEM = "Amazon Linux"  # the only family with a single operating system, so that AWS may retire all its bases
 _REFERENCE_FAMILIES = {"Amazon Linux 2": _ONE_SYSTEM, "Linux": _ONE_SYSTEM}
 
-_Release = tuple[date, str]  # the day, and the family of platforms that it is for
-_Dated = tuple[date, rows.Bar]  # the bar of a release, and its day
+_Release = tuple[date, str]  # a day, and a family of platforms
+_Dated = tuple[date, rows.Bar]  # the day of a release, and its bar
 _AGENT = {"thing": "agent", "run": "run", "one": "an agent", "newest": "AWS's newest agent", "note": ""}
 _BASE = {"thing": "base release", "run": "stand", "one": "on a base release", "newest": "on AWS's newest base release"}
 _BASE |= {"note": " · newest: of a kind of base"}
@@ -40,21 +40,21 @@ _BASE |= {"note": " · newest: of a kind of base"}
 def agent_versions(images: pd.DataFrame, ax: Axes | None = None, *, today: Day = None) -> Axes:
     """Draw how many images run which AppStream agent, newest on top, each version with its age.
 
-    ``LATEST`` has a bar of its own above the pinned versions: such images take AWS's newest agent each time they start.
-    AWS's newest version is marked, and is shown even when no image runs it. Images without a version, or with one that
-    cannot be read, have bars of their own below. When there are more versions than fit, old ones share a bar. The
-    counts always add up to the images of the frame; one that several accounts see counts once.
+    ``LATEST`` has its own bar above the pinned versions: such images take AWS's newest agent each time they start.
+    AWS's newest version is marked, and is shown even if no image runs it. Images without a version, or with one that cannot
+    be parsed, have their own bars below. If there are more versions than fit, old ones share a bar. The counts always add up
+    to the number of images; one that several accounts see counts once.
 
     Parameters
     ----------
     images : DataFrame
-        One row an image, ``frames.images`` or a part of it, with the column ``appstream_agent_version``; AWS's public
+        One row per image, ``frames.images`` or a part of it, with the column ``appstream_agent_version``; AWS's public
         images count too unless you leave them out: ``images[images["visibility"] != "PUBLIC"]``.
     ax : Axes, optional
-        Where to draw; by default a figure of its own, as tall as its rows need.
+        Where to draw; by default a new figure, as tall as its rows need.
     today : str, date or Timestamp, optional
-        The day (UTC) from which ages are counted; releases after it are not looked at. By default the newest
-        ``snapshot`` in the frame, else now.
+        The day (UTC) from which ages are counted; later releases are ignored. By default the newest ``snapshot`` in the
+        DataFrame, else today.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def agent_versions(images: pd.DataFrame, ax: Axes | None = None, *, today: Day =
     >>> agent_versions(images, Figure().subplots(), today="2026-11-23").get_title()
     '1 of 3 images runs an agent over a year old'
     """
-    days.take_column(images, "appstream_agent_version")  # refuses what is no frame of images
+    days.take_column(images, "appstream_agent_version")  # for its check of the argument
     images, day = keep_distinct_images(images), days.choose_day(today, images)
     counts = Counter(rows.read_texts(images["appstream_agent_version"]))
     unnamed, following = counts.pop(None, 0), counts.pop("LATEST", 0)
@@ -81,20 +81,20 @@ def agent_versions(images: pd.DataFrame, ax: Axes | None = None, *, today: Day =
 
 
 def base_image_releases(images: pd.DataFrame, ax: Axes | None = None, *, today: Day = None) -> Axes:
-    """Draw how many images stand on which release of AWS's public base images, newest on top, each with its age.
+    """Draw how many images were built on which release of AWS's public base images, newest on top, each with its age.
 
-    A release is a day and a family of platforms (Windows, RHEL, Rocky Linux …), as AWS releases them on different days.
-    The newest of each family in the frame is marked, and is shown even when no image stands on it. So is one of which
-    `appstream_frames.base_images` says for most images that it is the newest of their kind of base: AWS releases
-    Graphics G7, say, on other days. Images that name no base release have a bar of their own below. When there are more
-    releases than fit, old ones share a bar. Counts add up as in `agent_versions`.
+    A release is a day and a family of platforms (Windows, RHEL, Rocky Linux …), because AWS releases them on different days.
+    The newest of each family in the DataFrame is marked, and is shown even if no image uses it. A release is also marked if
+    `appstream_frames.base_images` finds most of its images current: AWS releases Graphics G7, for example, on other days.
+    Images that name no base release have their own bar below. If there are more releases than fit, old ones share a bar.
+    Counts add up as in `agent_versions`.
 
     Parameters
     ----------
     images : DataFrame
         As in `agent_versions`, with the columns ``public_base_image_released_date`` and ``platform``.
     ax : Axes, optional
-        Where to draw; by default a figure of its own, as tall as its rows need.
+        Where to draw; by default a new figure, as tall as its rows need.
     today : str, date or Timestamp, optional
         The day (UTC) from which ages are counted, as in `agent_versions`.
 
@@ -112,7 +112,7 @@ def base_image_releases(images: pd.DataFrame, ax: Axes | None = None, *, today: 
     '1 of 2 images stands on a base release over a year old'
     """
     for name in ("public_base_image_released_date", "platform"):
-        days.take_column(images, name)  # refuses what is no frame of images
+        days.take_column(images, name)  # for its check of the argument
     images, day = keep_distinct_images(images), days.choose_day(today, images)
     released = days.to_days(images["public_base_image_released_date"])
     families = [_name_family(platform) for platform in rows.read_texts(images["platform"])]
@@ -133,14 +133,14 @@ def _name_family(platform: str | None) -> str:
 def _list_published_bases(families: Collection[str]) -> list[_Release]:
     table = reference.reference()["base_image_releases"]
     table = table.dropna(subset=["release_date", "platform", "image_types"])
-    table = table[["Base" in types.split(";") for types in table["image_types"]]]  # not of one graphics family only
+    table = table[["Base" in types.split(";") for types in table["image_types"]]]  # not only of a graphics family
     table = table.assign(platform=table["platform"].str.split(";")).explode("platform")
     named = zip(table["release_date"].dt.date, table["platform"].replace(_REFERENCE_FAMILIES), strict=True)
     return [release for release in named if release[1] in families]
 
 
 def _count_garbled(counts: Counter[str | None]) -> dict[str, int]:
-    """Return texts that are no versions in words: the most frequent one, and all others together."""
+    """Return labels and counts of texts that are not versions: the most frequent one, and all others together."""
     (text, count), *others = sorted(counts.items(), key=lambda item: (-item[1], str(item[0]))) or [("", 0)]
     first = f"not a version: “{layout.make_drawable(text, 20)}”"
     return {first: count, f"{len(others):,} more that are not versions": counts.total() - count}
@@ -156,7 +156,7 @@ def _draw(
     current: Collection[_Release] = (),
     following: int = 0,
 ) -> Axes:
-    """Draw images that follow AWS's newest release, those of each release, and those of which none is known."""
+    """Draw the images that follow AWS's newest release, those of each release, and those whose release is not known."""
     later = sum(count for (day, _), count in counts.items() if day > today)
     unknown = {f"dated after {today}": later, **unknown}
     above = [rows.Bar("LATEST · follows AWS's newest", following, layout.FOLLOWS)] if following else []
@@ -185,7 +185,7 @@ def _make_release_bars(
         name = (f"{day} · {family}" if family else f"{day:%m-%d-%Y}") + (" · AWS's newest" if marked else "")
         label = f"{name} · {format_age((today - day).days)}"
         retired = family == _ONE_SYSTEM and is_family_retired(Base(day, "", "Base", "AmazonLinux2"), today)
-        anniversary = day.year + 1, day.month, day.day  # no date, as there may be no such 29 February
+        anniversary = day.year + 1, day.month, day.day  # not a date: 29 February may not exist
         aged = layout.OLD if anniversary < (today.year, today.month, today.day) else layout.RECENT
         colour = layout.NEWEST if marked and not retired else aged
         bars.append((day, rows.Bar(label, counts.get((day, family), 0), colour, marked=marked)))
@@ -193,7 +193,7 @@ def _make_release_bars(
 
 
 def _fold(releases: list[_Dated], fitting: int, thing: str, today: date) -> list[rows.Bar]:
-    """Return bars in so many rows if possible: releases that do not fit share a bar by year or, failing that, by age."""
+    """Return at most `fitting` bars if possible: releases that do not fit share a bar by year and colour, or else by colour."""
     bars: list[rows.Bar] = []
     for by_year, kept in [*product([True], range(fitting, 3, -1)), *product([False], range(fitting, 0, -1))]:
         bars = [bar for number, (_, bar) in enumerate(releases) if number < kept or bar.colour == layout.NEWEST]

@@ -1,4 +1,4 @@
-"""What charts in rows share: a frame's columns read, labels, and horizontal bars with their counts. It knows nothing of AWS."""
+"""Shared parts of charts in rows: reading columns, labels, and horizontal bars with their counts; independent of AWS."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from appstream_frames.charts.layout import GAP
 from appstream_frames.errors import RequestError
 from appstream_frames.text import encodable
 
-_BAR_LABELS = 0.62  # of the width, at most
+_BAR_LABELS = 0.62  # maximum share of the width
 
-Label = tuple[str, str]  # a name, which may be cut, and what follows it, which may not
+Label = tuple[str, str]  # a name, which may be cut, and a suffix, which may not
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One row of a bar chart: what it is, how many, its colour, whether its label is bold, other words for how many."""
+    """One row of a bar chart: label, count, colour, whether the label is bold, and words shown instead of the count."""
 
     label: str
     count: int
@@ -33,13 +33,13 @@ class Bar:
 
 
 def draw_bars(ax: Axes | None, bars: Sequence[Bar], title: str, note: str) -> Axes:
-    """Draw rows from top to bottom with their counts, the finding above them and a small note below.
+    """Draw rows from top to bottom with their counts, the title above them and a small note below.
 
-    There is at least one; words from elsewhere in their labels have passed `layout.make_drawable`.
+    There must be at least one; text from AWS in labels must have passed `layout.make_drawable`.
     """
     ax, space, size = layout.set_out_rows(ax, len(bars), title, note)
     weights = ["bold" if bar.marked and space.beside else "normal" for bar in bars]
-    # bold labels are the point of the chart: rather than cut one, make all text a little smaller
+    # bold labels matter most: rather than cut one, make all text a little smaller
     marked = [layout.measure(bar.label, size, weight) for bar, weight in zip(bars, weights, strict=True) if bar.marked]
     most = space.width * (_BAR_LABELS if space.beside else 1)
     size *= max(0.8, min(1.0, 0.98 * most / max(1.0, *marked))) if marked else 1.0
@@ -60,9 +60,9 @@ def draw_bars(ax: Axes | None, bars: Sequence[Bar], title: str, note: str) -> Ax
 def label_rows(
     ax: Axes, labels: Sequence[Label], size: float, widest: float, weights: Sequence[str] | None = None
 ) -> tuple[float, float]:
-    """Write the label of each row: beside the marks and no wider than so much of the Axes, or above the marks.
+    """Write the label of each row: to the left of the marks, at most the share `widest` of the Axes, or above the marks.
 
-    Return how wide the labels are, in points, and how far below the middle of its row a mark is, in rows.
+    Return the width of the labels in points, and the distance of marks below the middle of their row, in rows.
     """
     space = layout.measure_axes(ax)
     most, upper, lower = (widest * space.width, 0.0, 0.0) if space.beside else (space.width, -0.25, 0.25)
@@ -76,14 +76,14 @@ def label_rows(
 
 
 def cut_rows(ranked: Any, ax: Axes | None, top: int, extra: int = 0) -> tuple[Any, Any]:
-    """Return what has a row of its own and what shares one, when so many more rows are needed."""
+    """Return the items that have their own row and those that share one, if `extra` more rows are needed."""
     rows = len(ranked) if ax is None else layout.find_size(ax).rows - extra
     kept = len(ranked) if len(ranked) <= min(top, rows) else min(top, rows - 1)
     return ranked[:kept], ranked[kept:]
 
 
 def check(frame: object, columns: Iterable[str], source: str, top: object) -> None:
-    """Refuse what is no frame, lacks a column, or no number of rows."""
+    """Raise RequestError when `frame` is not a DataFrame or lacks a column, or `top` is not a number of rows."""
     if not isinstance(frame, pd.DataFrame):
         raise RequestError(f"expected a DataFrame, got a {type(frame).__name__}: pass {source}")
     if missing := [name for name in columns if name not in frame.columns]:
@@ -93,18 +93,18 @@ def check(frame: object, columns: Iterable[str], source: str, top: object) -> No
 
 
 def read_texts(column: pd.Series) -> list[str | None]:
-    """Return a column as texts that pandas can group by, None where there is none."""
+    """Return a column as text that pandas can group by, None for missing values."""
     return [None if pd.isna(value) else encodable(str(value)) for value in column]
 
 
 def read_numbers(column: pd.Series) -> pd.Series:
-    """Return a column as floats, NaN where it holds no number, with a plain index."""
+    """Return a column as floats, NaN where it is not a finite number, with a default index."""
     found = pd.to_numeric(column, errors="coerce").astype("Float64").astype(float)
     return found.replace([np.inf, -np.inf], np.nan).reset_index(drop=True)
 
 
 def read_moments(frame: pd.DataFrame, name: str, source: str, *, nulls: bool = False) -> pd.Series:
-    """Return a column as matplotlib's dates, NaN where null is allowed, with a plain index; refuse what is no moment."""
+    """Return a column as matplotlib dates with a default index; RequestError for other values, and for null unless `nulls`."""
     given = frame[name]
     found = pd.to_datetime(given, utc=True, errors="coerce", format="ISO8601").dt.as_unit("us")
     wrong = found.isna() & (given.notna() if nulls else True)
@@ -115,24 +115,24 @@ def read_moments(frame: pd.DataFrame, name: str, source: str, *, nulls: bool = F
 
 
 def format_days(dates: Sequence[float]) -> list[str]:
-    """Return days in UTC, with the time of day where a day alone does not tell them apart."""
+    """Return days in UTC, with the time of day if several moments are on one day."""
     stamps = [num2date(date, tz="UTC") for date in dates]
     apart = len({stamp.date() for stamp in stamps}) == len(set(stamps))
     return [f"{stamp:%Y-%m-%d}" if apart else f"{stamp:%Y-%m-%d %H:%M}" for stamp in stamps]
 
 
 def format_name(name: Any, missing: str = "(no name)") -> str:
-    """Return a name as it can be drawn."""
+    """Return a name in characters that can be drawn."""
     return missing if pd.isna(name) else layout.make_drawable(name, 40)
 
 
 def format_others(counts: Mapping[str, int]) -> str:
-    """Return what else a title counts; what there is none of is left out."""
+    """Return further counts for a title, without those that are 0."""
     return "".join(f"; {count:,} {words}" for words, count in counts.items() if count)
 
 
 def name_rows(frame: pd.DataFrame) -> list[str]:
-    """Return names as they can be drawn, with account and region where the frame has several."""
+    """Return names in characters that can be drawn, with account and region if there are several."""
     columns = ["name", *(key for key in ("account", "region") if key in frame and frame[key].nunique() > 1)]
     rows = frame[columns].astype(object).itertuples(index=False)
     texts = (" · ".join(format_name(value) for value in row if not pd.isna(value)) for row in rows)
