@@ -1,4 +1,4 @@
-"""One HTML page on the newest snapshot, without scripts, for people who open no notebook.
+"""One HTML page about the newest snapshot, without scripts, for readers who do not use notebooks.
 
-In: the root of an archive. Out: HTML text, or a file written whole.
+In: the root of an archive. Out: the page as HTML text.
 """

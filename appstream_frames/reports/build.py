@@ -1,6 +1,6 @@
-"""One page for people who open no notebook: the state of an archive, the worst images, what changed, what was not covered.
+"""The report page for readers who do not use notebooks: state of an archive, worst images, changes, and gaps in the coverage.
 
-It writes nothing. Jinja2 and matplotlib are loaded when a page is made.
+It writes no file. Jinja2 and matplotlib are imported when a page is made.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from appstream_frames.reports.facts import Facts
 from appstream_frames.tables.coverage import count_whole
 from appstream_frames.text import format_day, printable
 
-_LONGEST: Final = 2_000  # characters of a paragraph
-_CELL: Final = 600  # of a cell
+_LONGEST: Final = 2_000  # characters in a paragraph
+_CELL: Final = 600  # characters in a table cell
 
 
 @dataclass(frozen=True)
 class Page:
-    """A report, its title, and whether its snapshot is whole: every target in it was read to its end."""
+    """A report, its title, and whether its snapshot is whole: every target was read to its end."""
 
     html: str
     title: str
@@ -32,10 +32,10 @@ class Page:
 
 
 def report(root: Root, *, today: Day = None, reference: Folder = None) -> str:
-    """Return a report on an archive's newest snapshot: one HTML page that needs no script and asks for nothing.
+    """Return a report on an archive's newest snapshot: one HTML page without scripts, which loads nothing else.
 
-    AWS's own public images are left out of the counts: only AWS can make them newer. Changes are counted since the newest
-    snapshot that is a week older, or else since the one before.
+    AWS's own public images are not counted, because only AWS can update them. Changes are counted since the newest snapshot
+    that is at least a week older, or else since the previous one.
 
     Parameters
     ----------
@@ -44,21 +44,21 @@ def report(root: Root, *, today: Day = None, reference: Folder = None) -> str:
     today : str, date or Timestamp, optional
         The day from which ages are counted. Default: the day of the newest snapshot.
     reference : str or path, optional
-        A folder with reference tables of your own, see `reference`.
+        A folder with your own reference tables, see `reference`.
 
     Returns
     -------
     str
-        The page, to be written as UTF-8; the same archive and day give the same page, byte for byte.
+        The page, to be encoded as UTF-8; the same archive and day give the same page, byte for byte.
 
     Raises
     ------
     RequestError
-        When `today` is no day, and nothing is read then; or `reference` holds no such tables.
+        When `today` is not a day (before anything is read), or `reference` holds no such tables.
     SnapshotNotFoundError
         When there is no snapshot under the root.
     SnapshotCorruptError
-        When a file is missing or is not what was written; it names the file.
+        When a file is missing or is not what was written; the message names the file.
 
     Examples
     --------
@@ -74,9 +74,9 @@ def report(root: Root, *, today: Day = None, reference: Folder = None) -> str:
 
 
 def build_page(root: Root, *, today: Day = None, reference: Folder = None) -> Page:
-    """Return the report as `report` does, and whether it is of a whole snapshot.
+    """Return the page of `report`, with its title and whether its snapshot is whole.
 
-    Every value is escaped and made printable; templates mark nothing as safe.
+    Every value is escaped and made printable; the template marks nothing as safe.
     """
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
@@ -99,7 +99,7 @@ def build_page(root: Root, *, today: Day = None, reference: Folder = None) -> Pa
         todo=sections.find_todo(known),
         sections=sections.list_sections(known),
         foot=sentences.explain_numbers(known),
-        stylesheet=Markup(stylesheet),  # noqa: S704  it is ours
+        stylesheet=Markup(stylesheet),  # noqa: S704  a file of this package
         digest=base64.b64encode(hashlib.sha256(stylesheet.encode()).digest()).decode(),
     )
     whole, total = count_whole(known.coverage)

@@ -1,6 +1,6 @@
-"""What the report says, as tables and numbers: which images are the reader's, which are worst, what changed.
+"""The data of the report, as tables and numbers: the reader's images, the worst of them, and changes.
 
-Only reading, counting and choosing; the verdicts are those of `agents` and `base_images`, the changes those of `diff`.
+It only reads, counts and selects; verdicts come from `agents` and `base_images`, changes from `diff`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from appstream_frames.tables.frames import Frames
 LATE_AGENTS: Final = ("known_bad", "behind")
 LATE_BASES: Final = ("retired", "behind")
 _CHANGES: Final = ("removed", "added", "rebuilt", "changed")
-_WEEK: Final = pd.Timedelta(days=6.5)  # a weekly drain may start a little earlier than the one before
+_WEEK: Final = pd.Timedelta(days=6.5)  # a weekly drain may start a little earlier in the day than the previous one
 _BY: Final = "appstream_agent_version"
 
 
 @dataclass(frozen=True)
 class Since:
-    """What is different from an earlier snapshot: its moment, whether it is a week older, images, the warnings of `diff`.
+    """The changes since an earlier snapshot: its moment, whether it is a week older, changed images, and warnings of `diff`.
 
-    Each image is a row of `diff` with its ``columns``: names, and values before and after. `public` counts AWS's own by change.
+    Each image is a row of `diff` with its ``columns``: (name, before, after). `public` counts AWS's own images by change.
     """
 
     before: pd.Timestamp
@@ -50,12 +50,12 @@ class Since:
 class Facts:
     """The newest snapshot of an archive; `images`, `agents` and `bases` have one row for each image that is not AWS's own.
 
-    Whole frames are judged, as AWS's public images say what is newest, but only the others are counted, an image that several
-    accounts see once: nobody but AWS can make a public image newer.
+    Verdicts use all images, because AWS's public images show the newest releases, but only the others are counted: only AWS
+    can update a public image. An image that several accounts see counts once.
     """
 
     def __init__(self, root: Root, today: Day, reference: Folder) -> None:
-        # refused before anything is read
+        # an invalid day raises an error before anything is read
         given = None if today is None else days.choose_day(today, make_empty("images"))
         listed = list_intact(root)
         self.name, self.taken = listed.iloc[-1][["id", "snapshot"]]
@@ -76,7 +76,7 @@ class Facts:
 
     @property
     def where(self) -> list[str]:
-        """The keys by which places differ: account and region, if there are several."""
+        """The columns in which targets differ: account and region, if there are several."""
         return [key for key in ("account", "region") if self.coverage[key].nunique(dropna=False) > 1]
 
     @property
@@ -112,7 +112,7 @@ def _compare(root: Root, listed: pd.DataFrame, after: Frames) -> Since | None:
 
 
 def _list_changed(changes: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the images that the rows of `diff` speak of, those gone first."""
+    """Return the images in the rows of `diff`, removed ones first."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in to_records(merge_changes(changes)):
         image = found.setdefault((row["name"], row["account"], row["region"], row["arn"]), {**row, "columns": []})
@@ -122,11 +122,11 @@ def _list_changed(changes: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _count_agents(root: Root, listed: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the counts by agent over time without AWS's own images, in the form that `trend` gives; none of one snapshot."""
+    """Return the counts by agent over time without AWS's own images, in the form of `trend`; None for a single snapshot."""
     if len(listed) < 2:
         return None
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "One snapshot is left out", UserWarning)  # the report has warned of it
+        warnings.filterwarnings("ignore", "One snapshot is left out", UserWarning)  # `list_intact` has warned already
         counts = trend(root, by=[_BY, "visibility", "owner"])
     own = counts["visibility"].eq("PUBLIC").fillna(False) | (counts["visibility"].isna() & counts["owner"].isna())
     grouped = counts[~own.astype(bool)].groupby(["snapshot", _BY], dropna=False, as_index=False)

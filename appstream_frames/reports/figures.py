@@ -1,7 +1,7 @@
-"""Charts as pictures inside a page: each drawn twice, for a desk and for a phone, as SVG in data URIs.
+"""Charts as pictures inside a page: each is drawn twice, for a desktop and for a phone, as SVG in data URIs.
 
-The same chart gives the same bytes: nobody's settings of matplotlib are used, and no date or random id is left in. The settings
-are as they were afterwards; no window is opened and no figure is kept.
+The same chart gives the same bytes: the user's matplotlib settings are ignored (and restored afterwards), and no date or random
+id remains. No window is opened and no figure is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from appstream_frames.charts.layout import FittedFigure
 
 _SETTINGS: Final[list[Any]] = ["default", {"svg.hashsalt": "appstream_frames", "svg.fonttype": "path"}]
-_DESK, _PHONE = (8.2, 4.6, 19.5), (4.0, 6.2, 29.0)  # inches, the height at most, and a row in points
+_DESK, _PHONE = (8.2, 4.6, 19.5), (4.0, 6.2, 29.0)  # width and maximum height in inches, row in points
 _FONT: Final = re.compile(r'(?<=id=")DejaVu[A-Za-z]+-(?:[A-Za-z]+-)*(?=[0-9a-f]+")')
 _SHORTER: Final = [
     (re.compile(r"<!--.*?-->|<metadata>.*?</metadata>", re.DOTALL), ""),
@@ -32,7 +32,7 @@ _SHORTER: Final = [
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart as an image for a desk and one for a phone, and its title for those who cannot see it."""
+    """A chart as an image for a desktop and one for a phone, and its title as the alternative text."""
 
     desk: Markup
     phone: Markup
@@ -41,7 +41,7 @@ class Picture:
 
 
 def make_picture(draw: Callable[[Axes], Axes], height: float | None = None) -> Picture:
-    """Return a chart, drawn by a function of an Axes, as high as its rows need or so many inches."""
+    """Return a chart, drawn by a function of an Axes, as high as its rows need or `height` inches."""
     with style.context(_SETTINGS):
         (desk, title), (phone, _) = (_draw(draw, width, height or most, row) for width, most, row in (_DESK, _PHONE))
     return Picture(desk, phone, title)
@@ -51,7 +51,7 @@ def _draw(draw: Callable[[Axes], Axes], width: float, height: float, row: float)
     figure = FittedFigure(figsize=(width, height), layout="constrained")
     figure.row = row
     ax, file = draw(figure.subplots()), io.StringIO()
-    figure.set_layout_engine("none")  # all is in its place
+    figure.set_layout_engine("none")  # the layout is final
     figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
     svg = file.getvalue()
     for pattern, shorter in _SHORTER:

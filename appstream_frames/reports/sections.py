@@ -1,4 +1,4 @@
-"""The sections of the report's page, each made of tables, pictures and paragraphs. Long tables are cut, and open."""
+"""The sections of the report's page, each made of tables, pictures and paragraphs."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from appstream_frames.tables.coverage import count_whole, list_causes
 from appstream_frames.text import format_count, format_moment, join_words, printable
 
 _BARS: Final = 10  # images in a chart
-_VALUES: Final = 3  # changed columns of one image
-_NAMED: Final = 5  # resources of one rule
+_VALUES: Final = 3  # changed columns shown of one image
+_NAMED: Final = 5  # resources named of one rule
 _LONGEST: Final = 60  # characters of their names
-_ADVICE: Final = ". Compare snapshots"  # what a warning of `diff` ends with, for those who call it
+_ADVICE: Final = ". Compare snapshots"  # start of the advice to callers in a warning of `diff`, which a page leaves out
 _WHAT: Final = {"removed": "removed", "added": "added", "rebuilt": "built again under its name"}
-_LIMITED: Final = "the reading was told to stop after so many images"
+_LIMITED: Final = "the request limited the number of images"
 
 Cell = str | int | list[str] | None
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a caption; the columns named in `numbers` are flush right."""
+    """Rows under a caption; the columns named in `numbers` are aligned right."""
 
     caption: str
     columns: Sequence[str]
@@ -50,7 +50,7 @@ Part = Table | Picture | Words
 
 
 def find_todo(known: Facts) -> Table | None:
-    """Return what is to be done, a row a rule, worst first; None when there is nothing."""
+    """Return what to do, a row per rule, worst first; None when there is nothing."""
     rows: list[list[Cell]] = []
     for (rule, severity), found in known.findings.groupby(["rule", "severity"], sort=False):
         names = [printable(row["name"] or row["region"], _LONGEST) for row in to_records(found)]
@@ -65,7 +65,7 @@ def find_todo(known: Facts) -> Table | None:
 
 
 def list_sections(known: Facts) -> list[tuple[str, str, list[Part]]]:
-    """Return the id, heading and parts of the sections that have something in them, in their order."""
+    """Return the id, heading and parts of the sections that are not empty, in their order."""
     found = [
         ("agents", "Agents", _show_agents(known)),
         ("bases", "Base images", _show_bases(known)),
@@ -136,7 +136,7 @@ def _show_usage(known: Facts) -> list[Part]:
 def _make_table(
     caption: str, images: pd.DataFrame, names: Mapping[str, str], known: Facts, numbers: Sequence[str] = ()
 ) -> Table:
-    """Return a table of images, those of one name and the same values in one row."""
+    """Return a table of images, one row for those with the same name and values."""
     groups = images.groupby(["name", *names], dropna=False, sort=False)
     rows = [
         [key[0], *(_join_locations(group[column], column) for column in known.where), *map(_make_cell, key[1:])]
@@ -157,7 +157,7 @@ def _make_cell(value: Any) -> Cell:
 
 
 def _show_locations(known: Facts) -> list[Part]:
-    """Return how many images each account (or region, when there is one account) has, and how many are outdated."""
+    """Return the number of images, and of outdated ones, by account (or by region, if there is one account)."""
     if not known.where:
         return []
     what, *_ = known.where
@@ -178,7 +178,7 @@ def _show_changes(known: Facts) -> list[Part]:
     if since is None:
         return parts
     between = f"From {format_moment(since.before)} to {format_moment(known.taken)}."
-    between += "" if since.week else " No snapshot is a week older, so this is the one before."
+    between += "" if since.week else " No snapshot is a week older, so they are compared with the previous one."
     rows = [[image["name"], *(image[key] for key in known.where), _describe(image)] for image in since.images]
     columns = ["Image", *(key.capitalize() for key in known.where), "Change"]
     notes = [Words(note.partition(_ADVICE)[0] + ".", "small") for note in since.notes]
@@ -190,7 +190,7 @@ def _describe(image: Mapping[str, Any]) -> list[str]:
     words = [_WHAT[image["change"]]] if image["change"] in _WHAT else []
     for column, *values in image["columns"][:_VALUES]:
         before, after = ("nothing" if value is None else printable(value, 40) or "empty" for value in values)
-        # what is unmodeled is verbatim, and nobody has said what it may hold
+        # the content of `unmodeled` is verbatim and unknown: do not show it
         unknown = column == "unmodeled"
         words.append("values that no column holds" if unknown else f"{column.replace('_', ' ')}: {before} → {after}")
     rest = len(image["columns"]) - _VALUES

@@ -1,4 +1,4 @@
-"""The report's summary: what there is, what is outdated, what changed and what was not read, in a few sentences each."""
+"""The report's summary: the number of images, what is outdated, what changed and what was not read, in a few sentences each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHANGES: Final = {"added": "added", "removed": "removed", "rebuilt": "built aga
 
 
 def describe_scope(known: Facts) -> str:
-    """Return of what the page speaks."""
+    """Describe the scope of the page."""
     places = [format_count(known.coverage[key].nunique(dropna=False), key) for key in ("account", "region")]
     images, taken = format_count(len(known.images), "image"), format_moment(known.taken)
     words = f"{images} of yours or shared with you, in {join_words(places)}, as of {taken}."
@@ -36,7 +36,7 @@ def describe_scope(known: Facts) -> str:
 
 
 def explain_numbers(known: Facts) -> str:
-    """Return what a reader must know to understand the numbers."""
+    """Explain how the numbers are counted."""
     return (
         f"Snapshot {known.name}; ages are counted at {format_day(known.today)} (UTC). An image that several accounts see is "
         "counted once. The newest agent and base image are the newest of the snapshot and of the reference tables, so there "
@@ -45,7 +45,7 @@ def explain_numbers(known: Facts) -> str:
 
 
 def summarize(known: Facts) -> list[tuple[str, str, bool]]:
-    """Return the lines of the summary: what each is about, its sentences, and whether it calls for action."""
+    """Return the lines of the summary: heading, sentences, and whether it calls for action."""
     whole, total = count_whole(known.coverage)
     lines = [
         ("Agents", _describe_agents(known), not known.late_agents.empty),
@@ -68,7 +68,7 @@ def _describe_agents(known: Facts) -> str:
     if bad := counts.get("known_bad", 0):
         words += f" {bad:,} {'runs' if bad == 1 else 'run'} one that AWS advises against."
     if unknown := counts.get("unknown", 0):
-        words += f" Of {unknown:,} it is not known."
+        words += f" For {unknown:,} it is not known."
     for row in to_records(late.sort_values("days_behind", ascending=False, kind="stable").head(1)):
         if row["days_behind"]:
             words += f" Furthest behind, by {format_age(int(row['days_behind']))}, is {printable(row['name'], _NAME)}."
@@ -89,7 +89,7 @@ def _describe_bases(known: Facts) -> str:
     if imported := counts.get("not_applicable", 0):
         words += f" {imported:,} {'stands' if imported == 1 else 'stand'} on none of AWS's."
     if unknown := counts.get("unknown", 0):
-        words += f" Of {unknown:,} it is not known."
+        words += f" For {unknown:,} it is not known."
     for row in to_records(late.sort_values("age_days", ascending=False, kind="stable").head(1)):
         words += f" The oldest base, of {format_day(row['released'])}, is that of {printable(row['name'], _NAME)}."
     return words
@@ -115,7 +115,7 @@ def _describe_use(known: Facts) -> str:
     if deletable := int(known.usage["deletable"].fillna(False).sum()):
         words += f"; {deletable:,} can be deleted"
     unknown = int(known.usage["verdict"].eq("unknown").sum())
-    return f"{words}." + (f" Of {unknown:,} it is not known." if unknown else "")
+    return f"{words}." + (f" For {unknown:,} it is not known." if unknown else "")
 
 
 def _describe_changes(known: Facts) -> str:
