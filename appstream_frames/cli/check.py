@@ -1,4 +1,4 @@
-"""The commands `check` and `diff`: what to do today about the newest snapshot, and what changed up to it."""
+"""The commands `check` and `diff`: what to do today about the newest snapshot, and what changed since an earlier one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PUNCTUATION: Final = re.compile(r"([!-+/:-@\[-`{-~])")
 
 @click.command(short_help="Say what to do today about the newest snapshot under ROOT.")
 @click.argument("root")
-@click.option("--new", is_flag=True, help="Only findings that the snapshot before did not have.")
+@click.option("--new", is_flag=True, help="Only findings that the previous snapshot did not have.")
 @click.option(
     "--fail-on", type=_LEAST, default="high", help="Exit with 4 on a finding of this severity, or a worse one."
 )
@@ -77,10 +77,10 @@ def check(root: str, new: bool, fail_on: str, format: str, today: str | None, re
 
 
 def format_markdown(frame: pd.DataFrame) -> str:
-    """Return a frame as a Markdown table whose cells are text and nothing else.
+    """Return a DataFrame as a Markdown table whose cells are only text.
 
-    Every mark of punctuation that could mean something is escaped. Addresses and mentions, which many programs make links of
-    without any mark, are written as ``https[:]//``, ``example[.]com`` and ``[@]``.
+    All punctuation that Markdown may interpret is escaped. Addresses and mentions, which many programs turn into links without
+    markup, are written as ``https[:]//``, ``example[.]com`` and ``[@]``.
 
     Examples
     --------
@@ -95,16 +95,16 @@ def format_markdown(frame: pd.DataFrame) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Return text that Markdown shows as it is, and of which no program makes a link or a mention."""
+    """Return text that Markdown shows unchanged and that no program turns into a link or a mention."""
     apart = re.sub(r"[@#]", r"[\g<0>]", text.replace("://", "[:]//"))
     apart = re.sub(r"(?i)(www|mailto|javascript|data)([.:])", r"\1[\2]", apart)
-    apart = re.sub(r"(?<=\w)\.(?=[^\W\d_])", "[.]", apart)  # chats make links of names such as example.com
+    apart = re.sub(r"(?<=\w)\.(?=[^\W\d_])", "[.]", apart)  # chat programs turn names such as example.com into links
     return _PUNCTUATION.sub(r"\\\1", apart)
 
 
 @click.command(short_help="Show what changed under ROOT, up to its newest snapshot.")
 @click.argument("root")
-@click.option("--since", metavar="DATE", help="Compare with the newest snapshot up to then; default: the last but one.")
+@click.option("--since", metavar="DATE", help="Compare with the newest snapshot up to this day; default: the previous.")
 @click.option("--table", metavar="TABLE", default="images", help="images, applications, fleets …")
 @click.option("--public", is_flag=True, help="Show changes of AWS's own public images too.")
 @as_json_option
@@ -127,7 +127,7 @@ def diff(root: str, since: str | None, table: str, public: bool, as_json: bool) 
         show(changes, as_json)
     else:
         merged = merge_changes(changes)
-        # what changed in several columns counts once
+        # a resource that changed in several columns counts once
         kinds = merged.drop(columns=["column", "before", "after"]).drop_duplicates()["change"]
         echo(f"{before} → {after}: {count(kinds, _KINDS) or 'nothing changed'}")
         if len(merged):
@@ -138,14 +138,14 @@ def diff(root: str, since: str | None, table: str, public: bool, as_json: bool) 
 
 
 def _find_before(listed: pd.DataFrame, since: str | None) -> str:
-    """Return the id of the snapshot to compare the newest with: the newest other one, or that up to a day."""
+    """Return the id of the snapshot to compare the newest with: the previous one, or the newest up to a day."""
     earlier = listed.iloc[:-1]
     if since is not None:
         day = days.to_days(pd.Series([since], dtype=object))[0]
         if day is None:
             raise asf.RequestError(f"--since {printable(since)!r} is no day; expected one such as 2026-11-16.")
         if day > listed["snapshot"].iloc[-1].date():
-            note(f"Note: no snapshot is as new as {day}; the newest is compared with the one before.")
+            note(f"Note: no snapshot is as new as {day}; the newest is compared with the one before it.")
         older = earlier[earlier["snapshot"].dt.date <= day]
         if older.empty:
             note(f"Note: no snapshot is as old as {day}; the oldest is compared.")

@@ -1,6 +1,6 @@
-"""The command ``appstream-frames``: the package's main jobs for a terminal and for scripts.
+"""The command ``appstream-frames``: the package's main functions for terminals and scripts.
 
-It only calls the public functions and prints what they give. A command returns its exit code.
+It only calls the package's functions and prints their results. A command returns its exit code.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from appstream_frames.text import printable
 
 
 class _Group(click.Group):
-    """Turns this package's errors into one line and an exit code; lists its commands in the order of their use."""
+    """Turns errors of this package into one line and an exit code; lists commands in the order of their definition."""
 
     def list_commands(self, _: click.Context) -> list[str]:
         return list(self.commands)
@@ -74,18 +74,18 @@ def main() -> None:
 
     Exit codes: 0 complete, 1 failed, 2 misuse, 3 partial (something was not read to its end), 4 `check` found something.
     """
-    for stream in (sys.stdout, sys.stderr):  # a stranger's letters may be in no code page of this machine
+    for stream in (sys.stdout, sys.stderr):  # names from AWS may have characters that this encoding lacks
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    for name in ("SIGTERM", "SIGHUP"):  # of a scheduler that stops a job, and of a terminal that is closed
+    for name in ("SIGTERM", "SIGHUP"):  # a scheduler stops the job, or the terminal is closed
         number = getattr(signal, name, None)
-        if number and signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+        if number and signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` ignores SIGHUP
             before = signal.signal(number, _terminate)
             click.get_current_context().call_on_close(partial(signal.signal, number, before))
 
 
 def _terminate(number: int, _: object) -> NoReturn:
-    """End as an error does, so that nothing half-written stays."""
+    """Exit with an exception, so that incomplete files are removed."""
     raise SystemExit(128 + number)
 
 
@@ -94,8 +94,8 @@ def _terminate(number: int, _: object) -> NoReturn:
 def demo(folder: Path) -> None:
     """Try the main job on the built-in sandbox, without an AWS account.
 
-    Drains an invented account over real HTTP, writes a Parquet snapshot and two charts into FOLDER (appstream-demo, if none
-    is given), and shows what is there.
+    Drains an invented account over real HTTP, writes a Parquet snapshot and two charts into FOLDER (default: appstream-demo),
+    and shows the results.
 
     Exit codes: 0 done, 1 failed, 2 misuse.
 
@@ -136,7 +136,7 @@ def ls(root: str, as_json: bool) -> Exit:
     Example: appstream-frames ls s3://bucket/appstream --json
     """
     listed = asf.list_snapshots(root)
-    # to a person the id says the moment, and an empty column nothing
+    # in a table for people, the id already shows the moment, and empty columns are noise
     show(listed if as_json else listed.drop(columns="snapshot").dropna(axis="columns", how="all"), as_json)
     return Exit.PARTIAL if listed["problem"].notna().any() else Exit.COMPLETE
 
@@ -145,13 +145,13 @@ main.add_command(check)
 main.add_command(diff)
 
 
-@main.command(short_help="Write one HTML page on the newest snapshot under ROOT.")
+@main.command(short_help="Write one HTML page about the newest snapshot under ROOT.")
 @click.argument("root")
 @click.option("-o", "--output", metavar="FILE", default="report.html", help="The file to write, - for standard output.")
 @today_option
 @reference_option
 def report(root: str, output: str, today: str | None, reference: str | None) -> Exit:
-    """Write one HTML page on the newest snapshot under ROOT, for people who open no notebook.
+    """Write one HTML page about the newest snapshot under ROOT, for readers who do not use notebooks.
 
     Exit codes: 0 every target was read to its end, 1 failed, 2 misuse, 3 some targets were not read (the page says which).
 
@@ -172,10 +172,10 @@ def report(root: str, output: str, today: str | None, reference: str | None) -> 
 @main.command(short_help="Write the newest snapshot under ROOT as an Excel workbook.")
 @click.argument("root")
 @click.option("-o", "--output", metavar="FILE", default="images.xlsx", help="The file to write.")
-@click.option("--snapshot", "name", metavar="ID", help="Another snapshot than the newest; `ls` shows their ids.")
-@click.option("--public", is_flag=True, help="With AWS's own public images.")
+@click.option("--snapshot", "name", metavar="ID", help="Id of a snapshot, as `ls` shows it; default: the newest.")
+@click.option("--public", is_flag=True, help="Include AWS's own public images.")
 def export(root: str, output: str, name: str | None, public: bool) -> None:
-    """Write the newest snapshot under ROOT as an Excel workbook, a sheet a table.
+    """Write the newest snapshot under ROOT as an Excel workbook with a sheet per table.
 
     Needs the extra `excel`: pip install "appstream-frames[excel]".
 
@@ -195,14 +195,14 @@ def export(root: str, output: str, name: str | None, public: bool) -> None:
 @main.command(short_help="Check every file under ROOT against its recorded hash.")
 @click.argument("root")
 @click.option(
-    "--repair", is_flag=True, help="List what a crash left behind and is older than an hour; remove it after a yes."
+    "--repair", is_flag=True, help="List files older than an hour that a crash left behind; remove them after a yes."
 )
 @click.option("--yes", is_flag=True, help="With --repair: remove without asking.")
 @as_json_option
 def verify(root: str, repair: bool, yes: bool, as_json: bool) -> Exit:
     """Check every file under ROOT against its recorded hash.
 
-    Exit codes: 0 whole, 1 damage, 2 misuse, 3 only leftovers of a crash or files that are not ours.
+    Exit codes: 0 whole, 1 damage, 2 misuse, 3 only leftovers of a crash, or files that this package did not write.
 
     Example: appstream-frames verify s3://bucket/appstream --repair
     """
@@ -221,7 +221,7 @@ def verify(root: str, repair: bool, yes: bool, as_json: bool) -> Exit:
 
 
 def _repair(inventory: maintenance.Inventory, yes: bool) -> list[str]:
-    """Say what would be removed, and remove it if that is wanted; return where it lay."""
+    """Print the files that a repair removes, and remove them if the user agrees; return the locations of removed files."""
     planned = maintenance.plan_repair(inventory)
     for file in planned:
         note(f"Left behind: {printable(file.location, 300)} ({file.bytes:,} bytes)")
@@ -248,7 +248,7 @@ def columns(table: str, as_json: bool) -> None:
     show(asf.columns(table), as_json)
 
 
-@main.command("ddl", short_help="Print the SQL that makes TABLE a table of Athena and Glue.")
+@main.command("ddl", short_help="Print the SQL that defines TABLE in Athena and Glue.")
 @click.argument("table")
 @click.argument("location", metavar="S3_ROOT")
 def print_ddl(table: str, location: str) -> None:
@@ -263,16 +263,16 @@ def print_ddl(table: str, location: str) -> None:
 
 @main.command(short_help="Serve a loopback AppStream for any boto3 program.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default="a free one", help="Port on 127.0.0.1.")
-@click.option("--at", metavar="DATE", help="Serve the catalogue as it was on this date, say 2026-09-07.")
+@click.option("--at", metavar="DATE", help="Serve the catalogue of this date, for example 2026-09-07.")
 @click.option("--account", metavar="ID", help="Account of the printed credentials; default: the first.")
 @click.option("--region", metavar="REGION", help="Region of the printed environment; default: the first.")
 @click.option("--accounts", type=int, help="Serve this many accounts; default: three.")
 @click.option("--regions", type=int, help="Serve this many regions; default: four.")
-@click.option("--minutes", type=above_zero, default=60.0, help="Stop after so many minutes.")
+@click.option("--minutes", type=above_zero, default=60.0, help="Stop after this many minutes.")
 def sandbox(account: str | None, region: str | None, minutes: float, **given: Any) -> None:
-    """Serve a loopback AppStream, and print the environment that points any boto3 program at it.
+    """Serve a loopback AppStream, and print the environment variables that point any boto3 program to it.
 
-    It runs until Ctrl-C. Paste what it prints into another shell, and start your program there.
+    It runs until Ctrl-C. Paste its output into another shell, and start your program there.
 
     Exit codes: 0 stopped, 1 failed, 2 misuse.
 

@@ -1,6 +1,6 @@
-"""What the command prints: tables as wide as the terminal for people, JSON for scripts. Hostile text is printed inert.
+"""Output of the command: tables as wide as the terminal for people, JSON for scripts. Hostile text is printed inert.
 
-It only prints: what is shown, and with which exit code, the commands decide. A reader that went away (``| head``) is no error.
+Commands decide what is printed and the exit code. A closed pipe (``| head``) is not an error.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from appstream_frames.text import printable
 
 
 class Exit(IntEnum):
-    """What an exit code says."""
+    """The exit codes of the commands."""
 
     COMPLETE = 0
     FAILED = 1
@@ -38,9 +38,9 @@ class Exit(IntEnum):
     FOUND = 4
 
 
-STDOUT: Final = "-"  # in place of a file's name
+STDOUT: Final = "-"  # as a file name
 
-_NARROWEST: Final = 6  # columns of the terminal for a column of a table
+_NARROWEST: Final = 6  # minimum width of a table's column, in characters
 _LONGEST: Final = 2_000  # characters of a message
 _CELL: Final = 240
 
@@ -48,12 +48,12 @@ above_zero = click.FloatRange(0, min_open=True)
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 today_option = click.option("--today", metavar="DATE", help="Count ages from this day; default: the newest snapshot's.")
 reference_option = click.option(
-    "--reference", metavar="FOLDER", help="Reference tables of your own, as APPSTREAM_FRAMES_REFERENCE names them."
+    "--reference", metavar="FOLDER", help="Your own reference tables; default: the folder APPSTREAM_FRAMES_REFERENCE."
 )
 
 
 def check_output(output: str) -> None:
-    """Raise RequestError when it can be seen beforehand that no file can be written there, as it is a folder or in none."""
+    """Raise RequestError when no file can be written there: it is a folder, or its folder does not exist."""
     path = Path(output)
     if output != STDOUT and (path.is_dir() or output.endswith(("/", os.sep))):
         raise RequestError(f"-o {printable(output)!r} is a folder; expected the name of a file, which may be in it")
@@ -62,11 +62,11 @@ def check_output(output: str) -> None:
 
 
 class OutputError(Exception):
-    """Standard output could not be written, say because the disk of its file is full."""
+    """Standard output could not be written, for example because the disk is full."""
 
 
 def echo(text: str | bytes = "", *, nl: bool = True) -> None:
-    """Print a line, or bytes as they are; raise OutputError when it cannot be written, unless nobody reads it any more."""
+    """Print a line, or bytes unchanged; raise OutputError when it cannot be written, except to a closed pipe."""
     try:
         click.echo(text, nl=nl)
     except OSError as error:
@@ -76,7 +76,7 @@ def echo(text: str | bytes = "", *, nl: bool = True) -> None:
 
 
 def note(text: str) -> None:
-    """Print a line on standard error; when that cannot be written, there is nowhere left to say so."""
+    """Print a line on standard error; ignore errors, as they cannot be reported anywhere."""
     try:
         click.echo(printable(text, _LONGEST), err=True)
     except OSError:
@@ -84,14 +84,14 @@ def note(text: str) -> None:
 
 
 def _discard(stream: Any) -> None:
-    """Send to nowhere what a stream still holds, and all that is to come, so that Python ends without an error of its own."""
-    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # a stream without a file
+    """Redirect a stream to the null device, so that flushing it at exit raises no further error."""
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # the stream may have no file descriptor
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
 @contextmanager
 def print_notes() -> Iterator[list[warnings.WarningMessage]]:
-    """Print on standard error, a line each and once, what the block warns its user of; the list holds the warnings."""
+    """Print each different UserWarning of the block as a line on standard error; yield the list of warnings."""
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)
         yield noted
@@ -100,20 +100,20 @@ def print_notes() -> Iterator[list[warnings.WarningMessage]]:
 
 
 def show(frame: pd.DataFrame, as_json: bool, empty: str = "Nothing.") -> None:
-    """Print a frame as JSON or as a table; of a table without rows, the words for that."""
+    """Print a DataFrame as JSON or as a table; `empty` instead of a table without rows."""
     if as_json:
         echo(json.dumps(as_records(frame), indent=2))
     elif frame.empty:
         echo(empty)
     else:
-        wide = is_terminal(sys.stdout) or "COLUMNS" in os.environ  # a file has no width
+        wide = is_terminal(sys.stdout) or "COLUMNS" in os.environ  # files have no width
         echo(format_table(frame, shutil.get_terminal_size().columns if wide else None))
 
 
 def speak_of_options(text: str, *commands: click.Command) -> str:
-    """Return a message of a function in the words of the command line: options in place of parameters.
+    """Return a function's message in terms of the command line: options instead of parameters.
 
-    They are those of `commands`; where several have a parameter, the first one's.
+    The options are those of `commands`; if several have a parameter, the first one's.
 
     Examples
     --------
@@ -139,31 +139,31 @@ def as_records(frame: pd.DataFrame) -> Any:
 
 
 def count(values: pd.Series, order: Iterable[str]) -> str:
-    """Return how often each value occurs, in this order."""
+    """Return the number of occurrences of each value as text, in this order."""
     counts = values.value_counts()
     return ", ".join(f"{counts[each]:,} {each}" for each in order if each in counts)
 
 
 def drop_alike(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame without the account and the region where there is only one."""
+    """Return a DataFrame without its account or region column if it has only one value."""
     return frame.drop(columns=[name for name in ("account", "region") if frame[name].nunique() <= 1])
 
 
 def format_table(frame: pd.DataFrame, width: int | None = None) -> str:
-    """Return a frame of at least one row in columns that line up: numbers to the right, wide characters counted as two.
+    """Return a DataFrame with at least one row as aligned text: numbers to the right, wide characters counted as two.
 
-    With a `width`, that of the terminal, the cells of the widest columns are wrapped until the table fits.
+    With the `width` of a terminal, the cells of the widest columns are wrapped until the table fits.
     """
     rows = [[format_cell(name) for name in frame.columns]]
     rows += [[format_cell(value) for value in row] for row in frame.itertuples(index=False)]
     if width is not None:
         widths = [max(map(wcswidth, column)) for column in zip(*rows, strict=True)]
-        limit = max(widths)  # of each column, for all of them to fit
+        limit = max(widths)  # of any column, reduced until all fit
         while limit > _NARROWEST and sum(min(one, limit) for one in widths) + 2 * (len(widths) - 1) > width:
             limit -= 1
         rows = [["\n".join(wrap(cell, limit)) for cell in row] for row in rows]
     align = ["right" if pd.api.types.is_numeric_dtype(dtype) else "left" for dtype in frame.dtypes]
-    # the head is a row as any other: tabulate makes columns two wider than their heads
+    # the header is an ordinary row, because tabulate makes columns two characters wider than a header
     text = tabulate(rows, tablefmt="plain", colalign=align, disable_numparse=True)
     return "\n".join(line.rstrip() for line in text.splitlines())
 

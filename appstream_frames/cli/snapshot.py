@@ -43,20 +43,20 @@ _LONGEST: Final = 1_000  # characters of one of them
 @click.option(
     "--region", "regions", multiple=True, metavar="REGION", help="Repeatable, or all; default: the profile's."
 )
-@click.option("--include", multiple=True, metavar="TABLE", help="Read this table too, say fleets, or all (repeatable).")
+@click.option("--include", multiple=True, metavar="TABLE", help="Also read this table: fleets …, or all (repeatable).")
 @click.option("--name", "names", multiple=True, metavar="NAME", help="Only the image of this name (repeatable).")
 @click.option("--arn", "arns", multiple=True, metavar="ARN", help="Only the image of this ARN (repeatable).")
 @click.option("--type", metavar="TYPE", help="Only PUBLIC, PRIVATE or SHARED images; default: everything.")
-@click.option("--max-items", type=click.IntRange(1), help="At most so many images of one target; it is then partial.")
+@click.option("--max-items", type=click.IntRange(1), help="Maximum number of images per target, which is then partial.")
 @click.option("--page-size", type=click.IntRange(0, 25), help="Images per request of one target, 0 to 25.")
 @click.option("--redact", multiple=True, metavar="COLUMN", help="Leave this column null in the files (repeatable).")
 @click.option("--timeout", type=above_zero, default=60.0, help="Seconds that one page may take, retries included.")
 @as_json_option
 def snapshot(root: str, regions: Sequence[str], redact: Sequence[str], as_json: bool, **given: Any) -> Exit:
-    """Read accounts and regions side by side, and write one Parquet snapshot under ROOT.
+    """Read accounts and regions concurrently, and write one Parquet snapshot under ROOT.
 
-    Without options: your default credentials and region. With --region all, a region that is not enabled for an account is
-    nothing missing.
+    Without options: your default credentials and region. With --region all, a region that is not enabled for an account does
+    not count as missing.
 
     Exit codes: 0 every target was read whole, 1 none was, 2 misuse, 3 some were.
 
@@ -64,7 +64,7 @@ def snapshot(root: str, regions: Sequence[str], redact: Sequence[str], as_json: 
 
     Example: appstream-frames snapshot s3://bucket/appstream --include all
     """
-    open_store(root)  # refused before anybody signs in
+    open_store(root)  # an invalid root raises an error before any login
     everywhere = list(regions) == ["all"]
     given = {name: None if value == () else value for name, value in given.items()}
     login = {name: given.pop(name) for name in _LOGIN}
@@ -88,15 +88,15 @@ def snapshot(root: str, regions: Sequence[str], redact: Sequence[str], as_json: 
             echo(json.dumps({"id": name, "root": root, "coverage": as_records(coverage)}, indent=2))
         else:
             echo("\n".join([*summarize(coverage, disabled=everywhere), f"Snapshot {name} in {printable(root)}"]))
-    except OutputError as error:  # the snapshot is there all the same
+    except OutputError as error:  # the snapshot is committed anyway
         note(f"Snapshot {name} is in {printable(root)}, but {error}.")
     return Exit.COMPLETE if is_whole(coverage, disabled=everywhere).all() else Exit.PARTIAL
 
 
 def summarize(coverage: pd.DataFrame, *, disabled: bool) -> list[str]:
-    """Return what was read in a line, then what was not: a line of counts by status, and a line per cause, worst first.
+    """Return a line about what was read; if not all was, also a line of counts by status, and a line per cause, worst first.
 
-    With `disabled`, a region that is not enabled counts as nothing missing.
+    With `disabled`, a region that is not enabled does not count as missing.
     """
     whole, total = count_whole(coverage, disabled=disabled)
     rows = coverage.groupby("operation", sort=False)["rows"].sum()
