@@ -301,7 +301,7 @@ class _Estate:
         since = pd.to_datetime(running["arn"].map(dict(self.running_since)), utc=True).astype(created.dtype)
         known = since.notna() & ~(since < created)  # before `created` it was another builder of the same name
         days = self._count_days(since.where(known, created))
-        source = known.map({True: "the history", False: "its creation, as no history says more"})
+        source = known.map({True: "the history", False: "its creation, because no history shows more"})
         long = self._keep_over("builder_running", running.assign(days=days, source=source))
         finding, remedy = "It has been running for {days:,} days, by {source}", "Stop it: it is paid for by the hour."
         yield from self._make_rows("builder_running", long, finding, remedy, "days")

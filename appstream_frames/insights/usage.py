@@ -272,5 +272,5 @@ def _judge(users: int, unknown: Iterator[str], shared: bool | None) -> tuple[str
     if lacking := next(unknown, None):
         return "unknown", False, lacking
     if shared:
-        return "unused", False, "nobody stands on it; AWS calls it shared, though with no account"
+        return "unused", False, "nobody stands on it; AWS reports it as shared, but with no account"
     return "unused", True, "nobody stands on it, and it is shared with nobody"

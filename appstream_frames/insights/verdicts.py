@@ -289,7 +289,7 @@ class _Judge:
         if kind in _IMPORTED:
             verdict, reason = "not_applicable", f"imported ({kind}); it has no base image of AppStream's"
         elif origin:
-            reason = "its base is no public base image of these frames"
+            reason = "its base is not a public base image in these frames"
         age = (self._today - released).days if released else None
         row = {"base_name": origin and origin.rpartition("/")[2], "generations": depth, "released": released}
         return row | {"age_days": age, "maybe_updated": False, "verdict": verdict, "reason": reason}
@@ -321,7 +321,7 @@ class _Judge:
             if retirements := self._list_retirements(base):
                 return "retired", retirements[0][0]
             if target in self._whole:
-                return "retired", f"AWS lists it no more in {target[1]}"
+                return "retired", f"AWS no longer lists it in {target[1]}"
         if base.released < best.released:
             return "behind", f"{best.name} is newer"
         return "current", "the newest of its family"
