@@ -286,7 +286,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk, except on Windows, which cannot open folders."""
+    """Flush a folder's entries to disk, where the system supports it; Windows cannot open folders."""
     with suppress(PermissionError):
         handle = os.open(folder, os.O_RDONLY)
         try:
