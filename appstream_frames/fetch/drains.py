@@ -1,4 +1,4 @@
-"""Drains of any number of targets, clients among them, by threads here or by an executor: to `Frames`, or batch by batch."""
+"""Drain one target or many, clients included, with threads or an executor: to `Frames`, or batch by batch."""
 
 from __future__ import annotations
 
@@ -48,30 +48,30 @@ def drain(
     timeout: float = 60.0,
     progress: bool | None = None,
 ) -> Frames:
-    """Read the images of one account in one region, and what `include` names, each to a validated end.
+    """Read the images of one account in one region, and the tables that `include` names, each to a validated end.
 
     Parameters
     ----------
     client : boto3 AppStream client, optional
-        Default: one of your default credentials and region. It behaves for others as before, during the drain too.
+        Default: one with your default credentials and region. Other code may use the client as before, during the drain too.
     include : str or iterable of str, optional
-        Tables to read beside the images, such as ``"fleets"``, or ``"all"``; ``"associations"`` brings the ``stacks`` with it.
+        Tables to read in addition to the images, such as ``"fleets"``, or ``"all"``; ``"associations"`` includes ``stacks``.
     profile, region : str, optional
-        In place of a client, of your AWS configuration; default: those of your environment.
+        Instead of a client, of your AWS configuration; default: those of your environment.
     account : str, optional
-        Account id of the client's credentials, twelve digits; default: asked of STS.
+        Account id of the client's credentials, twelve digits; default: from STS.
     names, arns : iterable of str, optional
         Images to describe, by name or by ARN. AWS does not find shared images by name.
     type : {"PUBLIC", "PRIVATE", "SHARED"}, optional
         Default: everything, AWS's public images included.
     max_items : int, optional
-        Read at most so many images; ``frames.resume_token`` then says where to go on.
+        Read at most this many images; ``frames.resume_token`` then says where to continue.
     page_size : int, optional
         Images per request, 0 to 25; default: AWS's choice.
     starting_token : str, optional
         A ``resume_token`` of an earlier drain of the same request.
     timeout : float
-        Wall-clock seconds that one page may take, its retries included, and finding the credentials.
+        Wall-clock seconds that one page may take, its retries included; the same for finding the credentials.
     progress : bool, optional
         Show a progress bar; default: when standard error is a terminal.
 
@@ -84,12 +84,12 @@ def drain(
     Warns
     -----
     UserWarning
-        When the images were read and something that `include` names was not: which, and why.
+        When the images were read and a table that `include` names was not; says which, and why.
 
     Raises
     ------
     RequestError
-        When a parameter cannot be right; before anything is sent, or as AWS answered.
+        When a parameter is invalid; raised before any request, or when AWS rejected it.
     AccessError
         When AWS does not accept the credentials, or does not allow DescribeImages.
     EndpointError
@@ -137,21 +137,21 @@ def drain_targets(
     progress: bool | None = None,
     raise_on_failure: bool = False,
 ) -> Frames:
-    """Read the images of many accounts and regions, and what `include` names, side by side.
+    """Read the images of many accounts and regions, and the tables that `include` names, side by side.
 
     Parameters
     ----------
     targets : iterable of Target
-        What `targets` returns, or the ``failed_targets`` of earlier frames; boto3 AppStream clients will do too.
+        The result of `targets`, or the ``failed_targets`` of earlier frames; boto3 AppStream clients are accepted too.
     include, names, arns, type, page_size, timeout
         As in `drain`.
     executor : concurrent.futures.Executor, optional
-        Where to drain, say ``dask.distributed.Client(...).get_executor()``; each process then finds its own credentials.
+        Where to drain, such as ``dask.distributed.Client(...).get_executor()``; each process then finds its own credentials.
         Default: threads of this process, at most 64 targets at once and eight calls of one account.
     progress : bool, optional
         Show a progress bar; default: when standard error is a terminal, or in a notebook.
     raise_on_failure : bool
-        Raise when a target failed, after everything else is in.
+        Raise when a target failed, after all others were read.
 
     Returns
     -------
@@ -162,12 +162,12 @@ def drain_targets(
     Warns
     -----
     UserWarning
-        When a target failed: which, and why.
+        When a target failed; says which, and why.
 
     Raises
     ------
     RequestError
-        When a parameter cannot be right, or two targets are the same account and region.
+        When a parameter is invalid, or two targets are the same account and region.
     TargetsError
         When a target failed and `raise_on_failure` is set: a group of their errors, whose ``frames`` holds all that was read.
 
@@ -195,14 +195,13 @@ def drain_targets(
 
 
 class Drain:
-    """Targets to drain: iterate `batches` for their tables, in the order of targets; then see `outcomes`.
+    """The drain of one target or many: iterate `batches` for their tables, in the order of targets; then see `outcomes`.
 
-    The targets are one or many, each a `Target` or a boto3 AppStream client; None: your default credentials and region.
-    The first operation is asked for the request. `account` is that of a client's credentials; without it STS is asked.
-    With an executor the targets are read there, else by threads of this process.
+    Each target is a `Target` or a boto3 AppStream client; None means your default credentials and region. `request` applies to
+    the first operation. `account` is that of a client's credentials; without it STS is called. With an executor the targets are
+    read there, else by threads of this process.
 
-    RequestError is raised when a parameter cannot be right, a target is none, comes twice, or cannot travel to the
-    executor.
+    Raise RequestError when a parameter or a target is invalid, or a target comes twice or cannot be sent to the executor.
     """
 
     def __init__(
@@ -234,7 +233,7 @@ class Drain:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """How each operation of each target went, in order."""
+        """The outcome of each operation of each target, in order."""
         return [outcome for read in self._reads for outcome in read.outcomes]
 
     @property
@@ -247,7 +246,7 @@ class Drain:
     def failed(self) -> list[tuple[str, DrainError]]:
         """The names of the targets that were not read whole, each with its first error.
 
-        An operation that is not offered, and a region that is not enabled and came with ``regions="all"``, are no failures.
+        An operation that is not offered is not a failure, nor is a region of ``regions="all"`` that is not enabled.
         """
         found: dict[TargetRead, tuple[str, DrainError]] = {}
         for read in self._reads:
@@ -265,7 +264,7 @@ class Drain:
                 yield from read_side_by_side(self._reads, bar)
             else:
                 yield from read_on_executor(self._executor, self._reads, self._timeout, bar)
-        if self._account is None:  # else STS was not asked, and it is not known whether the credentials are good
+        if self._account is None:  # else STS was not called, and the credentials may be invalid
             for alike in zip(*(read.outcomes for read in self._reads), strict=True):
                 found = failures.reconsider([outcome.failure for outcome in alike])
                 for outcome, failure in zip(alike, found, strict=True):
@@ -273,7 +272,7 @@ class Drain:
                         outcome.fail(failure)
 
     def read_frames(self, progress: bool | None) -> Frames:
-        """Return the frames of all targets, tables without a row too."""
+        """Return the frames of all targets, with the tables that have no rows."""
         read = {each.name for each in self.operations}
         empty = {name: table.schema.empty_table() for name, table in list_tables().items() if table.operation in read}
         tables = concat_batches(chain([empty], self.batches(progress)))

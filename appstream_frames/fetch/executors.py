@@ -1,7 +1,7 @@
-"""Targets read by somebody's executor, say a cluster: a target travels there, Arrow tables travel back.
+"""Read targets on an executor, for example a cluster: targets are sent there, Arrow tables come back.
 
-Credentials never travel: each process finds its own from what the target names. What the executor loses is a failed target, and
-one that finishes nothing for a long time is not waited for.
+Credentials are never sent: each process finds those that the target names. A target whose result is lost has failed. An executor
+that finishes no target for a long time is not waited for.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ from appstream_frames.fetch.threads import Tables, check_duplicate, concat_batch
 from appstream_frames.tables.operations import OPERATIONS
 from appstream_frames.text import printable
 
-WINDOW: Final = 512  # targets handed to the executor and not yet handed on
-_PATIENCE: Final = 10  # times `timeout`: how long an executor may finish no target
+WINDOW: Final = 512  # targets submitted to the executor whose tables were not yielded yet
+_PATIENCE: Final = 10  # times `timeout`: an executor that finishes no target for so long has failed
 _Read = tuple[list[Outcome], Tables]
 
 
 def read_there(
     target: Target, operations: Sequence[str], request: Request, timeout: float, snapshot: dt.datetime, run: str
 ) -> _Read:
-    """Read one target in the process that an executor chose; return its outcomes and its tables."""
+    """Read one target in a worker of the executor; return its outcomes and its tables."""
     chosen = [OPERATIONS[name] for name in operations]
     read = TargetRead(target, _share_clients(run), chosen, request, timeout, snapshot)
     tables = concat_batches(read_side_by_side([read], Bar([read.name], progress=False)))
-    # a slice would travel with all that it is cut out of
+    # a slice would be pickled with the whole table it comes from
     return read.outcomes, {name: table.combine_chunks() for name, table in tables.items()}
 
 
 @lru_cache(maxsize=1)
 def _share_clients(_run: str) -> ClientPool:
-    """Return the clients of one run in this process: its targets share what credentials they have in common."""
+    """Return the client pool of one run in this process, so that its targets share credentials."""
     return ClientPool()
 
 
 def read_on_executor(executor: Executor, reads: Sequence[TargetRead], timeout: float, bar: Bar) -> Iterator[Tables]:
     """Read targets on an executor, and yield the tables of each one that has any, in order; then see their outcomes.
 
-    While no target is finished for `timeout` seconds, warn; after ten times that, give up all that were handed over.
+    Warn when no target finishes for `timeout` seconds; after ten times that, fail all targets that were submitted.
     """
     run, locations, unread = secrets.token_hex(8), dict[str, str](), iter(reads)
     given: dict[TargetRead, Future[_Read]] = {}  # in the order of targets
@@ -61,9 +61,9 @@ def read_on_executor(executor: Executor, reads: Sequence[TargetRead], timeout: f
         for read in reads:
             for later in islice(unread, WINDOW - len(given)):
                 given[later] = _submit(executor, later, timeout, run)
-                # unlike `concurrent.futures.wait`, a callback is told of futures that are cancelled before they run
+                # unlike `concurrent.futures.wait`, a callback also learns of futures that are cancelled before they run
                 given[later].add_done_callback(lambda _: news.set())
-            idle = 0  # times `timeout` in which none was finished
+            idle = 0  # periods of `timeout` in a row in which no target finished
             while not given[read].done():
                 idle = 0 if news.wait(min(timeout, threading.TIMEOUT_MAX)) else idle + 1
                 news.clear()
@@ -87,7 +87,7 @@ def _submit(executor: Executor, read: TargetRead, timeout: float, run: str) -> F
     operations, first = [outcome.operation for outcome in read.outcomes], read.outcomes[0]
     try:
         return executor.submit(read_there, read.target, operations, first.request, timeout, first.snapshot, run)
-    except Exception as error:  # noqa: BLE001  whatever an executor raises that is broken or shut down
+    except Exception as error:  # noqa: BLE001  an executor that is broken or shut down may raise anything
         return _make_failed(error)
 
 
@@ -110,7 +110,7 @@ def _warn_of_idleness(executor: Executor, given: Mapping[TargetRead, Future[_Rea
     named = ", ".join(read.name for read in (running or unfinished)[:3])
     warnings.warn(
         f"The executor {type(executor).__name__} has finished no target for {timeout:g} s. It was given {len(unfinished)}, "
-        f"of which {len(running)} are running, such as {named}. Has it workers? What it does not finish within "
+        f"of which {len(running)} are running, such as {named}. Does it have workers? What it does not finish within "
         f"{(_PATIENCE - 1) * timeout:g} s is given up.",
         stacklevel=2,
     )
@@ -119,7 +119,7 @@ def _warn_of_idleness(executor: Executor, given: Mapping[TargetRead, Future[_Rea
 def _take_result(read: TargetRead, future: Future[_Read]) -> Tables:
     try:
         read.outcomes, tables = future.result()
-    except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001  whatever it raises whose worker died
+    except (Exception, CancelledError, SystemExit) as error:  # noqa: BLE001  the future of a dead worker may raise anything
         words = printable(redact(str(error), list_secrets()), 300)
         message = (
             f"{read.name}: the executor gave no result, but {type(error).__name__}: {words}. Drain this target again."

@@ -1,8 +1,8 @@
-"""The pages of one target: those of each operation in turn, each page validated, to a validated end, and an outcome for each.
+"""Read the pages of one target, operation by operation, each to a validated end and with an outcome.
 
-Each page is the first one of a new paginator of boto3's, where there is one, that starts at the last validated token: a paginator
-that went on by itself would end normally where rows are missing. `response` validates each reply; one that was not whole is asked
-for again. Rows stay undecoded. `max_items` and resume tokens mean what they mean to boto3's paginator.
+Each page is the first one of a new boto3 paginator, if the operation has one, that starts at the last validated token: a single
+paginator would end normally although rows are missing. `response` validates each reply; an invalid one is requested again. Rows
+stay undecoded. `max_items` and resume tokens mean the same as in boto3's paginator.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from appstream_frames.text import printable
 
 _MESSAGE: Final = 1_000  # characters of an error that coverage keeps
 _ENDLESS: Final = 100  # pages in a row with nothing new
-#: Failures that every operation of the target shares.
+#: Statuses of a failure that applies to every operation of the target.
 _WHOLE_TARGET: Final = frozenset({"bad_credentials", "region_disabled", "no_endpoint"})
 
 
 @dataclass
 class Outcome:
-    """How the reading of one operation of one target went; it pickles, and holds no secret."""
+    """The result of reading one operation of one target; can be pickled, and holds no secret."""
 
     operation: str
     table: str
@@ -51,7 +51,7 @@ class Outcome:
     snapshot: dt.datetime
     request: Request
     started_at: dt.datetime
-    located: bool = False  # whether the target's client is there
+    located: bool = False  # whether the target has a client
     ended_at: dt.datetime | None = None
     status: str = "complete"
     failure: DrainError | None = None
@@ -61,20 +61,20 @@ class Outcome:
     retries: int = 0
     resume_token: str | None = None
     unmodeled: list[str] = field(default_factory=list)  # other members of the replies, as JSON
-    stale: int = 0  # decoded pages in a row whose rows had all come before
+    stale: int = 0  # decoded pages in a row without a new row
 
     def fail(self, failure: DrainError) -> None:
-        """Note that the reading ended with an error, or that the error is better explained so."""
+        """Record the error that ended the reading, or a better explanation of it."""
         self.status, self.failure = failure.status, failure
 
     def end(self, failure: DrainError | None = None) -> None:
-        """Note that nothing more is read, and why, when that is an error."""
+        """Record the end of the reading, and its error if there was one."""
         if failure is not None:
             self.fail(failure)
         self.ended_at = dt.datetime.now(dt.UTC)
 
     def find_position(self, holder: object = None) -> failures.Position:
-        """Return where the reading stands, for the explanation of an error; `holder` is as there."""
+        """Return the position of the reading, to explain an error; `holder` as in `Position`."""
         page = self.pages + 1 if self.located else 0
         return failures.Position(self.target, page, self.resume_token, operation=self.operation, holder=holder)
 
@@ -95,7 +95,7 @@ class Outcome:
 
 @dataclass(repr=False)
 class Rows:
-    """The rows of a page as JSON bytes; the pages of one request share the key, those of one operation what was seen."""
+    """The rows of a page as JSON bytes; the pages of one request share `key`, those of one operation share `seen`."""
 
     outcome: Outcome
     key: Key
@@ -107,8 +107,8 @@ class Rows:
 class TargetRead:
     """The reading of one target, a `Target` or a boto3 AppStream client: an outcome for each operation, and its pages.
 
-    The first operation is asked for `request`. A page may take `timeout` seconds by the clock on the wall, and so may finding
-    the location. The client of a `Target` comes from `clients` and is closed at the end.
+    `request` applies to the first operation. Each page may take `timeout` wall-clock seconds, and so may finding the location.
+    The client of a `Target` comes from `clients` and is closed at the end.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class TargetRead:
         self.deadline = Deadline(timeout)
         self.deadline.pause()
         chosen = {operations[0].table: request}
-        for each in operations[1:]:  # what chooses the rows of a table chooses what is asked about them
+        for each in operations[1:]:  # the parameters that choose a table's rows choose the requests made for them
             chosen[each.table] = Request(chosen[each.parent.table].parameters if each.parent else {})
         self.outcomes = [
             Outcome(
@@ -140,21 +140,21 @@ class TargetRead:
             )
             for each in operations
         ]
-        self.waiting: deque[Rows] = deque()  # for the targets before this one
-        self.ended = False  # whether no page will come any more
-        #: What operations are asked about, by their names: requests by their parameters, each with the key of its rows.
-        self._questions: dict[str, dict[str, tuple[Request, Key]]] = defaultdict(dict)
+        self.waiting: deque[Rows] = deque()  # until the targets before this one have ended
+        self.ended = False  # whether no more pages will come
+        #: The requests of operations that are called once per row, by operation and parameters, each with the key of its rows.
+        self._row_requests: dict[str, dict[str, tuple[Request, Key]]] = defaultdict(dict)
 
     def pages(self) -> Generator[Rows | Location, None, None]:
-        """Yield the location, then each page of each operation; the caller's thread waits for AWS here.
+        """Yield the location, then each page of each operation; blocks the calling thread while AWS answers.
 
-        What fails is noted in the outcomes, and the next operation goes on where it can.
+        A failure is recorded in the outcomes; the next operation is still read where possible.
         """
         self.deadline.restart()
         self.outcomes[0].started_at = dt.datetime.now(dt.UTC)
         try:
             location = self._locate()
-        except Exception as error:  # noqa: BLE001  whatever a provider of credentials raises
+        except Exception as error:  # noqa: BLE001  a credential provider may raise anything
             self._fail(self.outcomes, error)
             return
         client, self.account = location.client, location.account
@@ -173,7 +173,7 @@ class TargetRead:
         try:
             for other in self.outcomes:
                 if other.status in _WHOLE_TARGET or (other.table == parent and other.status != "complete"):
-                    outcome.status, outcome.failure = other.status, other.failure  # nor can this one be read
+                    outcome.status, outcome.failure = other.status, other.failure  # this one cannot be read either
                     break
             else:
                 yield from self._read_rows(client, operation, outcome)
@@ -186,36 +186,36 @@ class TargetRead:
 
     def _read_rows(self, client: Any, operation: Operation, outcome: Outcome) -> Iterator[Rows]:
         own, seen = Key(outcome.snapshot, outcome.account or "", outcome.region or ""), set[int]()
-        questions = self._questions.pop(operation.name, {}) if operation.parent else {"": (outcome.request, own)}
-        for request, key in questions.values():
+        requests = self._row_requests.pop(operation.name, {}) if operation.parent else {"": (outcome.request, own)}
+        for request, key in requests.values():
             for rows in read_pages(client, request, outcome, self.deadline):
-                self._note_questions(operation, rows, key)
+                self._collect_row_requests(operation, rows, key)
                 yield Rows(outcome, key, seen, rows, sum(map(len, rows)))
                 del rows  # as in read_pages
 
-    def _note_questions(self, operation: Operation, rows: list[bytes], key: Key) -> None:
-        """Keep what operations are asked about each of these rows."""
+    def _collect_row_requests(self, operation: Operation, rows: list[bytes], key: Key) -> None:
+        """Keep the requests that other operations have to make for these rows."""
         asking = [each for each in self._operations if each.parent and each.parent.table == operation.table]
         if not asking or not rows:
             return
         table = decode(rows, key, operation.name)[operation.table]
         for each in asking:
             for parameters, parent in each.requests(table):
-                named = json.dumps(parameters)  # a row that AWS sent twice is asked about once
-                self._questions[each.name].setdefault(named, (Request(parameters), replace(key, parent=parent)))
+                named = json.dumps(parameters)  # one request for a row that AWS sent twice
+                self._row_requests[each.name].setdefault(named, (Request(parameters), replace(key, parent=parent)))
 
     def _fail(self, outcomes: Sequence[Outcome], error: Exception) -> None:
-        if self.deadline.cancelled.is_set():  # the reading was given up meanwhile, and its end is told already
+        if self.deadline.cancelled.is_set():  # the reading was abandoned, and its end is recorded already
             raise Cancelled
         if self._owned:
-            for each in walk_causes(error):  # their tracebacks hold the client, of which there may be thousands
+            for each in walk_causes(error):  # their tracebacks would keep the clients, perhaps thousands, in memory
                 each.__traceback__ = None
         failure = _as_drain_error(error, outcomes[0].find_position())
         for outcome in outcomes:
             outcome.end(failure)
 
     def abandon(self) -> None:
-        """Give the reading up: its thread waits where no deadline is kept, say for a name server."""
+        """Abandon the read: its thread blocks where no deadline applies, for example in DNS."""
         self.deadline.cancel()
         late = deadlines.make_timeout_error(self.deadline.seconds)
         for outcome in self.outcomes:
@@ -224,8 +224,8 @@ class TargetRead:
 
 
 def _as_drain_error(error: Exception, where: failures.Position) -> DrainError:
-    """Return an error as one that coverage can tell of."""
-    if not isinstance(error, AppStreamFramesError):  # nothing we foresaw
+    """Return an error as a DrainError, which coverage can record."""
+    if not isinstance(error, AppStreamFramesError):  # an unexpected error
         explained = failures.explain(error, where)
         explained.__cause__ = error
         error = explained
@@ -238,15 +238,15 @@ def _as_drain_error(error: Exception, where: failures.Position) -> DrainError:
 
 
 class EndlessError(Exception):
-    """Pages that would never end."""
+    """A sequence of pages that would never end."""
 
 
 def read_pages(client: Any, request: Request, outcome: Outcome, deadline: Deadline) -> Iterator[list[bytes]]:
-    """Yield the rows of each page of the outcome's operation; the caller's thread waits for AWS here.
+    """Yield the rows of each page of the outcome's operation; blocks the calling thread while AWS answers.
 
-    The client has the strict reader and connections of this process attached, the deadline begins again with every page. The
-    outcome notes pages, retries, and where to go on: after each page the validated boundary behind it, at the end None, unless
-    `max_items` cut the rows.
+    The client has the strict reader and connections of this process attached; the deadline starts again with every page. The
+    outcome records pages, retries and the resume token: after each page the one behind it, at the end None, unless `max_items`
+    cut the rows.
     """
     ask, encode = _paginate(client, outcome.operation), TokenEncoder().encode
     token, skipped = decode_token(request.starting_token)
@@ -277,15 +277,15 @@ def read_pages(client: Any, request: Request, outcome: Outcome, deadline: Deadli
         else:
             sent.add(page.token)
             token, skipped = page.token, 0
-            del page, rows  # the traceback of a later failure may show variables, and rows hold what signs URLs
+            del page, rows  # the traceback of a later failure may show variables, and rows hold signed URLs
             continue
         raise failures.explain(EndlessError(endless), outcome.find_position(holder=client))
 
 
 def _paginate(client: Any, operation: str) -> Callable[..., object]:
-    """Return what asks for one page: boto3's paginator, or the operation itself where there is none."""
+    """Return a function that requests one page: by boto3's paginator, or by the operation itself where there is none."""
     method = xform_name(operation)
-    # botocore looks for them once, in all its folders; so would each of many threads
+    # the first thread searches all of botocore's folders for paginators; the others wait for its result
     with deadlines.get_process_lock("paginators"):
         if not client.can_paginate(method):
             return getattr(client, method)  # type: ignore[no-any-return]
@@ -294,7 +294,7 @@ def _paginate(client: Any, operation: str) -> Callable[..., object]:
 
 
 def _read_page(ask: Callable[[], object], client: Any, outcome: Outcome, deadline: Deadline) -> response.Page:
-    """Ask for a page until it is validated, the failure is final, or the time is up."""
+    """Request a page until it is validated, the failure is final, or the time is up."""
     deadline.restart()
     attempts = Attempts(deadline)
     while True:
@@ -303,14 +303,14 @@ def _read_page(ask: Callable[[], object], client: Any, outcome: Outcome, deadlin
             page = response.read_strictly(outcome.operation, ask)
             if page is None or deadline.requests == sent:
                 deadlines.look_up_handlers_again(client)
-                raise response.PageError("the reply passed by the strict reader", cut=True)
+                raise response.PageError("the reply bypassed the strict reader", cut=True)
             return page
-        except Exception as error:  # noqa: BLE001  every kind is asked about again, or explained
+        except Exception as error:  # noqa: BLE001  every kind is retried or explained
             if attempts.wait(error):
                 outcome.retries += 1
                 continue
             last = attempts.last or error
         late = TimeoutError(f"no whole page within {deadline.seconds:g} s") if attempts.is_late else None
         position = outcome.find_position(holder=client)
-        # not amid another error, whose frames hold credentials
+        # outside of `except`: the frames of a context hold credentials
         raise failures.explain(last, position, attempts.failed, late, unreachable=attempts.unreachable) from last

@@ -1,4 +1,4 @@
-"""Progress bars for a drain and for many: shown where somebody looks, quiet in logs."""
+"""Progress bars for a drain and for many: shown in terminals and notebooks, not in logs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from appstream_frames.fetch.pages import Outcome
 
 
 class Bar:
-    """How far a drain has come: images of one target, or targets of many with images and failures so far.
+    """The progress bar of a drain: images of one target, or targets of many with images and failures so far.
 
-    It is shown when `progress` says so; None: when standard error is a terminal, and in a notebook for several targets. tqdm has
-    locks that a forked child may find taken for ever, so what is not shown has none of its bars.
+    `progress` tells whether it is shown; None: when standard error is a terminal, and in a notebook for several targets. A bar
+    that is not shown creates none of tqdm's: they have locks that may stay locked for ever in a forked child.
     """
 
     def __init__(self, targets: Sequence[str], progress: bool | None) -> None:
@@ -23,12 +23,12 @@ class Bar:
         self._bar: Any = None
         if progress is None:
             wanted = is_terminal(sys.stderr) or (not self._single and "IPython" in sys.modules)
-            disable = None  # tqdm's own choice: where it would be text in a notebook
+            disable = None  # tqdm decides: it shows no text bar in a notebook
         else:
             wanted, disable = progress, False
-        if wanted and sys.stderr is not None:  # as it is in a program without a console, say a service
+        if wanted and sys.stderr is not None:  # it is None in a program without a console, such as a service
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # without ipywidgets tqdm says so, and takes text
+                warnings.simplefilter("ignore")  # without ipywidgets tqdm warns, and uses text
                 from tqdm import auto, tqdm
             if self._single:
                 self._bar = tqdm(desc=targets[0], unit=" images", disable=disable, leave=False)
@@ -62,8 +62,8 @@ class Bar:
 
 
 def is_terminal(stream: object) -> bool:
-    """Tell whether somebody looks at a stream: at none, at one that is closed, or at one that only writes a log, nobody does."""
+    """Return whether a stream is an interactive terminal; False if it is None, closed or a log writer."""
     try:
-        return bool(stream.isatty())  # type: ignore[attr-defined]  # what there is none of is caught
+        return bool(stream.isatty())  # type: ignore[attr-defined]  # AttributeError is caught
     except (AttributeError, ValueError):
         return False

@@ -1,4 +1,4 @@
-"""What to ask DescribeImages for: every parameter of boto3's paginator, checked before anything is sent."""
+"""The request of DescribeImages: every parameter of boto3's paginator, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from appstream_frames.tables.schema import find_request_limits
 
 @dataclass(frozen=True)
 class Request:
-    """What to ask an operation for; `max_items`, `page_size` and `starting_token` are those of `drain`."""
+    """The parameters of an operation; `max_items`, `page_size` and `starting_token` are those of `drain`."""
 
     parameters: Mapping[str, object] = field(default_factory=dict)  # by AWS's names, the same for every page
     max_items: int | None = None
@@ -34,7 +34,7 @@ class Request:
         page_size: int | None = None,
         starting_token: str | None = None,
     ) -> Request:
-        """Return the request of DescribeImages; raise RequestError when a parameter cannot be right."""
+        """Return the request of DescribeImages; raise RequestError when a parameter is invalid."""
         _, smallest, largest = find_request_limits()
         return cls(
             _drop_missing(
@@ -46,11 +46,11 @@ class Request:
         )
 
     def page_parameters(self, token: str | None) -> dict[str, object]:
-        """Return the parameters of a call for the page that a token of AWS's names, by the API's names."""
+        """Return the parameters of the call for one page, by the API's names; `token` is its NextToken."""
         return {**self.parameters, **_drop_missing({"MaxResults": self.page_size, "NextToken": token})}
 
     def as_json(self) -> str:
-        """Return all that was asked for as JSON, by the paginator's names."""
+        """Return the whole request as JSON, by the paginator's names."""
         paging = {"MaxItems": self.max_items, "PageSize": self.page_size, "StartingToken": self.starting_token}
         return json.dumps(_drop_missing({**self.parameters, **paging}))
 
@@ -89,7 +89,7 @@ def _check_token(value: object) -> str | None:
 
 
 def decode_token(token: str | None) -> tuple[str | None, int]:
-    """Return the NextToken inside a resume token of boto3, or a bare one of AWS's as it is, and the rows to skip."""
+    """Return the NextToken inside a boto3 resume token, or AWS's own NextToken unchanged, and the rows to skip."""
     try:
         inside = json.loads(str(base64.b64decode(token or ""), "utf-8"))
     except ValueError:

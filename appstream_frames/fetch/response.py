@@ -1,8 +1,8 @@
-"""One reply, validated: from its bytes to the rows of a page, or a `PageError`.
+"""Validate one reply: turn its bytes into the rows of a page, or raise `PageError`.
 
-botocore's own parser takes an empty, cut, HTML or ``{}`` reply with status 200 for a page without rows, so we read the bytes
-before it does, on its ``before-parse`` event. The rows stay undecoded here: what is in them is `decode`'s business. The handler
-acts only for the thread that asked for it; whoever else uses the same client gets what plain boto3 gives.
+botocore's own parser takes an empty, cut, HTML or ``{}`` reply with status 200 for a page without rows, so this module reads the
+bytes first, on the ``before-parse`` event. The rows stay undecoded here; `decode` reads them. The handler acts only in the thread
+that makes the call: other users of the same client get plain boto3.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from appstream_frames.tables.schema import find_rows_member
 from appstream_frames.text import printable
 
 _TOKEN: Final = "NextToken"  # noqa: S105  a member's name
-_ALIKE: Final = 0.9  # of the letters: as "NextTokens" and "Image" are of the members of a page
+_ALIKE: Final = 0.9  # similarity of a misspelt member's name, such as "NextTokens" or "Image", to the right one
 _GZIP: Final = b"\x1f\x8b"
 _thread = threading.local()
 
 
 class PageError(BrokenReplyError):
-    """A reply with status 200 that is not a whole page; ask for the page again."""
+    """A reply with status 200 that is not a whole page; the page can be requested again."""
 
 
-@dataclass(frozen=True, repr=False)  # in its rows are signed URLs
+@dataclass(frozen=True, repr=False)  # its rows hold signed URLs
 class Page:
     """A validated page: its rows as JSON bytes, the next token, and the reply's other members as a JSON object."""
 
@@ -46,12 +46,12 @@ class Page:
 
 
 def attach_strict_reader(client: Any) -> AbstractContextManager[None]:
-    """Attach the strict reader to a client, and take it off again."""
+    """Attach the strict reader to a client for the duration of the block."""
     return attach(client, {"before-parse": _handle_reply})
 
 
 def read_strictly(operation: str, call: Callable[[], object]) -> Page | None:
-    """Make a call of an operation, and return the page of its reply; None when the reply passed by the strict reader."""
+    """Make a call of an operation, and return the page of its reply; None when the reply bypassed the strict reader."""
     _thread.operation, _thread.page = operation, None
     try:
         call()
@@ -67,7 +67,7 @@ def _handle_reply(response_dict: dict[str, Any], **_: object) -> None:
     if response_dict["status_code"] >= 300:
         response_dict["body"] = _make_refusal_readable(body)
         return
-    if body.startswith(_GZIP):  # which has a length and a checksum of its own
+    if body.startswith(_GZIP):  # gzip has a length and a checksum of its own
         try:
             body = gzip.decompress(body)
         except (OSError, EOFError, zlib.error) as error:
@@ -76,22 +76,22 @@ def _handle_reply(response_dict: dict[str, Any], **_: object) -> None:
         check_length(body, response_dict["headers"], PageError)
     member, strings = find_rows_member(operation)
     _thread.page = validate(body, member, strings=strings)
-    response_dict["body"] = b"{}"  # nothing is left for botocore to parse a second time
+    response_dict["body"] = b"{}"  # so that botocore does not parse it a second time
 
 
 def _make_refusal_readable(body: bytes) -> bytes:
-    """Return the body of an error reply; an empty object instead of one that botocore's parser would stumble over."""
+    """Return the body of an error reply, or an empty object if botocore's parser would fail on it."""
     try:
         reply = json.loads(str(body, "utf-8"))
     except (UnicodeDecodeError, RecursionError):
         return b"{}"
     except ValueError:
-        return body  # botocore takes what is no JSON for the message
+        return body  # botocore takes a body that is not JSON as the message
     return body if isinstance(reply, dict) and isinstance(reply.get("__type", ""), str) else b"{}"
 
 
 def validate(body: bytes, member: str = "Images", *, strings: bool = False) -> Page:
-    """Return the page that the whole body of a reply holds; its rows, objects or `strings`, are the list `member`.
+    """Return the page in the whole body of a reply; its rows, objects or `strings`, are the list `member`.
 
     Raise PageError when the body is not strict UTF-8 JSON, lacks the list, has a row of another kind, a token that is
     not text, a member twice, or the list or the token misspelt.
@@ -129,28 +129,28 @@ def _read(body: bytes, member: str, kind: type) -> Page:
 
 
 def _cut_rows(body: bytes, member: str, opening: bytes) -> tuple[list[bytes], Any]:
-    """Return the rows as they were written, and the reply without them; none and the whole reply when that is not easy."""
+    """Return the rows as sent, and the reply without them; no rows and the whole reply when they cannot be cut out."""
     text = str(body, "utf-8")
-    with suppress(msgspec.DecodeError, RecursionError):  # it refuses lone surrogates, which are legal JSON
+    with suppress(msgspec.DecodeError, RecursionError):  # msgspec refuses lone surrogates, which are legal JSON
         rows = [bytes(row) for row in getattr(_make_decoder(member)(text), member)]
         for separator in (b",", b", ") if rows and all(row.startswith(opening) for row in rows) else ():
             first, whole = body.find(rows[0][:64]), separator.join(rows)
             if body.startswith(whole, first):
                 with suppress(ValueError):
                     reply = raw_json.loads(str(body[:first] + body[first + len(whole) :], "utf-8"))
-                    if reply.get(member) == []:  # else the list stands there twice, or what looks like its rows
+                    if reply.get(member) == []:  # else the list, or text like its rows, is there twice
                         return rows, reply
     return [], raw_json.loads(text)
 
 
 @cache
 def _make_decoder(member: str) -> Callable[[str], Any]:
-    """Return what finds the rows of a reply in one pass, which counts for thousands of pages."""
+    """Return a decoder that finds the rows of a reply in one pass, for speed over thousands of pages."""
     return msgspec.json.Decoder(msgspec.defstruct("Reply", [(member, list[msgspec.Raw])])).decode
 
 
 def _check_names(members: Mapping[str, object], member: str) -> None:
-    """Refuse a reply that has a member twice, of which parsers see the last, or a member of the page misspelt."""
+    """Raise ValueError when a member is repeated, as parsers keep only the last, or one of the page is misspelt."""
     for name, value in members.items():
         if isinstance(value, raw_json.Repeated):
             raise ValueError(f"expected every member once, got {name!r} {len(value)} times")

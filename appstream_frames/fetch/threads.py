@@ -1,9 +1,9 @@
-"""Many targets side by side: threads that wait for AWS, and one consumer that decodes what they read, in the order of targets.
+"""Read many targets side by side: threads wait for AWS, and one consumer decodes the pages in the order of targets.
 
-Up to 64 daemon threads take the next target each and read its pages, no more than eight calls of one account at a time. Pages
-wait at their target until every target before it has ended. What waits together is bounded; the first target that has not ended
-may go on for as long as the consumer lacks rows. Each thread keeps the deadline of what it waits for; where there is no socket to
-keep it on (a name server, a `credential_process`), the consumer gives the target up.
+Up to 64 daemon threads each take the next target and read its pages, with at most eight calls of one account at a time. Pages
+wait at their target until every target before it has ended. Their total size is bounded; beyond it only the first target that
+has not ended continues, while the consumer lacks rows. Each thread enforces its own deadline; where it has no socket to do so
+(DNS, a `credential_process`), the consumer abandons the target.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from appstream_frames.tables.decode import Group, decode_groups
 
 MOST_WAITING: Final = 64 * 2**20  # bytes of rows that wait for the consumer, or that it decodes
 _AT_ONCE: Final = 64  # targets
-_EACH_ACCOUNT: Final = 8  # calls under way: its regions must not fight for what AWS grants the account
-_BATCH: Final = 200  # rows decoded at once: enough for Arrow, and soon over, as whoever waits for tables waits for it
-_LOOK: Final = 0.5  # seconds between two looks at the deadlines
-_GRACE: Final = 2.0  # seconds after its deadline in which a thread ends by itself
+_EACH_ACCOUNT: Final = 8  # concurrent calls: the regions of an account share what AWS grants it
+_BATCH: Final = 200  # rows decoded at once: enough for Arrow, and few enough that the caller does not wait long
+_LOOK: Final = 0.5  # seconds between checks of the deadlines
+_GRACE: Final = 2.0  # seconds after its deadline for a thread to end by itself
 
 Tables = dict[str, pa.Table]
 
@@ -42,9 +42,8 @@ Tables = dict[str, pa.Table]
 def read_side_by_side(reads: Sequence[TargetRead], bar: Bar) -> Iterator[Tables]:
     """Read targets side by side, and yield their tables in the order of the targets, some rows of one operation at a time.
 
-    A target that fails ends there, and its outcomes say so; the others go on. The bar is updated in the calling thread.
-    RequestError is raised when two of them turn out to be the same account and region, DrainError when no thread can be
-    started.
+    A failed target ends with the error in its outcomes; the others continue. The bar is updated in the calling thread.
+    Raise RequestError when two targets prove to be the same account and region, DrainError when no thread can be started.
     """
     return _Threads(reads, bar).tables()
 
@@ -52,11 +51,11 @@ def read_side_by_side(reads: Sequence[TargetRead], bar: Bar) -> Iterator[Tables]
 class _Threads:
     def __init__(self, reads: Sequence[TargetRead], bar: Bar) -> None:
         self._bar = bar
-        self._events: deque[Callable[[], object]] = deque()  # what the consumer has to tell or to raise
-        # calls by account; the location of a target whose account is not known yet is sought by any number of threads
+        self._events: deque[Callable[[], object]] = deque()  # calls that the consumer makes: progress, errors
+        # limits of calls by account; while the account of a target is unknown, any number of threads may look for it
         self._slots: dict[str | None, threading.Semaphore] = {None: threading.Semaphore(_AT_ONCE)}
         self._locations: dict[str, str] = {}
-        # a single target's thread waits while the consumer decodes: beside each other they would fight for the interpreter
+        # the thread of a single target waits while the consumer decodes: the two would compete for the interpreter
         self._most_waiting = MOST_WAITING if len(reads) > 1 else 0
         self._lock = threading.RLock()  # guards what follows
         self._news = threading.Condition(self._lock)  # for the consumer
@@ -64,7 +63,7 @@ class _Threads:
         self._at_once = min(_AT_ONCE, len(reads))
         self._workers: dict[threading.Thread, TargetRead | None] = {}  # and what each of them reads
         self._unread = deque(reads)  # those that no worker has taken
-        self._unfinished = deque(reads)  # those behind an end that has not come, in order
+        self._unfinished = deque(reads)  # those from the first that has not ended, in order
         self._ready: deque[Rows] = deque()  # the pages with no unfinished target before them
         self._rows = 0  # of those pages, and of those that the consumer decodes
         self._waiting = 0  # bytes of all pages, and of those that the consumer decodes
@@ -77,7 +76,7 @@ class _Threads:
         while True:
             with self._lock:
                 enough = self._stopped or not self._unread or len(self._workers) > self._at_once
-                if enough or worker not in self._workers:  # or it was given up
+                if enough or worker not in self._workers:  # or it was abandoned
                     self._workers.pop(worker, None)
                     return
                 read = self._workers[worker] = self._unread.popleft()
@@ -96,7 +95,7 @@ class _Threads:
                     self._add(read, page)
         except Cancelled:
             pass
-        except BaseException as error:  # noqa: BLE001  it is raised where the tables are awaited
+        except BaseException as error:  # noqa: BLE001  it is raised in the consumer's thread
             self._events.append(partial(_raise, error))
             self._stopped = True
         finally:
@@ -131,7 +130,7 @@ class _Threads:
                 self._space.notify_all()
 
     def _hand_over(self) -> None:
-        """Make ready what has no unfinished target before it any more."""
+        """Make ready the pages that have no unfinished target before them any more."""
         while self._unfinished:
             first = self._unfinished[0]
             self._ready += first.waiting
@@ -147,7 +146,7 @@ class _Threads:
         return self._stopped or self._rows >= _BATCH or not self._unfinished
 
     def _read_fewer(self, why: str) -> None:
-        """Read fewer targets at once from now on: this process may have no more of something."""
+        """Read fewer targets at once from now on: this process has reached a limit."""
         with self._lock:
             self._at_once = max(1, min(self._at_once - 1, len(self._workers)))
         self._events.append(partial(warnings.warn, f"{why} Fewer targets are read at once.", stacklevel=2))
@@ -160,13 +159,13 @@ class _Threads:
             while self._unfinished or self._ready:
                 self._start_workers()
                 taken = self._take_pages()
-                self._tell()
+                self._run_events()
                 yield from _decode(taken)
                 with self._lock:
                     self._rows -= sum(len(page.rows) for page in taken)
                     self._waiting -= sum(page.size for page in taken)
                     self._space.notify_all()
-            self._tell()
+            self._run_events()
         finally:
             self._stop()
 
@@ -185,7 +184,7 @@ class _Threads:
                     self._read_fewer(failures.OUT_OF_THREADS)
 
     def _take_pages(self) -> list[Rows]:
-        """Wait for the rows of a batch, or the last ones, and take them; none when it is time to look at the deadlines."""
+        """Wait for the rows of a batch, or the last ones, and take them; none when it is time to check the deadlines."""
         taken: list[Rows] = []
         rows = 0
         with self._lock:
@@ -197,22 +196,22 @@ class _Threads:
         return taken
 
     def _give_up_late(self) -> None:
-        """Fail the targets whose threads cannot keep their deadlines; other threads take over."""
+        """Fail the targets whose threads missed their deadlines; other threads take over."""
         late = time.monotonic() - _GRACE
         for worker, read in list(self._workers.items()):
             if read is not None and not read.ended and read.deadline.ends < late:
                 del self._workers[worker]
                 if (slot := self._slots.get(read.account)) is not None:
-                    slot.release()  # for others; it may be held for ever
+                    slot.release()  # the thread may hold it for ever
                 read.abandon()
                 self._end(read)
 
-    def _tell(self) -> None:
+    def _run_events(self) -> None:
         while self._events:
             self._events.popleft()()
 
     def _stop(self) -> None:
-        """Have every thread end, and wait a little until it has: it takes what it attached to a client off again."""
+        """Stop every thread, and wait a little for each: it removes the handlers that it attached to a client."""
         with self._lock:
             self._stopped = True
             for read in filter(None, self._workers.values()):
@@ -221,12 +220,12 @@ class _Threads:
             self._space.notify_all()
         ends = time.monotonic() + _GRACE
         for worker in workers:
-            if worker.is_alive():  # a signal may have struck before it was started
+            if worker.is_alive():  # a signal may arrive before the thread starts
                 worker.join(max(0.0, ends - time.monotonic()))
 
 
 def concat_batches(batches: Iterable[Tables]) -> Tables:
-    """Return the whole tables, by name, of what was yielded batch by batch."""
+    """Return batches of tables as whole tables, by name."""
     parts: dict[str, list[pa.Table]] = defaultdict(list)
     for batch in batches:
         for name, table in batch.items():
@@ -239,7 +238,7 @@ def _raise(error: BaseException) -> None:
 
 
 def _decode(taken: Sequence[Rows]) -> Iterator[Tables]:
-    """Yield the tables of each request, those of one operation decoded together, and note them in the outcomes."""
+    """Yield the tables of each request, those of one operation decoded together, and count them in the outcomes."""
     for operation in dict.fromkeys(page.outcome.operation for page in taken):
         of_operation = [page for page in taken if page.outcome.operation == operation]
         requests = [list(pages) for _, pages in groupby(of_operation, attrgetter("key"))]
@@ -255,7 +254,7 @@ def _decode(taken: Sequence[Rows]) -> Iterator[Tables]:
 
 
 def check_duplicate(locations: dict[str, str], location: str, target: str) -> None:
-    """Note which target a location belongs to, and refuse a second one: its rows would count twice."""
+    """Record the target of a location; raise RequestError for a second target, whose rows would count twice."""
     if location in locations:
         raise RequestError(
             f"{locations[location]} and {target} are both {location}, and its images would count twice. "

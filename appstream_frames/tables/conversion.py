@@ -1,4 +1,4 @@
-"""Arrow tables to pandas and back, with the dtypes of the design: types never depend on content."""
+"""Convert Arrow tables to pandas and back; dtypes never depend on content."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _SMALL: Final = 2**28  # bytes up to which the chunks of a column of lists are j
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Return a DataFrame with the dtypes of the design, whatever the table holds."""
+    """Return a DataFrame whose dtypes follow from the Arrow types alone."""
     columns = dict(zip(table.column_names, table.columns, strict=True))
-    del table  # so that each Arrow column is given up as soon as its pandas column is there
+    del table  # so that each Arrow column is freed as soon as its pandas column exists
     return pd.DataFrame({name: _column_to_pandas(columns.pop(name)) for name in list(columns)}, copy=False)
 
 
 def _column_to_pandas(column: pa.ChunkedArray) -> Any:
-    if not column.num_chunks:  # pandas cannot merge on a column without any
+    if not column.num_chunks:  # pandas cannot merge on a column without chunks
         column = pa.chunked_array([[]], column.type)
     if not pa.types.is_list(column.type) and not pa.types.is_map(column.type):
         return column.to_pandas(types_mapper=_PANDAS.get, use_threads=False).array
@@ -39,10 +39,10 @@ def _column_to_pandas(column: pa.ChunkedArray) -> Any:
 
 
 def _make_tuples(array: pa.ListArray | pa.MapArray) -> Any:
-    """Return each list as a tuple, each map as a tuple of (key, value) pairs; null is None. Rows that are alike share one."""
+    """Return each list as a tuple, each map as a tuple of (key, value) pairs; null is None. Equal rows share one tuple."""
     first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
     parts = [array.keys, array.items] if pa.types.is_map(array.type) else [array.values]
-    numbers = np.zeros(last - first, np.int64)  # of the elements: those that are alike share one
+    numbers = np.zeros(last - first, np.int64)  # of the elements; equal ones share a number
     for part in parts:
         encoded = part.slice(first, last - first).dictionary_encode(null_encoding="encode")
         numbers = numbers * len(encoded.dictionary) + np.asarray(encoded.indices)
@@ -56,9 +56,9 @@ def _make_tuples(array: pa.ListArray | pa.MapArray) -> Any:
 
 
 def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
-    """Return the Arrow table of a frame: the model's types for its columns, pandas' own for any other.
+    """Return the Arrow table of a DataFrame: the model's types for its own columns, pandas' types for any other.
 
-    RequestError says that a column does not hold what its name promises.
+    Raise RequestError when a key is missing, or a column has an unusable name or a value that does not fit its type.
     """
     table, columns = find_table(name), list(frame.columns)
     known = {column.name: column.type for column in table.columns}
@@ -81,7 +81,7 @@ def _series_to_arrow(series: pd.Series, kind: pa.DataType | None) -> Any:
     array = pa.array(series, kind, from_pandas=True)
     if kind is None and pa.types.is_large_string(array.type):
         kind = pa.string()
-    # not every pyarrow heeds the type when the column is Arrow's already
+    # some versions of pyarrow ignore the type when the column is Arrow's already
     return array if kind in (None, array.type) else array.cast(kind)
 
 

@@ -1,4 +1,4 @@
-"""What a coverage table says as a whole: its targets, which of them were read to their end, and the causes of the others."""
+"""Summarize a coverage table: its targets, which of them were read to the end, and why the others were not."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Final
 
 import pandas as pd
 
-#: Every status, worst first. The last three leave out nothing that could have been read.
+#: Every status, worst first. With the last three, nothing that could be read is missing.
 STATUSES: Final = (
     *("failed", "denied", "bad_credentials", "throttled", "no_endpoint", "cancelled", "limited"),
     *("region_disabled", "not_offered", "complete"),
 )
-FIRST_OPERATION: Final = "DescribeImages"  # is asked of every target
-#: What differs between targets that failed for one cause: accounts, regions, numbers.
+FIRST_OPERATION: Final = "DescribeImages"  # is called for every target
+#: The parts of a message that differ between targets with the same cause: accounts, regions, numbers.
 _VARIABLE: Final = re.compile(r"\b[a-z]{2}(?:-[a-z]+)+-\d\b|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 
 
 def number_targets(coverage: pd.DataFrame) -> pd.Series:
-    """Return the number of each row's target: rows of one account and region, or of one account that is not known, share it.
+    """Return the number of each row's target: rows of one account and region, or of one unknown account, share it.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def number_targets(coverage: pd.DataFrame) -> pd.Series:
     >>> number_targets(rows).to_list()
     [0, 0, 1]
     """
-    # as ASCII: pandas would make an index of strangers' texts, and Arrow holds no lone surrogates
+    # as ASCII: AWS's text may have lone surrogates, which the index that pandas makes cannot hold
     region, operation = coverage["region"].map(ascii), name_operations(coverage).map(ascii)
     unknown = "?" + operation.groupby([region, operation]).cumcount().astype(str)
     account = coverage["account"].map(ascii).where(coverage["account"].notna(), unknown)
@@ -34,7 +34,7 @@ def number_targets(coverage: pd.DataFrame) -> pd.Series:
 
 
 def is_whole(coverage: pd.DataFrame, *, disabled: bool = True) -> pd.Series:
-    """Tell of each row whether nothing is missing: read to the end, or nothing there that could be read.
+    """Return for each row whether nothing is missing: it was read to the end, or there was nothing to read.
 
     With `disabled`, a region that is not enabled for the account counts as nothing to read.
     """
@@ -67,15 +67,15 @@ def list_causes(coverage: pd.DataFrame) -> pd.DataFrame:
     message = rows["error_message"].fillna("").astype(str)
     reason = pd.Series([text.removeprefix(f"{name}, ") for text, name in zip(message, where, strict=True)], rows.index)
     kind = reason.map(lambda text: _VARIABLE.sub("#", text))
-    by = ["status", "error_code", "kind"]  # of operations too, where one failure is that of all of them
+    by = ["status", "error_code", "kind"]  # not by operation: one failure may apply to all of them
     grouped = rows.assign(where=where, reason=reason, kind=kind).groupby(by, dropna=False, sort=False, as_index=False)
     firsts = {name: (name, "first") for name in ("operation", "where", "reason")}
     causes = grouped.agg(targets=("target", "nunique"), **firsts)
-    causes["rank"] = pd.Index(STATUSES).get_indexer(causes["status"])  # a status that is not known comes first
+    causes["rank"] = pd.Index(STATUSES).get_indexer(causes["status"])  # an unknown status comes first
     causes = causes.sort_values(["rank", "targets"], ascending=[True, False], kind="stable", ignore_index=True)
     return causes[["status", "operation", "targets", "where", "error_code", "reason"]]
 
 
 def name_operations(coverage: pd.DataFrame) -> pd.Series:
-    """Return the operation of each row; tables made before there were several have none."""
+    """Return the operation of each row; coverage of earlier versions, which read one only, has no such column."""
     return coverage.get("operation", pd.Series(None, coverage.index, dtype=object)).fillna(FIRST_OPERATION)

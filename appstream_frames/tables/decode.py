@@ -1,9 +1,9 @@
-"""Rows of a reply to Arrow tables, in one pass: nothing AWS sent is lost, and types never depend on content.
+"""Decode the rows of a reply into Arrow tables: nothing AWS sent is lost, and types never depend on content.
 
-A row that fits the tables of `schema` is decoded straight into a struct made from the model. One that does not (an unknown
-member, a value of the wrong type, a lone surrogate, a time finer than microseconds, a member that stands twice) is split by hand
-into what its columns hold and what goes, verbatim, into ``unmodeled``. An absent member, null, an empty structure, an empty map
-and an empty child list are the same: no value, no row. Dropped on purpose: what signs a URL, see `raw_json`.
+A row that fits the tables of `schema` is decoded directly into a struct made from the model. Any other row (an unknown member, a
+value of the wrong type, a lone surrogate, a time finer than microseconds, a repeated member) is split in Python: its columns get
+what they can hold, ``unmodeled`` gets the rest verbatim. An absent member, null, an empty structure, an empty map and an empty
+child list are the same: no value, no row. Signatures in URLs are dropped on purpose, see `raw_json`.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ _TYPES: Final[dict[str, Any]] = {
     "integer": Annotated[int, _INT64],
     "float": float,
     "timestamp": Annotated[int, _SECONDS] | Annotated[float, _SECONDS],
-    "strings": tuple[str | None, ...],  # not lists: tuples of text do not burden the garbage collector
+    "strings": tuple[str | None, ...],  # not lists: the garbage collector does not track tuples of text
     "map": dict[str, str | None],
     "json": msgspec.Raw,
 }
-#: Where columns are built. Their builders grow and shrink all the time; Arrow's default pool keeps what they shed, and a
-#: large drain then peaks at nearly twice its tables.
+#: The memory pool in which columns are built: Arrow's default pool keeps the memory that their builders free, and a large
+#: drain then peaks at nearly twice the size of its tables.
 _POOL: Final = pa.system_memory_pool()
 _TOGETHER: Final = 8  # texts whose members are counted at once: they fit the processor's cache
-_NOTHING: Final = object()  # left of a value; unlike the null of an unknown member, which is kept
+_NOTHING: Final = object()  # the rest of a value that fits; None would be the null of an unknown member, which is kept
 
 
 @dataclass(frozen=True)
 class Key:
-    """What all rows of one request have in common: where and when it was read, and the key columns of its parent's row."""
+    """The key columns that all rows of one request share: when and where it was read, and those of its parent's row."""
 
     snapshot: dt.datetime
     account: str
@@ -56,7 +56,7 @@ class Key:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Rows of one target, each the JSON text that AWS sent, and the hashed identities of those it sent before."""
+    """Rows of one target, each the JSON text that AWS sent, and the hashed identities of earlier rows."""
 
     rows: Sequence[bytes]
     key: Key
@@ -78,14 +78,14 @@ def decode(rows: Sequence[bytes], key: Key, operation: str = "DescribeImages") -
 def decode_groups(groups: Sequence[Group], operation: str = "DescribeImages") -> list[dict[str, pa.Table]]:
     """Return the Arrow tables of each group, with the schemas of `schema.define_tables`.
 
-    A row whose identity (its ARN and name) is in its group's `seen` is left out, with its children; the identities of the others
-    are added, and for a row that has none, which is never left out, its whole text.
+    A row whose identity (its ARN and name) is in its group's `seen` is left out, with its children; other identities are added
+    to `seen`. A row without an ARN is never left out; its whole text is its identity.
     """
     layout = _make_layout(OPERATIONS[operation])
     try:
         batch = _Batch(groups, layout, careful=False)
         tables = batch.make_tables()
-    except _InexactError:  # rare enough to begin again
+    except _InexactError:  # rare, so the whole batch is decoded again
         batch = _Batch(groups, layout, careful=True)
         tables = batch.make_tables()
     for group, new in zip(groups, batch.new, strict=True):
@@ -94,11 +94,11 @@ def decode_groups(groups: Sequence[Group], operation: str = "DescribeImages") ->
 
 
 class _InexactError(Exception):
-    """A batch holds a time finer than its column, or a member that stands twice in an object."""
+    """A batch holds a time finer than its column, or an object with a repeated member."""
 
 
 class _Structure:
-    """A structure of the model: what it has by the API's names, and the msgspec struct that its JSON decodes into."""
+    """A structure of the model: its members by the API's names, and the msgspec struct that its JSON decodes into."""
 
     def __init__(
         self, name: str, columns: Iterable[Column], depth: int = 0, children: Mapping[str, _Layout] | None = None
@@ -109,13 +109,13 @@ class _Structure:
             leaf = len(below[0].path) == depth + 1
             self.members[member] = below[0] if leaf else _Structure(member, below, depth + 1)
         fields = [(member, _choose_type(node) | None, None) for member, node in self.members.items()]
-        # no JSON decodes into the last field, so that no reply can fill it
+        # no JSON value has the type of the last field, so no reply can fill it
         fields.append(("_unmodeled", msgspec.UnsetType, None))
         self.struct: Any = msgspec.defstruct(name, fields, forbid_unknown_fields=True, gc=False)
 
 
 class _Layout(_Structure):
-    """The structure of a table's rows, which holds those of its child tables."""
+    """The structure of a table's rows, with those of its child tables in it."""
 
     def __init__(self, table: Table, children: Mapping[str, _Layout]) -> None:
         super().__init__(table.name, table.modelled, children=children)
@@ -140,15 +140,15 @@ def _choose_type(node: Column | _Structure) -> Any:
 
 
 class _Batch:
-    """The rows of some groups on their way into tables.
+    """Decodes the rows of some groups into tables.
 
-    Members are counted twice, in the text of the rows and in what was decoded: a member that stands twice in an object would
-    else lose its first value without notice.
+    Members are counted in the text and in the decoded rows: a difference shows a repeated member, whose first value the decoder
+    would drop without an error.
     """
 
     def __init__(self, groups: Sequence[Group], layout: _Layout, *, careful: bool) -> None:
         self._groups, self._layout, self._careful = groups, layout, careful
-        self._plain: list[bytes] = []  # the text of each row that was decoded in one go
+        self._plain: list[bytes] = []  # the text of each row that was decoded directly
         self._split_by_hand = False
         self._members = 0  # of the decoded rows
         self.new: list[set[int]] = [set() for _ in groups]  # identities of the rows
@@ -162,7 +162,7 @@ class _Batch:
     def _is_new(self, row: Any, text: bytes, number: int) -> bool:
         group, new = self._groups[number], self.new[number]
         known_by = [get(row) for get in self._layout.identity]
-        nameless = not known_by or known_by[0] is None  # without an ARN, and a name alone may be that of another
+        nameless = not known_by or known_by[0] is None  # without an ARN: another row may have the same name
         # 64 bits: a drain of a million rows must not hold their names
         identity = hash((*group.key.parent.values(), *([text] if nameless else known_by)))
         if not nameless and (identity in new or identity in group.seen):
@@ -185,7 +185,7 @@ class _Batch:
         return _split_row(str(text, "utf-8"), self._layout)
 
     def make_tables(self) -> list[dict[str, pa.Table]]:
-        """Return the tables of each group; unless the batch is `careful`, _InexactError says that it has to be."""
+        """Return the tables of each group; raise _InexactError when the batch has to be `careful` and is not."""
         own = self._layout.table
         made = {own.name: self._make_table(self._layout, self._rows, self._group, {})}
         groups = {own.name: self._group}
@@ -207,7 +207,7 @@ class _Batch:
         ]
 
     def _expand(self, member: str) -> tuple[list[Any], np.ndarray, np.ndarray]:
-        """Return the rows in the lists of a member, which of this batch's rows each is in, and where."""
+        """Return the rows in the lists of a member, the number of each one's parent row, and its position in the list."""
         found = [getattr(row, member) for row in self._rows]
         self._members += len(found) - found.count(None)
         lists = [rows or () for rows in found]
@@ -251,13 +251,13 @@ class _Batch:
 
 
 def parse_owner(arn: str) -> str | None:
-    """Return the account in an ARN: empty for what AWS itself provides, None when it is no ARN."""
+    """Return the account in an ARN: empty for AWS's own resources, None when the text is not an ARN."""
     parts = arn.split(":", 5)
     return parts[4] if len(parts) == 6 else None
 
 
 def _to_array(values: list[Any], column: Column, *, rounded: bool) -> pa.Array:
-    """Return the Arrow array of decoded values; an empty map is no value, and _InexactError says what must not be `rounded`."""
+    """Return the Arrow array of decoded values, an empty map as null; unless `rounded`, raise _InexactError for a finer time."""
     if column.kind == "timestamp":
         seconds = np.array(values, np.float64)  # where None is NaN
         none = np.isnan(seconds)
@@ -281,7 +281,7 @@ def _to_array(values: list[Any], column: Column, *, rounded: bool) -> pa.Array:
 
 
 def _count_in_column(values: list[Any], column: Column, array: pa.Array) -> int:
-    """Return how many members of the reply the values of a column were: the column's own, and those inside of them."""
+    """Return how many members of the reply a column's values come from, with those inside the values."""
     if column.kind == "map":
         return sum(1 + len(pairs) for pairs in values if pairs is not None)
     if column.kind == "json":
@@ -291,7 +291,7 @@ def _count_in_column(values: list[Any], column: Column, array: pa.Array) -> int:
 
 
 def _count_in_texts(texts: Sequence[bytes]) -> int:
-    """Return how many members JSON texts have, or more: a colon in a string may look like that of a member."""
+    """Return how many members JSON texts have, or more: a colon in a string may be counted too."""
     found = 0
     for start in range(0, len(texts), _TOGETHER):
         content = np.frombuffer(b"".join(texts[start : start + _TOGETHER]), np.uint8)
@@ -301,10 +301,10 @@ def _count_in_texts(texts: Sequence[bytes]) -> int:
 
 
 def _split_row(text: str, layout: _Layout) -> Any:
-    """Return the struct of a row with what fits its columns, and with the rest of the JSON text as unmodeled."""
+    """Return the struct of a row: what fits its columns, and the rest of the JSON text as unmodeled."""
     try:
         return _convert_row(raw_json.loads(text), layout)
-    except (ValueError, RecursionError):  # nested deeper than Python follows: keep it whole, as it came
+    except (ValueError, RecursionError):  # nested too deep for Python: keep the whole text
         return layout.struct(_unmodeled=raw_json.clean_text(text))
 
 
@@ -338,7 +338,7 @@ def _split_value(value: Any, node: Column | _Structure | None) -> tuple[Any, Any
         if not isinstance(value, list):
             return None, value
         rows = [_convert_row(one, node) if isinstance(one, dict) else None for one in value]
-        return rows, value if None in rows else _NOTHING  # one that is no object: the list as it came, beside the rows
+        return rows, value if None in rows else _NOTHING  # an element is not an object: keep the whole list too
     if not isinstance(value, dict):
         return None, value
     inner, rest = _split_members(value, node)
@@ -346,7 +346,7 @@ def _split_value(value: Any, node: Column | _Structure | None) -> tuple[Any, Any
 
 
 def _convert(value: Any, column: Column) -> tuple[Any, Any]:
-    """Return what a column can hold of a value of `raw_json.loads`, and the value when that is not all of it."""
+    """Return what a column can hold of a value of `raw_json.loads`, and the whole value if that is not all of it."""
     if column.kind == "json":
         return msgspec.Raw(raw_json.dumps(value).encode()), _NOTHING
     fitting = _replace_surrogates(value)

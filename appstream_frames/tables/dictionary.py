@@ -1,4 +1,4 @@
-"""The tables described: the data dictionary for people, and the SQL with which Athena, Glue or Hive read an archive in S3."""
+"""Describe the tables: the data dictionary for people, and the SQL with which Athena, Glue or Hive read an archive in S3."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HIVE: Final[dict[pa.DataType, str]] = {
 }
 LONGEST: Final = 255  # characters of a comment that Glue accepts
 _ROOT: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.{1,2}(/|\Z))[A-Za-z0-9!_.()=@+,&-]+)*")
-# Hive's clients end the statement at a semicolon, even inside of quotes
+# Hive's clients end the statement at a semicolon, even inside quotes
 _ASCII: Final = str.maketrans({**dict(zip("‘’“”–—;", "''\"\"--,", strict=True)), "…": "..."})
 
 
@@ -41,9 +41,9 @@ def columns(table: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row per column of the table, in order: ``column`` (its name), ``type`` (its Arrow type), ``api_path`` (where
-        the value stands in the operation's reply; null for a column of this package), ``sentence`` (what botocore's
-        service model says of it, as plain text) and ``enum_values`` (tuple of the values that model knows; null when it is no
-        enum). AWS adds values to its enums, so the list is never closed.
+        the value is in the operation's reply; null for a column of this package), ``sentence`` (its documentation in
+        botocore's service model, as plain text) and ``enum_values`` (tuple of the values that the model knows; null unless the
+        column is an enum). AWS adds values to its enums, so the list is never final.
 
     Raises
     ------
@@ -88,12 +88,12 @@ def ddl(table: str, location: str) -> str:
     str
         The statement, without a semicolon at its end. Each column has its sentence of `columns` as comment, in ASCII and cut to
         the 255 characters that Glue accepts. Parquet is read by column name, so a column that an older snapshot lacks is null
-        there; after boto3 has learnt new columns, drop the table (the files stay) and create it again.
+        there; when a newer boto3 has added columns, drop the table (the files stay) and create it again.
 
     Raises
     ------
     RequestError
-        When there is no such table, or the location is none that can stand in the statement.
+        When there is no such table, or the location cannot be used in the statement.
 
     Examples
     --------

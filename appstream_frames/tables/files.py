@@ -1,4 +1,4 @@
-"""Tables for spreadsheets and databases: plain cells, a workbook of them, and the file that it is written into."""
+"""Tables for spreadsheets and databases: plain cells, an Excel workbook, and the safe replacement of a file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import pandas as pd
 
 from appstream_frames.errors import RequestError
 
-_ROWS: Final = 1_048_575  # of a sheet, below its head
+_ROWS: Final = 1_048_575  # of a sheet, below its header
 _TEXT: Final = 32_767  # characters of a cell
 _NAME: Final = 31  # characters of a sheet's name
-_WIDEST: Final = 60  # characters that a column is made wide for
+_WIDEST: Final = 60  # characters of the widest column
 _LARGEST: Final = 2**53  # a spreadsheet's numbers are floats
 _FIRST_DAY: Final = dt.datetime(1900, 3, 1)
 _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in XML
@@ -27,12 +27,12 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # i
 
 @contextmanager
 def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Yield a file to write, which takes the place of that at `path` when the block ends well; links keep leading there.
+    """Yield a file to write, which replaces that at `path` when the block succeeds; symbolic links are followed.
 
-    A reader of the file, and a crash, see the old content or the new.
+    A reader sees the old content or the new, after a crash too.
     """
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():  # a pipe or a device, which nothing can take the place of
+    if target.exists() and not target.is_file():  # a pipe or a device cannot be replaced
         with open(target, "wb") as device:
             yield device
         return
@@ -102,17 +102,17 @@ def _write_sheet(sheet: Any, table: pd.DataFrame) -> None:
 
 
 def _make_inert(sheet: Any, text: str) -> Any:
-    """Return a cell that shows a text as it is, also after somebody edits it."""
+    """Return a cell that shows a text literally, even after it is edited."""
     from openpyxl.cell import WriteOnlyCell
 
     cell = WriteOnlyCell(sheet, text)
-    cell.data_type = "s"  # openpyxl takes what begins with = for a formula
+    cell.data_type = "s"  # openpyxl takes text that begins with = for a formula
     cell.quotePrefix = text.startswith(("=", "+", "-", "@"))
     return cell
 
 
 def _to_cell(value: Any) -> Any:
-    """Return a value as a cell holds it, without loss where that can be."""
+    """Return a value in a form that a cell can hold, without loss where possible."""
     if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ") if value < _FIRST_DAY else value
     if isinstance(value, int) and abs(value) > _LARGEST:

@@ -1,4 +1,4 @@
-"""One snapshot in memory: `Frames`. No AWS; `to_excel` alone writes a file."""
+"""`Frames`, one snapshot in memory. Nothing here calls AWS; only `to_excel` writes a file."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from appstream_frames.tables.schema import find_table, list_tables
 from appstream_frames.text import printable
 
 _READ: Final = ("complete", "limited")
-#: What draining a target again cannot mend: it was read, or there is nothing to be read.
+#: Statuses that another drain would not improve: the target was read, or there is nothing to read.
 _SETTLED: Final = (*_READ, "region_disabled", "not_offered")
-_TOP: Final = 8  # of each kind that a first look shows
+_TOP: Final = 8  # entries of each kind in the summary
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Frames:
-    """The tables of one snapshot, and where to go on when `max_items` cut it.
+    """The tables of one snapshot, and a resume token if `max_items` cut it.
 
     Attributes
     ----------
@@ -37,9 +37,9 @@ class Frames:
         Every table that was read, by name: ``images``, ``applications``, ``errors``, those of `include=`, ``coverage``. Each
         is an attribute too, such as ``frames.fleets``. `columns` describes each column.
     resume_token : str or None
-        Give it to `drain` as ``starting_token=`` to read on from where `max_items` cut; None at the end.
+        Pass it to `drain` as ``starting_token=`` to continue where `max_items` cut; None at the end.
     targets : sequence of Target
-        What was drained, the target of each row of ``coverage``; empty when that is not known, say of frames read from files.
+        The target of each row of ``coverage``; empty when they are not known, as for frames read from files.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class Frames:
             if name == "coverage":  # every drain makes it
                 advice = "Pass frames as a drain or read_snapshot returned them."
             raise TableNotReadError(f"These frames hold no {name}: the table was not read. {advice}")
-        return object.__getattribute__(self, name)  # raises again what a property met, or that there is no such name
+        return object.__getattribute__(self, name)  # raises the error of a property again, or that of an unknown name
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.tables})
@@ -83,9 +83,9 @@ class Frames:
 
     @property
     def failed_targets(self) -> list[Any]:
-        """The targets that `drain_targets` may read when it tries again, each once; empty when targets are not known.
+        """The targets to pass to `drain_targets` again, each once; empty when targets are not known.
 
-        A region that is not enabled for its account, or an operation that is not offered there, is not among them.
+        A region that is not enabled for its account, or an operation that is not offered there, does not count as failed.
         """
         if not self.targets:
             return []
@@ -96,7 +96,7 @@ class Frames:
     def own(self) -> Frames:
         """The same frames without the images that AWS itself provides, and without their applications and errors.
 
-        Give `used_by` and `findings` whole frames: where AWS's images are left out, they look retired.
+        Pass whole frames to `used_by` and `findings`: to them, AWS's images that are left out look retired.
         """
         public = self.images[self.images["owner"].isna() & self.images["arn"].notna()]
         of_aws = pd.MultiIndex.from_frame(public[["account", "region", "arn"]])
@@ -133,7 +133,7 @@ class Frames:
         Parameters
         ----------
         path : str or path
-            The file, usually ``….xlsx``; replaced when it is there.
+            The file, usually ``….xlsx``; replaced if it exists.
 
         Raises
         ------
@@ -143,15 +143,15 @@ class Frames:
         write_workbook(self.plain(), path)
 
     def merge(self, *others: Frames) -> Frames:
-        """Return these frames with what later ones read in place of their own, or added, operation by operation.
+        """Return these frames with the operations of later frames replaced or added.
 
-        An operation that failed later does not replace one that was read. All rows carry the moment of these frames; when each
-        target was read stays in ``coverage``.
+        An operation that failed later does not replace one that was read. All rows carry the moment of these frames; ``coverage``
+        keeps when each target was read.
 
         Parameters
         ----------
         *others : Frames
-            Say of ``drain_targets(frames.failed_targets)``.
+            For example those of ``drain_targets(frames.failed_targets)``.
 
         Returns
         -------
@@ -161,7 +161,7 @@ class Frames:
         Raises
         ------
         RequestError
-            When a target was read twice with different parameters, or one of the others is no Frames.
+            When a target was read twice with different parameters, or one of the others is not a Frames.
 
         Examples
         --------
@@ -186,12 +186,12 @@ class Frames:
         return Frames(tables, token, () if None in targets else targets).relabel(self.snapshot)
 
     def relabel(self, moment: str | dt.datetime) -> Frames:
-        """Return the same frames as if taken at another moment, say to file what was drained earlier elsewhere.
+        """Return the same frames labelled with another moment, for example to archive an earlier drain.
 
         Parameters
         ----------
         moment : str or datetime
-            For every row's ``snapshot``; UTC unless it has a time zone. When the drain really ran stays in ``coverage``.
+            For every row's ``snapshot``; UTC unless it has a time zone. ``coverage`` keeps when the drain really ran.
 
         Examples
         --------
@@ -244,11 +244,10 @@ def _locate(table: pd.DataFrame) -> pd.Series:
 def _choose_readings(coverage: pd.DataFrame, readings: pd.DataFrame, targets: Sequence[Hashable]) -> list[int]:
     """Return the row of coverage that counts for each target and operation, in the order in which they first came.
 
-    `targets` has one, or None, for each row. RequestError says that a target was read twice with different parameters, so that
-    neither reading stands for both.
+    `targets` has one, or None, for each row. Raise RequestError when a target was read twice with different parameters.
     """
     locations = [None if pd.isna(location) else location for location in readings["location"]]
-    # a target whose account was not known yet is the one whose account was found later
+    # a row without an account belongs to the location that its target has in another row
     found = {target: known for target, known in zip(targets, locations, strict=True) if None not in (target, known)}
     rows = list(coverage[["account", "region", "status", "request"]].itertuples(index=False))
     chosen: dict[Hashable, int] = {}
@@ -294,9 +293,9 @@ def _format_counts(values: pd.Series) -> str:
 
 
 def check_frames(frames: object, name: str = "frames") -> Frames:
-    """Return what a caller gave as frames, with the model's dtypes, which other tools or `convert_dtypes` may have changed.
+    """Return a caller's frames with the model's dtypes, which other tools or `convert_dtypes` may have changed.
 
-    RequestError when it is something else, or a table holds what its columns cannot, say a CSV's accounts that became numbers.
+    Raise RequestError for anything else, or when values do not fit their columns, such as accounts that a CSV made numbers.
     """
     if not isinstance(frames, Frames):
         given = printable(type(frames).__name__)

@@ -1,6 +1,6 @@
-"""The API operations that are read, a declaration each: what botocore's model does not say of them (for the rest see `schema`).
+"""Declare the API operations that are read: what botocore's model does not say of them (for the rest see `schema`).
 
-Whoever needs to know which operations there are asks this registry, so that one more operation is one more entry here.
+All code takes the operations from this registry, so that one more operation is one more entry here.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True)
 class Child:
-    """A list of structures in a row, whose elements are the rows of a table of their own."""
+    """A list of structures in a row, whose elements are the rows of a child table."""
 
     member: str  # the API's name of the list
-    identity: tuple[str, ...]  # columns that tell apart the elements of one list
-    table: str | None = None  # made by rule when it is not given, see `schema.define_tables`
+    identity: tuple[str, ...]  # columns that distinguish the elements of one list
+    table: str | None = None  # default: the name that `schema.define_tables` makes
 
 
 @dataclass(frozen=True)
 class Parent:
-    """The table whose rows an operation is asked about, one call a row."""
+    """The table for whose rows an operation is called, once per row."""
 
     table: str
     parameters: Mapping[str, str]  # the column of the row that fills each parameter of the request
     keys: Mapping[str, str] = field(default_factory=dict)  # the same for key columns in front of the reply's columns
-    where: Callable[[], pc.Expression] | None = None  # which rows are asked about; None: all
+    where: Callable[[], pc.Expression] | None = None  # the rows that need a call; None: all
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,18 +37,18 @@ class Operation:
     """One operation of the AppStream API."""
 
     name: str  # the API's, such as `DescribeFleets`
-    table: str  # that its rows fill; `include=` names it
+    table: str  # the table that its rows fill; `include=` names it
     children: tuple[Child, ...] = ()  # lists of structures in a row; one that is not mentioned becomes a table too
     resource: tuple[str, ...] = ("arn", "name")  # columns that name what a row describes: its ARN, or else its name
-    identity: tuple[str, ...] = ()  # columns that tell apart the rows of one resource; none when each has one row
+    identity: tuple[str, ...] = ()  # columns that distinguish the rows of one resource; none when each has one row
     shared: bool = False  # rows may belong to other accounts, and have a column `owner`
     element: str | None = None  # the column for rows that are plain strings
-    parent: Parent | None = None  # its rows are asked about one by one; None: one sequence of pages holds everything
+    parent: Parent | None = None  # the operation is called for each row of it; None: one sequence of pages has all rows
 
     def requests(self, rows: pa.Table) -> list[tuple[dict[str, str | None], dict[str, str | None]]]:
-        """Return the parameters of a request and the values of its key columns, for each row that is asked about.
+        """Return the parameters of a request and the values of its key columns, for each row that needs a call.
 
-        A parameter for which the row has no value is None: botocore refuses the request, and nothing is passed over in silence.
+        A parameter for which the row has no value is None: botocore refuses the request, so that no row is skipped silently.
 
         Examples
         --------

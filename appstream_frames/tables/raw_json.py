@@ -1,7 +1,7 @@
-"""JSON kept to the letter: numbers as they were written, lone surrogates as escapes, every value of a repeated member.
+"""Lossless JSON: numbers as they were written, lone surrogates as escapes, every value of a repeated member.
 
-Only for what does not fit a typed column; pages that hold nothing strange never pass through here. One thing is not kept: what
-signs a URL, as a signed URL is as good as a password until it expires.
+Only for values that do not fit a typed column; ordinary pages never need it. The only loss is on purpose: the signatures of URLs
+are dropped, as a signed URL is as good as a password until it expires.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 ICON_URL: Final = "IconURL"
 _STRING: Final = re.compile(
     rf'("{ICON_URL}"\s*:\s*)?("(?:[^"\\]|\\.)*")(\s*:)?'
-)  # and whether it is an icon's, or a name
+)  # a string, and whether it is an icon's URL, or a name
 _QUERY: Final = re.compile(r"\?[^\s\"'<>\\]*")
 _SIGNATURE: Final = re.compile(
     r"(?:amp;)?(?:x-(?:amz|goog)-[^=]*|signature|key-pair-id|policy|awsaccesskeyid|sig)(?:=|\Z)", re.IGNORECASE
@@ -25,19 +25,19 @@ _SIGNATURE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A JSON number as it was written, so that ``1e400``, ``1.10`` or forty digits come out as they went in."""
+    """A JSON number as it was written, so that ``1e400``, ``1.10`` or forty digits are written back unchanged."""
 
     text: str
 
 
 class Repeated(list[Any]):
-    """The values of a member that stands more than once in one object, in order."""
+    """The values of a member that is repeated in one object, in order."""
 
 
 def loads(text: str) -> Any:
-    """Parse strict JSON, with every number a `Number` and the values of a member that stands twice as `Repeated`.
+    """Parse strict JSON, with every number a `Number` and the values of a repeated member as `Repeated`.
 
-    ValueError says that it is not JSON by RFC 8259 (``NaN`` is not), or nests deeper than Python can follow.
+    Raise ValueError when it is not JSON by RFC 8259 (``NaN`` is not), or is nested too deep for Python.
 
     Examples
     --------
@@ -66,12 +66,12 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def normalize_name(name: str) -> str:
-    """Return a member's name as it compares: ``LaunchParameters``, ``launchParameters`` and ``launch_parameters`` are one."""
+    """Return a name for comparison: ``LaunchParameters``, ``launchParameters`` and ``launch_parameters`` become equal."""
     return re.sub(r"[\W_]", "", name.casefold())
 
 
 def has_repeated_members(text: bytes) -> bool:
-    """Return whether a member stands twice in any object of valid JSON."""
+    """Return whether a member is repeated in any object of valid JSON."""
     found = []
 
     def note(pairs: list[tuple[str, object]]) -> None:
@@ -82,7 +82,7 @@ def has_repeated_members(text: bytes) -> bool:
 
 
 def dumps(value: Any) -> str:
-    """Write what `loads` gave as JSON again, in ASCII only, so that no character of it can act on a screen.
+    """Return a value of `loads` as JSON, in ASCII only, so that no character can control a terminal.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def dumps(value: Any) -> str:
 
 
 def clean(value: Any, member: str = "") -> Any:
-    """Return what `loads` gave without query strings of icons and parameters that sign any other URL; names of members stay.
+    """Return a value of `loads` without the query strings of icons and the signatures of other URLs; member names stay.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def clean(value: Any, member: str = "") -> Any:
 
 
 def clean_json(text: str) -> str:
-    """Return JSON without what signs a URL, however it is written; to the letter as it was, when there is nothing of the kind."""
+    """Return JSON text without the signatures of URLs, however they are written; unchanged when it has none."""
     if "?" not in text and "\\u" not in text:
         return text
     try:
@@ -127,7 +127,7 @@ def clean_json(text: str) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Return JSON that nests too deep to be parsed without what signs a URL: each string of it is parsed alone."""
+    """Return JSON text that is nested too deep to be parsed without the signatures of URLs: parse each string alone."""
     return _STRING.sub(_clean_string, text)
 
 
@@ -141,7 +141,7 @@ def _clean_string(found: re.Match[str]) -> str:
 def _remove_signatures(text: str) -> str:
     try:
         return _QUERY.sub(_drop_parameters, text)
-    except RecursionError:  # URLs within URLs, deeper than Python follows
+    except RecursionError:  # URLs within URLs, nested too deep for Python
         return text.partition("?")[0]
 
 
@@ -151,8 +151,8 @@ def _drop_parameters(query: re.Match[str]) -> str:
 
 
 def _clean_parameter(parameter: str) -> str:
-    """Return a parameter whose value may be a URL with a signature of its own."""
+    """Return a parameter without signatures in its value, which may be a signed URL itself."""
     name, equals, value = parameter.partition("=")
     inner = unquote(value)
-    cleaned = _remove_signatures(inner) if inner != value else inner  # what is not quoted belongs to the outer URL
+    cleaned = _remove_signatures(inner) if inner != value else inner  # an unquoted value belongs to the outer URL
     return parameter if cleaned == inner else f"{name}{equals}{quote(cleaned, safe='')}"

@@ -1,7 +1,7 @@
-"""What the tables are: columns, Arrow types and sentences, walked out of botocore's own service model.
+"""Define the tables: columns, Arrow types and sentences, derived from botocore's own service model.
 
-A structure spreads into its parent, a list of structures becomes a child table, and whatever has no flat form (a list of lists, a
-recursive shape, a child of a child) becomes one column of JSON text. Nothing here calls AWS.
+A structure is flattened into its parent, a list of structures becomes a child table, and a member without a flat form (a list of
+lists, a recursive shape, a child of a child) becomes one column of JSON text. Nothing here calls AWS.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ ARROW: Final[dict[str, pa.DataType]] = {
     "map": pa.map_(pa.string(), pa.string()),
     "json": pa.string(),
 }
-#: The kind of each of the API's types that is not called like its kind.
+#: The kind of each API type whose name is not that of its kind.
 _ALIASES: Final = {"blob": "string", "long": "integer", "double": "float"}
-#: Two-valued enums that are booleans in all but spelling: (true, false).
+#: Enums of two values that become booleans: (true, false).
 _FLAGS: Final = (("TRUE", "FALSE"), ("ENABLED", "DISABLED"))
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, the kind of value in it, and where in the API's reply that value stands."""
+    """One column: its name, the kind of its values, and where they are in the API's reply."""
 
     name: str
     kind: str
     sentence: str
-    path: tuple[str, ...] = ()  # member names below the row's object; empty for a column of ours
+    path: tuple[str, ...] = ()  # member names below the row's object; empty for a column of this package
     enum: tuple[str, ...] = ()
 
     @property
@@ -69,16 +69,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its name, its keys, the API's columns, and where its rows stand in a reply."""
+    """One table: its name, its keys, the API's columns, and where its rows are in a reply."""
 
     name: str  # in `Frames` and in an archive
     keys: tuple[Column, ...]  # the columns in front of the API's
     modelled: tuple[Column, ...]
-    operation: str | None = None  # that fills it; None for `coverage`
+    operation: str | None = None  # the operation that fills it; None for `coverage`
     path: tuple[str, ...] = ()  # the lists in the reply whose elements are the rows: `("Images", "Applications")`
-    parent: str | None = None  # the table of the rows that hold these; None when they stand in the reply itself
+    parent: str | None = None  # the table whose rows hold these; None when the reply itself holds them
     resource: tuple[str, ...] = ()  # columns that name the resource: its ARN, and the name when AWS sent no ARN
-    identity: tuple[str, ...] = ()  # columns that tell apart the rows of one resource
+    identity: tuple[str, ...] = ()  # columns that distinguish the rows of one resource
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -142,14 +142,14 @@ def list_tables() -> dict[str, Table]:
 @cache
 def load_model() -> ServiceModel:
     """Return the installed botocore's model of AppStream."""
-    # without a session, which reads the files of profiles: who reads an archive need not have any, or any that is right
+    # without a session, as that reads the AWS files, which may be missing or invalid where an archive is read
     loader = create_loader(os.environ.get("AWS_DATA_PATH"))
     return ServiceModel(loader.load_service_model("appstream", "service-2"), "appstream")
 
 
 @cache
 def find_request_limits() -> tuple[tuple[str, ...], int, int]:
-    """Return what the model says of DescribeImages: the values of `Type`, the smallest and the largest `MaxResults`."""
+    """Return the model's limits of DescribeImages: the values of `Type`, the smallest and the largest `MaxResults`."""
     members = load_model().operation_model("DescribeImages").input_shape.members
     size = members["MaxResults"].metadata
     return tuple(members["Type"].enum), size.get("min", 0), size.get("max", 25)
@@ -163,7 +163,7 @@ def find_rows_member(operation: str, service: ServiceModel | None = None) -> tup
 
 
 def find_table(name: str) -> Table:
-    """Return a table by name; RequestError when there is no such table."""
+    """Return a table by name; raise RequestError when there is no such table."""
     tables = list_tables()
     if name not in tables:
         seen, known = printable(repr(name)), ", ".join(tables)
@@ -179,8 +179,8 @@ def _suggest(name: object, names: Iterable[str]) -> str:
 def choose_operations(include: str | Iterable[str] | None = None) -> list[Operation]:
     """Return the operations that fill some tables, or ``"all"``, in the order in which they have to be read.
 
-    DescribeImages is always among them, and so is the operation that lists what another one is asked about. RequestError says
-    that there is no such table.
+    DescribeImages is always among them, and so is an operation for whose rows another one is called. Raise RequestError when
+    there is no such table.
 
     Examples
     --------
@@ -197,7 +197,7 @@ def choose_operations(include: str | Iterable[str] | None = None) -> list[Operat
             seen, known = printable(repr(name)), ", ".join(choices)
             raise RequestError(f"include={seen} is no table to read.{_suggest(name, choices)} Choose from: {known}.")
     wanted = set(OPERATIONS) if "all" in names else {"DescribeImages", *(tables[name] for name in names)}
-    for operation in reversed(OPERATIONS.values()):  # each stands behind the one that lists what it is asked about
+    for operation in reversed(OPERATIONS.values()):  # each one comes after the operation for whose rows it is called
         if operation.name in wanted and operation.parent:
             wanted.add(tables[operation.parent.table])
     return [operation for name, operation in OPERATIONS.items() if name in wanted]
@@ -207,7 +207,7 @@ def choose_operations(include: str | Iterable[str] | None = None) -> list[Operat
 def define_tables(operation: Operation, service: ServiceModel | None = None) -> dict[str, Table]:
     """Return the tables that an operation fills: its own, then one for each list of structures in a row.
 
-    A list that the operation's `children` do not name fills a table called after the row and the list: ``StackErrors`` and
+    A list that the operation's `children` do not name fills a table named after the row and the list: ``StackErrors`` and
     ``AccessEndpoints`` of a ``Stack`` are ``stack_errors`` and ``stack_access_endpoints``; position distinguishes its rows.
     """
     member, strings = find_rows_member(operation.name, service)
@@ -251,7 +251,7 @@ def _list_columns(shape: Any, keys: tuple[Column, ...], skip: Container[str] = (
         if path[0] in skip:
             continue
         name = "_".join(map(xform_name, path))
-        while name in taken:  # a member that AWS names like a key of ours
+        while name in taken:  # a member of AWS's with the name of one of our keys
             name = f"api_{name}"
         taken.add(name)
         enum = tuple(getattr(member, "enum", None) or ())
@@ -260,7 +260,7 @@ def _list_columns(shape: Any, keys: tuple[Column, ...], skip: Container[str] = (
 
 
 def _walk(shape: Any, path: tuple[str, ...], within: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield each member of a structure, and of those in it, with its path."""
+    """Yield each member of a structure, and of the structures in it, with its path."""
     for member, inner in shape.members.items():
         if inner.type_name == "structure" and inner.members and inner.name not in within:
             yield from _walk(inner, (*path, member), (*within, inner.name))
