@@ -28,6 +28,7 @@ README_TEXT: Final = (
     "snapshot, the manifests in coverage/. List them with `appstream-frames ls`, check them with `appstream-frames verify`.\n"
 )
 _TRIES: Final = 100
+_NOT_THERE: Final = {errno.ENOENT, errno.ELOOP}
 _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}  # EINVAL: a Windows share
 _NO_FLUSH: Final = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
@@ -198,13 +199,17 @@ class LocalStore(Store):
         linked = bool(folder) and os.path.islink(path)
         with explain_errors(f"listing {path}"), suppress(FileNotFoundError):
             for entry in list(os.scandir(path)):
-                with suppress(FileNotFoundError):  # published or removed meanwhile, or a broken link
+                try:
                     status = entry.stat()
-                    # copies and moves may preserve the modification time, but they set the change time
-                    age = time.time() - max(status.st_mtime, status.st_ctime)
-                    name = entry.name + ("" if entry.is_file() else "/")  # never read: opening a pipe would block
-                    links = linked or entry.is_symlink()
-                    found.append(StoredFile(folder, name, entry.path, status.st_size, age, links))
+                except OSError as error:
+                    if error.errno in _NOT_THERE:  # published or removed meanwhile, or a broken link
+                        continue
+                    raise
+                # copies and moves may preserve the modification time, but they set the change time
+                age = time.time() - max(status.st_mtime, status.st_ctime)
+                name = entry.name + ("" if entry.is_file() else "/")  # never read: opening a pipe would block
+                links = linked or entry.is_symlink()
+                found.append(StoredFile(folder, name, entry.path, status.st_size, age, links))
         return sorted(found, key=lambda file: file.filename)
 
     def locate(self, folder: str, name: str) -> str:
