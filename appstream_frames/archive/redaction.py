@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from appstream_frames.errors import RequestError
 from appstream_frames.tables import raw_json
-from appstream_frames.tables.schema import ARROW, COVERAGE, UNMODELED, list_tables
+from appstream_frames.tables.schema import ARROW, COVERAGE, UNMODELED, choose_columns, list_tables
 from appstream_frames.text import printable
 
 MemberPath = tuple[str, ...]  # the normalized names of a member and of those that contain it, outermost first
@@ -36,7 +36,7 @@ class Redaction:
 
         Raise RequestError when there is no such column, or when rows are identified by it.
         """
-        names = dict.fromkeys([redact] if isinstance(redact, str) else redact)
+        names = choose_columns("redact", redact)
         tables = [table for table in list_tables().values() if table is not COVERAGE]
         known = {name for table in tables for name in table.schema.names} | set(held)
         keys = {table.name: (*(key.name for key in table.keys), *table.resource, *table.identity) for table in tables}

@@ -6,7 +6,7 @@ Only reads that are complete and made the same request are compared, or show tha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
@@ -18,7 +18,6 @@ import pyarrow as pa
 from appstream_frames.errors import RequestError
 from appstream_frames.tables.coverage import FIRST_OPERATION
 from appstream_frames.tables.schema import Table, find_table, list_tables
-from appstream_frames.text import printable
 
 TARGET: Final = ["account", "region"]
 #: The column in which `identify` puts a row's ARN, or else its name; no column of AWS has this name.
@@ -72,16 +71,6 @@ def find_resource_table(name: str) -> Table:
     raise RequestError(
         f"There is no table {name!r} here: its rows are no resources. Choose one of: {', '.join(names)}."
     )
-
-
-def list_columns(parameter: str, given: str | Iterable[str]) -> list[str]:
-    """Return the columns that a parameter names, each once."""
-    try:
-        return list(dict.fromkeys([given] if isinstance(given, str) else given))
-    except TypeError:
-        raise RequestError(
-            f"{parameter}={printable(repr(given))} must be a column's name, or a list of names."
-        ) from None
 
 
 def label_columns(table: Table) -> list[str]:

@@ -25,9 +25,9 @@ from appstream_frames.archive.reader import read_columns, read_table
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import Store
 from appstream_frames.errors import RequestError
-from appstream_frames.history.identity import TARGET, list_columns, select_reads
+from appstream_frames.history.identity import TARGET, select_reads
 from appstream_frames.tables.conversion import to_pandas
-from appstream_frames.tables.schema import UNMODELED, UTC_US, Table
+from appstream_frames.tables.schema import UNMODELED, UTC_US, Table, choose_columns
 from appstream_frames.text import printable
 
 Moment: TypeAlias = str | dt.date | dt.datetime | None
@@ -142,7 +142,7 @@ class SnapshotRange:
         known = [*(name for name in found if name != UNMODELED.name), UNMODELED.name]
         if columns is None:
             return known
-        names = list_columns("columns", columns)
+        names = choose_columns("columns", columns)
         for name in names:
             if name not in known:
                 meant = difflib.get_close_matches(str(name), known, n=3)

@@ -20,12 +20,11 @@ from appstream_frames.history.identity import (
     UNFILTERED,
     find_resource_table,
     label_columns,
-    list_columns,
     to_text,
 )
 from appstream_frames.history.scan import Moment, Root, SnapshotRange, select_targets
 from appstream_frames.tables.conversion import to_pandas
-from appstream_frames.tables.schema import UTC_US, find_table
+from appstream_frames.tables.schema import UTC_US, choose_columns, find_table
 from appstream_frames.text import printable
 
 
@@ -186,7 +185,7 @@ def trend(
     >>> counts.loc[counts["visibility"] == "PUBLIC", "count"].to_list()
     [59, 50]
     """
-    kind, columns = find_resource_table(table), list_columns("by", by)
+    kind, columns = find_resource_table(table), choose_columns("by", by)
     if not columns or "snapshot" in columns:
         raise RequestError(
             f"by={printable(repr(by))}: name at least one column, other than snapshot, which is there anyway."

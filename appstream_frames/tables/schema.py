@@ -203,6 +203,16 @@ def choose_operations(include: str | Iterable[str] | None = None) -> list[Operat
     return [operation for name, operation in OPERATIONS.items() if name in wanted]
 
 
+def choose_columns(parameter: str, given: str | Iterable[str]) -> list[str]:
+    """Return the columns that a parameter names, each once."""
+    try:
+        return list(dict.fromkeys([given] if isinstance(given, str) else given))
+    except TypeError:
+        raise RequestError(
+            f"{parameter}={printable(repr(given))} must be a column's name, or a list of names."
+        ) from None
+
+
 @lru_cache(maxsize=64)
 def define_tables(operation: Operation, service: ServiceModel | None = None) -> dict[str, Table]:
     """Return the tables that an operation fills: its own, then one for each list of structures in a row.

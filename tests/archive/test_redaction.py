@@ -144,6 +144,14 @@ def test_a_column_that_identifies_rows_is_refused(root: Path, name: str) -> None
     assert not root.exists()
 
 
+@pytest.mark.parametrize("redact", [None, 1, [["name"]]], ids=repr)
+def test_what_are_no_columns_is_refused(root: Path, redact: Any) -> None:
+    """In words, before anything is written."""
+    with pytest.raises(asf.RequestError, match=r"redact=.* must be a column's name, or a list of names"):
+        asf.write_snapshot(rows_of({"Name": "i"}), root, redact=redact)
+    assert not root.exists()
+
+
 def test_redaction_is_reported(root: Path) -> None:
     """Coverage and the list of snapshots name what was left out."""
     asf.write_snapshot(rows_of({"Name": "i"}), root, redact=COLUMNS)
