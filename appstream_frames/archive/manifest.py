@@ -51,7 +51,7 @@ def has_id(file: StoredFile) -> bool:
 
 def make_id(moment: dt.datetime, sha256: str) -> str:
     """Return the id of a snapshot: its moment, and the first digits of its manifest's SHA-256."""
-    return f"{moment:%Y%m%dT%H%M%S.%f}Z-{sha256[:6]}"
+    return f"{moment.year:04}{moment:%m%dT%H%M%S.%f}Z-{sha256[:6]}"  # on Linux, %Y is as short as the year
 
 
 def parse_moment(name: str) -> dt.datetime:

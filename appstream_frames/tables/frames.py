@@ -200,8 +200,11 @@ class Frames:
         ...     asf.drain(sandbox.client(), max_items=1).relabel("2026-09-07").snapshot
         Timestamp('2026-09-07 00:00:00+0000', tz='UTC')
         """
-        stamp = pd.Timestamp(moment)
-        stamp = (stamp.tz_localize("UTC") if stamp.tz is None else stamp.tz_convert("UTC")).as_unit("us")
+        given: object = moment
+        known = isinstance(given, str | dt.date | np.datetime64)  # a number would be nanoseconds since 1970
+        stamp = pd.to_datetime(moment if known else "", utc=True, errors="coerce").as_unit("us")
+        if pd.isna(stamp):
+            raise RequestError(f"moment={printable(repr(given))} is no moment; pass a datetime, or text in ISO format.")
         changed = {name: table.assign(snapshot=pd.Series(stamp, table.index)) for name, table in self.tables.items()}
         return replace(self, tables=changed)
 

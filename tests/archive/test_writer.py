@@ -64,6 +64,12 @@ def test_the_id_begins_with_the_moment(frames: asf.Frames, root: Path) -> None:
     assert re.fullmatch(r"20261123T101500\.123456Z-[0-9a-f]{6}", name)
 
 
+def test_a_moment_of_any_year_is_listed(frames: asf.Frames, root: Path) -> None:
+    """A year of three digits is filled up, or nobody would find the snapshot again."""
+    name = asf.write_snapshot(frames.relabel("0999-01-01"), root)
+    assert asf.list_snapshots(root)["id"].to_list() == [name]
+
+
 def test_the_layout_is_one_file_a_table(frames: asf.Frames, root: Path) -> None:
     """Nothing lies under the root but the four files, and a README that says what they are."""
     name = asf.write_snapshot(frames, root)

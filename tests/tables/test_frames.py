@@ -295,6 +295,13 @@ def test_relabel_moves_every_table(frames: asf.Frames) -> None:
     assert moved.snapshot == pd.Timestamp("2026-09-07", tz="UTC")
 
 
+@pytest.mark.parametrize("moment", [None, pd.NaT, "", "tomorrow at 9", 20261123, 1.5, ["2026-11-23"]], ids=repr)
+def test_relabel_refuses_what_is_no_moment(frames: asf.Frames, moment: Any) -> None:
+    """A number would file a snapshot under 1970, and no moment at all could not be filed."""
+    with pytest.raises(asf.RequestError, match=r"^moment=.* is no moment; pass a datetime, or text in ISO format"):
+        frames.relabel(moment)
+
+
 def test_relabel_leaves_the_original_alone(frames: asf.Frames) -> None:
     """What was handed in is not changed."""
     before = frames.snapshot
