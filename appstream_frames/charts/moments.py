@@ -210,7 +210,7 @@ def _read_lifetimes(lifetimes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rank_lifetimes(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the latest images first, the kinds in turn, and those to which nothing happened last."""
+    """Return the images with the latest first, alternating between kinds; unchanged ones are last."""
     when = images["gone"].where(images["state"] == "gone", images["first"])
     latest = images.assign(when=-when).sort_values(["when", "name", "first", "last"])
     latest = latest.assign(turn=latest.groupby("kind").cumcount(), stayed=latest["kind"] == "stayed")

@@ -50,7 +50,7 @@ _PUNCTUATION: Final = re.compile(r"([!-+/:-@\[-`{-~])")
 def check(root: str, new: bool, fail_on: str, format: str, today: str | None, reference: str | None) -> Exit:
     """Say what to do today about the newest snapshot under ROOT, worst first.
 
-    Exit codes: 0 nothing as severe as --fail-on, 1 failed, 2 misuse, 4 something is.
+    Exit codes: 0 no finding as severe as --fail-on, 1 failed, 2 misuse, 4 at least one.
 
     Example: appstream-frames check ./snapshots --new --format markdown
     """
@@ -111,7 +111,7 @@ def escape_markdown(text: str) -> str:
 def diff(root: str, since: str | None, table: str, public: bool, as_json: bool) -> Exit:
     """Show what changed under ROOT, up to its newest snapshot.
 
-    Exit codes: 0 everything was compared, 1 failed, 2 misuse, 3 some targets were not (standard error says which).
+    Exit codes: 0 everything was compared, 1 failed, 2 misuse, 3 some targets were not compared (see standard error).
 
     Example: appstream-frames diff ./snapshots --since 2026-11-16 --table fleets
     """

@@ -61,7 +61,7 @@ class _Group(click.Group):
         except OutputError as error:
             note(f"Error: {error}.")
         except OSError as error:
-            note(f"Error: {error}. The snapshots already there are as they were.")
+            note(f"Error: {error}. The snapshots already there are unchanged.")
         context.exit(code)
 
 

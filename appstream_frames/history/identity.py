@@ -22,7 +22,7 @@ from appstream_frames.tables.schema import Table, find_table, list_tables
 TARGET: Final = ["account", "region"]
 #: The column in which `identify` puts a row's ARN, or else its name; no column of AWS has this name.
 RESOURCE: Final = "*"
-#: What `normalize_request` makes of a request without a filter.
+#: The result of `normalize_request` for a request without a filter.
 UNFILTERED: Final = "{}"
 _PAGING: Final = {"MaxItems", "PageSize", "StartingToken"}
 
