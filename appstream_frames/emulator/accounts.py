@@ -1,6 +1,6 @@
-"""The sandbox's accounts: who calls, STS that lets them assume roles, and Organizations that lists them.
+"""The sandbox's accounts: callers, STS that lets them assume roles, and Organizations that lists the accounts.
 
-No signature is checked, a caller is who the access key id says; the token of temporary keys is.
+Signatures are not checked: the access key id alone identifies a caller, for temporary keys with their session token.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from urllib.parse import parse_qs
 
 from appstream_frames.emulator.catalogue import Json, list_accounts
 
-KEY: Final = "ASIASANDBOX0"  # an access key id is this and the account, and of temporary keys an R
+KEY: Final = "ASIASANDBOX0"  # begins an access key id; the account follows, and an R for temporary keys
 _ROLE: Final = re.compile(r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:.+/)?([\w+=,.@-]+)", re.ASCII)
 _SCOPE: Final = re.compile(rf"Credential=(?:{KEY}(\d{{12}})(R?)|[^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
-_PAGE: Final = 20  # accounts a page of ListAccounts, at most
+_PAGE: Final = 20  # accounts per page of ListAccounts, at most
 SUSPENDED: Final = "000300030003"
 
 
 @dataclass(eq=False)
 class ServiceError(Exception):
-    """An error that the service answers with; `status` is that of HTTP."""
+    """An error that the service replies with; `status` is the HTTP status."""
 
     code: str
     message: str
@@ -36,9 +36,9 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who signed a request, for which region and which service; the default is nobody."""
+    """The signer of a request, with its region and service; by default unknown."""
 
-    account: str | None = None  # None: nobody who is known
+    account: str | None = None  # None: unknown
     region: str = ""
     service: str = ""
     role: str = "Sandbox/visitor"
@@ -51,7 +51,7 @@ class Caller:
         return f"arn:{self.partition}:sts::{self.account}:assumed-role/{self.role}"
 
     def check(self) -> None:
-        """Refuse a caller who is not known, or whose token has expired, with the service's own codes."""
+        """Raise ServiceError for a caller who is unknown or whose token has expired, with the service's own codes."""
         if not self.service:
             raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token")
         message, sts = "The security token included in the request is ", self.service == "sts"
@@ -64,19 +64,19 @@ class Caller:
 
 
 class Accounts:
-    """The accounts of one organization, whose management account is the first."""
+    """The accounts of one organization; the first is its management account."""
 
     def __init__(self, count: int | None) -> None:
         self.known = list_accounts(count)
-        #: By a role's name or ARN: the external id that it demands, and the account of its keys if that is not its own.
+        #: By a role's name or ARN: the external id that it requires, and the account of its keys if that is not its own.
         self.roles: dict[str, tuple[str | None, str | None]] = {"AppStreamReader": (None, None)}
-        self.life: float | None = None  # seconds for which temporary keys are valid, whatever was requested
+        self.life: float | None = None  # seconds for which temporary keys are valid; None: as requested
         self.requests: Counter[str] = Counter()  # answered requests to STS and Organizations, by operation
         self.revoked: set[str] = set()
-        self._tokens: dict[str, tuple[Caller, float]] = {}  # whose keys, and until when they are valid
+        self._tokens: dict[str, tuple[Caller, float]] = {}  # by token: the caller, and when the keys expire
 
     def find_caller(self, authorization: str, token: str | None) -> Caller:
-        """Return who signed, from the headers; nobody, when there is no signature of version 4."""
+        """Return the signer of a request, from its headers; unknown without a signature of version 4."""
         found = _SCOPE.search(authorization)
         if found is None:
             return Caller()
@@ -128,7 +128,7 @@ class Accounts:
             raise ServiceError("AccessDeniedException", "You don't have permissions to access this resource.")
         self.requests["ListAccounts"] += 1
         request = json.loads(body or b"{}")
-        # AWS promises no order either
+        # AWS guarantees no order either
         members = [(SUSPENDED, "SUSPENDED"), *((account, "ACTIVE") for account in reversed(self.known))]
         start = int((request.get("NextToken") or "page-0").removeprefix("page-"))
         end = start + min(request.get("MaxResults") or _PAGE, _PAGE)

@@ -1,4 +1,4 @@
-"""The invented catalogue that the sandbox serves: who sees which images, fleets, stacks … in which week, as the API sends them.
+"""The invented catalogue that the sandbox serves: which images, fleets, stacks … each account sees in each week.
 
 It reads ``data/catalogue.json``, whose format is described in ``data/make_catalogue.py``.
 """
@@ -19,13 +19,13 @@ Json = dict[str, Any]
 
 @cache
 def read_catalogue() -> Json:
-    """Return the content of ``catalogue.json``; read once, not to be changed."""
+    """Return the content of ``catalogue.json``, which must not be changed; it is read once."""
     content: Json = json.loads(find_data_path("catalogue.json").read_text(encoding="utf-8"))
     return content
 
 
 def find_week(at: str | dt.date | None = None) -> int:
-    """Return the number of the newest week that is not later than a day; without one, of the newest week."""
+    """Return the number of the newest week that is not later than a day; by default that of the newest week."""
     weeks: list[str] = read_catalogue()["weeks"]
     if at is None:
         return len(weeks) - 1
@@ -41,7 +41,7 @@ def find_week(at: str | dt.date | None = None) -> int:
 
 
 def list_accounts(count: int | None = None) -> list[str]:
-    """Return the first `count` accounts: the catalogue's three, and after them more, such as ``000400040004``."""
+    """Return the first `count` accounts: the catalogue's three, then generated ones such as ``000400040004``."""
     known: list[str] = read_catalogue()["accounts"]
     if count is None:
         return list(known)
@@ -59,11 +59,11 @@ class Row(NamedTuple):
 
 @lru_cache(maxsize=512)  # the sandbox needs them for every page
 def list_rows(operation: str, account: str, region: str, week: int) -> list[Row]:
-    """Return every row of an operation in one account, region and week, as `finish` takes it; not to be changed.
+    """Return every row of an operation in one account, region and week, as input of `finish`; it must not be changed.
 
-    An account that is not in the catalogue sees what one of the catalogue's sees, with its own account in the ARNs, in every
-    other region; in the regions between it owns nothing and sees AWS's images only, as does everywhere what is no account's id.
-    A region that is not in the catalogue is like one of those that are.
+    An account outside the catalogue sees the rows of one of the catalogue's accounts, with its own id in the ARNs, in about half
+    of the regions. In the others it owns nothing and sees AWS's images only; so does a caller without an account id everywhere.
+    A region outside the catalogue has the rows of one in it.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def list_rows(operation: str, account: str, region: str, week: int) -> list[Row]
 
 
 def finish(row: Any, week: int) -> Any:
-    """Return a row as the API sends it: an image with its applications written out, any other one as it is."""
+    """Return a row as the API sends it: an image with its applications written out, any other row unchanged."""
     if not isinstance(row, dict) or not isinstance(row.get("Applications"), list):
         return row
     written = [_write_application(each, row, week) if isinstance(each, str) else each for each in row["Applications"]]
@@ -94,7 +94,7 @@ def finish(row: Any, week: int) -> Any:
 
 
 def find_model_region(region: str) -> str:
-    """Return the region of the catalogue which a region is like."""
+    """Return the region of the catalogue whose rows a region has."""
     known: list[str] = read_catalogue()["regions"]
     return region if region in known else known[crc32(region.encode()) % len(known)]
 
@@ -105,7 +105,7 @@ def _fill(value: Any, region: str, account: str) -> Any:
         text = value.replace("{region}", region).replace("{account}", account)
         if not text.startswith("arn:"):
             return text
-        # botocore's way to the partition reads its list of endpoints first
+        # botocore would read its file of endpoints to find the partition
         partition = {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
         return text.replace("arn:aws:", f"arn:{partition}:")
     if isinstance(value, dict):
@@ -114,7 +114,7 @@ def _fill(value: Any, region: str, account: str) -> Any:
 
 
 def _view_as(record: Json, account: str | None, region: str, week: int) -> Any:
-    """Return the row of one record as `account` sees it, or who owns nothing; None when it is not seen."""
+    """Return the row of one record as `account` sees it, or None when it does not; `account` None owns nothing."""
     if not _is_during(record["in"].get(region), week):
         return None
     row = record["row"]
@@ -126,13 +126,13 @@ def _view_as(record: Json, account: str | None, region: str, week: int) -> Any:
     share = record.get("shared", {}).get(account)
     if share is None or not _is_during(share["weeks"], week) or row["State"] != "AVAILABLE":
         return None
-    # AWS tells a consumer neither the owner's builder nor with whom else the image is shared
+    # AWS does not show a consumer the owner's builder or the other consumers of the image
     view = {"Visibility": "SHARED", "ImagePermissions": share["permissions"], "ImageBuilderName": None}
     return {name: value for name, value in (row | view).items() if name != "ImageSharedWithOthers"}
 
 
 def _is_during(weeks: tuple[int, int | None] | None, week: int) -> bool:
-    """Tell whether a week is from the first of two on and before the second."""
+    """Return whether a week is not before the first of two weeks, and is before the second."""
     return weeks is not None and weeks[0] <= week and (weeks[1] is None or week < weeks[1])
 
 
@@ -141,6 +141,6 @@ def _write_application(key: str, image: Json, week: int) -> Json:
     _, _, _, region, owner, _ = image["Arn"].split(":", 5)
     application: Json = _fill(read_catalogue()["applications"][key], region, owner or "aws")
     folder = f"https://appstream-icons-{region}.s3.{region}.amazonaws.com/{owner or 'aws'}/{image['Name']}"
-    # looks like what AWS signs, and is good for nothing
+    # looks like a signature of AWS's, but is not valid
     signature = f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={day}T120000Z&X-Amz-Expires=3600&X-Amz-Signature=SANDBOX"
     return {"IconURL": f"{folder}/{key}.png?{signature}"} | application

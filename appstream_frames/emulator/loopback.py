@@ -1,4 +1,4 @@
-"""The sandbox's HTTP server: sends what other modules reply, late or broken where a fault was set.
+"""The sandbox's HTTP server: sends the replies of other modules, delayed or broken where a fault was set.
 
 AppStream and Organizations speak AWS JSON 1.1, STS the query protocol with XML.
 """
@@ -24,11 +24,11 @@ from appstream_frames.emulator.catalogue import Json
 from appstream_frames.emulator.service import AppStream, find_matching
 from appstream_frames.tables.schema import load_model
 
-_AT_ONCE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: closing does not say goodbye, it resets
+_AT_ONCE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """An HTTP server on 127.0.0.1 that can end the connections which clients keep alive."""
+    """An HTTP server on 127.0.0.1 that can close the connections that clients keep alive."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -41,13 +41,13 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), _Handler)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve a connection, which `close_all` can end."""
+        """Serve a connection that `close_all` can close."""
         self.open[request] = threading.current_thread()
         super().process_request_thread(request, client_address)
         del self.open[request]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away; any other error is a fault of ours, and is printed."""
+        """Ignore that a client disconnected; print any other error, which is a bug of this package."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(caller, body)
 
     def _reply(self, caller: Caller, body: bytes) -> None:
-        """Send what the service that was called replies: its result or its error, in its protocol."""
+        """Send the result or the error of the service that was called, in its protocol."""
         target, as_xml = self.headers.get("X-Amz-Target", ""), caller.service == "sts"
         status, headers, fault = 200, {"x-amzn-RequestId": str(uuid.uuid4())}, None
         try:
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
                 reply, fault = self.server.appstream.reply(target, caller, body)
         except ServiceError as error:
             status, headers["x-amzn-ErrorType"] = error.status, error.code
-            modelled = error.code in load_model().shape_names  # AWS writes the member of these with a capital
+            modelled = error.code in load_model().shape_names  # AWS spells the member of these with a capital
             reply = {"__type": error.code, "Message" if modelled else "message": error.message}
             if as_xml:
                 reply = {"ErrorResponse": {"Error": {"Type": "Sender", "Code": error.code, "Message": error.message}}}
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._break(fault, content)
 
     def _break(self, fault: str, body: bytes) -> None:
-        """Send half of a body and hang up, or reset the connection; or send a byte a second."""
+        """Send half of a body and close or reset the connection; or send a byte a second."""
         self.close_connection = True
         if fault == "slow":
             for index in range(len(body)):
@@ -119,13 +119,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[: len(body) // 2])
         if fault == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-            self.connection.close()  # else the server would say goodbye first
+            self.connection.close()  # else the server would shut it down in order first
 
 
 def _to_json(reply: Json) -> bytes:
     try:
         return msgspec.json.encode(reply)
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON holds as an escape only
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold only as an escape
         return json.dumps(reply).encode()
 
 

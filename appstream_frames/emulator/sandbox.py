@@ -1,4 +1,4 @@
-"""The sandbox and the sessions that lead to it, for anybody who has no AWS account at hand.
+"""The sandbox and the sessions that connect to it, for use without an AWS account.
 
 It serves every listing operation of AppStream, GetCallerIdentity and AssumeRole of STS, ListAccounts of Organizations.
 """
@@ -28,13 +28,13 @@ from appstream_frames.emulator.loopback import Server
 from appstream_frames.emulator.service import ERRORS, ON_THE_WIRE, AppStream, Fault, Responder, find_list_member
 from appstream_frames.errors import RequestError
 
-make_loader = cache(Loader)  # one of botocore's models for all sessions: each would otherwise read them anew
+make_loader = cache(Loader)  # one for all sessions: each would otherwise read botocore's models again
 
 
 class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has no types
-    """A botocore session that reads none of the machine's AWS settings and reaches one URL only.
+    """A botocore session that reads none of the machine's AWS settings and connects to one URL only.
 
-    AppStream of the region `nowhere` is at the URL `refusing`, where nobody listens.
+    For AppStream in the region `nowhere` it connects to the URL `refusing`, which refuses connections.
     """
 
     def __init__(self, url: str, refusing: str, nowhere: str, account: str, config: Config | None = None) -> None:
@@ -48,14 +48,14 @@ class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has 
         self._url, self._refusing, self._nowhere = url, refusing, ("appstream", nowhere)
 
     def create_client(self, service_name: str, region_name: str | None = None, *args: Any, **kwargs: Any) -> Any:
-        """Return a client of the sandbox, whatever endpoint is named."""
+        """Return a client of the sandbox, whatever endpoint is requested."""
         region = region_name or self.get_config_variable("region")
         url = self._refusing if (service_name, region) == self._nowhere else self._url
         return super().create_client(service_name, region_name, *args, **kwargs | {"endpoint_url": url})
 
 
 def make_keys(account: str) -> dict[str, str]:
-    """Return the access key id and the secret key with which an account signs, by their names in AWS's files."""
+    """Return the access key id and the secret key of an account, by their names in AWS's files."""
     return {"aws_access_key_id": KEY + account, "aws_secret_access_key": "sandbox"}
 
 
@@ -65,11 +65,11 @@ class Sandbox:
     Attributes
     ----------
     url : str
-        Where it listens, say ``http://127.0.0.1:43521``.
+        Where it listens, such as ``http://127.0.0.1:43521``.
     accounts, regions : list of str
-        What it knows; the first of each is the default everywhere, and the first account manages the organization.
+        Those it serves; the first of each is the default everywhere, and the first account manages the organization.
     nowhere : str
-        A region where nobody listens to AppStream, for clients of `session` and `client`.
+        A region whose AppStream endpoint refuses connections, for clients of `session` and `client`.
     weeks : list of str
         The thirteen ISO dates at which it can be started.
     at : str
@@ -103,7 +103,7 @@ class Sandbox:
         self._service = AppStream(week, regions)
         self._server = Server(self._service, accounts, port)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._nobody = socket.socket()  # it never listens, and nobody else gets its port
+        self._nobody = socket.socket()  # it never listens, and keeps its port from being used
         self._nobody.bind(("127.0.0.1", 0))
         self._refusing = f"http://127.0.0.1:{self._nobody.getsockname()[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -139,13 +139,13 @@ class Sandbox:
         Parameters
         ----------
         account : str, optional
-            One of `accounts`; any other one's credentials are refused, as AWS refuses a key it does not know.
+            One of `accounts`; the credentials of any other are refused, as AWS refuses an unknown key.
         region : str, optional
-            The session's region; one that is not in `regions` answers as one that is not opted in.
+            The session's region; one that is not in `regions` replies like a region that is not enabled.
         config : botocore.config.Config, optional
-            Settings of every client of the session, say its retries.
+            Settings of every client of the session, such as its retries.
         nowhere : str, optional
-            The region where nobody listens to AppStream, in place of the attribute `nowhere`.
+            The region whose AppStream endpoint refuses connections, instead of the attribute `nowhere`.
         """
         core = Loopback(self.url, self._refusing, nowhere or self.nowhere, account or self.accounts[0], config)
         return boto3.Session(botocore_session=core, region_name=region or self.regions[0])
@@ -155,24 +155,24 @@ class Sandbox:
     ) -> Any:
         """Return a boto3 client of the sandbox.
 
-        `account` and `region` are as of `session`; `service` is ``appstream``, ``sts`` or ``organizations``. The rest goes to
-        `boto3.Session.client`, say ``config=``.
+        `account` and `region` are as in `session`; `service` is ``appstream``, ``sts`` or ``organizations``. Other arguments are
+        those of `boto3.Session.client`, such as ``config=``.
         """
         return self.session(account, region).client(service, **kwargs)
 
     def environment(self, account: str | None = None, region: str | None = None) -> dict[str, str]:
-        """Return the environment variables that point another program, say the AWS CLI, at the sandbox."""
+        """Return the environment variables that point another program, such as the AWS CLI, at the sandbox."""
         region = region or self.regions[0]
         keys = {name.upper(): value for name, value in make_keys(account or self.accounts[0]).items()}
         return {"AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": region, "AWS_REGION": region} | keys
 
     def config(self, path: str | os.PathLike[str]) -> dict[str, str]:
-        """Write an AWS configuration file of this sandbox, anew, and return the environment variables that make it be used.
+        """Write an AWS configuration file for this sandbox, or replace it; return the environment variables that select it.
 
-        Its profiles are ``sandbox-<account>``, of every third account a role that the first one's keys assume;
-        ``sandbox-stranger``, whose keys are refused; and ``sandbox-nowhere``, of whose AppStream nobody listens.
+        Its profiles are ``sandbox-<account>``, for every third account with a role that the first account's keys assume;
+        ``sandbox-stranger``, whose keys are refused; and ``sandbox-nowhere``, whose AppStream endpoint refuses connections.
         """
-        profiles = {account: make_keys(account) for account in [*self.accounts, "stranger"]}  # the last is no account
+        profiles = {account: make_keys(account) for account in [*self.accounts, "stranger"]}  # last: not an account
         for account in self.accounts[2::3]:
             role = f"arn:aws:iam::{account}:role/AppStreamReader"
             profiles[account] = {"role_arn": role, "source_profile": f"sandbox-{self.accounts[0]}"}
@@ -195,7 +195,7 @@ class Sandbox:
 
     @property
     def requests(self) -> dict[str, int]:
-        """Number of requests by operation, AppStream's with those that failed."""
+        """Number of requests by operation, for AppStream errors included."""
         return dict(self._service.requests + self._accounts.requests)
 
     @property
@@ -206,7 +206,7 @@ class Sandbox:
     def fail_next(self, times: int = 1, code: str = "ThrottlingException", status: int = 400) -> None:
         """Answer the next `times` AppStream requests with an AWS error; failures set earlier come first.
 
-        `code` is AWS's, and `status` that of HTTP: say 500 for ``InternalFailure`` or 503 for ``ServiceUnavailable``.
+        `code` is AWS's, `status` the HTTP status, such as 500 for ``InternalFailure`` or 503 for ``ServiceUnavailable``.
         """
         self._service.failures += [ServiceError(code, f"{code}: a failure set in the sandbox", status)] * times
 
@@ -220,22 +220,22 @@ class Sandbox:
         times: int | None = None,
         after: int = 0,
     ) -> None:
-        """Have the AppStream requests of a target go wrong until further notice; a later fault replaces an earlier one.
+        """Make the AppStream requests of a target fail until this is changed; a later fault replaces an earlier one.
 
-        A region with no endpoint cannot be served: drain `nowhere`, or the profile ``sandbox-nowhere`` of `config`.
+        For a region without an endpoint, drain `nowhere`, or the profile ``sandbox-nowhere`` of `config`.
 
         Parameters
         ----------
         account, region : str, optional
-            Which target; without them every account, every region. The narrower fault counts.
+            The target; without them every account, every region. The narrowest fault applies.
         kind : {"denied", "disabled", "not_offered", "throttled", "server_error", "cut", "slow", "reset"}, optional
-            An error of the service; or half a body, a byte a second, half a body and a reset connection. None: it is well again.
+            An error of the service; or half a body, a byte a second, half a body and a reset connection. None: no fault.
         operation : str, optional
-            Only requests of this API operation, say ``DescribeFleets``; it counts before a fault of all operations.
+            Only requests of this API operation, such as ``DescribeFleets``; it applies before a fault of all operations.
         times : int, optional
-            How many requests; default: for ever.
+            How many requests fail; default: all.
         after : int
-            How many requests are answered well before.
+            How many requests succeed first.
 
         Raises
         ------
@@ -249,11 +249,11 @@ class Sandbox:
         self._service.faults[account, region, operation] = Fault(kind, times if kind else 0, after)
 
     def latency(self, seconds: float, account: str | None = None, region: str | None = None) -> None:
-        """Have every answer wait so many seconds, those of STS and Organizations too; of one target, or of all."""
+        """Delay every reply by some seconds, those of STS and Organizations too; of one target, or of all."""
         self._service.latency[account, region, None] = seconds
 
     def page_size(self, rows: int | None) -> None:
-        """Let no page have more rows than this, whatever a request says; None: 25, or the request's MaxResults."""
+        """Limit the rows of a page, whatever a request says; None: 25, or the request's MaxResults."""
         if rows is not None and (type(rows) is not int or rows < 1):
             raise RequestError(f"rows={rows!r} must be a whole number from 1 on, or None.")
         self._service.page_size = rows
@@ -272,13 +272,13 @@ class Sandbox:
         Parameters
         ----------
         operation : str
-            The API operation, say ``DescribeFleets``.
+            The API operation, such as ``DescribeFleets``.
         rows : sequence
             Rows as the API sends them: dicts in its own names, times as seconds since 1970; strings for ``ListAssociatedFleets``.
         account, region : str, optional
             Only for this target; without them for every account, every region.
         **parameters
-            The request that the rows belong to, for an operation that needs one, say ``StackName="finance"``. Rows set for
+            The request that the rows belong to, for an operation that needs one, such as ``StackName="finance"``. Rows set for
             another request of the operation stay.
 
         Raises
@@ -294,19 +294,19 @@ class Sandbox:
     def rows(
         self, operation: str = "DescribeImages", account: str | None = None, region: str | None = None
     ) -> list[Any]:
-        """Return every row of an operation in a target as the API sends it, without a request; not to be changed.
+        """Return every row of an operation in a target as the API sends it, without a request; they must not be changed.
 
-        The target is by default that of the first account and the first region.
+        The default target is the first account in the first region.
         """
         _check_listing(operation)
         found = self._service.list_rows(operation, account or self.accounts[0], region or self.regions[0])
         return [finish(each.row, self._service.week) for each in found]
 
     def respond_with(self, function: Responder | None) -> None:
-        """Let a function answer AppStream's requests first, in the server's threads; None: the sandbox answers again.
+        """Let a function answer AppStream's requests first, in the server's threads; None removes it.
 
         It takes operation, account, region and the request's members, and returns the reply, or None to let the sandbox
-        answer. It may wait; an exception ends the connection.
+        answer. It may wait; an exception closes the connection.
         """
         self._service.respond_with = function
 
@@ -317,13 +317,13 @@ class Sandbox:
     def role(self, name: str, *, external_id: str | None = None, lands_in: str | None = None) -> None:
         """Give every account a role that all others may assume; ``AppStreamReader`` exists from the start.
 
-        An ARN in place of `name` gives it to one account only. Whoever assumes it has to know its `external_id`; the keys are
-        of the account `lands_in`, in place of the role's own: which AWS never does.
+        An ARN instead of a name gives it to one account only. Callers must pass its `external_id`, if it has one. With `lands_in`
+        its keys belong to that account and not to the role's own, which AWS never does.
         """
         self._accounts.roles[name] = (external_id, lands_in)
 
     def expire_after(self, seconds: float | None) -> None:
-        """Let the keys of roles that are assumed from now on expire so soon; None: after the time requested."""
+        """Set the lifetime in seconds of the keys of roles that are assumed from now on; None: as requested."""
         self._accounts.life = seconds
 
 
@@ -336,32 +336,32 @@ def sandbox(
 ) -> Sandbox:
     """Start a loopback AppStream with three invented accounts in four regions, or more; no AWS account is needed.
 
-    It runs from the moment it is made, in daemon threads, and listens on 127.0.0.1 only. Use it in a ``with``
-    statement, or call its ``close``.
+    It starts at once, in daemon threads, and listens on 127.0.0.1 only. Use it in a ``with`` statement, or call
+    its ``close``.
 
     Parameters
     ----------
     at : str or datetime.date, optional
-        Serve the state of the newest week that is not later; without it, the newest of the thirteen weeks.
+        Serve the state of the newest week that is not later than this; default: the newest of the thirteen weeks.
     port : int
         The port to listen on; 0 takes a free one.
     accounts : int, optional
-        How many accounts; each beyond three is like one of the three, and has images of its own in every other region.
+        How many accounts; each beyond three is like one of the three, and has its own images in about half of the regions.
     regions : int or iterable of str, optional
-        How many regions of AppStream's, the usual four first; or which, of any partition.
+        How many regions of AppStream, the usual four first; or their names, in any partition.
 
     Returns
     -------
     Sandbox
-        Its `client`, `session`, `environment` and `config` lead to it, `fail_next`, `fault` and `latency` make it fail or
-        wait, `rows` and `set_rows` show and change what it serves, `close` ends it.
+        Its `client`, `session`, `environment` and `config` connect to it, `fail_next`, `fault` and `latency` make it fail
+        or wait, `rows` and `set_rows` show and change its rows, `close` ends it.
 
     Raises
     ------
     RequestError
-        `at` is not a date, or is before the first week; there are not so many accounts or regions; `port` is no port.
+        `at` is not a date, or is before the first week; `accounts`, `regions` or `port` is out of range.
     OSError
-        The port is taken.
+        The port is in use.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""AppStream as the sandbox plays it: every listing operation, with its parameters, limits and errors from botocore's model.
+"""The sandbox's AppStream: every listing operation, with its parameters, limits and errors from botocore's model.
 
-Rows come from the catalogue, or from who set them; so do faults.
+Rows come from the catalogue unless the sandbox's user sets others; faults are set by the user.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from appstream_frames.emulator.accounts import Caller, ServiceError
 from appstream_frames.emulator.catalogue import Json, Row, find_model_region, finish, list_rows, read_catalogue
 from appstream_frames.tables.schema import load_model
 
-#: What may reply in place of the sandbox: takes operation, account, region and request, returns a reply or None.
+#: A function that may reply instead of the sandbox: takes operation, account, region and request, returns a reply or None.
 Responder = Callable[[str, str, str, Json], Json | None]
 #: Account, region and operation; None stands for all of them.
 Scope = tuple[str | None, str | None, str | None]
 _T = TypeVar("_T")
 
-#: Code, message and HTTP status of the errors that a fault of that kind answers with.
+#: Code, message and HTTP status of the error that each kind of fault replies with.
 ERRORS: Final = {
     "denied": ("AccessDeniedException", "not authorized to perform: appstream:{operation}", 400),
     "disabled": ("UnrecognizedClientException", "The security token included in the request is invalid.", 400),
@@ -38,24 +38,24 @@ ERRORS: Final = {
     "server_error": ("InternalFailure", "The request processing has failed.", 500),
 }
 ON_THE_WIRE: Final = ("cut", "slow", "reset")
-_PAGE: Final = 25  # rows, when MaxResults is 0 or not there
+_PAGE: Final = 25  # rows, when MaxResults is 0 or absent
 _PAGING: Final = ("NextToken", "MaxResults")
 _NOT_ELASTIC: Final = "OperationNotPermittedException"
 _NOT_FOUND: Final = "ResourceNotFoundException"
-#: Members whose name is not the parameter's in the singular.
+#: Members whose name is not the singular of the parameter's.
 _MEMBERS: Final = {"SharedAwsAccountIds": "sharedAccountId"}
 
 
 @dataclass
 class Fault:
-    """What goes wrong with requests: in which way, how many times (None: for ever), and how many go well before."""
+    """A fault of some requests: its kind, how many fail (None: all), and how many succeed first."""
 
     kind: str | None
     times: int | None
     after: int
 
     def take(self) -> str | None:
-        """Return the kind if it strikes this request, and count the request."""
+        """Count a request, and return the kind of fault if it applies to this one."""
         if self.after:
             self.after -= 1
             return None
@@ -65,7 +65,7 @@ class Fault:
 
 @cache
 def find_list_member(operation: str) -> str | None:
-    """Return the member of an operation's reply that holds its rows, say ``Stacks``; None when it lists nothing."""
+    """Return the member of an operation's reply that holds its rows, such as ``Stacks``; None when it lists nothing."""
     if operation not in load_model().operation_names:
         return None
     output = load_model().operation_model(operation).output_shape
@@ -74,21 +74,21 @@ def find_list_member(operation: str) -> str | None:
 
 
 class AppStream:
-    """The listing operations at one week of the catalogue, in some regions; its attributes are what can be set."""
+    """The listing operations at one week of the catalogue, in some regions; the sandbox sets its attributes."""
 
     def __init__(self, week: int, regions: Container[str]) -> None:
         self.requests: Counter[str] = Counter()  # by operation, those that failed too
-        self.failures: deque[ServiceError] = deque()  # of the next requests, whoever sends them
+        self.failures: deque[ServiceError] = deque()  # of the next requests, by any caller
         self.faults: dict[Scope, Fault] = {}
-        self.latency: dict[Scope, float] = {}  # seconds that every answer waits
+        self.latency: dict[Scope, float] = {}  # seconds of delay of every reply
         self.rows: dict[Scope, list[Row]] = {}  # in place of the catalogue's
-        self.page_size: int | None = None  # the most rows of a page, whatever was requested
+        self.page_size: int | None = None  # maximum rows of a page, whatever was requested
         self.respond_with: Responder | None = None
         self.week, self._regions = week, regions
         self._lock = threading.Lock()
 
     def reply(self, target: str, caller: Caller, body: bytes) -> tuple[Json, str | None]:
-        """Return the reply to one request, whose X-Amz-Target is `target`, and the fault that it has on the wire."""
+        """Return the reply to one request, whose X-Amz-Target is `target`, and the fault in its transmission, if any."""
         prefix, _, name = target.partition(".")
         if prefix != load_model().metadata["targetPrefix"] or find_list_member(name) is None:
             raise ServiceError("UnknownOperationException", f"The sandbox has no operation {target!r} that lists rows")
@@ -114,7 +114,7 @@ class AppStream:
         if not elastic and _NOT_ELASTIC in _list_errors(operation.name):
             raise ServiceError(_NOT_ELASTIC, f"{operation.name} is not permitted in {region}.")
         rows = self._select_rows(operation, account, region, request)
-        # the page's size is not part of what a token belongs to: AWS lets it change on the way
+        # a token does not depend on the page size: AWS lets it change between pages
         selected = {name: value for name, value in request.items() if name not in _PAGING}
         belongs = json.dumps([operation.name, account, region, selected])
         start = _read_token(request["NextToken"], belongs) if "NextToken" in request else 0
@@ -147,14 +147,14 @@ class AppStream:
 
 
 def find_matching(known: dict[Scope, _T], scope: Scope) -> list[_T]:
-    """Return the values whose scope holds another one, the narrowest first: an operation's before a target's."""
+    """Return the values whose scope contains another one, the narrowest first: an operation's before a target's."""
     account, region, operation = scope
     scopes = [(*target, name) for name in (operation, None) for target in product((account, None), (region, None))]
     return [known[each] for each in dict.fromkeys(scopes) if each in known]
 
 
 def _make_token(offset: int, belongs: str) -> str:
-    """Return the token of the page that begins with a row: where that is, and a digest which tells that the token is ours."""
+    """Return the token of the page that begins at an offset: the offset, and a digest that only this server makes."""
     return f"{offset:08x}{hashlib.sha256(f'{offset} {belongs}'.encode()).hexdigest()}"
 
 
@@ -167,12 +167,12 @@ def _read_token(token: str, belongs: str) -> int:
 
 @cache
 def _list_errors(operation: str) -> frozenset[str]:
-    """Return the errors that the model gives an operation."""
+    """Return the names of the errors that the model declares for an operation."""
     return frozenset(shape.name for shape in load_model().operation_model(operation).error_shapes)
 
 
 def _choose_named(rows: list[Row], parameter: str, wanted: list[str], operation: OperationModel) -> list[Row]:
-    """Return the rows with one of the names or ARNs; it is an error when one is not there, if the operation has it."""
+    """Return the rows with one of the names or ARNs; raise ServiceError for a missing one if the operation declares it."""
     member = _MEMBERS.get(parameter, parameter.removesuffix("s"))
     found = [each for each in rows if each.row.get(member) in wanted]
     if parameter != "Arns":  # as on AWS, a name never finds a shared image
@@ -185,7 +185,7 @@ def _choose_named(rows: list[Row], parameter: str, wanted: list[str], operation:
 
 
 def _read_request(body: bytes, operation: OperationModel) -> Json:
-    """Return the request's members that the model knows, checked against it; AWS ignores any other and null."""
+    """Return the request's members that the model knows, validated by it; AWS ignores null and any other member."""
     try:
         sent = {**json.loads(body or b"{}")}
     except (TypeError, ValueError) as error:
@@ -204,7 +204,7 @@ def _read_request(body: bytes, operation: OperationModel) -> Json:
 
 
 def _list_violations(request: Json, shape: Shape) -> Iterator[str]:
-    """Yield what the model forbids and botocore's validator lets pass: the service itself has to check it."""
+    """Yield the violations of the model that botocore's validator does not check, as only the service does."""
     for name, value in request.items():
         member = shape.members[name]
         values, rule = (value, member.member) if member.type_name == "list" else ([value], member)
