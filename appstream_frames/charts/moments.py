@@ -170,7 +170,7 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     rows.check(lifetimes, ("name", "first_seen", "last_seen", "gone_by", "generations"), _TIMELINE, top)
     if not len(lifetimes):
         return layout.draw_nothing(ax)
-    images = _read_lifetimes(lifetimes)
+    images = _read_lifetimes(_keep_distinct(lifetimes))
     kept, rest = rows.cut_rows(_rank_lifetimes(images), ax, top, 1)
     kept = kept.sort_values(["first", "gone", "name"], kind="stable")
     seen = np.unique(images[["first", "last", "gone"]].to_numpy())
@@ -193,6 +193,19 @@ def timeline(lifetimes: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) 
     _draw_lifetimes(ax, kept, days, lower, last + GAP * point, point, max(6.0, size - 1))
     layout.draw_dates(ax, seen[0], seen[-1], shown - 0.5, -0.5, size)
     return ax
+
+
+def _keep_distinct(lifetimes: pd.DataFrame) -> pd.DataFrame:
+    """Return one row of each image that several accounts see: its owner's, else that of the account that saw it last."""
+    if not {"account", "arn"} <= set(lifetimes.columns):
+        return lifetimes
+    arn, account = (rows.read_texts(lifetimes[name]) for name in ("arn", "account"))
+    foreign = [f":{owner}:" not in str(name) for name, owner in zip(arn, account, strict=True)]
+    order = pd.DataFrame(
+        {"arn": arn, "foreign": foreign, "since": -rows.read_moments(lifetimes, "last_seen", _TIMELINE)}
+    )
+    known = order.dropna(subset="arn").sort_values(["foreign", "since"], kind="stable")
+    return lifetimes[~order.index.isin(known.index[known.duplicated("arn")])]
 
 
 def _read_lifetimes(lifetimes: pd.DataFrame) -> pd.DataFrame:

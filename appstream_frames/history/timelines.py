@@ -6,7 +6,7 @@ and `trend` shows a gap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -24,7 +24,7 @@ from appstream_frames.history.identity import (
 )
 from appstream_frames.history.scan import Moment, Root, SnapshotRange, select_targets
 from appstream_frames.tables.conversion import to_pandas
-from appstream_frames.tables.schema import UTC_US, choose_columns, find_table
+from appstream_frames.tables.schema import UTC_US, Table, choose_columns, find_table
 from appstream_frames.text import printable
 
 
@@ -194,9 +194,21 @@ def trend(
         raise RequestError(
             f"over={printable(repr(over))}: pass 'all', or 'complete' for targets read whole throughout."
         )
-    snapshots = SnapshotRange.open(root, table=kind)
+    return count_values(SnapshotRange.open(root, table=kind), kind, columns, over)
+
+
+def count_values(
+    snapshots: SnapshotRange,
+    kind: Table,
+    columns: list[str],
+    over: str = "all",
+    keep: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    needed: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Return what `trend` returns; with `keep`, only of the rows that it returns of those it gets, with the columns it needs."""
     reads = snapshots.find_reads(kind)
-    seen = snapshots.read_rows(kind, columns, reads)
+    seen = snapshots.read_rows(kind, [*columns, *needed], reads)
+    seen = seen.take(pa.array(keep(to_pandas(seen)).index)) if keep else seen
     complete, lacking = _find_complete(reads, snapshots.moments), snapshots.find_lacking(kind, columns)
     seen = seen.filter(pc.invert(pc.is_in(seen.column("snapshot"), pa.array(lacking, UTC_US))))
     if over == "complete":

@@ -14,8 +14,8 @@ import pandas as pd
 from appstream_frames.archive.reader import list_intact, read_snapshot
 from appstream_frames.history.changes import diff, is_public, merge_changes
 from appstream_frames.history.findings import findings
-from appstream_frames.history.scan import Root
-from appstream_frames.history.timelines import trend
+from appstream_frames.history.scan import Root, SnapshotRange
+from appstream_frames.history.timelines import count_values
 from appstream_frames.insights import days
 from appstream_frames.insights.days import Day
 from appstream_frames.insights.findings import list_reasons
@@ -25,6 +25,7 @@ from appstream_frames.insights.usage import judge_usage
 from appstream_frames.insights.verdicts import agents, base_images
 from appstream_frames.tables.conversion import make_empty
 from appstream_frames.tables.frames import Frames
+from appstream_frames.tables.schema import find_table
 
 LATE_AGENTS: Final = ("known_bad", "behind")
 LATE_BASES: Final = ("retired", "behind")
@@ -62,9 +63,8 @@ class Facts:
         self.today = given or self.taken.date()
         frames = read_snapshot(root, self.name)
         self.coverage, self.errors = frames.coverage, frames.errors
-        public = is_public(frames.images) | frames.images["visibility"].eq("PUBLIC").fillna(False).astype(bool)
-        self.public = len(keep_distinct_images(frames.images[public]))
-        self.images = keep_distinct_images(frames.images[~public])
+        self.images = _keep_own(frames.images)
+        self.public = len(keep_distinct_images(frames.images)) - len(self.images)
         yours = self.images.index
         self.agents = agents(frames.images, today=self.today, reference=reference).loc[yours]
         self.bases = base_images(frames, today=self.today, reference=reference).loc[yours]
@@ -127,10 +127,14 @@ def _count_agents(root: Root, listed: pd.DataFrame) -> pd.DataFrame | None:
         return None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "One snapshot is left out", UserWarning)  # `list_intact` has warned already
-        counts = trend(root, by=[_BY, "visibility", "owner"])
-    own = counts["visibility"].eq("PUBLIC").fillna(False) | (counts["visibility"].isna() & counts["owner"].isna())
-    grouped = counts[~own.astype(bool)].groupby(["snapshot", _BY], dropna=False, as_index=False)
-    return grouped.agg({"count": lambda values: values.sum(min_count=len(values)), "complete": "all"})
+        snapshots = SnapshotRange.open(root)
+        return count_values(snapshots, find_table("images"), [_BY], keep=_keep_own, needed=["arn", "visibility"])
+
+
+def _keep_own(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the images that are not AWS's own, each once however many accounts see it."""
+    public = is_public(images) | images["visibility"].eq("PUBLIC").fillna(False).astype(bool)
+    return keep_distinct_images(images[~public])
 
 
 def _sort_worst_first(verdicts: pd.DataFrame, late: tuple[str, ...], by: str) -> pd.DataFrame:

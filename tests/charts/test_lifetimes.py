@@ -43,6 +43,15 @@ def test_timeline_of_a_target_added_later_did_not_come():
     assert title(charts.timeline(table)) == "No image is gone from 2026-08-31 to 2026-11-23"
 
 
+def test_timeline_of_an_image_that_several_accounts_see_is_one_lifetime():
+    """Its owner's, else that of the account that saw it last: a share that is withdrawn is no image that is gone."""
+    cad, crm = (f"arn:aws:appstream:eu-west-1:{owner}:image/{name}" for owner, name in (("2", "cad"), ("3", "crm")))
+    rows = lived(("cad", 0, 5, 6), ("cad", 0, 12, None), ("crm", 0, 5, 6), ("crm", 0, 12, None), ("own", 0, 12, None))
+    ax = charts.timeline(rows.assign(account=["1", "2", "1", "2", "1"], arn=[cad, cad, crm, crm, None]))
+    assert title(ax) == "No image is gone from 2026-08-31 to 2026-11-23"
+    assert len(bars(ax)) == 3
+
+
 def test_timeline_says_since_when_and_by_when():
     """Beside a bar stands when the image came, or by when it was gone."""
     ax = charts.timeline(lived(("old", 0, 12, None), ("new", 8, 12, None), ("gone", 0, 3, 4)))

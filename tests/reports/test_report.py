@@ -244,6 +244,15 @@ def test_an_image_that_several_accounts_see_counts_once(reported: Callable[..., 
     assert f"{len(mine.images)} images of yours or shared with you, in 2 accounts" in page
 
 
+def test_an_image_that_several_accounts_see_counts_once_over_time(reported: Callable[..., Report]) -> None:
+    """The chart of agents over time counts as many images as the page speaks of."""
+    mine = taken(LAST, type="SHARED")
+    other = {name: table.assign(account="999999999999") for name, table in mine.tables.items()}
+    both = mine.merge(asf.Frames(other))
+    changes = section(reported(both.relabel(WEEKS[0]), both), "changes")
+    assert f'alt="Chart: {len(mine.images)} images on {WEEKS[0]}, {len(mine.images)} on {LAST}"' in changes
+
+
 def test_a_failed_image_is_named_with_the_reason_that_aws_gives(weekly_report: Report) -> None:
     """In the summary, and in a table with every error of it."""
     assert "Failed: HR-Desktop-2026-11-hotfix (INTERNAL_ERROR: Sysprep was not able" in text_of(weekly_report)
