@@ -1,21 +1,21 @@
-# Everything below sets up its own .venv first; Python ≥ 3.11 is all that must be there.
+# Every target sets up its own .venv first; only Python ≥ 3.11 must be installed.
 PYTHON ?= python3
 BIN := .venv/bin
-# Python keeps what it compiled, whatever the machine's setting: many processes of a test run import the package.
+# Keep compiled bytecode, whatever the machine's setting: many processes of a test run import the package.
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick torture soak lab bench lock check catalogue notebooks gallery clean
 
-help:  ## Show what can be made
+help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: .venv/ready  ## The main job on the built-in sandbox: drain, snapshot, charts (no AWS account)
+demo: .venv/ready  ## Drain the built-in sandbox, write a snapshot, draw charts (no AWS account)
 	$(BIN)/appstream-frames demo appstream-demo
 
-test: .venv/ready  ## All tests, in a process more than there are processors, as many of them wait
+test: .venv/ready  ## All tests, with one process more than processors, as many of them wait
 	$(BIN)/python -m pytest -q --numprocesses $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist loadfile --no-loadscope-reorder
 
-quick: .venv/ready  ## The tests that take no seconds each, for while you work
+quick: .venv/ready  ## The fast tests, for use while you work
 	$(BIN)/python -m pytest -q -m "not slow" --numprocesses $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist loadfile --no-loadscope-reorder
 
 check: .venv/ready  ## Lint, format, types and layers
@@ -27,7 +27,7 @@ check: .venv/ready  ## Lint, format, types and layers
 lab: .venv/ready  ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks --config=notebooks/lab/config.py
 
-torture: .venv/ready  ## The long versions of the tests of storage, of many targets and of laws
+torture: .venv/ready  ## Long versions of the tests of storage, many targets and properties
 	$(BIN)/python tests/torture/run.py
 
 soak: .venv/ready  ## Ten minutes of repeated drains: memory, threads and sockets must not grow
@@ -43,23 +43,23 @@ bench: .venv/ready  ## Measure speed and memory as ratios, with an A/A control
 	$(BIN)/python tests/benchmarks/bench_usage.py
 	$(BIN)/python tests/benchmarks/bench_import.py
 
-notebooks: .venv/ready  ## Run the notebooks, keep their outputs, and make the gallery
+notebooks: .venv/ready  ## Run the notebooks, keep their outputs, and update the gallery
 	$(BIN)/python notebooks/run.py
 
-gallery: .venv/ready  ## Take the README's charts out of the notebooks
+gallery: .venv/ready  ## Extract the README's charts from the notebooks
 	$(BIN)/python notebooks/run.py gallery
 
-catalogue: .venv/ready  ## Make the sandbox's catalogue and the data dictionary again
+catalogue: .venv/ready  ## Generate the sandbox's catalogue and the data dictionary
 	$(BIN)/python data/make_catalogue.py
 	$(BIN)/python data/make_columns.py
 
-lock: .venv/ready  ## Resolve requirements.lock again, newest versions
+lock: .venv/ready  ## Resolve requirements.lock again, with the newest versions
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
 		--all-extras --group dev pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
 		--group spark --output-file requirements-spark.lock
 
-clean:  ## Remove what the other targets made
+clean:  ## Remove everything the other targets created
 	rm -rf .venv appstream-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # uv, taken from the lock with its hash, installs the rest in seconds; the project itself is editable.
