@@ -23,6 +23,11 @@ _BUCKET: Final = r"([A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:/(.*))?"
 _HOSTED: Final = r"(?i)(?:https?|s3)://([\w.-]+?)\.s3[\w.-]*\.amazonaws\.com[\w.]*(|/.*?)/*"
 _LIKE_S3: Final = r"(?i)(?:s3[an]?:|arn:aws[\w-]*:s3:::|https?://s3[\w.-]*\.amazonaws\.com[\w.]*/)[/\\]*"
 _USERINFO: Final = r"(?<=//)[^/@]*@|[^/@\s'\"]+:[^/@\s'\"]+@"  # a password, also without // in front
+_VARIABLE: Final = (
+    r".*(\$[\w{]|%(?![0-9A-Fa-f]{2}%)[A-Za-z_]\w*%).*",  # %C3%BC is a letter in a URL
+    "holds a variable, which only a shell replaces",
+    "pass os.path.expandvars(root)",
+)
 #: Roots that are not folders, such as spellings of a bucket that only certain programs understand.
 _NO_FOLDER: Final = (
     (_LIKE_S3, "names no bucket", _EXPECTED_BUCKET),
@@ -30,7 +35,7 @@ _NO_FOLDER: Final = (
     (_LIKE_S3 + r"(.*?)[/\\]*", "is no folder", r"for a bucket, pass 's3://\1'"),
     (r"(arn:aws.*?)[/\\]*", "is no folder", r"for a bucket, pass 's3://\1'"),
     (r".*://.*|[A-Za-z][\w+.-]+:[/\\].*", "is a URL that cannot be written to", _EXPECTED),
-    (r".*(\$[\w{]|%[A-Za-z_]\w*%).*", "holds a variable, which only a shell replaces", "pass os.path.expandvars(root)"),
+    _VARIABLE,
 )
 _OF_WINDOWS: Final = (r".*\\.*|[A-Za-z]:.*|//[^/].*", "is a path of Windows, and this is another system", _EXPECTED)
 
@@ -64,6 +69,8 @@ def _refuse(text: str, seen: str, advice: str) -> RequestError:
 
 def _split_url(text: str) -> tuple[str, str]:
     """Return the bucket, or the ARN of an access point, and the prefix of an S3 URL."""
+    if re.fullmatch(_VARIABLE[0], text):
+        raise _refuse(text, *_VARIABLE[1:])
     rest = text[len("s3://") :].rstrip("/")
     found = re.fullmatch(_ACCESS_POINT, rest) or re.fullmatch(_BUCKET, rest)
     if not found:
