@@ -114,6 +114,12 @@ def test_an_unknown_table_is_refused() -> None:
         asf.columns("fleet")
 
 
+def test_a_list_of_tables_is_no_table() -> None:
+    """It is refused in words too, though it cannot be looked up."""
+    with pytest.raises(asf.RequestError, match=r"There is no table \['fleets'\]"):
+        asf.columns(["fleets"])  # type: ignore[arg-type]
+
+
 def test_a_new_member_is_a_new_column() -> None:
     """When AWS adds a member, nothing of ours has to change."""
     assert kind_of(grown(Colour=("Colour", {"type": "string"})), "colour") == "string"
