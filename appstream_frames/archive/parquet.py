@@ -50,6 +50,8 @@ def check_types(table: str, schema: pa.Schema) -> None:
         try:
             if field.type not in _PLAIN:
                 pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])).close()
+            if str(field.type).startswith("extension<pandas"):  # a period or an interval, read back as its parts
+                raise pa.ArrowNotImplementedError
         except pa.ArrowNotImplementedError as error:
             raise RequestError(
                 f"The frame {table!r} has the column {printable(repr(field.name))} of type {printable(field.type)}, which "

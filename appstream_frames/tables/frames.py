@@ -71,10 +71,11 @@ class Frames:
     @property
     def snapshot(self) -> pd.Timestamp:
         """The moment these frames were taken, UTC."""
-        if self.coverage.empty:
-            seen = "These frames hold no row of coverage, and so no moment"
+        moments = self.coverage.get("snapshot", pd.Series()).dropna()
+        if moments.empty:
+            seen = "These frames hold no row of coverage with a moment"
             raise RequestError(f"{seen}; pass them as a drain returned them.")
-        return pd.Timestamp(self.coverage["snapshot"].iloc[0])
+        return pd.Timestamp(moments.iloc[0])
 
     @property
     def incomplete(self) -> pd.DataFrame:

@@ -319,14 +319,39 @@ def test_a_foreign_value_in_a_column_is_refused(frames: asf.Frames, root: Path) 
         asf.write_snapshot(broken, root)
 
 
-@pytest.mark.parametrize("value", [{}, [{}], {"inner": {}}, pd.DateOffset(months=1)], ids=str)
+@pytest.mark.parametrize("value", [{}, [{}], {"inner": {}}, pd.DateOffset(months=1), pd.Period("2026-11")], ids=str)
 def test_a_column_that_parquet_cannot_hold_is_refused(frames: asf.Frames, root: Path, value: object) -> None:
-    """Objects without members, and intervals: the error names the frame and the column, and nothing is written."""
-    column = pd.Series([value] * len(frames.images), dtype=object)
+    """Objects without members, offsets, periods: the error names the frame and the column, and nothing is written."""
+    column = pd.Series([value] * len(frames.images))
     odd = Frames({**frames.tables, "images": frames.images.assign(tags=column)})
     with pytest.raises(asf.RequestError, match=r"'images' has the column 'tags' of type .*; make it text"):
         asf.write_snapshot(odd, root)
     assert not root.exists()
+
+
+@pytest.mark.parametrize("value", [[["a"], None], [{"Key": "k", "Value": ["v"]}]], ids=str)
+def test_a_column_of_one_s_own_may_nest(frames: asf.Frames, root: Path, value: list[Any]) -> None:
+    """Tags, say: read back as tuples, by the history too, and written again they are the same snapshot."""
+    tags = pd.Series([None, *[value] * (len(frames.images) - 1)], dtype=object)
+    name = asf.write_snapshot(Frames({**frames.tables, "images": frames.images.assign(tags=tags)}), root)
+    read = asf.read_snapshot(root)
+    assert [None if row is None else json.loads(json.dumps(row)) for row in read.images["tags"]] == tags.to_list()
+    assert asf.read_history(root, columns=["tags"])["tags"].to_list() == read.images["tags"].to_list()
+    assert asf.write_snapshot(read, root) == name
+
+
+def test_a_number_that_no_file_can_hold_is_refused(frames: asf.Frames, root: Path) -> None:
+    """In words, like any value that does not fit."""
+    odd = Frames({**frames.tables, "images": frames.images.assign(size=10**30)})
+    with pytest.raises(asf.RequestError, match="'images' holds a value that does not fit its column"):
+        asf.write_snapshot(odd, root)
+
+
+def test_frames_without_a_moment_are_refused(frames: asf.Frames, root: Path) -> None:
+    """They could not be filed."""
+    coverage = frames.coverage.assign(snapshot=pd.NaT)
+    with pytest.raises(asf.RequestError, match="no row of coverage with a moment"):
+        asf.write_snapshot(Frames({**frames.tables, "coverage": coverage}), root)
 
 
 def test_duckdb_reads_account_ids_as_text(frames: asf.Frames, root: Path) -> None:
