@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pandas as pd
@@ -62,14 +63,18 @@ def usage(frames: Frames, *, history: Root | None = None) -> pd.DataFrame:
     >>> judged.loc[judged["verdict"] == "in_use", "last_used"].eq(frames.snapshot).all()
     np.True_
     """
-    judged = judge_usage(frames)
-    return judged if history is None else judged.assign(last_used=_find_last_used(frames, judged, history))
+    frames = check_frames(frames)
+    images = frames.images.reset_index(drop=True)  # the index of frames that a user put together may repeat
+    judged = judge_usage(replace(frames, tables={**frames.tables, "images": images}))
+    if history is not None:
+        judged = judged.assign(last_used=_find_last_used(frames, judged, images["created_time"], history))
+    return judged.set_index(frames.images.index[judged.index])
 
 
-def _find_last_used(frames: Frames, judged: pd.DataFrame, history: Root) -> pd.Series:
+def _find_last_used(frames: Frames, judged: pd.DataFrame, created: pd.Series, history: Root) -> pd.Series:
     """Return when each image last had a user; snapshots older than an image are ignored: they show an earlier build of it."""
     found = pd.Series(pd.NaT, judged.index, dtype="datetime64[us, UTC]")
-    images = judged[["region", "arn"]].assign(created=frames.images.loc[judged.index, "created_time"])
+    images = judged[["region", "arn"]].assign(created=created)
     found[judged["verdict"] == "in_use"] = frames.snapshot
     snapshots = SnapshotRange.open(history, until=frames.snapshot)
     for manifest in reversed(snapshots.manifests.values()):

@@ -84,3 +84,15 @@ def test_a_history_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """An empty folder would read as never used."""
     with pytest.raises(asf.SnapshotNotFoundError):
         asf.usage(frames_of(night()), history=tmp_path)
+
+
+def test_rows_may_have_any_index(root: Path) -> None:
+    """Such as that of frames which the user put together by `pandas.concat`: the answer has it too."""
+    frames = frames_of(night(FLEET))
+    asf.write_snapshot(frames, root)
+    twice = asf.Frames(
+        {**frames.tables, "images": pd.concat([frames.images, frames.images.assign(arn=ARN[:-1] + "b")])}
+    )
+    judged = asf.usage(twice, history=root)
+    assert list(judged.index) == [0, 0]
+    assert judged["last_used"].notna().to_list() == [True, False]
