@@ -207,12 +207,13 @@ def _list_violations(request: Json, shape: Shape) -> Iterator[str]:
     """Yield the violations of the model that botocore's validator does not check, as only the service does."""
     for name, value in request.items():
         member = shape.members[name]
-        values, rule = (value, member.member) if member.type_name == "list" else ([value], member)
-        limits = rule.metadata
-        for each in values:
+        elements = [(each, member.member) for each in value] if member.type_name == "list" else []
+        for each, rule in [(value, member), *elements]:
+            limits, size = rule.metadata, each if isinstance(each, int) else len(each)
+            pattern = re.sub(r"\\p\{\w\}", r"\\S", limits.get("pattern", ""))  # Python knows no classes such as \p{L}
             if (
                 each not in limits.get("enum", [each])
-                or (isinstance(each, int) and each > limits.get("max", each))
-                or ("pattern" in limits and not re.fullmatch(limits["pattern"], each))
+                or size > limits.get("max", size)
+                or (pattern and not re.fullmatch(pattern, each))
             ):
                 yield f"Value '{each}' at '{name[0].lower()}{name[1:]}' failed to satisfy constraint: {limits}"

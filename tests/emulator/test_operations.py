@@ -127,6 +127,9 @@ def test_an_association_needs_a_fleet_or_an_application(client):
         ("ListAssociatedFleets", {}),
         ("DescribeImagePermissions", {"Name": "a", "MaxResults": 501}),
         ("DescribeImagePermissions", {"Name": "-"}),
+        ("DescribeImagePermissions", {"Name": "a", "SharedAwsAccountIds": ["1"] * 6}),
+        ("DescribeUserStackAssociations", {"UserName": "a b", "AuthenticationType": "USERPOOL"}),
+        ("DescribeUserStackAssociations", {"UserName": "a" * 129, "AuthenticationType": "USERPOOL"}),
         ("DescribeApplicationFleetAssociations", {"ApplicationArn": "not an arn"}),
     ],
 )
@@ -134,6 +137,12 @@ def test_what_the_model_forbids_is_refused(box, operation, request_):
     """Each operation has its own model's types, ranges and patterns."""
     reply = post(box, json.dumps(request_), target=f"PhotonAdminProxyService.{operation}")[2]
     assert reply["__type"] == "ValidationException"
+
+
+def test_a_pattern_of_letters_in_any_script_is_kept(client):
+    """The model's own classes of letters are none of Python's."""
+    reply = client.describe_user_stack_associations(UserName="müller@例.jp", AuthenticationType="USERPOOL")
+    assert reply["UserStackAssociations"] == []
 
 
 def test_a_token_is_of_its_operation(box):
