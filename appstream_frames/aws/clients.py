@@ -43,7 +43,7 @@ _TRUST: Final = (
     "Let the role trust the caller and the caller assume it (sts:AssumeRole in both policies), and pass the external_id= "
     "and the role_session_name= that the role demands."
 )
-_AGAIN: Final = "STS did not say whose the credentials are. Try again."
+_AGAIN: Final = "STS did not return the account of the credentials. Try again."
 _accounts: WeakKeyDictionary[BaseClient, str] = WeakKeyDictionary()
 _sessions: WeakKeyDictionary[BaseClient, Session] = WeakKeyDictionary()  # of the clients of `open_client`
 

@@ -118,7 +118,7 @@ def _get_http_status(error: BaseException) -> int:
     return int(_get_reply(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def is_passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Return whether a failure is transient: AWS is busy, or the network or this machine is."""
     code, status = get_code(error), _get_http_status(error)
     busy = status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -65,7 +65,7 @@ class Attempts:
             self._deadline.out_of_files()
         broken = isinstance(error, BrokenReplyError | ResponseParserError)
         self._broken += broken and not getattr(error, "cut", False)
-        if not (ended or broken or failures.is_passing(error)) or self._broken >= _BROKEN_REPLIES:
+        if not (ended or broken or failures.is_transient(error)) or self._broken >= _BROKEN_REPLIES:
             return False
         self.is_late = left < _LAST_PAUSE
         if self.is_late:

@@ -13,8 +13,8 @@ from appstream_frames.fetch.pages import Outcome
 class Bar:
     """The progress bar of a drain: images of one target, or targets of many with images and failures so far.
 
-    `progress` tells whether it is shown; None: when standard error is a terminal, and in a notebook for several targets. A bar
-    that is not shown creates none of tqdm's: they have locks that may stay locked for ever in a forked child.
+    `progress` decides whether it is shown; None shows it when standard error is a terminal, and in a notebook for several
+    targets. A hidden bar does not use tqdm, whose locks may stay locked forever in a forked child.
     """
 
     def __init__(self, targets: Sequence[str], progress: bool | None) -> None:
@@ -43,7 +43,7 @@ class Bar:
             self._bar.close()
 
     def name_target(self, target: str) -> None:
-        """Show what the target is called, now that its account is known."""
+        """Show the target's name, now that its account is known."""
         if self._bar is not None and self._single:
             self._bar.set_description(target)
 

@@ -202,7 +202,7 @@ class _Threads:
             if read is not None and not read.ended and read.deadline.ends < late:
                 del self._workers[worker]
                 if (slot := self._slots.get(read.account)) is not None:
-                    slot.release()  # the thread may hold it for ever
+                    slot.release()  # the thread may never release it
                 read.abandon()
                 self._end(read)
 

@@ -76,7 +76,7 @@ def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
         raise RequestError(f"The frame {name!r} lacks its key {missing}; pass Frames as a drain returned them.")
     if unfit := [column for column in columns if not isinstance(column, str) or columns.count(column) > 1]:
         raise RequestError(
-            f"The frame {name!r} has a column named {printable(repr(unfit[0]))}, which is no text or is there twice; rename it."
+            f"The frame {name!r} has a column named {printable(repr(unfit[0]))}, which is not text or occurs twice; rename it."
         )
     try:
         return pa.table({column: _series_to_arrow(frame[column], known.get(column)) for column in columns})

@@ -110,7 +110,7 @@ def ddl(table: str, location: str) -> str:
     root = str(location).rstrip("/")
     if not _ROOT.fullmatch(root):
         raise RequestError(
-            f"location={printable(repr(location))} cannot stand in the statement. Expected s3://bucket or s3://bucket/prefix, "
+            f"location={printable(repr(location))} cannot be used in the statement. Expected s3://bucket or s3://bucket/prefix, "
             "of letters, digits and !_.()=@+,&- between single slashes; move the archive to such a prefix."
         )
     head, body = f"CREATE EXTERNAL TABLE `appstream_{table}`", ",\n".join(lines)

@@ -144,7 +144,7 @@ class Frames:
         write_workbook(self.plain(), path)
 
     def merge(self, *others: Frames) -> Frames:
-        """Return these frames with the operations of later frames replaced or added.
+        """Return these frames with operations replaced by those of later frames, or added from them.
 
         An operation that failed later does not replace one that was read. All rows carry the moment of these frames; ``coverage``
         keeps when each target was read.

@@ -127,7 +127,7 @@ def clean_json(text: str) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Return JSON text that is nested too deep to be parsed without the signatures of URLs: parse each string alone."""
+    """Return JSON text without the signatures of URLs; it is nested too deep to be parsed, so each string is parsed alone."""
     return _STRING.sub(_clean_string, text)
 
 

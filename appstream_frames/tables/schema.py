@@ -120,15 +120,15 @@ COVERAGE: Final = Table(
         Column("duplicates", "integer", "Rows AWS sent again in a later page; the first one was kept."),
         Column("retries", "integer", "Requests that had to be made again."),
         Column("error_code", "string", "AWS's error code, or the kind of failure, when the status is not complete."),
-        Column("error_message", "string", "What was seen, in AWS's words or ours."),
-        Column("resume_token", "string", "Give it as `starting_token=` to read on from where this drain stopped."),
+        Column("error_message", "string", "What went wrong, in AWS's words or those of this package."),
+        Column("resume_token", "string", "Pass it as `starting_token=` to continue where this drain stopped."),
         Column(
             "request",
             "string",
-            "The parameters of the request, as JSON; of what is asked row by row, those that chose the rows.",
+            "The parameters of the request, as JSON; if it is made for each row of another table, those that chose the rows.",
         ),
         Column("botocore_version", "string", "Version of botocore whose model made the columns."),
-        Column("redacted", "strings", "Columns left out on purpose, of whichever table; null when there are none."),
+        Column("redacted", "strings", "Columns of any table that were left out on purpose; null when there are none."),
     ),
 )
 
@@ -223,7 +223,7 @@ def define_tables(operation: Operation, service: ServiceModel | None = None) -> 
     member, strings = find_rows_member(operation.name, service)
     rows = (service or load_model()).operation_model(operation.name).output_shape.members[member]
     parent = operation.parent
-    of = f" of the row of `{parent.table}` that was asked about." if parent else ""
+    of = f" of the row of `{parent.table}` that the operation was called for." if parent else ""
     above = [Column(key, "string", f"`{column}`{of}") for key, column in (parent.keys if parent else {}).items()]
     keys = (*_TARGET, *above, *([_OWNER] if operation.shared else []))
     own = Table(operation.table, keys, (), operation.name, (member,), None, operation.resource, operation.identity)
