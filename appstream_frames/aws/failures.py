@@ -203,6 +203,8 @@ def explain(
         kind, advice = DrainError, _MIDWAY
     if kind is EndpointError and (began or not unreachable):  # the endpoint had answered before
         kind, status, advice = DrainError, "failed", _NETWORK_FAILED
+    if status == "not_offered" and position.page > 1:  # it had been
+        status, advice = "failed", _FAILED
     said = advice in (_CERTIFICATE, _PROVIDER, _NETWORK_FAILED)
     if not position.page and status in {"denied", "failed"} and not said:
         advice = position.advice
@@ -248,13 +250,10 @@ def _reconsider_one(failure: DrainError, everywhere: bool) -> DrainError:
 
 
 def summarize(failed: Sequence[tuple[str, DrainError]], targets: int) -> str:
-    """Return one line that says which targets failed, and why."""
+    """Return which targets failed and why, in one line that its caller ends with what to do."""
     named = [
         f"{name} {error.status} ({printable(error.code or type(error).__name__, 60)})"
         for name, error in failed[:_NAMED]
     ]
     more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
-    return (
-        f"{len(failed)} of {targets} targets failed: {', '.join(named)}{more}. "
-        "See frames.coverage; drain frames.failed_targets again."
-    )
+    return f"{len(failed)} of {targets} targets failed: {', '.join(named)}{more}. See frames.coverage"

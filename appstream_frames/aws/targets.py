@@ -35,7 +35,7 @@ _TIMEOUT: Final = 300.0  # seconds for the list of an organization's accounts
 _NAMED: Final = 20  # inactive accounts in a warning
 _DELEGATE: Final = (
     "Ask with credentials of the management account or of a delegated administrator that may call "
-    "organizations:ListAccounts; or name the roles: targets(roles=[…])."
+    "organizations:ListAccounts; or pass the roles: roles=[…]."
 )
 
 

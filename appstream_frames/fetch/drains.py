@@ -120,7 +120,7 @@ def drain(
     if (failure := one.outcomes[0].failure) is not None:
         raise failure.__cause__ if isinstance(failure.__cause__, RequestError) else failure
     if one.failed:
-        warnings.warn(failures.summarize(one.failed, 1), stacklevel=2)
+        warnings.warn(f"{failures.summarize(one.failed, 1)}, and drain again.", stacklevel=2)
     return replace(frames, resume_token=one.outcomes[0].resume_token)
 
 
@@ -185,7 +185,7 @@ def drain_targets(
     named = tuple(target for target in many.targets for _ in many.operations)
     frames = replace(many.read_frames(progress), targets=named)
     if failed := many.failed:
-        message = failures.summarize(failed, len(many.targets))
+        message = f"{failures.summarize(failed, len(many.targets))}; drain frames.failed_targets again."
         if raise_on_failure:
             group = TargetsError(message, [failure for _, failure in failed])
             group.frames = frames
@@ -267,8 +267,8 @@ class Drain:
         if self._account is None:  # else STS was not called, and the credentials may be invalid
             for alike in zip(*(read.outcomes for read in self._reads), strict=True):
                 found = failures.reconsider([outcome.failure for outcome in alike])
-                for outcome, failure in zip(alike, found, strict=True):
-                    if failure is not None:
+                for read, outcome, failure in zip(self._reads, alike, found, strict=True):
+                    if failure is not None and not read.outcomes[0].pages:  # else the region had answered
                         outcome.fail(failure)
 
     def read_frames(self, progress: bool | None) -> Frames:

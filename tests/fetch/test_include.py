@@ -218,3 +218,22 @@ def test_an_operation_that_is_not_offered_is_said_to_be(box: Any) -> None:
         "DescribeFleets": "complete",
         "DescribeAppBlocks": "not_offered",
     }
+
+
+def test_an_operation_that_is_refused_amid_its_pages_was_offered(box: Any) -> None:
+    """So rows are missing, and it does not pass for one that has none."""
+    box.fault(kind="not_offered", operation="ListAssociatedFleets", after=1)
+    with quiet():
+        frames = asf.drain(box.client(), include="associations")
+    assert by_operation(frames)["ListAssociatedFleets"] == "failed"
+    assert frames.incomplete["operation"].to_list() == ["ListAssociatedFleets"]
+
+
+def test_a_drain_of_one_client_does_not_advise_what_it_has_not(box: Any) -> None:
+    """Its frames know no targets that could be drained again."""
+    box.fault(kind="denied", operation="DescribeFleets")
+    with pytest.warns(
+        UserWarning, match=r"DescribeFleets denied \(AccessDeniedException\)\. See frames\.coverage, and drain again\.$"
+    ):
+        frames = asf.drain(box.client(), include="fleets")
+    assert frames.failed_targets == []

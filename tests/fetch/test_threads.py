@@ -81,6 +81,17 @@ def test_a_disabled_region_of_all_regions_is_no_failure(box: Any) -> None:
     assert all(target.optional for target in asf.targets(session=box.session(), regions="all"))
 
 
+@pytest.mark.parametrize(("operation", "after"), [("DescribeImages", 2), ("DescribeFleets", 0)])
+def test_keys_withdrawn_amid_a_drain_are_no_disabled_region(operation: str, after: int, box: Any) -> None:
+    """A region that has answered is enabled, so what it refuses later was there to be read."""
+    box.fault(kind="disabled", operation=operation, after=after)
+    where = replace(everywhere(box, box.accounts[:1])[0], optional=True)
+    with quiet():
+        frames = asf.drain_targets([where], include="fleets", progress=False)
+    assert statuses(frames)[-1] == "bad_credentials"
+    assert frames.failed_targets == [where]
+
+
 @pytest.mark.parametrize(("named", "status"), [(False, "region_disabled"), (True, "bad_credentials")])
 def test_one_region_that_refuses_what_sts_accepts_is_disabled(named: bool, status: str, box: Any) -> None:
     """Where the account is named STS is not asked, and it may be the credentials."""
