@@ -27,7 +27,6 @@ from appstream_frames.cli.output import (
     OutputError,
     above_zero,
     as_json_option,
-    check_output,
     echo,
     note,
     print_notes,
@@ -40,7 +39,7 @@ from appstream_frames.cli.snapshot import snapshot
 from appstream_frames.fetch.progress import is_terminal
 from appstream_frames.reports.build import build_page
 from appstream_frames.tables.dictionary import ddl
-from appstream_frames.tables.files import replace_file
+from appstream_frames.tables.files import find_file, replace_file
 from appstream_frames.text import printable
 
 
@@ -103,6 +102,7 @@ def demo(folder: Path) -> None:
     """
     from matplotlib.figure import Figure
 
+    folder = folder.expanduser()
     with asf.sandbox() as sandbox:
         echo(f"A loopback AppStream serves account {sandbox.accounts[0]} at {sandbox.url}")
         frames = asf.drain(sandbox.client())
@@ -157,7 +157,8 @@ def report(root: str, output: str, today: str | None, reference: str | None) -> 
 
     Example: appstream-frames report ./snapshots -o november.html
     """
-    check_output(output)
+    if output != STDOUT:
+        find_file(output, "-o ")
     with print_notes():
         page = build_page(root, today=today, reference=reference)
     if output == STDOUT:
@@ -185,7 +186,7 @@ def export(root: str, output: str, name: str | None, public: bool) -> None:
     """
     if output == STDOUT:
         raise asf.RequestError("-o - is standard output, and a workbook is a file; expected its name.")
-    check_output(output)
+    find_file(output, "-o ")
     frames = asf.read_snapshot(root, name)
     frames = frames if public else frames.own
     frames.to_excel(output)

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from numbers import Integral
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -23,7 +22,6 @@ import pandas as pd
 from tabulate import tabulate
 from wcwidth import wcswidth, wrap
 
-from appstream_frames.errors import RequestError
 from appstream_frames.fetch.progress import is_terminal
 from appstream_frames.text import printable
 
@@ -50,15 +48,6 @@ today_option = click.option("--today", metavar="DATE", help="Count ages from thi
 reference_option = click.option(
     "--reference", metavar="FOLDER", help="Your own reference tables; default: the folder APPSTREAM_FRAMES_REFERENCE."
 )
-
-
-def check_output(output: str) -> None:
-    """Raise RequestError when no file can be written there: it is a folder, or its folder does not exist."""
-    path = Path(output)
-    if output != STDOUT and (path.is_dir() or output.endswith(("/", os.sep))):
-        raise RequestError(f"-o {printable(output)!r} is a folder; expected the name of a file, which may be in it")
-    if not path.parent.is_dir():
-        raise RequestError(f"-o {printable(output)!r}: there is no folder {printable(path.parent)}; make it first")
 
 
 class OutputError(Exception):

@@ -24,7 +24,7 @@ def choose_day(given: object, images: pd.DataFrame) -> date:
         return max((day for day in taken if day), default=datetime.now(UTC).date())
     day = to_days(pd.Series([given if isinstance(given, str | date) else None], dtype=object))[0]
     if day is None:
-        raise RequestError(f"today={printable(given)!r} is none, expected a day such as '2026-11-23'")
+        raise RequestError(f"today={printable(repr(given))} is no date, expected a day such as '2026-11-23'")
     return day
 
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 import pandas as pd
 
 from appstream_frames.errors import RequestError
+from appstream_frames.text import printable
 
 _ROWS: Final = 1_048_575  # of a sheet, below its header
 _TEXT: Final = 32_767  # characters of a cell
@@ -31,7 +32,7 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     A reader sees the old content or the new, after a crash too.
     """
-    target = Path(os.path.realpath(path))
+    target = find_file(path)
     if target.exists() and not target.is_file():  # a pipe or a device cannot be replaced
         with open(target, "wb") as device:
             yield device
@@ -46,6 +47,17 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def find_file(path: str | os.PathLike[str], given_as: str = "path=") -> Path:
+    """Return the file that a path means, ``~`` being the home folder; RequestError when it is a folder, or in none."""
+    target = Path(os.path.realpath(os.path.expanduser(path)))
+    given = f"{given_as}{printable(path)!r}"
+    if target.is_dir() or os.fspath(path).endswith(("/", os.sep)):
+        raise RequestError(f"{given} is a folder; expected the name of a file, which may be in it")
+    if not target.parent.is_dir():
+        raise RequestError(f"{given}: there is no folder {printable(target.parent)}; make it first")
+    return target
 
 
 def to_plain(table: pd.DataFrame) -> pd.DataFrame:
@@ -79,11 +91,12 @@ def write_workbook(tables: Mapping[str, pd.DataFrame], path: str | os.PathLike[s
                 f"{name} has {len(table):,} rows, and a sheet holds {_ROWS:,}. "
                 "Leave some out with pandas, or write Parquet with write_snapshot."
             )
-    book = Workbook(write_only=True)
-    for number, (name, table) in enumerate(tables.items()):
-        short = name[:_NAME]
-        _write_sheet(book.create_sheet(f"{name[: _NAME - 3]}~{number}" if short in book.sheetnames else short), table)
-    with replace_file(path) as file:
+    with replace_file(path) as file:  # first, as openpyxl complains of sheets that are never saved
+        book = Workbook(write_only=True)
+        for number, (name, table) in enumerate(tables.items()):
+            short = name[:_NAME]
+            title = f"{name[: _NAME - 3]}~{number}" if short in book.sheetnames else short
+            _write_sheet(book.create_sheet(title), table)
         book.save(file)
 
 

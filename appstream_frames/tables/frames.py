@@ -134,12 +134,13 @@ class Frames:
         Parameters
         ----------
         path : str or path
-            The file, usually ``….xlsx``; replaced if it exists.
+            The file, usually ``….xlsx``; replaced if it exists. ``~`` is the home folder.
 
         Raises
         ------
         RequestError
-            When openpyxl is not installed, or a table has more rows than a sheet can hold; nothing is written then.
+            When openpyxl is not installed, `path` is a folder or in none that exists, or a table has more rows than a sheet can
+            hold; nothing is written then.
         """
         write_workbook(self.plain(), path)
 

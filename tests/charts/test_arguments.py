@@ -79,6 +79,7 @@ def test_today_that_is_no_day_is_refused(today):
     """The error shows what was given, made safe, and an example."""
     with pytest.raises(RequestError, match=r"expected a day such as '2026-11-23'") as caught:
         charts.agent_versions(agents("LATEST"), today=today)
+    assert str(caught.value).startswith(f"today={today!r} is no date")
     assert str(caught.value).isprintable()
 
 

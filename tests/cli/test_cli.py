@@ -22,8 +22,8 @@ PNG = b"\x89PNG"
 
 @pytest.mark.slow
 def test_demo_does_the_main_job(tmp_path: Path) -> None:
-    """Without an account: a snapshot, two charts, exit code 0."""
-    done = run_alone("demo", "here", cwd=tmp_path)
+    """Without an account: a snapshot, two charts, exit code 0; in the home folder too, where no shell replaces the ~."""
+    done = run_alone("demo", "~/here", environment={"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)})
     assert (done.returncode, done.stderr) == (0, b"")
     assert len(asf.list_snapshots(tmp_path / "here" / "snapshots")) == 1
     assert {path.read_bytes()[:4] for path in (tmp_path / "here").glob("*.png")} == {PNG}

@@ -56,3 +56,18 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     asf.Frames({"coverage": make_empty("coverage")}).to_excel(path)
     assert (os.read(reader, 2), path.is_fifo()) == (b"PK", True)
     os.close(reader)
+
+
+def test_a_workbook_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no shell replaces it, ~ is the home folder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    asf.Frames({"coverage": make_empty("coverage")}).to_excel("~/images.xlsx")
+    assert (tmp_path / "images.xlsx").read_bytes()[:2] == b"PK"
+
+
+@pytest.mark.parametrize(("name", "advice"), [("nowhere/images.xlsx", "nowhere; make it first"), (".", "is a folder")])
+def test_a_workbook_that_can_be_in_no_folder_is_refused(tmp_path: Path, name: str, advice: str) -> None:
+    """The folder is named, not a file that the package would have made in it."""
+    with pytest.raises(asf.RequestError, match=advice):
+        asf.Frames({"coverage": make_empty("coverage")}).to_excel(tmp_path / name)
