@@ -1,7 +1,4 @@
-"""The private names of botocore that this package needs, each with its reason.
-
-`tests/aws/test_botocore_private.py` fails when botocore changes one of them.
-"""
+"""The private names of botocore in use, each with its reason; `tests/aws/test_botocore_private.py` fails when one changes."""
 
 from __future__ import annotations
 
@@ -50,10 +47,7 @@ def get_botocore_session(session: boto3.Session) -> Session:
 
 
 def copy_with_credentials(session: Session, credentials: Credentials) -> Session:
-    """Return a copy of a session with other credentials.
-
-    The public way, `Session.set_credentials`, takes static credentials only, and those of a role are refreshed.
-    """
+    """Return a copy of a session with other credentials; `Session.set_credentials` takes only static ones, without a refresh."""
     copied = copy.copy(session)
     copied._credentials = credentials
     return copied
@@ -84,10 +78,7 @@ def find_endpoint_variant(client: BaseClient) -> dict[str, bool]:
 
 
 def close_http_session(session: URLLib3Session) -> None:
-    """Close the connections of an HTTP session.
-
-    Its own `close` leaves that to the garbage collector, and the traceback of an error may keep a connection alive.
-    """
+    """Close the connections of an HTTP session; its own `close` leaves those open that a traceback still refers to."""
     for manager in (session._manager, *session._proxy_managers.values()):
         for key in list(manager.pools.keys()):
             manager.pools[key].close()

@@ -119,10 +119,7 @@ def check_client(client: Any) -> AppStreamClient:
 
 
 def locate(client: AppStreamClient, account: str | None = None) -> Location:
-    """Return the location that a checked client reads.
-
-    Without `account` STS is called, which may take a while; raise DrainError when it does not return the account.
-    """
+    """Return the location that a checked client reads; without `account` call STS, and raise DrainError when that fails."""
     if account is None and client not in _accounts:
         try:
             _accounts[client] = credentials.ask_account(open_sts_of(client))

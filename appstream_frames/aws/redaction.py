@@ -113,10 +113,7 @@ def _list_encodings(secret: str) -> Iterator[str]:
 
 
 def list_secrets(holder: object = None) -> list[str]:
-    """Return the secrets that this process knows: from the environment, its AWS files, and a botocore client or session.
-
-    The credentials of that `holder` are read as they are, and not refreshed.
-    """
+    """Return the secrets of the environment, the AWS files, and a botocore client or session, without a refresh of the latter."""
     found: list[str | None] = [os.environ.get(name) for name in _SECRET_VARIABLES]
     found += map(_read_file, map(os.environ.get, _TOKEN_FILES))
     urls = list(urllib.request.getproxies().values())

@@ -28,10 +28,7 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # i
 
 @contextmanager
 def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Yield a file to write, which replaces that at `path` when the block succeeds; symbolic links are followed.
-
-    A reader sees the old content or the new, after a crash too.
-    """
+    """Yield a file that atomically replaces the one at `path` when the block succeeds; symbolic links are followed."""
     target = find_file(path)
     if target.exists() and not target.is_file():  # a pipe or a device cannot be replaced
         with open(target, "wb") as device:
