@@ -18,6 +18,7 @@ from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import Store
 from appstream_frames.errors import RequestError, SnapshotCorruptError
 from appstream_frames.tables.schema import list_tables
+from appstream_frames.text import printable
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,7 +29,8 @@ def connect(root: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
 
     Each table has a view of its name, such as ``images``, over all snapshots committed now, with the union of their columns, and
     one such as ``images_latest``, over the newest snapshot that has the table. Times are in UTC. A snapshot whose manifest is
-    damaged, or of which a file is missing or has the wrong size, is left out with a warning.
+    damaged, or of which a file is missing or has the wrong size, is left out with a warning, and so is the view of a table
+    of which one column has types that no type holds.
 
     Parameters
     ----------
@@ -61,8 +63,17 @@ def connect(root: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
     for table in dict.fromkeys([FOLDER, *(name for one in manifests for name in one.files)]):
         holders = [one for one in manifests if table in (FOLDER, *one.files)]
         for view, snapshots in ((table, holders), (f"{table}_latest", holders[-1:])):
+            try:
+                rows = _open_table(store, table, snapshots)
+            except pa.ArrowTypeError as error:
+                warnings.warn(
+                    f"There is no view {view}: the type of a column changed between snapshots ({printable(error)}). "
+                    "Read the table with read_history, without that column.",
+                    stacklevel=2,
+                )
+                continue
             # not `register`: its views are not visible to cursors
-            connection.from_arrow(_open_table(store, table, snapshots)).create_view(view)
+            connection.from_arrow(rows).create_view(view)
     return connection
 
 

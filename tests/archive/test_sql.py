@@ -82,6 +82,21 @@ def test_latest_of_a_table_that_is_read_now_and_then(root: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize("table", ["images", "coverage"])
+def test_a_column_that_changed_its_type_takes_one_view_away(root: Path, table: str) -> None:
+    """A warning names it, and the view of the newest snapshot and all other tables are there."""
+    frames = marked("here")
+    for day, value in (("2026-11-16", 1), ("2026-11-23", "one")):
+        changed = frames.tables[table].assign(own=value)
+        asf.write_snapshot(asf.Frames({**frames.tables, table: changed}).relabel(day), root)
+    with pytest.warns(UserWarning, match=f"There is no view {table}: .* own "):
+        connection = asf.connect(root)
+    with connection:
+        assert set(connection.sql(f"SELECT own FROM {table}_latest").fetchall()) == {("one",)}
+        assert connection.sql("FROM applications").fetchall()
+        assert not connection.sql(f"SELECT 1 FROM duckdb_views() WHERE view_name = '{table}'").fetchall()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["missing", "short", "manifest"])
 def test_a_damaged_snapshot_is_left_out_by_name(grown: Path, damage: str) -> None:
