@@ -7,7 +7,9 @@ from typing import Final
 
 import pandas as pd
 
+from appstream_frames.archive.manifest import find_ids
 from appstream_frames.archive.reader import complete, read_snapshot, read_table
+from appstream_frames.archive.roots import open_store
 from appstream_frames.history.scan import Root, SnapshotRange
 from appstream_frames.history.timelines import read_history
 from appstream_frames.insights.days import Day
@@ -141,12 +143,15 @@ def findings(
     [['high', 'HR-Desktop-2026-11-hotfix']]
     """
     frames = check_frames(frames)
-    since = _find_running_since(frames, history) if history is not None and "image_builders" in frames.tables else {}
+    since = {} if history is None else _find_running_since(frames, history)
     return find(frames, today, rules, since, reference)
 
 
 def _find_running_since(frames: Frames, root: Root) -> dict[str, pd.Timestamp]:
     """Return, by ARN, the first snapshot since which an image builder has been running, if an earlier one shows it stopped."""
+    if "image_builders" not in frames.tables:
+        find_ids(open_store(root))  # a root without snapshots is an error here too
+        return {}
     seen = read_history(root, "image_builders", columns=["arn", "state"], until=frames.snapshot.to_pydatetime())
     seen = pd.concat([seen, frames.image_builders[seen.columns]], ignore_index=True)
     seen = seen.dropna(subset="arn").sort_values("snapshot", kind="stable")

@@ -96,3 +96,9 @@ def test_each_week_of_the_sandbox_tells_what_the_week_before_had_not(tmp_path: P
         keys = [set(zip(rows["rule"], rows["arn"].fillna(rows["name"]), strict=True)) for rows in (found, new)]
         assert keys[1] == keys[0] - before, pd.Timestamp(week)
         before = keys[0]
+
+
+def test_a_history_that_is_not_there_is_an_error(root: Path) -> None:
+    """Also for frames without image builders, of which nothing is looked up in it."""
+    with pytest.raises(asf.SnapshotNotFoundError, match=f"No snapshot under {root}"):
+        asf.findings(frames_of(night("FAILED")), history=root)
