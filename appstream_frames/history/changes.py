@@ -269,7 +269,7 @@ def is_public(changes: pd.DataFrame) -> pd.Series:
 def merge_changes(changes: pd.DataFrame) -> pd.DataFrame:
     """Merge the rows of a diff: a resource that was removed and added under its name becomes one row, ``rebuilt``.
 
-    A resource that several accounts see becomes one row too. Values are kept only where a column changed.
+    What several accounts see becomes one row too, the owner's if there is one. Values are kept only where a column changed.
 
     Examples
     --------
@@ -283,6 +283,8 @@ def merge_changes(changes: pd.DataFrame) -> pd.DataFrame:
     changed = kind == "changed"
     merged = changes.assign(change=kind.mask(added & removed & ~changed, "rebuilt"))
     merged = merged.assign(before=merged["before"].where(changed), after=merged["after"].where(changed))
-    identified = merged[[name for name in ARNS if name in merged]].notna().any(axis=1)
-    repeated = merged.duplicated() | (merged.drop(columns="account").duplicated() & identified)
-    return merged[~repeated]
+    arn = next((merged[name] for name in ARNS if name in merged), pd.Series(None, merged.index, dtype=object))
+    foreign = [f":{account}:" not in str(name) for account, name in zip(merged["account"], arn, strict=True)]
+    ordered = merged.iloc[np.argsort(foreign, kind="stable")]  # the owner's rows first
+    repeated = ordered.duplicated() | (ordered.drop(columns="account").duplicated() & arn.notna()[ordered.index])
+    return merged[~repeated[merged.index]]

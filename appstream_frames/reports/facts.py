@@ -104,18 +104,23 @@ def _compare(root: Root, listed: pd.DataFrame, after: Frames) -> Since | None:
     before = (earlier if older.empty else older).iloc[-1]
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", UserWarning)
-        changes = diff(read_snapshot(root, before["id"]), after)
+        frames = read_snapshot(root, before["id"])
+        changes = diff(frames, after)
     own = is_public(changes)
     public = changes[own].groupby("change")["arn"].nunique().to_dict()
     notes = [str(note.message) for note in noted]
-    return Since(before["snapshot"], not older.empty, _list_changed(changes[~own]), public, notes)
+    return Since(before["snapshot"], not older.empty, _list_changed(changes[~own], frames, after), public, notes)
 
 
-def _list_changed(changes: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the images in the rows of `diff`, removed ones first."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in to_records(merge_changes(changes)):
-        image = found.setdefault((row["name"], row["account"], row["region"], row["arn"]), {**row, "columns": []})
+def _list_changed(changes: pd.DataFrame, before: Frames, after: Frames) -> list[dict[str, Any]]:
+    """Return the images in the rows of `diff`, removed ones first, but for those that only other accounts see than before."""
+    merged = merge_changes(changes)
+    for change, frames in (("added", before), ("removed", after)):
+        merged = merged[~(merged["change"].eq(change) & merged["arn"].isin(frames.images["arn"].dropna()))]
+    found: dict[Any, dict[str, Any]] = {}
+    for row in to_records(merged):
+        key = row["arn"] or (row["account"], row["region"], row["name"])
+        image = found.setdefault(key, {**row, "columns": []})
         if row["column"] is not None:
             image["columns"].append((row["column"], row["before"], row["after"]))
     return sorted(found.values(), key=lambda image: _CHANGES.index(image["change"]))

@@ -339,6 +339,21 @@ def test_what_several_accounts_see_is_one_line(root: Path, frames: asf.Frames) -
     assert (head.rpartition(": ")[2], len(rows)) == ("1 added", 1)
 
 
+def test_what_the_owner_sees_more_of_is_one_change(root: Path, frames: asf.Frames) -> None:
+    """An image of which two accounts see another state, and its owner besides that it is shared, changed once, in his account."""
+    image = frames.images[frames.images["visibility"] == "PRIVATE"].head(1).assign(image_shared_with_others=False)
+    owner, reader = image["account"].item(), "000000000001"  # the reader comes first
+    for week, changed in (("2026-11-16", {}), ("2026-11-23", {"image_shared_with_others": True})):
+        state = {"state": "AVAILABLE" if changed else "PENDING"}
+        seen = image.assign(account=reader, visibility="SHARED", image_shared_with_others=None)
+        images = pd.concat([image.assign(**state, **changed), seen.assign(**state)], ignore_index=True)
+        coverage = pd.concat([frames.coverage.assign(account=each) for each in (owner, reader)], ignore_index=True)
+        asf.write_snapshot(asf.Frames({**frames.tables, "images": images, "coverage": coverage}).relabel(week), root)
+    printed = run("diff", str(root)).stdout
+    head, _, *rows = printed.splitlines()
+    assert (head.rpartition(": ")[2], len(rows), reader in printed) == ("1 changed", 2, False)
+
+
 def test_public_images_are_left_out_of_a_diff(root: Path, frames: asf.Frames) -> None:
     """AWS's own come and go once per account; `--public` shows them, each once."""
     other = asf.Frames({name: table.assign(account="999999999999") for name, table in frames.tables.items()})

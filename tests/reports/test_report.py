@@ -253,6 +253,16 @@ def test_an_image_that_several_accounts_see_counts_once_over_time(reported: Call
     assert f'alt="Chart: {len(mine.images)} images on {WEEKS[0]}, {len(mine.images)} on {LAST}"' in changes
 
 
+def test_an_image_that_another_account_sees_now_is_not_added(reported: Callable[..., Report]) -> None:
+    """A new share is no new image, and one that is withdrawn is no removed one."""
+    mine = taken(LAST, type="PRIVATE")
+    other = {name: table.assign(account="999999999999") for name, table in mine.tables.items()}
+    fewer = {name: table if name == "coverage" else table.head(0) for name, table in other.items()}
+    for before, after in ((fewer, other), (other, fewer)):
+        page = text_of(reported(mine.merge(asf.Frames(before)).relabel(WEEKS[0]), mine.merge(asf.Frames(after))))
+        assert "none of these images changed" in page
+
+
 def test_a_failed_image_is_named_with_the_reason_that_aws_gives(weekly_report: Report) -> None:
     """In the summary, and in a table with every error of it."""
     assert "Failed: HR-Desktop-2026-11-hotfix (INTERNAL_ERROR: Sysprep was not able" in text_of(weekly_report)
