@@ -12,10 +12,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -256,10 +257,17 @@ def wrap(text: str, points: float, size: float, weight: str = "normal") -> list[
 
 def measure(text: str, size: float, weight: str = "normal") -> float:
     """Return an upper bound of the width of a text in points."""
+    rc = mpl.rcParams
+    kinds = (rc["font.serif"], rc["font.sans-serif"], rc["font.cursive"], rc["font.fantasy"], rc["font.monospace"])
     # backends round each glyph to whole pixels, so text may be drawn a little wider than measured
-    font = FontProperties(size=size, weight=weight)
+    return size * _measure_point(text, FontProperties(weight=weight, size=1), *map(tuple, kinds)) * 1.03 + 1
+
+
+@lru_cache(4096)  # measuring is slow, and a chart measures the same text several times and at several sizes
+def _measure_point(text: str, font: FontProperties, *_: tuple[str, ...]) -> float:
+    """Return the width of a text at a size of one point, in a font or in those that rcParams list for its kind."""
     width: float = text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
-    return width * 1.03 + 1
+    return width
 
 
 @cache

@@ -51,7 +51,7 @@ def _draw(draw: Callable[[Axes], Axes], width: float, height: float, row: float)
     figure = FittedFigure(figsize=(width, height), layout="constrained")
     figure.row = row
     ax, file = draw(figure.subplots()), io.StringIO()
-    figure.set_layout_engine("none")  # the layout is final
+    figure.set_layout_engine(None)  # the layout is final; with "none" the figure would be drawn twice
     figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
     svg = file.getvalue()
     for pattern, shorter in _SHORTER:
