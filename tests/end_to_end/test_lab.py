@@ -38,7 +38,10 @@ del warnings
 SCREEN = {"width": 1280, "height": 1000}
 
 _PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
-_IDLE = "#jp-bottom-panel :text-is('Python 3 (ipykernel) | Idle')"  # the notebook's own sign says so before there is a kernel
+# the notebook's own sign says so before there is a kernel
+_IDLE = """idle => idle === [...document.querySelectorAll('#jp-bottom-panel *')].some(
+    each => !each.children.length && each.textContent.trim() === 'Python 3 (ipykernel) | Idle')"""
+_TAB = ".lm-DockPanel-tabBar .lm-TabBar-tab.jp-mod-current"
 _PROMPTS = f"{_PANEL} .jp-CodeCell .jp-InputArea-prompt"
 _FIGURES = f"{_PANEL} .jp-OutputArea img"
 _WRONG = f"{_PANEL} [data-mime-type='application/vnd.jupyter.stderr'], {_PANEL} [data-mime-type='application/vnd.jupyter.error']"
@@ -147,14 +150,14 @@ def _wait_for(server: Lab, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture(scope="module")
 def page(chromium: Any) -> Iterator[Any]:
-    """Give a page, one for all notebooks: it reads and compiles JupyterLab's scripts once."""
+    """Give a page, one for all notebooks: it loads JupyterLab once."""
     with page_of(chromium, **SCREEN) as made:
         made.set_default_timeout(PATIENCE)
         yield made
 
 
 @contextmanager
-def opened(page: Any, lab: Lab, name: str, screenshots: Path) -> Iterator[Any]:
+def opened(page: Any, lab: Lab, name: str, screenshots: Path | None) -> Iterator[Any]:
     """Give a page with one notebook, its kernel ready: page, server and kernel ask nothing of anybody but this machine."""
     strays: list[str] = []
 
@@ -163,23 +166,48 @@ def opened(page: Any, lab: Lab, name: str, screenshots: Path) -> Iterator[Any]:
 
     page.on("request", note)
     try:
-        page.goto(f"{lab.url}/lab/tree/{name}?reset&token={lab.token}")
-        page.wait_for_selector(_IDLE)
+        if not page.url.startswith(lab.url):
+            page.goto(f"{lab.url}/lab?reset&token={lab.token}")
+        page.click("[data-command='filebrowser:refresh']")
+        page.dblclick(f".jp-DirListing-item:has-text('{name}')")
+        _wait_until(page, _IDLE, True)
         yield page
+        _take(page, screenshots, f"{Path(name).stem}-last")
+        _close(page)
+    except BaseException:
+        _take(page, screenshots, f"{Path(name).stem}-failed")
+        page.goto("about:blank")  # the next begins anew
+        raise
     finally:
-        page.screenshot(path=screenshots / f"{Path(name).stem}-last.png")
-        page.goto("about:blank")
         page.remove_listener("request", note)
         lab.stop_kernels()
     assert [url for url in strays if not url.startswith((lab.url, "data:", "blob:"))] == []
     assert attempts(lab.machine) == []
 
 
+def _close(page: Any) -> None:
+    """Close the notebook that is shown, without saving."""
+    page.click(f"{_TAB} .lm-TabBar-tabCloseIcon")
+    _wait_until(page, "() => !document.querySelector('.jp-NotebookPanel') || document.querySelector('.jp-Dialog')")
+    if discard := page.locator(".jp-Dialog .jp-mod-warn").all():
+        discard[0].click()
+    _wait_until(page, _IDLE, False)
+
+
+def _wait_until(page: Any, script: str, argument: object = None) -> None:
+    page.wait_for_function(script, arg=argument, polling=100)  # by default in every frame, which costs seconds
+
+
+def _take(page: Any, screenshots: Path | None, name: str) -> None:
+    if screenshots:
+        page.screenshot(path=screenshots / f"{name}.png")
+
+
 def _run_all(page: Any) -> None:
     page.click(".lm-MenuBar-itemLabel:text-is('Run')")
     page.click(".lm-Menu-itemLabel:text-is('Run All Cells')")
-    page.wait_for_function(_OVER, arg=[_PROMPTS, _WRONG])
-    page.wait_for_selector(_IDLE)
+    _wait_until(page, _OVER, [_PROMPTS, _WRONG])
+    _wait_until(page, _IDLE, True)
 
 
 def _save(page: Any, path: Path) -> Any:
@@ -205,15 +233,17 @@ def _figures(notebook: Any) -> int:
 
 
 @pytest.fixture
-def screenshots(tmp_path: Path) -> Path:
-    """Return the folder in which screenshots are kept: that of the variable ``SCREENSHOTS``, if it is set."""
-    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+def screenshots() -> Path | None:
+    """Return the folder in which screenshots are kept, that of the variable ``SCREENSHOTS``; none are taken without it."""
+    if not os.environ.get("SCREENSHOTS"):
+        return None
+    folder = Path(os.environ["SCREENSHOTS"])
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
-def test_run_all_cells(page: Any, lab: Lab, path: Path, screenshots: Path) -> None:
+def test_run_all_cells(page: Any, lab: Lab, path: Path, screenshots: Path | None) -> None:
     """Run All Cells runs every cell without an error, shows all charts on screen, nothing pops up, and it stays at home."""
     committed = notebooks.read(path)
     with opened(page, lab, path.name, screenshots):
@@ -224,12 +254,12 @@ def test_run_all_cells(page: Any, lab: Lab, path: Path, screenshots: Path) -> No
         assert page.locator(_PROMPTS).all_inner_texts() == [f"[{n}]:" for n in range(1, len(_code(committed)) + 1)]
         assert page.locator(_POP_UPS).all_inner_texts() == []
         page.locator(f"{_PANEL} .jp-Cell").first.scroll_into_view_if_needed()
-        page.screenshot(path=screenshots / f"{path.stem}-0.png")
+        _take(page, screenshots, f"{path.stem}-0")
         figures = page.locator(_FIGURES).all()
         assert len(figures) == _figures(committed) > 0
         for number, figure in enumerate(figures, 1):
             assert _on_screen(figure)
-            page.screenshot(path=screenshots / f"{path.stem}-{number}.png")
+            _take(page, screenshots, f"{path.stem}-{number}")
         notebooks.RAN[path] = (_save(page, lab.folder / path.name), seconds)
 
 
@@ -241,7 +271,7 @@ def _on_screen(figure: Any) -> bool:
     return drawn and seen and min(box["width"], box["height"]) > 100
 
 
-def test_an_error_is_seen(page: Any, lab: Lab, screenshots: Path) -> None:
+def test_an_error_is_seen(page: Any, lab: Lab, screenshots: Path | None) -> None:
     """A notebook with a cell that fails does not pass."""
     notebooks.write(notebooks.new("1 + 1", "1 / 0", "2 + 2", **_kernel()), lab.folder / "0-fails.ipynb")
     with opened(page, lab, "0-fails.ipynb", screenshots):
