@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ZONE = "America/New_York"  # the machine of these tests is not in UTC
-_QUICK = "-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # a JVM for seconds of work
+_TRUSTING = "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"  # of Spark's own classes
+_QUICK = f"-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1 {_TRUSTING}"  # a JVM for seconds of work
 
 
 @pytest.fixture(scope="session")

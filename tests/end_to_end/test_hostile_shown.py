@@ -131,12 +131,12 @@ def misaligned(lines: list[str], left: set[str]) -> list[str]:
 def _begins(row: str) -> set[int]:
     """Return the columns of the screen before which there are two blanks, to the right of the text too."""
     place, blanks, found = 0, 0, set()
-    for char in row + " " * 4_000:
+    for char in row.rstrip(" "):
         blanks = blanks + 1 if char == " " else 0
         place += wcwidth(char)
         if blanks >= 2:
             found.add(place)
-    return found
+    return found | set(range(place + 2, place + 4_000))
 
 
 @pytest.mark.parametrize("name", ["images", "applications", "errors", "coverage"])

@@ -12,6 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from support.command import run
 
 import appstream_frames as asf
 from appstream_frames.insights.findings import RULES
@@ -100,19 +101,13 @@ def test_many_accounts_and_a_cluster_run(tmp_path: Path) -> None:
     assert asf.list_snapshots(tmp_path / "archive")["complete"].ge(4).to_list() == [True, True]
 
 
-def run_at_night(tmp_path: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a program of the README in the sandbox's organization, with an archive on this machine."""
-    moved = [word.replace("s3://bucket/appstream", str(tmp_path / "archive")) for word in words]
-    with asf.sandbox() as box:
-        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **box.environment()}
-        return subprocess.run(moved, env=environment, cwd=tmp_path, capture_output=True, text=True)
-
-
 def test_the_cron_line_runs(tmp_path: Path) -> None:
     """A snapshot of the whole organization is written, and its findings are printed."""
-    line = BLOCKS["cron"][0].split(maxsplit=5)[5]
+    line = BLOCKS["cron"][0].split(maxsplit=5)[5].replace("s3://bucket/appstream", str(tmp_path / "archive"))
     here = line.replace("/opt/appstream/.venv/bin/appstream-frames", f"{sys.executable} -m appstream_frames")
-    done = run_at_night(tmp_path, ["/bin/sh", "-c", here])
+    with asf.sandbox() as box:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **box.environment()}
+        done = subprocess.run(["/bin/sh", "-c", here], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, len(asf.list_snapshots(tmp_path / "archive"))) == (4, 1), done.stderr
     assert "AWS could not make the image" in done.stdout
 
@@ -120,8 +115,11 @@ def test_the_cron_line_runs(tmp_path: Path) -> None:
 def test_the_container_s_commands_run(tmp_path: Path) -> None:
     """What the container runs works, and its entry point is our command."""
     assert 'ENTRYPOINT ["appstream-frames"]' in BLOCKS["dockerfile"][0]
-    runs = [line.partition("--rm appstream-frames ")[2].split() for line in BLOCKS["sh container"][0].splitlines()[1:]]
-    snapshot, check = (run_at_night(tmp_path, [sys.executable, "-m", "appstream_frames", *words]) for words in runs)
+    lines = BLOCKS["sh container"][0].replace("s3://bucket/appstream", str(tmp_path / "archive")).splitlines()[1:]
+    with asf.sandbox() as box:
+        snapshot, check = (
+            run(*line.partition("--rm appstream-frames ")[2].split(), environment=box.environment()) for line in lines
+        )
     assert (snapshot.returncode, check.returncode) == (0, 4), snapshot.stderr + check.stderr
     assert "AWS could not make the image" in check.stdout
 

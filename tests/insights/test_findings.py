@@ -22,6 +22,12 @@ def estate() -> asf.Frames:
         return asf.drain(box.client(), include="all").relabel(TODAY)
 
 
+@pytest.fixture(scope="module")
+def found(estate: asf.Frames) -> pd.DataFrame:
+    """Return the findings of that account: to read, never to change."""
+    return asf.findings(estate)
+
+
 def changed(estate: asf.Frames, table: str, row: int = 0, **values: object) -> asf.Frames:
     """Return the frames with other values in one row of a table."""
     copy = estate.tables[table].copy()
@@ -54,9 +60,8 @@ def rules_of(found: pd.DataFrame, name: str) -> set[str]:
         ("image_unused", "low", "BI-Analyst-2026Q1", None),
     ],
 )
-def test_each_rule_finds_its_case(estate: asf.Frames, rule: str, severity: str, name: str, value: int | None) -> None:
+def test_each_rule_finds_its_case(found: pd.DataFrame, rule: str, severity: str, name: str, value: int | None) -> None:
     """With its severity, and the days or the count on which it rests."""
-    found = asf.findings(estate)
     (row,) = found[(found["rule"] == rule) & (found["name"] == name)].itertuples()
     assert (row.severity, None if pd.isna(row.value) else row.value) == (severity, value)
     assert row.account == ACCOUNT
@@ -264,25 +269,24 @@ def test_a_rule_that_cannot_be_changed_so_is_refused(estate: asf.Frames, rules: 
 
 
 @pytest.mark.slow
-def test_findings_are_worst_first_and_the_same_in_any_order_of_rows(estate: asf.Frames) -> None:
+def test_findings_are_worst_first_and_the_same_in_any_order_of_rows(estate: asf.Frames, found: pd.DataFrame) -> None:
     """Sorted by severity, rule and resource."""
-    found = asf.findings(estate)
     ranks = found["severity"].map({"high": 0, "medium": 1, "low": 2, "info": 3})
     assert ranks.is_monotonic_increasing
     unknown = estate.coverage.head(2).assign(account=None, status="failed", error_message=["a", "b"])
     unknown["operation"] = "DescribeImages"
     estate = asf.Frames({**estate.tables, "coverage": pd.concat([estate.coverage, unknown], ignore_index=True)})
     found = asf.findings(estate)
-    for seed in range(5):
+    for seed in range(2):
         mixed = {name: table.sample(frac=1, random_state=seed) for name, table in estate.tables.items()}
         pd.testing.assert_frame_equal(asf.findings(asf.Frames(mixed)), found)
 
 
-def test_rows_may_have_any_index(estate: asf.Frames) -> None:
+def test_rows_may_have_any_index(estate: asf.Frames, found: pd.DataFrame) -> None:
     """Such as that of frames which the user put together by `pandas.concat`."""
     halves = {name: [table.iloc[::2], table.iloc[1::2]] for name, table in estate.tables.items()}
     joined = {name: pd.concat([half.reset_index(drop=True) for half in two]) for name, two in halves.items()}
-    pd.testing.assert_frame_equal(asf.findings(asf.Frames(joined)), asf.findings(estate))
+    pd.testing.assert_frame_equal(asf.findings(asf.Frames(joined)), found)
 
 
 @pytest.mark.slow
@@ -313,8 +317,7 @@ def test_a_builder_that_was_made_again_runs_since_then(estate: asf.Frames, root:
     assert (row.name, row.value, "by its creation" in row.finding) == ("ib-legacy-erp", 66, True)
 
 
-def test_an_image_of_another_account_is_its_owners_finding(estate: asf.Frames) -> None:
+def test_an_image_of_another_account_is_its_owners_finding(found: pd.DataFrame) -> None:
     """An account that sees a shared image has nothing to do about it."""
-    found = asf.findings(estate)
     images = found[found["resource"] == "image"]
     assert (images["arn"].str.split(":").str[4] == images["account"]).all()

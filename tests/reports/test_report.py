@@ -33,7 +33,7 @@ def section(report: Report, name: str) -> str:
     return found.group()
 
 
-# what it says
+# what it says; where that needs no chart, of AWS's own images only, of which none is drawn
 
 
 def test_the_findings_are_those_of_the_functions(weekly_report: Report) -> None:
@@ -91,14 +91,14 @@ def test_changes_are_those_of_diff(weekly_report: Report) -> None:
 
 def test_daily_snapshots_are_compared_a_week_apart(reported: Callable[..., Report]) -> None:
     """Of many, the newest that is a week older is chosen, though it was taken some minutes later in its day."""
-    frames = taken(LAST, type="SHARED")
+    frames = taken(LAST, type="PUBLIC")
     days = ("2026-11-15T00:00", "2026-11-16T00:07", "2026-11-17T00:00", "2026-11-22T00:00", "2026-11-23T00:00")
     assert "From 16 November 2026, 00:07 UTC" in text_of(reported(*(frames.relabel(day) for day in days)))
 
 
 def test_without_a_week_the_last_but_one_is_compared(reported: Callable[..., Report]) -> None:
     """It says that it is not a week."""
-    frames = taken(LAST, type="SHARED")
+    frames = taken(LAST, type="PUBLIC")
     said = text_of(reported(*(frames.relabel(day) for day in ("2026-11-21", "2026-11-22", "2026-11-23"))))
     assert "From 22 November 2026, 00:00 UTC to 23 November 2026, 00:00 UTC. No snapshot is a week older" in said
 
@@ -213,9 +213,9 @@ def test_damage_is_never_reported_as_data(weekly_report: Report, tmp_path: Path)
         asf.report(root)
 
 
-def test_a_damaged_manifest_leaves_the_report_of_the_one_before(weekly_report: Report, tmp_path: Path) -> None:
+def test_a_damaged_manifest_leaves_the_report_of_the_one_before(archived: Callable[..., Path]) -> None:
     """It is named once, and the newest snapshot whose manifest can be read is reported."""
-    root = Path(shutil.copytree(weekly_report.root, tmp_path / "copy"))
+    root = archived(*(taken(week, type="PUBLIC") for week in WEEKS))
     path = sorted((root / "coverage").iterdir())[-1]
     path.write_bytes(b"damage")
     with pytest.warns(UserWarning, match=re.escape(path.name)) as noted:
@@ -231,7 +231,7 @@ def test_a_day_that_is_none_is_refused_first(root: Path) -> None:
 
 def test_wholeness_is_that_of_the_newest_snapshot(archived: Callable[..., Path]) -> None:
     """The command's exit code rests on it, and an older snapshot does not matter."""
-    whole, partial = taken(WEEKS[-2], type="SHARED"), taken(LAST, type="SHARED", max_items=1)
+    whole, partial = taken(WEEKS[-2], type="PUBLIC"), taken(LAST, type="PUBLIC", max_items=1)
     assert not build_page(archived(whole, partial)).whole
     assert build_page(archived(partial.relabel(WEEKS[0]), whole)).whole
 
@@ -278,7 +278,7 @@ def test_one_name_is_one_row(estate_report: Report) -> None:
 
 def test_a_region_that_is_not_enabled_is_nothing_missing(archived: Callable[..., Path]) -> None:
     """Nothing could be read there, so the snapshot is whole, and the page says so."""
-    frames = taken(LAST, type="SHARED")
+    frames = taken(LAST, type="PUBLIC")
     row = frames.coverage.assign(region="me-south-1", status="region_disabled", error_message="Enable the region.")
     coverage = pd.concat([frames.coverage, row], ignore_index=True)
     page = build_page(archived(asf.Frames({**frames.tables, "coverage": coverage})))
