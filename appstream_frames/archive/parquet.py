@@ -126,6 +126,17 @@ def read_columns(read: Callable[[int, int], bytes], expected: dict[str, Any], na
     return file.read(needed, use_threads=False).select(wanted)
 
 
+def check_footer(content: bytes, start: int, expected: dict[str, Any]) -> None:
+    """Raise DamageError when a file's bytes from a position on hold its footer, and not the one of its `make_record`."""
+    size = expected["footer"]["bytes"]
+    begins = expected["bytes"] - size - start
+    footer = content[begins : begins + size] if begins >= 0 else b""
+    if len(footer) == size - 8:  # without its end, which has been read before: its length, and the magic bytes
+        footer += struct.pack("<I", size - 8) + _MAGIC
+    if len(footer) == size and hash_parts([footer]) != expected["footer"]["sha256"]:
+        raise DamageError("the footer is not the one that was written")
+
+
 def _find_footer_length(content: Any) -> int:
     return int(struct.unpack("<I", content[-8:-4])[0]) + 8
 

@@ -157,6 +157,16 @@ def read_columns(store: Store, manifest: Manifest, table: str, columns: list[str
         raise SnapshotCorruptError(f"{store.locate(table, manifest.id)}: {printable(error)}. {RESTORE}") from error
 
 
+def read_range(store: Store, manifest: Manifest, table: str, start: int, length: int) -> bytes:
+    """Return some bytes of a file; SnapshotCorruptError when it is missing, or its footer is among them and another."""
+    content = read_file(store, table, manifest.id, start, length)
+    try:
+        parquet.check_footer(content, start, manifest.files[table])
+    except parquet.DamageError as error:
+        raise SnapshotCorruptError(f"{store.locate(table, manifest.id)}: {error}. {RESTORE}") from error
+    return content
+
+
 def complete(table: pa.Table, name: str) -> pa.Table:
     """Add the columns of the installed model that the file does not hold, all null; ``unmodeled`` stays last."""
     if name not in list_tables():

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from appstream_frames.archive.manifest import FOLDER, Manifest, find_ids, read_intact
-from appstream_frames.archive.reader import complete
+from appstream_frames.archive.reader import complete, read_range
 from appstream_frames.archive.roots import open_store
 from appstream_frames.archive.store import Store
 from appstream_frames.errors import RequestError, SnapshotCorruptError
@@ -94,7 +94,7 @@ def _read_whole(store: Store) -> list[Manifest]:
 
 
 def _open_table(store: Store, name: str, manifests: Sequence[Manifest]) -> pa.Table | ds.Dataset:
-    """Return a table's rows of some snapshots, with the union of their columns; pages are read on demand and checked."""
+    """Return a table's rows of some snapshots, with the union of their columns; read on demand; footers and pages are checked."""
     if name == FOLDER:
         return pa.concat_tables([complete(one.coverage, name) for one in manifests], promote_options="permissive")
     options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
@@ -102,7 +102,7 @@ def _open_table(store: Store, name: str, manifests: Sequence[Manifest]) -> pa.Ta
     known = list_tables()[name].schema if name in list_tables() else pa.schema([])
     files, schemas = [], [known]
     for one in manifests:
-        file = _RangeFile(partial(store.read, name, one.id), one.files[name]["bytes"])
+        file = _RangeFile(partial(read_range, store, one, name), one.files[name]["bytes"])
         files.append(layout.make_fragment(pa.PythonFile(file, "r")))
         if not set(one.files[name]["columns"]) <= set(known.names):
             schemas.append(files[-1].physical_schema.remove_metadata())

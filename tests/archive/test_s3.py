@@ -97,6 +97,18 @@ def test_a_changed_object_is_damage(s3_server: seaweed.Seaweed, s3_root: str, fr
     assert problems(s3_root) == {"damaged"}
 
 
+@pytest.mark.parametrize("content", [b"", b"cut"])
+def test_an_object_cut_short_is_damage_to_a_history(
+    s3_server: seaweed.Seaweed, s3_root: str, frames: asf.Frames, content: bytes
+) -> None:
+    """A range that is not there any more is no trouble of the storage, and nothing to try again."""
+    name = asf.write_snapshot(frames, s3_root)
+    key = f"{s3_root.removeprefix(f's3://{seaweed.BUCKET}/')}/images/{name}.parquet"
+    s3_server.client().put_object(Bucket=seaweed.BUCKET, Key=key, Body=content)
+    with pytest.raises(asf.SnapshotCorruptError, match=key):
+        asf.read_history(s3_root, "images", columns=["name"])
+
+
 def test_a_deleted_object_is_missing(s3_server: seaweed.Seaweed, s3_root: str, frames: asf.Frames) -> None:
     """A committed object that is gone is a problem of its own kind."""
     name = asf.write_snapshot(frames, s3_root)

@@ -123,6 +123,22 @@ def test_a_changed_page_is_an_error_and_never_data(grown: Path) -> None:
         connection.sql("SELECT name FROM images").fetchall()
 
 
+@pytest.mark.parametrize("width", [4, 70_000], ids=["read at once", "read in two parts"])
+@pytest.mark.parametrize("damage", ["flipped", "another snapshot's"])
+def test_a_changed_footer_is_an_error_and_never_data(root: Path, damage: str, width: int) -> None:
+    """No checksum of Parquet covers it, and it says where each column's values lie."""
+    one = marked("here")
+    frames = asf.Frames({**one.tables, "images": one.images.assign(**{"x" * width: 1})})
+    days = ("2026-11-16", "2026-11-23")
+    paths = [root / "images" / f"{asf.write_snapshot(frames.relabel(day), root)}.parquet" for day in days]
+    content = bytearray(paths[0 if damage == "flipped" else 1].read_bytes())
+    content[-60] ^= damage == "flipped"
+    paths[0].write_bytes(content)
+    named = f"{paths[0]}: the footer is not the one that was written"
+    with pytest.raises(Exception, match=named), asf.connect(root) as connection:
+        connection.sql("SELECT name FROM images").fetchall()
+
+
 def test_times_are_in_utc(grown: Path) -> None:
     """Whatever the machine's zone is."""
     with asf.connect(grown) as connection:
