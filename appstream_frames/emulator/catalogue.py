@@ -139,8 +139,14 @@ def _is_during(weeks: tuple[int, int | None] | None, week: int) -> bool:
 def _write_application(key: str, image: Json, week: int) -> Json:
     day = read_catalogue()["weeks"][week].replace("-", "")
     _, _, _, region, owner, _ = image["Arn"].split(":", 5)
-    application: Json = _fill(read_catalogue()["applications"][key], region, owner or "aws")
+    application = _find_application(key, region, owner or "aws")
     folder = f"https://appstream-icons-{region}.s3.{region}.amazonaws.com/{owner or 'aws'}/{image['Name']}"
     # looks like a signature of AWS's, but is not valid
     signature = f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={day}T120000Z&X-Amz-Expires=3600&X-Amz-Signature=SANDBOX"
     return {"IconURL": f"{folder}/{key}.png?{signature}"} | application
+
+
+@cache
+def _find_application(key: str, region: str, owner: str) -> Json:
+    application: Json = _fill(read_catalogue()["applications"][key], region, owner)
+    return application

@@ -20,7 +20,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.loaders import Loader
 
-from appstream_frames.aws.regions import check_region, list_appstream_regions
+from appstream_frames.aws.regions import check_region, copy_handlers, list_appstream_regions
 from appstream_frames.aws.targets import check_names
 from appstream_frames.emulator.accounts import KEY, Accounts, ServiceError
 from appstream_frames.emulator.catalogue import Row, find_week, finish, read_catalogue
@@ -39,7 +39,7 @@ class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has 
 
     def __init__(self, url: str, refusing: str, nowhere: str, account: str, config: Config | None = None) -> None:
         known = self.SESSION_VARIABLES.items()  # name: (in files, in the environment, default, conversion)
-        super().__init__(session_vars={name: (None, None, *rest) for name, (_, _, *rest) in known})
+        super().__init__({name: (None, None, *rest) for name, (_, _, *rest) in known}, **copy_handlers())
         for name in ("config_file", "credentials_file"):
             self.set_config_variable(name, os.devnull)
         self.register_component("data_loader", make_loader())
