@@ -6,13 +6,16 @@ A test that uses a browser, a bucket or Spark is marked so by the fixture that i
 from __future__ import annotations
 
 import fcntl
+import gc
 import itertools
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import matplotlib as mpl
 import pytest
 from hypothesis import settings
@@ -25,6 +28,8 @@ import appstream_frames as asf
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+gc.disable()  # until the tests are collected: what that makes stays
+botocore.session.create_loader = cache(botocore.session.create_loader)  # sessions read its models once, not each anew
 mpl.use("Agg")
 settings.register_profile("tests", max_examples=int(os.environ.get("EXAMPLES", "5")), deadline=None)  # torture: many
 settings.load_profile("tests")
@@ -61,6 +66,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONGEST.index(group) if (group := group_of(item.nodeid)) in LONGEST else len(LONGEST))
 
 
+def pytest_collection_finish() -> None:
+    """Have the garbage collector look at what the tests make, and no more at what was there before."""
+    gc.freeze()
+    gc.enable()
+
+
 def group_of(nodeid: str) -> str:
     """Return the group of tests that a test belongs to: its file, unless that shares something with other files."""
     file = nodeid.partition("::")[0]
@@ -81,12 +92,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     return GroupScheduling(config, log)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the tests' home folders: apart, as a new temporary folder is named after a look at all others."""
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _own_environment(monkeypatch: pytest.MonkeyPatch, homes: Path) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
         monkeypatch.delenv(name)
     monkeypatch.delenv("COLUMNS", raising=False)  # which the workers of parallel tests have
-    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    home = homes / str(next(_numbers))
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 

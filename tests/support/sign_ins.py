@@ -13,6 +13,7 @@ import os
 import sys
 import warnings
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -156,6 +157,9 @@ def main() -> None:
     with TemporaryDirectory() as folder, Identities() as server:
         home = Path(folder)
         os.environ["HOME"] = folder
+        import botocore.session
+
+        botocore.session.create_loader = cache(botocore.session.create_loader)  # sessions read the models once
         sign_on(home)
         (home / "config").write_text(configuration(home))
         base = {

@@ -62,7 +62,7 @@ CALLS: dict[str, Callable[[pd.DataFrame], object]] = {
     "isin": lambda frame: [frame[name].isin(frame[name].head(2)) for name in frame],
     "astype": lambda frame: frame.astype(str),
     "sort_values": lambda frame: frame.sort_values(["account", "snapshot"]),
-    "explode": lambda frame: [frame.explode(name) for name in frame],
+    "explode": lambda frame: [frame.explode(name) for name in frame.select_dtypes("object")],
     "to_csv": lambda frame: frame.to_csv(),
     "to_html": lambda frame: frame.to_html(),
     "equals": lambda frame: frame.equals(frame.copy()),
@@ -169,6 +169,13 @@ def test_lists_are_tuples_and_maps_tuples_of_pairs() -> None:
     assert tables["applications"]["metadata"].to_list() == [(("k", None), ("l", "v")), None, None]
 
 
+def test_a_time_can_be_changed() -> None:
+    """A frame's times are its own: Arrow's memory could not be written to."""
+    frame = to_pandas(decode([b'{"CreatedTime": 0}', b'{"CreatedTime": 1}'], KEY)["images"])
+    frame.loc[0, "created_time"] = frame.loc[1, "created_time"]
+    assert frame["created_time"].nunique() == 1
+
+
 @given(st.integers(0, 2**63), st.sampled_from(sorted(OPERATIONS)))
 def test_pandas_and_back_is_the_same_table(seed: int, operation: str) -> None:
     """No value of any table is changed on the way to pandas and back, also of a part of a larger table."""
@@ -242,17 +249,26 @@ def everything() -> asf.Frames:
         return asf.drain(sandbox.client(), include="all")
 
 
+ASKED = [asf.findings, asf.usage, asf.used_by, asf.application_versions]
+
+
+@pytest.fixture(scope="module", params=ASKED, ids=lambda ask: ask.__name__)
+def asked(
+    request: pytest.FixtureRequest, everything: asf.Frames
+) -> tuple[Callable[[asf.Frames], pd.DataFrame], pd.DataFrame]:
+    """Return a function of frames, and what it returns for the frames as they were drained."""
+    return request.param, request.param(everything)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("conversion", CONVERSIONS)
-@pytest.mark.parametrize(
-    "ask", [asf.findings, asf.usage, asf.used_by, asf.application_versions], ids=lambda ask: ask.__name__
-)
 def test_the_same_values_in_other_dtypes_have_the_same_answer(
-    ask: Callable[[asf.Frames], pd.DataFrame], conversion: str, everything: asf.Frames
+    asked: tuple[Callable[[asf.Frames], pd.DataFrame], pd.DataFrame], conversion: str, everything: asf.Frames
 ) -> None:
     """A user may convert the tables before asking."""
+    ask, answer = asked
     converted = Frames({name: CONVERSIONS[conversion](table) for name, table in everything.tables.items()})
-    pd.testing.assert_frame_equal(ask(converted), ask(everything))
+    pd.testing.assert_frame_equal(ask(converted), answer)
 
 
 def test_accounts_that_became_numbers_are_refused(everything: asf.Frames, tmp_path: Path) -> None:
