@@ -66,9 +66,9 @@ def test_a_signal_before_a_thread_was_started_is_itself(monkeypatch: pytest.Monk
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc")
 def test_drains_leave_no_thread_and_no_socket() -> None:
-    """Of sixty targets again and again, some of which fail, time out or are cut; `benchmarks/soak.py` is the long version."""
+    """Of 32 targets again and again, some of which fail, time out or are cut; `benchmarks/soak.py` is the long version."""
     before = sockets()
-    with asf.sandbox(accounts=15) as box:
+    with asf.sandbox(accounts=8) as box:
         for _ in range(2):
             for region, kind in zip(box.regions, ("denied", "cut", "reset", "slow"), strict=True):
                 box.fault(box.accounts[0], region, kind, times=1)

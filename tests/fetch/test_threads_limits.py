@@ -44,7 +44,7 @@ def test_botocore_looks_for_paginators_once(box: Any, monkeypatch: pytest.Monkey
 @pytest.mark.slow
 def test_no_account_is_asked_more_than_it_can_bear() -> None:
     """AWS never sees more than eight calls of one account at once, nor 64 of all; and it sees those of several accounts."""
-    with asf.sandbox(accounts=10, regions=12) as box:
+    with asf.sandbox(accounts=9, regions=9) as box:
         watched = Watched(box, hold=0.3)
         frames = asf.drain_targets(everywhere(box), progress=False, type="SHARED")
     assert set(statuses(frames)) == {"complete"}

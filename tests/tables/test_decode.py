@@ -316,7 +316,7 @@ def test_question_marks_of_a_stranger_cost_little_time(text: str) -> None:
 
 def test_urls_within_urls_do_not_raise() -> None:
     """What nests deeper than anybody follows loses its query."""
-    url = "https://i.example/?X-Amz-Signature=CANARY"
-    for _ in range(400):
-        url = f"https://i.example/?to={quote(url, safe='')}"
-    assert "CANARY" not in value("unmodeled", {"New": url})
+    head, url = "https://i.example/?to=", quote("https://i.example/?X-Amz-Signature=CANARY", safe="")
+    for _ in range(400):  # to quote the text of a level again, its per cent signs are quoted
+        url = quote(head, safe="") + url.replace("%", "%25")
+    assert "CANARY" not in value("unmodeled", {"New": head + url})

@@ -119,7 +119,9 @@ def _is_sts(exchange: Exchange) -> bool:
     return b"Action=" in exchange.request
 
 
-def drain_in_trouble(seed: int, tally: Tally, shortest: float = 1.0, longest: float = 10.0) -> None:
+def drain_in_trouble(
+    seed: int, tally: Tally, shortest: float = 1.0, longest: float = 10.0, count: int = _TARGETS
+) -> None:
     """Drain targets of roles, with trouble from a random moment on, and hold what comes of it against the truth."""
     chance = random.Random(seed)
     only_sts = chance.random() < 0.3
@@ -130,7 +132,7 @@ def drain_in_trouble(seed: int, tally: Tally, shortest: float = 1.0, longest: fl
         timeout = 2 * seconds + 10
     with asf.sandbox(accounts=ACCOUNTS) as box, Proxy(box.url, verbs=("POST",)) as proxy:
         box.latency(0.1)
-        targets = chance.sample(_targets(box, proxy.url), _TARGETS)
+        targets = chance.sample(_targets(box, proxy.url), count)
         trouble = Trouble(proxy, kind, only_sts)
         with _after(chance.uniform(0, 1), trouble, seconds), quiet():
             frames = asf.drain_targets(targets, timeout=timeout, progress=False)
