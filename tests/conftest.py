@@ -5,6 +5,7 @@ A test that uses a browser, a bucket or Spark is marked so by the fixture that i
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import gc
 import itertools
@@ -70,6 +71,7 @@ def pytest_collection_finish() -> None:
     """Have the garbage collector look at what the tests make, and no more at what was there before."""
     gc.freeze()
     gc.enable()
+    atexit.register(gc.unfreeze)  # that extension modules find nothing left behind
 
 
 def group_of(nodeid: str) -> str:

@@ -19,7 +19,7 @@ pytestmark = [UNCLOSED, pytest.mark.slow]
 @pytest.mark.parametrize("seed", range(2))
 def test_every_target_is_whole_or_said_to_be_not(seed: int, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """24 targets that fail in every way, at any page, for a while or for ever: status, code, rows and counts of each."""
-    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.3)
     lasting = seed == 0
     with asf.sandbox(accounts=estates.ACCOUNTS) as box:
         given = estate(box, random.Random(seed), lasting=lasting, size=24)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 import time
+from functools import partial
 from random import Random
 from typing import Any
 from urllib.parse import quote
@@ -314,9 +316,11 @@ def test_question_marks_of_a_stranger_cost_little_time(text: str) -> None:
     assert time.process_time() - started < 5
 
 
-def test_urls_within_urls_do_not_raise() -> None:
-    """What nests deeper than anybody follows loses its query."""
-    head, url = "https://i.example/?to=", quote("https://i.example/?X-Amz-Signature=CANARY", safe="")
-    for _ in range(400):  # to quote the text of a level again, its per cent signs are quoted
-        url = quote(head, safe="") + url.replace("%", "%25")
-    assert "CANARY" not in value("unmodeled", {"New": head + url})
+def test_urls_within_urls_do_not_raise(request: pytest.FixtureRequest) -> None:
+    """What nests deeper than Python follows loses its query."""
+    url = "https://i.example/?X-Amz-Signature=CANARY"
+    for _ in range(100):
+        url = f"https://i.example/?to={quote(url, safe='')}"
+    request.addfinalizer(partial(sys.setrecursionlimit, sys.getrecursionlimit()))
+    sys.setrecursionlimit(300)
+    assert "CANARY" not in value("unmodeled", {"New": url})
