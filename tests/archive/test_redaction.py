@@ -40,9 +40,11 @@ WAYS: dict[str, dict[str, Any]] = {
 COLUMNS = ["launch_parameters", "state_change_reason_message"]
 
 
-def rows_of(image: dict[str, Any], request: str = "{}") -> asf.Frames:
+def rows_of(*images: dict[str, Any], request: str = "{}") -> asf.Frames:
     key = Key(dt.datetime(2026, 11, 23, tzinfo=dt.UTC), "012345678901", "eu-west-1")
-    tables = {name: to_pandas(table) for name, table in decode([json.dumps(image).encode()], key).items()}
+    tables = {
+        name: to_pandas(table) for name, table in decode([json.dumps(each).encode() for each in images], key).items()
+    }
     row = {"snapshot": key.snapshot, "account": key.account, "region": key.region, "operation": "DescribeImages"}
     coverage = pa.Table.from_pylist([{**row, "status": "complete", "request": request}], schema=COVERAGE.schema)
     return asf.Frames({**tables, "coverage": to_pandas(coverage)})
@@ -64,17 +66,15 @@ def test_a_redacted_value_is_nowhere(root: Path, way: str) -> None:
     assert [path for path in root.rglob("*.parquet") if SECRET.encode() in path.read_bytes()] == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
-def test_no_comparison_shows_what_one_side_redacted(root: Path, way: str) -> None:
-    """Neither as changed nor in a row that was added or removed, whichever side still holds it."""
-    whole = rows_of({"Name": "i", "Arn": "arn:i", **WAYS[way]})
+@pytest.mark.parametrize("table", ["images", "applications"])
+def test_no_comparison_shows_what_one_side_redacted(root: Path, table: str) -> None:
+    """Neither as changed nor in a row that was added or removed, whichever side still holds it; of images in all ways."""
+    whole = rows_of(*({"Name": way, "Arn": f"arn:{way}", **image} for way, image in WAYS.items()))
     asf.write_snapshot(whole, root, redact=COLUMNS)
     redacted = asf.read_snapshot(root)
     none = asf.Frames({**redacted.tables, "images": redacted.images[:0], "applications": redacted.applications[:0]})
     for pair in ((whole, redacted), (redacted, whole), (whole, none), (none, whole)):
-        for table in ("images", "applications"):
-            assert SECRET not in repr(asf.diff(*pair, table).to_dict("records"))
+        assert [row for row in asf.diff(*pair, table).to_dict("records") if SECRET in repr(row)] == []
 
 
 @pytest.mark.parametrize("name", ["status", "request", "operation", "rows", "started_at"])
@@ -171,7 +171,7 @@ def test_redaction_outlives_being_read_and_written_again(root: Path, tmp_path: P
 
 def test_a_request_does_not_repeat_it(root: Path) -> None:
     """A parameter that is called like a redacted column is left out of what coverage says of the request."""
-    frames = rows_of({"Name": "i"}, json.dumps({"Type": "PRIVATE", "Descriptions": [SECRET]}))
+    frames = rows_of({"Name": "i"}, request=json.dumps({"Type": "PRIVATE", "Descriptions": [SECRET]}))
     asf.write_snapshot(frames, root, redact=["description"])
     assert asf.read_snapshot(root).coverage["request"].item() == '{"Type":"PRIVATE"}'
 

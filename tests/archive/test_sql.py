@@ -34,13 +34,20 @@ def same_rows(root: Path | str, table: str) -> bool:
     return sorted_rows(seen) == sorted_rows(expected)
 
 
-@pytest.fixture
-def grown(root: Path) -> Path:
-    """Return the root of an archive whose schema grew, with a crash between the last table and the manifest."""
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the root of an archive whose schema grew, with a crash between the last table and the manifest; to copy."""
+    root = tmp_path_factory.mktemp("grown") / "archive"
     readers_archive.write(root)
     crashed = asf.write_snapshot(marked("crashed"), root)
     (root / "coverage" / f"{crashed}.parquet").unlink()
     return root
+
+
+@pytest.fixture
+def grown(written: Path, root: Path) -> Path:
+    """Return a copy of that archive."""
+    return Path(shutil.copytree(written, root))
 
 
 @pytest.mark.slow
@@ -51,11 +58,10 @@ def test_the_rows_are_those_of_the_history(grown: Path, table: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("table", TABLES)
-def test_a_bucket_gives_the_same_rows(s3_root: str, table: str) -> None:
-    """Read with boto3's credentials, by ranges."""
+def test_a_bucket_gives_the_same_rows(s3_root: str) -> None:
+    """Of every table, read with boto3's credentials, by ranges."""
     readers_archive.write(s3_root)
-    assert same_rows(s3_root, table)
+    assert [table for table in TABLES if not same_rows(s3_root, table)] == []
 
 
 @pytest.mark.slow
