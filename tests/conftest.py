@@ -68,8 +68,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have the garbage collector look at what the tests make, and no more at what was there before."""
+    """Have the garbage collector look at what the tests make, seldom, and no more at what was there before."""
     gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
     gc.enable()
     atexit.register(gc.unfreeze)  # that extension modules find nothing left behind
 

@@ -37,21 +37,30 @@ def states(root: Path) -> list[str]:
     return [frames.images["name"].iloc[0] for frames in seen]
 
 
-def test_killed_writers_leave_whole_snapshots(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """Return an archive whose writers were killed fifteen times, and what they had acknowledged; to read, or to copy."""
+    root = tmp_path_factory.mktemp("killed")
+    return root, in_child("kill_writers", root, 15)
+
+
+def test_killed_writers_leave_whole_snapshots(killed: tuple[Path, dict[str, str]]) -> None:
     """Fifteen kills: none torn, mixed or unreadable, none acknowledged and lost, and only orphans are left."""
     tally = Tally()
-    inspect(tmp_path, in_child("kill_writers", tmp_path, 15), tally)
+    inspect(*killed, tally)
     assert tally.breaches == []
     assert tally.counts["acknowledged"] > 1
 
 
-def test_what_killed_writers_left_is_repaired(tmp_path: Path, later: Callable[[float], None]) -> None:
+def test_what_killed_writers_left_is_repaired(
+    killed: tuple[Path, dict[str, str]], root: Path, later: Callable[[float], None]
+) -> None:
     """Repair removes what crashed writers left behind, and nothing else."""
-    in_child("kill_writers", tmp_path, 6)
-    before = states(tmp_path)
+    shutil.copytree(killed[0], root)
+    before = states(root)
     later(25)
-    assert run("verify", str(tmp_path), "--repair", "--yes").returncode == 0
-    assert (leftovers(tmp_path), states(tmp_path)) == ([], before)
+    assert run("verify", str(root), "--repair", "--yes").returncode == 0
+    assert (leftovers(root), states(root)) == ([], before)
 
 
 def test_files_that_may_not_grow(tmp_path: Path) -> None:
