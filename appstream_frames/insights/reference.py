@@ -63,6 +63,8 @@ def reference(folder: Folder = None) -> dict[str, pd.DataFrame]:
     ['agent_versions', 'base_image_releases', 'feature_requirements']
     """
     chosen = folder or os.environ.get(VARIABLE)
+    if not isinstance(chosen, str | os.PathLike | None):
+        raise RequestError(f"reference={printable(repr(chosen))} must be the path of a folder, or None.")
     own = _list_own_files(Path(chosen).expanduser(), "reference" if folder else VARIABLE) if chosen else {}
     return {name: _merge(name, _read_shipped(name), own.get(name)) for name in _KEYS}
 

@@ -141,6 +141,8 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         asf.reference(tmp_path / "nothing")
     with pytest.raises(asf.RequestError, match="holds no table"):
         asf.agents(images(), reference=tmp_path)
+    with pytest.raises(asf.RequestError, match=r"reference=\['mine'\] must be the path of a folder"):
+        asf.reference(["mine"])
     monkeypatch.setenv("APPSTREAM_FRAMES_REFERENCE", str(tmp_path / "nothing"))
     with pytest.raises(asf.RequestError, match=r"APPSTREAM_FRAMES_REFERENCE='.*nothing' is no folder"):
         asf.reference()
