@@ -76,7 +76,7 @@ def usage(frames: Frames, *, history: Root | None = None) -> pd.DataFrame:
 def _find_last_used(frames: Frames, judged: pd.DataFrame, created: pd.Series, history: Root) -> pd.Series:
     """Return when each image last had a user; snapshots older than an image are ignored: they show an earlier build of it."""
     found = pd.Series(pd.NaT, judged.index, dtype="datetime64[us, UTC]")
-    images = judged[["region", "arn"]].assign(created=created)
+    images = judged[["region", "arn"]].assign(created=created[judged.index])
     found[judged["verdict"] == "in_use"] = frames.snapshot
     snapshots = SnapshotRange.open(history, until=frames.snapshot)
     for manifest in reversed(snapshots.manifests.values()):

@@ -96,3 +96,10 @@ def test_rows_may_have_any_index(root: Path) -> None:
     judged = asf.usage(twice, history=root)
     assert list(judged.index) == [0, 0]
     assert judged["last_used"].notna().to_list() == [True, False]
+
+
+def test_of_images_of_aws_alone_nothing_is_said(root: Path) -> None:
+    """An account that owns none, and sees none that is shared, gives no row."""
+    frames = frames_of(night(FLEET, owner=None, visibility="PUBLIC", arn="arn:aws:appstream:eu-west-1::image/a"))
+    asf.write_snapshot(frames, root)
+    assert list(asf.usage(frames, history=root)["last_used"]) == []
