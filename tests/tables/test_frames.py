@@ -62,7 +62,7 @@ CALLS: dict[str, Callable[[pd.DataFrame], object]] = {
     "isin": lambda frame: [frame[name].isin(frame[name].head(2)) for name in frame],
     "astype": lambda frame: frame.astype(str),
     "sort_values": lambda frame: frame.sort_values(["account", "snapshot"]),
-    "explode": lambda frame: [frame.explode(name) for name in frame.select_dtypes("object")],
+    "explode": lambda frame: [frame.explode(name) for name in frame if frame[name].dtype == object],
     "to_csv": lambda frame: frame.to_csv(),
     "to_html": lambda frame: frame.to_html(),
     "equals": lambda frame: frame.equals(frame.copy()),
