@@ -96,12 +96,13 @@ def _describe_bases(known: Facts) -> str:
 
 
 def _describe_states(known: Facts) -> str:
-    states = known.images["state"].fillna("of unknown state")
+    states, words = known.images["state"], ""
     other = states[states != "AVAILABLE"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    if other.empty:
-        return ""
-    counts = [f"{count:,} {printable(state, 30)}" for state, count in other.head(5).items()]
-    words = f"{format_share(int(other.sum()), len(states), 'are')} not available: {join_words(counts)}."
+    if len(other):
+        counts = [f"{count:,} {printable(state, 30)}" for state, count in other.head(5).items()]
+        words = f"{format_share(int(other.sum()), len(states), 'are')} not available: {join_words(counts)}."
+    if unknown := int(states.isna().sum()):
+        words = f"{words} The state of {format_count(unknown, 'image')} is not known.".lstrip()
     failed = to_records(known.failed)
     named = [f"{printable(row['name'], _NAME)} ({printable(row['reasons'][0], 160)})" for row in failed]
     return words + (f" Failed: {join_words(named, _NAMED)}." if named else "")

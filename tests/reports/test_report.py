@@ -115,6 +115,14 @@ def test_one_snapshot_is_enough(private_report: Report) -> None:
     assert 'id="changes"' not in private_report.html
 
 
+def test_a_state_that_is_not_known_is_no_other_state(reported: Callable[..., Report]) -> None:
+    """Where a snapshot leaves states out, no image is said to be unavailable."""
+    frames = taken(LAST, type="PRIVATE")
+    said = text_of(reported(asf.Frames({**frames.tables, "images": frames.images.assign(state=None)})))
+    assert f"The state of {len(frames.images)} images is not known." in said
+    assert "not available" not in said
+
+
 @pytest.mark.parametrize("kept", ["nothing", "public"])
 def test_no_image_of_yours_is_no_error(reported: Callable[..., Report], kept: str) -> None:
     """An account with none of its own, or with nothing at all, has a report that says so."""
