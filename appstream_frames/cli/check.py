@@ -129,7 +129,8 @@ def diff(root: str, since: str | None, table: str, public: bool, as_json: bool) 
         merged = merge_changes(changes)
         # a resource that changed in several columns counts once
         kinds = merged.drop(columns=["column", "before", "after"]).drop_duplicates()["change"]
-        echo(f"{before} → {after}: {count(kinds, _KINDS) or 'nothing changed'}")
+        nothing = "nothing changed in what was compared" if noted else "nothing changed"
+        echo(f"{before} → {after}: {count(kinds, _KINDS) or nothing}")
         if len(merged):
             values = merged[["before", "after"]].map(printable, na_action="ignore", width=_VALUE)
             shown = drop_alike(merged.assign(before=values["before"], after=values["after"]))

@@ -243,11 +243,12 @@ def test_diff_of_one_snapshot_says_what_it_needs(frames: asf.Frames, root: Path)
 
 
 def test_diff_of_what_cannot_be_compared_exits_with_3(box: asf.sandbox, root: Path) -> None:
-    """A limited drain is not compared, and standard error says so."""
+    """A limited drain is not compared: standard error says so, and standard output does not say that nothing changed."""
     for options in ({}, {"max_items": 2}):
         asf.write_snapshot(asf.drain(box.client(), **options), root)
     done = run("diff", str(root))
     assert (done.returncode, "limited" in done.stderr) == (3, True)
+    assert done.stdout.endswith(": nothing changed in what was compared\n")
 
 
 def test_verify_finds_a_whole_archive_whole(weeks: Path) -> None:
