@@ -51,7 +51,7 @@ def open_session(profile: str | None = None) -> Session:
     Raise ProfileNotFound when the profile, or the one that the environment names, does not exist; OSError as
     `_check_profile_files` does.
     """
-    session = Session(profile=profile, **regions.copy_handlers())
+    session = Session(profile=profile)
     with _check_profile_files():
         session.get_scoped_config()
     session.register_component("data_loader", _share_loader(session.get_config_variable("data_path")))

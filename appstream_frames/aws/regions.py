@@ -6,15 +6,13 @@ drain shows whether it exists.
 
 from __future__ import annotations
 
-import copy
 import difflib
 import re
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import botocore
 from botocore.exceptions import BotoCoreError
-from botocore.hooks import HierarchicalEmitter
 from botocore.session import Session
 
 from appstream_frames.errors import RequestError
@@ -24,21 +22,9 @@ _FORM: Final = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 _HOME: Final = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 
 
-@cache
-def _register_handlers() -> HierarchicalEmitter:
-    hooks = HierarchicalEmitter()
-    Session(event_hooks=hooks)
-    return hooks
-
-
-def copy_handlers() -> dict[str, Any]:
-    """Return arguments that give a new session botocore's own handlers: to register each anew takes most of its time."""
-    return {"event_hooks": copy.copy(_register_handlers()), "include_builtin_handlers": False}
-
-
 def open_without_profile() -> Session:
     """Return a session that uses no profile, even if the environment names one that does not exist."""
-    return Session(session_vars={"profile": (None, None, None, None)}, **copy_handlers())
+    return Session(session_vars={"profile": (None, None, None, None)})
 
 
 _find_session = cache(open_without_profile)

@@ -5,6 +5,7 @@ It serves every listing operation of AppStream, GetCallerIdentity and AssumeRole
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import os
 import socket
@@ -18,9 +19,10 @@ from typing import Any, Final, Self
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.hooks import HierarchicalEmitter
 from botocore.loaders import Loader
 
-from appstream_frames.aws.regions import check_region, copy_handlers, list_appstream_regions
+from appstream_frames.aws.regions import check_region, list_appstream_regions
 from appstream_frames.aws.targets import check_names
 from appstream_frames.emulator.accounts import KEY, Accounts, ServiceError
 from appstream_frames.emulator.catalogue import Row, find_week, finish, read_catalogue
@@ -31,6 +33,14 @@ from appstream_frames.errors import RequestError
 make_loader = cache(Loader)  # one for all sessions: each would otherwise read botocore's models again
 
 
+@cache
+def _register_handlers() -> HierarchicalEmitter:
+    """Return an emitter with botocore's own handlers; registering them takes most of the time of creating a session."""
+    hooks = HierarchicalEmitter()
+    botocore.session.Session(event_hooks=hooks)
+    return hooks
+
+
 class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has no types
     """A botocore session that reads none of the machine's AWS settings and connects to one URL only.
 
@@ -39,7 +49,8 @@ class Loopback(botocore.session.Session):  # type: ignore[misc]  # botocore has 
 
     def __init__(self, url: str, refusing: str, nowhere: str, account: str, config: Config | None = None) -> None:
         known = self.SESSION_VARIABLES.items()  # name: (in files, in the environment, default, conversion)
-        super().__init__({name: (None, None, *rest) for name, (_, _, *rest) in known}, **copy_handlers())
+        variables = {name: (None, None, *rest) for name, (_, _, *rest) in known}
+        super().__init__(variables, copy.copy(_register_handlers()), include_builtin_handlers=False)
         for name in ("config_file", "credentials_file"):
             self.set_config_variable(name, os.devnull)
         self.register_component("data_loader", make_loader())
