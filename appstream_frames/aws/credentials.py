@@ -63,6 +63,8 @@ def open_session(profile: str | None = None) -> Session:
 
 def open_profile(name: str | None) -> Session:
     """Return a session as `open_session` does; raise RequestError when the profile or the AWS configuration is invalid."""
+    if not isinstance(name, str | None):
+        raise RequestError(f"profile={printable(repr(name))} is no name; expected a string.")
     try:
         return open_session(name)
     except ProfileNotFound as error:

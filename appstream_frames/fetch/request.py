@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any
 
 from appstream_frames.aws.targets import check_names
 from appstream_frames.errors import RequestError
@@ -72,18 +74,19 @@ def _check_type(value: str | None) -> str | None:
     raise RequestError(f"type={value!r} is none of {', '.join(types)} or None (everything).{hint}")
 
 
-def _check_number(name: str, value: object, smallest: int, largest: int | None) -> int | None:
+def _check_number(name: str, value: Any, smallest: int, largest: int | None) -> int | None:
     if value is None:
         return None
     expected = f"at least {smallest}" if largest is None else f"from {smallest} to {largest}"
-    if type(value) is not int or value < smallest or (largest is not None and value > largest):
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_whole or value < smallest or (largest is not None and value > largest):
         raise RequestError(f"{name}={value!r} must be a whole number {expected}, or None.")
-    return value
+    return int(value)
 
 
 def _check_token(value: object) -> str | None:
     with suppress(ValueError, RecursionError):
-        if value is None or (isinstance(value, str) and value and decode_token(value)):
+        if value is None or (isinstance(value, str) and value.encode() and decode_token(value)):
             return value
     raise RequestError(f"starting_token={value!r} must be a resume token: the text in frames.resume_token, or None.")
 

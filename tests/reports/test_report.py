@@ -221,14 +221,17 @@ def test_damage_is_never_reported_as_data(weekly_report: Report, tmp_path: Path)
         asf.report(root)
 
 
-def test_a_damaged_manifest_leaves_the_report_of_the_one_before(archived: Callable[..., Path]) -> None:
+@pytest.mark.parametrize(("damaged", "day"), [(-1, 16), (0, 23)])
+def test_a_damaged_manifest_leaves_the_report_of_the_others(
+    archived: Callable[..., Path], damaged: int, day: int
+) -> None:
     """It is named once, and the newest snapshot whose manifest can be read is reported."""
-    root = archived(*(taken(week, type="PUBLIC") for week in WEEKS))
-    path = sorted((root / "coverage").iterdir())[-1]
+    root = archived(*(taken(week, include="image_builders", type="PRIVATE") for week in WEEKS))
+    path = sorted((root / "coverage").iterdir())[damaged]
     path.write_bytes(b"damage")
     with pytest.warns(UserWarning, match=re.escape(path.name)) as noted:
         page = asf.report(root)
-    assert (len(noted), "AppStream images on 16 November 2026" in page) == (1, True)
+    assert (len(noted), f"AppStream images on {day} November 2026" in page) == (1, True)
 
 
 def test_a_day_that_is_none_is_refused_first(root: Path) -> None:
