@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -182,10 +181,3 @@ def test_without_duckdb_the_error_says_what_to_install(grown: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(asf.RequestError, match=r"pip install 'appstream-frames\[sql\]'"):
         asf.connect(grown)
-
-
-@pytest.mark.slow
-def test_importing_the_package_loads_no_duckdb() -> None:
-    """It is an extra, and takes time to load."""
-    program = "import sys, appstream_frames as asf; asf.connect; sys.exit('duckdb' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -52,7 +52,7 @@ def test_runs_that_fail_differently_differ_in_nothing(monkeypatch: pytest.Monkey
     """Over real sockets: two runs of a world that stands still have no difference, merged or not."""
     from appstream_frames.aws import retries
 
-    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.5)
     seen = []
     for run in range(2):
         with asf.sandbox(accounts=estates.ACCOUNTS) as box:

@@ -31,7 +31,7 @@ def fill_files(root: str, step: int) -> dict[str, Any]:
     """Write with a limit on the size of a file, raised by `step` until the write succeeds."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     asf.write_snapshot(marked("before"), root)
-    frames, wrong, refused = marked("large", images=40, padding=1500), [], []
+    frames, wrong, refused = marked("large", images=26, padding=1500), [], []
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     for limit in range(0, 10_000_000, step):
         error = None
