@@ -137,3 +137,12 @@ def test_rows_that_are_strings_come_through() -> None:
         {"stack_name": "s", "fleet_name": "é", "unmodeled": None},
         {"stack_name": "s", "fleet_name": None, "unmodeled": '{"Names":5}'},
     ]
+
+
+def test_what_was_read_can_be_written_to(frames: asf.Frames, root: Path) -> None:
+    """Columns of times too, whose memory pandas could share with Arrow, which is read-only."""
+    asf.write_snapshot(frames, root)
+    images = asf.read_snapshot(root).images
+    for name in ("snapshot", "created_time"):
+        images.loc[0, name] = pd.Timestamp("1999-12-31", tz="UTC")
+    assert images.loc[0, ["snapshot", "created_time"]].dt.year.to_list() == [1999, 1999]
