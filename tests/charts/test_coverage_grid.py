@@ -20,7 +20,6 @@ from appstream_frames.errors import RequestError
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-SIZES = [(4, 3), (6.4, 4.8), (14, 5), None]
 STATUSES = [
     "complete",
     "limited",
@@ -172,7 +171,7 @@ def test_regions_without_room_are_said():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [(4, 3), (14, 5)])
 @pytest.mark.parametrize(("accounts", "regions"), [(1, 1), (12, 5), (200, 18)])
 def test_key_counts_every_target(size, accounts, regions):
     """The key's numbers add up to all targets, drawn or not."""
