@@ -70,9 +70,11 @@ class Facts:
         self.bases = base_images(frames, today=self.today, reference=reference).loc[yours]
         used = {"fleets", "image_builders"} <= set(frames.tables)
         self.usage = keep_distinct_images(judge_usage(frames)) if used else None
-        self.findings = findings(frames, today=self.today, history=root, reference=reference)
         self.since = _compare(root, listed, frames)
-        self.trend = _count_agents(root, listed)
+        with warnings.catch_warnings():  # `list_intact` has warned already
+            warnings.filterwarnings("ignore", "One snapshot is left out", UserWarning)
+            self.findings = findings(frames, today=self.today, history=root, reference=reference)
+            self.trend = _count_agents(root) if len(listed) > 1 else None
 
     @property
     def where(self) -> list[str]:
@@ -126,14 +128,10 @@ def _list_changed(changes: pd.DataFrame, before: Frames, after: Frames) -> list[
     return sorted(found.values(), key=lambda image: _CHANGES.index(image["change"]))
 
 
-def _count_agents(root: Root, listed: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the counts by agent over time without AWS's own images, in the form of `trend`; None for a single snapshot."""
-    if len(listed) < 2:
-        return None
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "One snapshot is left out", UserWarning)  # `list_intact` has warned already
-        snapshots = SnapshotRange.open(root)
-        return count_values(snapshots, find_table("images"), [_BY], keep=_keep_own, needed=["arn", "visibility"])
+def _count_agents(root: Root) -> pd.DataFrame:
+    """Return the counts by agent over time without AWS's own images, in the form of `trend`."""
+    images = find_table("images")
+    return count_values(SnapshotRange.open(root), images, [_BY], keep=_keep_own, needed=["arn", "visibility"])
 
 
 def _keep_own(images: pd.DataFrame) -> pd.DataFrame:
