@@ -129,6 +129,7 @@ def _token(**inside: object) -> str:
         ({"starting_token": ""}, "resume token"),
         ({"starting_token": 5}, "resume token"),
         ({"starting_token": b"x"}, "resume token"),
+        ({"starting_token": "\ud800"}, "resume token"),
         ({"starting_token": _token(NextToken=5)}, "resume token"),
         ({"starting_token": _token(Names=["x"])}, "resume token"),
         ({"starting_token": _token(NextToken="x", Names=["x"])}, "resume token"),
@@ -253,6 +254,7 @@ def test_a_drain_without_a_region_is_one_short_error(monkeypatch: pytest.MonkeyP
     ("parameters", "says"),
     [
         ({"profile": "nobody"}, "Profiles configured here: none"),
+        ({"profile": ["nobody"]}, "expected a string"),
         ({"region": "eu-wst-1"}, "Did you mean 'eu-west-1'"),
         ({"region": ["eu-west-1"]}, "expected a string such as 'eu-west-1'"),
     ],

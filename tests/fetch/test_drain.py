@@ -84,6 +84,12 @@ def test_a_drain_that_was_cut_is_limited(how: dict[str, Any], status: str, serve
     assert (frames.coverage["resume_token"].item() == frames.resume_token) or frames.resume_token is None
 
 
+def test_a_number_out_of_a_frame_is_a_whole_number(server: FaultServer) -> None:
+    """Such as `rows` of an earlier drain."""
+    rows = drain(server.client(), max_items=2).coverage["rows"].sum()
+    assert len(drain(server.client(), max_items=rows, page_size=rows).images) == 2
+
+
 def test_a_drain_that_began_in_the_middle_is_limited(server: FaultServer) -> None:
     """Also when it read to the very end."""
     client = server.client()
