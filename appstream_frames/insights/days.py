@@ -20,12 +20,17 @@ Day: TypeAlias = str | date | None  # as callers give it; a Timestamp is a date
 def choose_day(given: object, images: pd.DataFrame) -> date:
     """Return the day from which ages are counted: the one given, else that of the newest snapshot in the frame, else today."""
     if given is None:
-        taken = to_days(images["snapshot"]) if "snapshot" in images.columns else []
-        return max((day for day in taken if day), default=datetime.now(UTC).date())
+        return find_snapshot_day(images, datetime.now(UTC).date())
     day = to_days(pd.Series([given if isinstance(given, str | date) else None], dtype=object))[0]
     if day is None:
         raise RequestError(f"today={printable(repr(given))} is no date, expected a day such as '2026-11-23'")
     return day
+
+
+def find_snapshot_day(images: pd.DataFrame, default: date) -> date:
+    """Return the day of the newest snapshot in the frame; without one, the default."""
+    taken = to_days(images["snapshot"].drop_duplicates()) if "snapshot" in images.columns else []
+    return max((day for day in taken if day), default=default)
 
 
 def to_days(column: pd.Series) -> list[date | None]:

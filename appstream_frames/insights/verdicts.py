@@ -17,7 +17,7 @@ import pandas as pd
 
 from appstream_frames.insights import base_names
 from appstream_frames.insights.base_names import Base
-from appstream_frames.insights.days import Day, choose_day, parse_version, take_column, to_days
+from appstream_frames.insights.days import Day, choose_day, find_snapshot_day, parse_version, take_column, to_days
 from appstream_frames.insights.reference import Folder, reference
 from appstream_frames.insights.rows import Coverage, to_typed
 from appstream_frames.tables.decode import parse_owner
@@ -86,15 +86,15 @@ def judge_agents(images: pd.DataFrame | Frames, today: Day, folder: Folder, apar
     versions = _read_texts(images, "appstream_agent_version")
     flags = [None if pd.isna(flag) else bool(flag) for flag in take_column(images, "latest_appstream_agent_version")]
     day, tables = choose_day(today, images), reference(folder)
-    listed = _find_newest_listed(tables["agent_versions"], day)
+    listed, drained = _find_newest_listed(tables["agent_versions"], day), find_snapshot_day(images, day)
     newest: dict[_Target | None, _Yardstick] = {}
     scopes = _list_targets(images) if apart else [None] * len(images)
     for scope, version in zip(scopes, versions, strict=True):
         best, seen = newest.setdefault(scope, listed), parse_version(version or "")
         if seen and best[0] < seen <= day:
-            newest[scope] = seen, "drain", day
+            newest[scope] = seen, "drain", drained
     bad = dict(zip(tables["known_bad_agents"]["agent_version"], tables["known_bad_agents"]["reason"], strict=True))
-    judge = cache(partial(_judge_agent, today=day, bad=bad))  # many images have the same agent
+    judge = cache(partial(_judge_agent, today=day, drained=drained, bad=bad))  # many images have the same agent
     rows = [judge(version, flag, newest[scope]) for version, flag, scope in zip(versions, flags, scopes, strict=True)]
     verdicts = _to_verdicts(images, rows, _AGENTS)
     if ((verdicts["newest_from"] != "drain") & (verdicts["contradiction"] == NONE_NEWER)).any():
@@ -115,15 +115,17 @@ def _find_newest_listed(table: pd.DataFrame, today: date) -> _Yardstick:
 
 
 def _judge_agent(
-    version: str | None, flag: bool | None, yardstick: _Yardstick, today: date, bad: Mapping[str, str]
+    version: str | None, flag: bool | None, yardstick: _Yardstick, today: date, drained: date, bad: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the columns of an image with this version and AWS's flag."""
     day = parse_version(version or "")
-    contradiction = _find_contradiction(version, day, flag, yardstick[0])
-    if flag and day is not None and day <= today:  # AWS's flag overrides the tables
-        yardstick = day, "drain", today
+    outdated = flag and drained < yardstick[0] <= today  # a newer agent was released after the drain
+    known = None if outdated else flag
+    contradiction = _find_contradiction(version, day, known, yardstick[0])
+    if known and day is not None and day <= today:  # AWS's flag overrides the tables
+        yardstick = day, "drain", drained
     newest = yardstick[0]
-    verdict, reason = _decide_agent(version, day, flag, newest, today, bad)
+    verdict, reason = _decide_agent(version, day, known, newest, today, bad)
     dated = day is not None and verdict != "unknown" and (day < newest or verdict == "current")
     behind = (newest - day).days if dated and day else None
     follows = None if version is None else version == "LATEST"
@@ -206,7 +208,8 @@ def judge_bases(images: pd.DataFrame | Frames, today: Day, folder: Folder, apart
     images = images.images if isinstance(images, Frames) else images
     arns, named, targets = _read_texts(images, "arn"), _read_texts(images, "base_image_arn"), _list_targets(images)
     day = choose_day(today, images)
-    judge = cache(_Judge(day, set(zip(targets, arns, strict=True)), covered, reference(folder)).judge)
+    seen, drained = set(zip(targets, arns, strict=True)), find_snapshot_day(images, day)
+    judge = cache(_Judge(day, drained, seen, covered, reference(folder)).judge)
     moments = images.get("snapshot", pd.Series(0, images.index)).factorize()[0].tolist()
     scopes = list(zip(moments, targets if apart else [None] * len(images), strict=True))
     ancestors = _name_bases(scopes, targets, arns, named)
@@ -254,7 +257,12 @@ class _Judge:
     """Judges base images by the images that targets list, their coverage, and the reference tables."""
 
     def __init__(
-        self, today: date, seen: Iterable[_Seen], covered: Coverage | None, tables: Mapping[str, pd.DataFrame]
+        self,
+        today: date,
+        drained: date,
+        seen: Iterable[_Seen],
+        covered: Coverage | None,
+        tables: Mapping[str, pd.DataFrame],
     ) -> None:
         self._today = today
         public = [(target, arn) for target, arn in seen if arn is not None and base_names.is_public(arn)]
@@ -274,7 +282,7 @@ class _Judge:
         self._drained = {(target, base.family): base for base, target in sorted(bases, key=itemgetter(0))}
         table = tables["latest_public_base_images"]
         self._listed = base_names.find_newest_listed(table, today)
-        self._as_of = {**table.groupby("origin")["read_on"].max(), "drain": today}
+        self._as_of = {**table.groupby("origin")["read_on"].max(), "drain": drained}
         retired = tables["retired_base_images"]
         self._list_retirements = cache(partial(base_names.list_retirements, table=retired, today=today))
 

@@ -182,6 +182,24 @@ def test_a_pinned_agent_that_aws_flags_as_the_latest_is_current() -> None:
     assert "though 06-29-2026 is newer" in answer["contradiction"]
 
 
+def test_a_flag_says_nothing_of_an_agent_released_after_the_drain() -> None:
+    """Whoever judges an old snapshot by what is known today finds it behind, and the flag true of its time."""
+    frame = images({"appstream_agent_version": "10-02-2025", "latest_appstream_agent_version": True})
+    frame["snapshot"] = pd.Timestamp("2025-10-20", tz="UTC")
+    then, now = asf.agents(frame).iloc[0], asf.agents(frame, today=TODAY).iloc[0]
+    assert (then["verdict"], now["verdict"], now["days_behind"]) == ("current", "behind", 270)
+    assert pd.isna(now["contradiction"])
+
+
+def test_what_a_drain_shows_is_of_its_day() -> None:
+    """Not of the day on which somebody asks."""
+    frame = images(
+        {"appstream_agent_version": "10-05-2026", "arn": PUBLIC + "AppStream-RHEL8-09-30-2026", "visibility": "PUBLIC"}
+    )
+    for verdicts in (asf.agents(frame, today="2026-12-24"), asf.base_images(frame, today="2026-12-24")):
+        assert (verdicts["newest_from"].item(), f"{verdicts['newest_as_of'].item():%Y-%m-%d}") == ("drain", TODAY)
+
+
 def test_the_base_is_found_through_generations() -> None:
     """An image built on an image built on a public base stands on that base."""
     frame = images(
