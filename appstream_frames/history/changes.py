@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from appstream_frames.archive.redaction import Redaction
 from appstream_frames.errors import RequestError
@@ -230,7 +231,9 @@ def _list_changes(left: pd.DataFrame, right: pd.DataFrame, pairs: pd.DataFrame, 
     for name in compared:
         chosen = pa.array(different[name])
         values = {"before": to_text(old.column(name).filter(chosen)), "after": to_text(new.column(name).filter(chosen))}
-        yield _label_rows(old.filter(chosen), table, change="changed", column=name, **values)
+        rows = _label_rows(old.filter(chosen), table, change="changed", column=name, **values)
+        # lists and tuples of the same elements, and maps of the same pairs, differ only until they are text
+        yield rows.filter(pc.fill_null(pc.not_equal(rows.column("before"), rows.column("after")), True))
 
 
 def _pick(column: pd.Series, positions: pd.Series) -> pd.Series:
@@ -243,19 +246,10 @@ def _pick(column: pd.Series, positions: pd.Series) -> pd.Series:
 
 
 def _differ(before: pd.Series, after: pd.Series) -> pd.Series:
-    """Return where two columns differ; null equals null, and the order of a map's keys is ignored."""
+    """Return where two columns differ; null equals null."""
     if before.dtype != after.dtype or isinstance(before.dtype, pd.ArrowDtype):
         before, after = (pd.Series(to_text(pa.chunked_array([pa.array(side)])).to_pylist()) for side in (before, after))
-    differs = before.ne(after).fillna(True).astype(bool) & ~(before.isna() & after.isna())
-    if before.dtype == object:
-        differs[[row for row in differs[differs].index if _sort_pairs(before[row]) == _sort_pairs(after[row])]] = False
-    return differs
-
-
-def _sort_pairs(value: Any) -> Any:
-    """Return a map, which is a tuple of pairs, as a dict; any other value unchanged."""
-    pairs = isinstance(value, tuple) and bool(value) and all(isinstance(element, tuple) for element in value)
-    return dict(value) if pairs else value
+    return before.ne(after).fillna(True).astype(bool) & ~(before.isna() & after.isna())
 
 
 def is_public(changes: pd.DataFrame) -> pd.Series:

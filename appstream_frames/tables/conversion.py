@@ -47,7 +47,7 @@ def _make_tuples(array: pa.ListArray | pa.MapArray) -> Any:
     first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
     parts = [array.keys, array.items] if pa.types.is_map(array.type) else [array.values]
     if any(pa.types.is_nested(part.type) for part in parts):  # Arrow does not number such elements
-        return _freeze_rows(array)
+        return _list_tuples(array)
     numbers = np.zeros(last - first, np.int64)  # of the elements; equal ones share a number
     for part in parts:
         encoded = part.slice(first, last - first).dictionary_encode(null_encoding="encode")
@@ -57,16 +57,12 @@ def _make_tuples(array: pa.ListArray | pa.MapArray) -> Any:
     kinds = pc.if_else(array.is_valid(), rows, None).dictionary_encode(null_encoding="encode")
     examples = np.empty(len(kinds.dictionary), np.int64)
     examples[kinds.indices] = np.arange(len(array))
-    return _freeze_rows(array.take(pa.array(examples)))[kinds.indices]
+    return _list_tuples(array.take(pa.array(examples)))[kinds.indices]
 
 
-def _freeze_rows(array: pa.Array) -> Any:
-    return np.fromiter(map(_freeze, array.to_pylist()), object, len(array))
-
-
-def _freeze(value: Any) -> Any:
-    """Return a value with tuples in place of its lists, and of those within."""
-    return tuple(map(_freeze, value)) if isinstance(value, list | tuple) else value
+def _list_tuples(array: pa.ListArray | pa.MapArray) -> Any:
+    made = [row if row is None else tuple(row) for row in array.to_pylist()]
+    return np.fromiter(made, object, len(made))
 
 
 def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:

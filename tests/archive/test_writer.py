@@ -331,13 +331,16 @@ def test_a_column_that_parquet_cannot_hold_is_refused(frames: asf.Frames, root: 
 
 @pytest.mark.parametrize("value", [[["a"], None], [{"Key": "k", "Value": ["v"]}]], ids=str)
 def test_a_column_of_one_s_own_may_nest(frames: asf.Frames, root: Path, value: list[Any]) -> None:
-    """Tags, say: read back as tuples, by the history too, and written again they are the same snapshot."""
+    """Tags, say: read back as tuples, by the history too; a copy is the same snapshot, and a change is seen."""
     tags = pd.Series([None, *[value] * (len(frames.images) - 1)], dtype=object)
     name = asf.write_snapshot(Frames({**frames.tables, "images": frames.images.assign(tags=tags)}), root)
     read = asf.read_snapshot(root)
     assert [None if row is None else json.loads(json.dumps(row)) for row in read.images["tags"]] == tags.to_list()
     assert asf.read_history(root, columns=["tags"])["tags"].to_list() == read.images["tags"].to_list()
     assert asf.write_snapshot(read, root) == name
+    changed = Frames({**read.tables, "images": read.images.assign(tags=[(*(row or ()), value[0]) for row in tags])})
+    assert len(asf.diff(read, changed)) == len(tags)
+    assert read.plain()["images"]["tags"].notna().sum() == len(tags) - 1
 
 
 def test_a_number_that_no_file_can_hold_is_refused(frames: asf.Frames, root: Path) -> None:

@@ -151,6 +151,20 @@ def test_the_order_of_a_map_is_no_change() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [([["a"]], (("a",),), 0), ((("k", "a"), ("k", "b")), (("k", "b"),), 1), ((("a",),), (("b",),), 1)],
+    ids=["a list and a tuple", "pairs that are no map", "tuples of one"],
+)
+def test_a_nested_column_of_one_s_own_is_compared_by_its_elements(before: Any, after: Any, changes: int) -> None:
+    """What a snapshot gives back as tuples is the same, and a key that comes twice is not lost."""
+    sides = [
+        Frames({**frames.tables, "images": frames.images.assign(tags=pd.Series([value], dtype=object))})
+        for frames, value in ((frames_of(one()), before), (frames_of(one()), after))
+    ]
+    assert len(diff(*sides)) == changes
+
+
 def test_a_column_of_one_side_is_no_change() -> None:
     """When AWS adds a member, not every image has changed."""
     before, after = frames_of(one()), frames_of(one(description="text"))
