@@ -203,7 +203,7 @@ def explain(
         kind, advice = DrainError, _MIDWAY
     if kind is EndpointError and (began or not unreachable):  # the endpoint had answered before
         kind, status, advice = DrainError, "failed", _NETWORK_FAILED
-    if status == "not_offered" and position.page > 1:  # it had been
+    if status == "not_offered" and position.page > 1:  # earlier pages were offered
         status, advice = "failed", _FAILED
     said = advice in (_CERTIFICATE, _PROVIDER, _NETWORK_FAILED)
     if not position.page and status in {"denied", "failed"} and not said:
@@ -250,7 +250,7 @@ def _reconsider_one(failure: DrainError, everywhere: bool) -> DrainError:
 
 
 def summarize(failed: Sequence[tuple[str, DrainError]], targets: int) -> str:
-    """Return which targets failed and why, in one line that its caller ends with what to do."""
+    """Return one line that says which targets failed, and why; the caller adds what to do."""
     named = [
         f"{name} {error.status} ({printable(error.code or type(error).__name__, 60)})"
         for name, error in failed[:_NAMED]

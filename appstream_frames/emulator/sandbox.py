@@ -35,7 +35,7 @@ make_loader = cache(Loader)  # one for all sessions: each would otherwise read b
 
 @cache
 def _register_handlers() -> HierarchicalEmitter:
-    """Return an emitter with botocore's own handlers; registering them takes most of the time of creating a session."""
+    """Return an emitter with botocore's own handlers, whose registration takes most of the time of creating a session."""
     hooks = HierarchicalEmitter()
     botocore.session.Session(event_hooks=hooks)
     return hooks

@@ -33,9 +33,9 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 def _column_to_pandas(column: pa.ChunkedArray) -> Any:
     if not column.num_chunks:  # pandas cannot merge on a column without chunks
         column = pa.chunked_array([[]], column.type)
-    if column.type in _PANDAS:  # pyarrow's way to the same takes far longer for times
+    if column.type in _PANDAS:  # for times far faster than `to_pandas`
         array = _PANDAS[column.type].__from_arrow__(column)
-        return array.copy() if pa.types.is_timestamp(column.type) else array  # its times are Arrow's memory
+        return array.copy() if pa.types.is_timestamp(column.type) else array  # the array of times shares Arrow memory
     if not pa.types.is_list(column.type) and not pa.types.is_map(column.type):
         return column.to_pandas(use_threads=False).array
     chunks = [column.combine_chunks()] if column.nbytes < _SMALL else column.chunks
@@ -46,7 +46,7 @@ def _make_tuples(array: pa.ListArray | pa.MapArray) -> Any:
     """Return each list as a tuple, each map as a tuple of (key, value) pairs; null is None. Equal rows share one tuple."""
     first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
     parts = [array.keys, array.items] if pa.types.is_map(array.type) else [array.values]
-    if any(pa.types.is_nested(part.type) for part in parts):  # Arrow does not number such elements
+    if any(pa.types.is_nested(part.type) for part in parts):  # Arrow cannot dictionary-encode such elements
         return _list_tuples(array)
     numbers = np.zeros(last - first, np.int64)  # of the elements; equal ones share a number
     for part in parts:

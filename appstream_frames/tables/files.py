@@ -47,7 +47,7 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def find_file(path: str | os.PathLike[str], given_as: str = "path=") -> Path:
-    """Return the file that a path means, ``~`` being the home folder; RequestError when it is a folder, or in none."""
+    """Return the file of a path, ``~`` expanded; raise RequestError when it is a folder, or its folder does not exist."""
     target = Path(os.path.realpath(os.path.expanduser(path)))
     given = f"{given_as}{printable(path)!r}"
     if target.is_dir() or os.fspath(path).endswith(("/", os.sep)):

@@ -165,7 +165,7 @@ def find_rows_member(operation: str, service: ServiceModel | None = None) -> tup
 def find_table(name: str) -> Table:
     """Return a table by name; raise RequestError when there is no such table."""
     tables = list_tables()
-    if name not in [*tables]:  # what is no text need not be hashable
+    if name not in [*tables]:  # a list: a value that is not text may not be hashable
         seen, known = printable(repr(name)), ", ".join(tables)
         raise RequestError(f"There is no table {seen}.{_suggest(name, tables)} The tables are {known}.")
     return tables[name]
