@@ -65,11 +65,17 @@ def to_plain(table: pd.DataFrame) -> pd.DataFrame:
 def _convert_column(column: pd.Series) -> pd.Series:
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return column.dt.tz_convert("UTC").dt.tz_localize(None)
-    return column.map(_convert_cell).infer_objects() if column.dtype == object else column
+    if column.dtype == object or isinstance(
+        column.dtype, pd.ArrowDtype
+    ):  # lists, maps, and what other tools make of the rest
+        return column.astype(object).map(_convert_cell).infer_objects()
+    return column
 
 
 def _convert_cell(value: Any) -> Any:
-    if not isinstance(value, tuple):
+    if isinstance(value, dt.datetime) and value.tzinfo:
+        return value.astimezone(dt.UTC).replace(tzinfo=None)
+    if not isinstance(value, tuple | list):
         return value
     if value and all(isinstance(element, tuple) for element in value):
         return json.dumps(dict(value), ensure_ascii=False)

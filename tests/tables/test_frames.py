@@ -371,6 +371,18 @@ def test_plain_cells_are_what_a_database_takes() -> None:
     connection.close()
 
 
+@pytest.mark.parametrize(
+    "change", [lambda table: table.astype(object), lambda table: table.convert_dtypes(dtype_backend="pyarrow")]
+)
+def test_plain_cells_are_the_same_after_other_tools(change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """What pandas made of the dtypes meanwhile does not matter."""
+    frames = whole()
+    changed = Frames({name: change(table) for name, table in frames.tables.items()})
+    for name, table in frames.plain().items():
+        same, cells = (each.astype(object).where(each.notna(), None) for each in (changed.plain()[name], table))
+        pd.testing.assert_frame_equal(same, cells)
+
+
 def test_plain_cells_say_the_same() -> None:
     """A list is its elements with commas, a map is JSON, a time is the same in UTC; the frames are as they were."""
     sent = {
