@@ -219,7 +219,7 @@ class Drain:
         self.targets, self.operations = _list_targets(targets), operations
         pooled = [target for target in self.targets if isinstance(target, Target)]
         if executor is not None:
-            if not callable(getattr(executor, "submit", None)):
+            if not isinstance(executor, Executor):
                 raise RequestError(f"executor is {printable(repr(executor))}; pass a concurrent.futures.Executor.")
             if len(pooled) < len(self.targets):
                 raise RequestError(

@@ -143,8 +143,22 @@ def test_clients_do_not_travel(many: Any) -> None:
     """They hold credentials; what to pass instead is said, before anything is done."""
     with ThreadPoolExecutor(1) as executor, pytest.raises(asf.RequestError, match=r"pass targets\(\.\.\.\)"):
         asf.drain_targets([many.client()], executor=executor)
+    assert many.calls == 0
+
+
+class Cluster:
+    """A client of a cluster, which has an executor and is none."""
+
+    def submit(self, *_: Any) -> None:
+        """Be asked for nothing."""
+        raise AssertionError
+
+
+@pytest.mark.parametrize("executor", [4, ThreadPoolExecutor, Cluster()])
+def test_what_is_no_executor_is_refused(executor: Any, many: Any) -> None:
+    """A class of executors is none, and neither is what only looks like one."""
     with pytest.raises(asf.RequestError, match=r"pass a concurrent\.futures\.Executor"):
-        asf.drain_targets(everywhere(many), executor=4)
+        asf.drain_targets(everywhere(many), executor=executor)
     assert many.calls == 0
 
 
