@@ -8,7 +8,6 @@ from typing import Final
 
 import pandas as pd
 
-from appstream_frames.insights.base_names import is_public
 from appstream_frames.insights.rows import Coverage, get_table, iterate_rows, to_typed
 from appstream_frames.tables.coverage import name_operations
 from appstream_frames.tables.decode import parse_owner
@@ -167,12 +166,12 @@ def _explain_unlisted(covered: Coverage, account: str, user: str | None, region:
     missing = covered.find_missing(account, region, "DescribeImages")
     if missing is not None:
         return f"not covered: {missing}"
-    if arn is None:
+    whose = parse_owner(arn or "")
+    if whose is None:
         return "AWS sent no ARN of the image"
-    whose = parse_owner(arn) or None
-    if covered.excludes(account, region, arn, whose):
+    if covered.excludes(account, region, arn, whose or None):
         return f"filtered: the images of {account}/{region} were drained by type, name or ARN"
-    if is_public(arn):
+    if not whose:
         return "retired by AWS: it lists the image no more"
     if whose == account:
         return "deleted"

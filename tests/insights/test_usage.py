@@ -118,6 +118,16 @@ def test_a_public_image_in_six_targets_multiplies_no_fleet() -> None:
     ]
 
 
+@pytest.mark.parametrize("arn", ["gone", "image/gone", None])
+def test_a_text_that_is_no_arn_names_no_owner(arn: str | None) -> None:
+    """Nobody has withdrawn or deleted what is not named."""
+    (account, *_), (region, *_) = usage_oracle.ACCOUNTS, usage_oracle.REGIONS
+    rows: Estate = {name: [] for name in usage_oracle.COLUMNS}
+    fleet = {"account": account, "region": region, "name": "f", "arn": "fleet", "image_arn": arn, "image_name": "gone"}
+    rows |= {"fleets": [fleet], "coverage": [usage_oracle.covered(account, region, "DescribeImages")]}
+    assert asf.used_by(frames_of(rows))["reason"].to_list() == ["AWS sent no ARN of the image"]
+
+
 # the sandbox's estate
 
 
