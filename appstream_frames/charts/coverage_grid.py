@@ -135,8 +135,9 @@ def _read_operations(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _keep_worst(table: pd.DataFrame, by: object) -> pd.DataFrame:
-    """Return the worst row of each group, with the sum of the group's images."""
-    order = table.assign(by=by).sort_values(["badness", "status", "operation"], kind="stable")
+    """Return the worst row of each group, of equally bad ones that of its images, with the sum of the group's images."""
+    order = table.assign(by=by, first=table["operation"] == FIRST_OPERATION)
+    order = order.sort_values(["badness", "status", "first", "operation"], kind="stable")
     columns = dict.fromkeys(["account", "region", "status", "operation", "badness"], "last")
     return order.groupby("by", sort=False).agg({**columns, "images": "sum"}).reset_index(drop=True)
 

@@ -146,6 +146,13 @@ def test_several_operations_are_one_target():
     assert "denied (DescribeFleets) · 9" in words(ax)
 
 
+def test_a_target_that_refused_everything_refused_its_images():
+    """Of operations that are equally bad, no other one is named alone."""
+    table = read(*[("1", "eu-west-1", "denied", 0)] * 3)
+    ax = charts.coverage(table.assign(operation=["DescribeImages", "DescribeFleets", "ListAssociatedFleets"]))
+    assert title(ax) == "The only target was not read whole: denied"
+
+
 def test_no_target_is_a_dot():
     """An account that was not asked in a region has a small dot there, and no mark."""
     ax = charts.coverage(read(("1", "a", "complete", 1), ("2", "b", "complete", 1)))
