@@ -130,7 +130,7 @@ def test_a_warning_of_targets_not_compared_is_plain() -> None:
     for place in range(0, 300, 15):
         some = frames.coverage.iloc[place : place + 5].assign(operation="DescribeImages")
         one, other = (
-            asf.Frames({**frames.tables, "coverage": table})
+            asf.Frames({"images": frames.images.head(1), "coverage": table})
             for table in (some.assign(status="complete"), some.assign(request="{}"))
         )
         with pytest.warns(UserWarning, match="not compared") as noted:
