@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import boto3
+import botocore.session
 import pytest
 from support.seaweed import Seaweed
 
 import appstream_frames as asf
 
+_loader = botocore.session.Session().get_component("data_loader")
+
 
 def environment(monkeypatch: pytest.MonkeyPatch, server: Seaweed, url: str | None = None) -> None:
-    monkeypatch.setattr("boto3.DEFAULT_SESSION", boto3.Session())
+    core = botocore.session.Session()  # a new default session, that has read no configuration yet and the models before
+    core.register_component("data_loader", _loader)
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", boto3.Session(botocore_session=core))
     # botocore waits up to seconds between its attempts
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.02)
     for name, value in server.environment(url).items():
