@@ -12,11 +12,11 @@ help:  ## List the targets
 demo: .venv/ready  ## Drain the built-in sandbox, write a snapshot, draw charts (no AWS account)
 	$(BIN)/appstream-frames demo appstream-demo
 
-test: .venv/ready  ## All tests, with one process more than processors, as many of them wait
-	$(BIN)/python -m pytest -q --numprocesses $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist loadfile --no-loadscope-reorder
+test: .venv/ready  ## All tests, with two processes more than processors, as many of them wait
+	$(BIN)/python -m pytest -q --numprocesses $$($(BIN)/python -c 'import os; print(2 + (os.cpu_count() or 1))') --dist loadfile --no-loadscope-reorder
 
 quick: .venv/ready  ## The fast tests, for use while you work
-	$(BIN)/python -m pytest -q -m "not slow" --numprocesses $$($(BIN)/python -c 'import os; print(1 + (os.cpu_count() or 1))') --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -m "not slow" --numprocesses $$($(BIN)/python -c 'import os; print(2 + (os.cpu_count() or 1))') --dist loadfile --no-loadscope-reorder
 
 check: .venv/ready  ## Lint, format, types and layers
 	$(BIN)/ruff check .
