@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Iterable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Self
 
 from appstream_frames.fetch.pages import Outcome
@@ -26,14 +27,15 @@ class Bar:
             disable = None  # tqdm decides: it shows no text bar in a notebook
         else:
             wanted, disable = progress, False
-        if wanted and sys.stderr is not None:  # it is None in a program without a console, such as a service
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # without ipywidgets tqdm warns, and uses text
-                from tqdm import auto, tqdm
+        # None in a program without a console, such as a service
+        if wanted and not getattr(sys.stderr, "closed", sys.stderr is None):
+            # a widget in a notebook that can show it; elsewhere tqdm.auto may warn, and filters of warnings apply to all threads
+            widget = not self._single and find_spec("ipywidgets")
+            tqdm = import_module("tqdm.auto" if widget else "tqdm").tqdm
             if self._single:
                 self._bar = tqdm(desc=targets[0], unit=" images", disable=disable, leave=False)
-            else:  # a widget in a notebook that can show it
-                self._bar = auto.tqdm(total=len(targets), unit=" targets", disable=disable, leave=False)
+            else:
+                self._bar = tqdm(total=len(targets), unit=" targets", disable=disable, leave=False)
 
     def __enter__(self) -> Self:
         return self

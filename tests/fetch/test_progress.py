@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -105,3 +106,36 @@ def test_what_is_not_shown_needs_no_tqdm(box: Any, tmp_path: Path) -> None:
     machine = os.environ | box.config(tmp_path / "config")
     done = subprocess.run(command, env=machine, capture_output=True, text=True, timeout=100)
     assert done.stdout == "False\n", done.stderr
+
+
+FIRST_BARS = """
+import sys, threading, warnings, boto3, appstream_frames as asf
+client, start, before = boto3.Session(profile_name=sys.argv[1]).client("appstream"), threading.Barrier(2), [*warnings.filters]
+
+def drain():
+    start.wait()
+    asf.drain(client, account=sys.argv[2], max_items=1, progress=True)
+
+threads = [threading.Thread(target=drain) for _ in range(2)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(warnings.filters == before)
+"""
+
+
+@pytest.mark.slow
+def test_bars_of_two_threads_leave_the_filters_of_warnings(box: Any, tmp_path: Path) -> None:
+    """All threads share them: what one restores after another has changed them would stay, and later warnings unseen."""
+    command = [sys.executable, "-c", FIRST_BARS, f"sandbox-{box.accounts[0]}", box.accounts[0]]
+    machine = os.environ | box.config(tmp_path / "config")
+    done = subprocess.run(command, env=machine, capture_output=True, text=True, timeout=100)
+    assert done.stdout == "True\n", done.stderr
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_without_standard_error_no_bar_is_shown(closed: bool, box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is closed or there is none; a drain does not fail for want of its bar."""
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr(sys, "stderr", stream if closed else None)
+    assert len(asf.drain(box.client(), max_items=1, progress=True).images) == 1
