@@ -45,8 +45,8 @@ def open_store(root: str | os.PathLike[str]) -> Store:
 
     Examples
     --------
-    >>> open_store("snapshots").locate("images", "20261123T101500.123456Z-3f9c1a")
-    'snapshots/images/20261123T101500.123456Z-3f9c1a.parquet'
+    >>> open_store("/data/snapshots").locate("images", "20261123T101500.123456Z-3f9c1a")
+    '/data/snapshots/images/20261123T101500.123456Z-3f9c1a.parquet'
     """
     given: object = root
     text = os.fspath(given) if isinstance(given, str | os.PathLike) else None

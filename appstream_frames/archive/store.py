@@ -184,7 +184,9 @@ class LocalStore(Store):
     """A folder: files are flushed to disk, then linked under their name, so that a crash leaves the old or the new state."""
 
     def __init__(self, root: Path) -> None:
-        self._root, self.root = root, str(root)
+        self.root = str(root)  # as it was passed, for messages
+        with explain_errors(f"finding {root}"):
+            self._root = root.absolute()  # the working folder may change before the next access
         self._made: list[Path] = []  # of the root and the folders above it, those that this store made
 
     def exists(self) -> bool:

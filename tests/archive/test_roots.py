@@ -13,6 +13,7 @@ from support.command import run
 from support.marks import marked
 
 import appstream_frames as asf
+from appstream_frames.archive.writer import RowGroups
 
 POINT = "arn:aws:s3:eu-west-1:123456789012:accesspoint/nightly"
 OUTPOST = "arn:aws:s3-outposts:eu-west-1:123456789012:outpost/op-0123/accesspoint/nightly"
@@ -112,6 +113,38 @@ def test_a_folder_may_be_called_like_the_home_folder(tmp_path: Path) -> None:
     """Who writes ./~ means it."""
     asf.write_snapshot(marked("here"), "./~")
     assert (tmp_path / "work" / "~" / "images").is_dir()
+
+
+def test_a_relative_folder_stays_where_it_was(tmp_path: Path, box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the working folder changes while the snapshot is written."""
+
+    def move(self: RowGroups) -> None:
+        monkeypatch.chdir(tmp_path / "home")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RowGroups, "flush", move)
+        name = asf.take_snapshot("snapshots", box.client(), max_items=1, progress=False)
+    assert list((tmp_path / "home").iterdir()) == []
+    assert asf.list_snapshots(tmp_path / "work" / "snapshots")["id"].to_list() == [name]
+
+
+def test_views_read_a_relative_folder_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their files are read when they are queried, perhaps after the working folder changed."""
+    pytest.importorskip("duckdb")
+    asf.write_snapshot(marked("here"), "snapshots")
+    with asf.connect("snapshots") as connection:
+        monkeypatch.chdir(tmp_path / "home")
+        assert connection.sql("SELECT DISTINCT name FROM images").fetchall() == [("here",)]
+
+
+@linux
+def test_a_removed_working_folder_is_an_error_of_the_root(tmp_path: Path) -> None:
+    """A relative folder means nothing there, and the error names it."""
+    (tmp_path / "work" / "gone").mkdir()
+    os.chdir(tmp_path / "work" / "gone")
+    (tmp_path / "work" / "gone").rmdir()
+    with pytest.raises(asf.StorageError, match="snapshots"):
+        asf.write_snapshot(marked("nowhere"), "snapshots")
 
 
 @linux
