@@ -85,7 +85,7 @@ def open_client(profile: str | None, region: str | None, timeout: float) -> AppS
         ) from None
     except (BotoCoreError, ValueError) as error:
         words = printable(redact(str(error), list_secrets(session))).rstrip(".")
-        raise RequestError(f"{words}. Correct what the environment or the AWS configuration says.") from None
+        raise RequestError(f"{words}. {failures.SETTINGS}") from None
     _sessions[client] = session
     return client
 

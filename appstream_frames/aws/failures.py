@@ -34,7 +34,11 @@ _PASSING: Final = "RequestTimeout RequestTimeoutException IDPCommunicationError"
 _NO_CREDENTIALS: Final = (
     "NoCredentialsError PartialCredentialsError CredentialRetrievalError TokenRetrievalError SSOError NoAuthTokenError "
     "ProfileNotFound InvalidConfigError UnknownCredentialError LoginError "
-    "FileNotFoundError PermissionError"  # of a web identity token file, or of a credential_process
+    "FileNotFoundError PermissionError "  # of a web identity token file, or of a credential_process
+    "EOFError"  # of a prompt for an MFA code, where nobody can type it
+)
+_WRONG_SETTING: Final = (
+    "InvalidRetryModeError InvalidMaxRetryAttemptsError InvalidDefaultsMode InvalidSTSRegionalEndpointsConfigError"
 )
 _UNRECOGNIZED: Final = "UnrecognizedClientException InvalidClientTokenId"
 _BAD_CREDENTIALS: Final = (
@@ -80,6 +84,7 @@ _CERTIFICATE: Final = (
 _PROVIDER: Final = (
     "Run the profile's credential_process in a terminal, or look at the credential server, to see what it gives."
 )
+SETTINGS: Final = "Correct what the environment or the AWS configuration says."
 #: Limits of this process that a drain of many targets may meet.
 OUT_OF_FILES: Final = "This process may open no more files and connections (see `ulimit -n`)."
 OUT_OF_THREADS: Final = (
@@ -158,6 +163,7 @@ _VERDICTS: Final[tuple[tuple[Callable[[BaseException], bool] | str, _Kind, str, 
     (is_verbatim, AccessError, "bad_credentials", _PROVIDER),
     (_NO_CREDENTIALS, AccessError, "bad_credentials", SIGN_IN),
     (_BAD_CREDENTIALS, AccessError, "bad_credentials", _REFRESH),
+    (_WRONG_SETTING, DrainError, "failed", SETTINGS),
     ("AccessDenied AccessDeniedException UnauthorizedOperation UnauthorizedException", AccessError, "denied", _ALLOW),
     ("OptInRequired RegionDisabledException", AccessError, "region_disabled", _ENABLE),
     ("OperationNotPermittedException", DrainError, "not_offered", _NOT_OFFERED),
@@ -205,7 +211,7 @@ def explain(
         kind, status, advice = DrainError, "failed", _NETWORK_FAILED
     if status == "not_offered" and position.page > 1:  # earlier pages were offered
         status, advice = "failed", _FAILED
-    said = advice in (_CERTIFICATE, _PROVIDER, _NETWORK_FAILED)
+    said = advice in (_CERTIFICATE, _PROVIDER, _NETWORK_FAILED, SETTINGS)
     if not position.page and status in {"denied", "failed"} and not said:
         advice = position.advice
     scrub(error, position.holder)

@@ -229,6 +229,30 @@ def test_a_wrong_setting_is_an_error_of_ours(
     assert "pass the account" not in str(caught.value)
 
 
+@pytest.mark.parametrize("variable", ["AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS", "AWS_DEFAULTS_MODE"])
+def test_a_wrong_setting_is_said_of_targets_too(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coverage says what to correct, and not to try again."""
+    with FaultServer() as server:
+        for name, value in {**KEYS, "AWS_ENDPOINT_URL": server.url, variable: "0"}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.warns(UserWarning, match="1 of 1 targets failed"):
+            frames = asf.drain_targets(asf.targets(regions=["eu-west-1"]), progress=False)
+    assert "Correct what the environment" in frames.coverage["error_message"].item()
+
+
+def test_a_prompt_that_nobody_can_answer_is_a_failed_sign_in() -> None:
+    """A profile asks for an MFA code, and standard input has ended: the advice is to sign in, not to try again."""
+
+    def prompt(**_: object) -> None:
+        raise EOFError
+
+    with FaultServer() as server:
+        client = server.client()
+        client.meta.events.register("before-sign", prompt)
+        with pytest.raises(asf.AccessError, match=r"EOFError.*or sign in"):
+            asf.drain(client, account=ACCOUNT, progress=False)
+
+
 def test_what_a_credential_process_printed_is_not_shown_of_a_bucket(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
