@@ -37,8 +37,14 @@ from appstream_frames.text import printable
 
 #: CloudTrail shows it as the session name of a role, and in the User-Agent: app/appstream-frames.
 APP_ID: Final = "appstream-frames"
-#: The configuration of STS and Organizations clients; the module `retries` repeats calls.
-SIGN_IN: Final = Config(connect_timeout=10, read_timeout=20, max_pool_connections=50, retries={"total_max_attempts": 1})
+#: The configuration of STS and Organizations clients; the module `retries` repeats calls. botocore would write a missing mode
+#: into this dict, from one session's settings for all.
+SIGN_IN: Final = Config(
+    connect_timeout=10,
+    read_timeout=20,
+    max_pool_connections=50,
+    retries={"mode": "standard", "total_max_attempts": 1},
+)
 _SPARE_FILES: Final = 8  # if the process cannot open so many more, that may be why botocore found no profile or keys
 
 
