@@ -135,8 +135,11 @@ def open_sts_of(client: AppStreamClient) -> BaseClient:
         raise NoCredentialsError
     session, endpoint = _find_session(client), str(client.meta.endpoint_url)
     configured = _find_configured_endpoint(session.get_scoped_config(), session.full_config)
-    by_configuration = endpoint == configured or _is_amazon(endpoint)
-    variant = botocore_private.find_endpoint_variant(client) if by_configuration else {}
+    settings: dict[str, Any] = {"user_agent": None}
+    if endpoint != configured:  # else the session's settings are the client's
+        settings |= botocore_private.find_endpoint_variant(client)
+        if configured is not None:  # it is of another client
+            settings["ignore_configured_endpoint_urls"] = True
     frozen = found.get_frozen_credentials()
     return session.create_client(
         "sts",
@@ -144,9 +147,9 @@ def open_sts_of(client: AppStreamClient) -> BaseClient:
         aws_access_key_id=frozen.access_key,
         aws_secret_access_key=frozen.secret_key,
         aws_session_token=frozen.token,
-        endpoint_url=None if by_configuration else endpoint,
+        endpoint_url=None if endpoint == configured or _is_amazon(endpoint) else endpoint,
         verify=botocore_private.read_http_settings(client)["verify"],
-        config=client.meta.config.merge(credentials.SIGN_IN.merge(Config(user_agent=None, **variant))),
+        config=client.meta.config.merge(credentials.SIGN_IN.merge(Config(**settings))),
     )
 
 

@@ -151,6 +151,26 @@ def test_sts_has_the_variant_of_the_client(
     assert client.meta.endpoint_url == f"https://{host}"
 
 
+def test_sts_has_the_variant_of_the_session_where_appstream_has_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that is configured for AppStream takes FIPS from its client only."""
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_APPSTREAM", "https://vpce-1.example")
+    assert _sts_request(monkeypatch).meta.endpoint_url == "https://sts-fips.us-west-2.amazonaws.com"
+
+
+def test_a_client_of_amazon_is_not_asked_about_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The endpoint of the default profile, such as a local stack, is not that of a client of another profile."""
+    process = f"echo '{json.dumps({'Version': 1, **keys('111100000001')})}'"
+    text = f"[default]\nendpoint_url = http://127.0.0.1:4566\n[profile prod]\ncredential_process = {process}\n"
+    _configure(monkeypatch, tmp_path, text)
+    import boto3
+
+    from appstream_frames.aws.clients import open_sts_of
+
+    client = boto3.Session(profile_name="prod").client("appstream", "us-west-2")
+    assert open_sts_of(client).meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
+
+
 def test_sts_has_the_certificates_and_proxies_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every setting of a client handed in holds for its STS."""
     proxies, settings = {"https": "http://proxy.example:8080"}, {"proxy_use_forwarding_for_https": True}
@@ -159,6 +179,14 @@ def test_sts_has_the_certificates_and_proxies_of_the_client(monkeypatch: pytest.
     ).meta.config
     assert (config.client_cert, config.proxies, config.proxies_config) == ("/certificate", proxies, settings)
     assert config.user_agent_appid == "mine"
+
+
+@pytest.mark.parametrize("mode", ["adaptive", "no such mode"])
+def test_sign_in_takes_its_retry_mode_from_no_session(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else botocore keeps the first one for all, and a wrong one fails every sign-in until the process ends."""
+    monkeypatch.setenv("AWS_RETRY_MODE", mode)
+    config = credentials.open_sts(credentials.open_session(), "aws").meta.config
+    assert config.retries == {"mode": "standard", "total_max_attempts": 1}
 
 
 # sign-in that takes part of the time
