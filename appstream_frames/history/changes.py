@@ -87,6 +87,14 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
     >>> changes.loc[changes["name"] == "quality-lims-2024", ["column", "before", "after"]].head(1).to_dict("records")
     [{'column': 'appstream_agent_version', 'before': '10-31-2024', 'after': 'LATEST'}]
     """
+    rows, notes = list_changes(before, after, table)
+    for note in notes:
+        warnings.warn(note, UserWarning, stacklevel=2)
+    return rows
+
+
+def list_changes(before: Frames, after: Frames, table: str = "images") -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of `diff`, and the texts of its warnings."""
     kind = find_resource_table(table)
     sides = {name: check_frames(side, name) for name, side in (("before", before), ("after", after))}
     for name, side in sides.items():
@@ -94,37 +102,32 @@ def diff(before: Frames, after: Frames, table: str = "images") -> pd.DataFrame:
             raise RequestError(
                 f"{name} holds no coverage; pass Frames as drain or read_snapshot gave them, coverage included."
             )
-    targets = _find_comparable_targets(sides, kind)
+    targets, notes = _find_comparable_targets(sides, kind)
     coverages = [side.coverage for side in sides.values()]
     redacted = {name for coverage in coverages for names in coverage.get("redacted", _NONE).dropna() for name in names}
     left, right = (_select_rows(side, kind, targets, redacted) for side in sides.values())
-    return to_pandas(_list_differences(left, right, kind))
+    return to_pandas(_list_differences(left, right, kind)), notes
 
 
-def _find_comparable_targets(sides: Mapping[str, Frames], table: Table) -> list[str]:
-    """Return the targets, as ``account/region``, that both sides read whole with the same request; warn about the others."""
+def _find_comparable_targets(sides: Mapping[str, Frames], table: Table) -> tuple[list[str], list[str]]:
+    """Return the targets, as ``account/region``, that both sides read whole with the same request, and a note on the others."""
     if missing := [name for name, side in sides.items() if table.name not in side.tables]:
-        warnings.warn(
+        note = (
             f"{table.name} was not read in {' and '.join(missing)}, so no change of it is listed. "
-            f"Drain with include={table.name!r}.",
-            UserWarning,
-            stacklevel=3,
+            f"Drain with include={table.name!r}."
         )
-        return []
+        return [], [note]
     selected = [select_reads(side.coverage, table.operation) for side in sides.values()]
     reads = [side.set_index(_name_targets(side)).to_dict("index") for side in selected]
     every = sorted({*reads[0], *reads[1]})
     reasons = {target: _explain_exclusion(reads[0].get(target), reads[1].get(target)) for target in every}
     excluded = [f"{printable(target, 60)} ({why})" for target, why in reasons.items() if why]
-    if excluded:
-        more = f", and {len(excluded) - _NAMED} more" if len(excluded) > _NAMED else ""
-        warnings.warn(
-            f"{len(excluded)} of {len(every)} targets are not compared, so no change of theirs is listed: "
-            f"{', '.join(excluded[:_NAMED])}{more}. Compare snapshots in which they are complete and were asked the same.",
-            UserWarning,
-            stacklevel=3,
-        )
-    return [target for target, why in reasons.items() if not why]
+    more = f", and {len(excluded) - _NAMED} more" if len(excluded) > _NAMED else ""
+    note = (
+        f"{len(excluded)} of {len(every)} targets are not compared, so no change of theirs is listed: "
+        f"{', '.join(excluded[:_NAMED])}{more}. Compare snapshots in which they are complete and were asked the same."
+    )
+    return [target for target, why in reasons.items() if not why], [note] if excluded else []
 
 
 def _name_targets(rows: pd.DataFrame) -> pd.Series:

@@ -12,7 +12,8 @@ from typing import Any, Final
 import pandas as pd
 
 from appstream_frames.archive.reader import list_intact, read_snapshot
-from appstream_frames.history.changes import diff, is_public, merge_changes
+from appstream_frames.aws.deadlines import get_process_lock
+from appstream_frames.history.changes import is_public, list_changes, merge_changes
 from appstream_frames.history.findings import findings
 from appstream_frames.history.scan import Root, SnapshotRange
 from appstream_frames.history.timelines import count_values
@@ -71,7 +72,8 @@ class Facts:
         used = {"fleets", "image_builders"} <= set(frames.tables)
         self.usage = keep_distinct_images(judge_usage(frames)) if used else None
         self.since = _compare(root, listed, frames)
-        with warnings.catch_warnings():  # `list_intact` has warned already
+        # `list_intact` has warned already; all threads share the filters, so one changes them at a time
+        with get_process_lock("warnings"), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "One snapshot is left out", UserWarning)
             self.findings = findings(frames, today=self.today, history=root, reference=reference)
             self.trend = _count_agents(root) if len(listed) > 1 else None
@@ -104,13 +106,10 @@ def _compare(root: Root, listed: pd.DataFrame, after: Frames) -> Since | None:
         return None
     older = earlier[earlier["snapshot"] <= listed["snapshot"].iloc[-1] - _WEEK]
     before = (earlier if older.empty else older).iloc[-1]
-    with warnings.catch_warnings(record=True) as noted:
-        warnings.simplefilter("always", UserWarning)
-        frames = read_snapshot(root, before["id"])
-        changes = diff(frames, after)
+    frames = read_snapshot(root, before["id"])
+    changes, notes = list_changes(frames, after)
     own = is_public(changes)
     public = changes[own].groupby("change")["arn"].nunique().to_dict()
-    notes = [str(note.message) for note in noted]
     return Since(before["snapshot"], not older.empty, _list_changed(changes[~own], frames, after), public, notes)
 
 

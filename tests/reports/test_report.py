@@ -8,7 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import matplotlib as mpl
@@ -183,6 +186,20 @@ def test_today_moves_the_ages_and_matplotlib_is_left_as_it_was(weekly_report: Re
         assert (dict(mpl.rcParams) == settings, mpl.pyplot.get_fignums()) == (True, figures)
     assert "ages are counted at 23 November 2027" in later
     assert "2,771 days" in later  # the oldest base, of 22 April 2020
+
+
+def test_reports_of_several_threads_leave_the_filters_of_warnings(archived: Callable[..., Path]) -> None:
+    """All threads share them: what one restores after another has changed them would stay, and later warnings unseen."""
+    root = archived(*(taken(week, type="PUBLIC") for week in WEEKS[-2:]))
+    before, start = [*warnings.filters], threading.Barrier(3)
+
+    def report(_: int) -> str:
+        start.wait()
+        return asf.report(root)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert len(set(pool.map(report, range(3)))) == 1
+    assert warnings.filters == before
 
 
 def test_the_functions_are_light_until_called() -> None:
