@@ -225,7 +225,7 @@ def test_a_wrong_setting_is_an_error_of_ours(
     for name, value in {**base, **environment}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(kind, match=said) as caught:
-        asf.drain(progress=False, timeout=1)
+        asf.drain(progress=False, timeout=2)
     assert "pass the account" not in str(caught.value)
 
 
