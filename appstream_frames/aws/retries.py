@@ -92,6 +92,6 @@ def call_until_answered(call: Callable[[], T]) -> T:
     while True:
         try:
             return call()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the last one that says more than that the time is up is raised
             if not attempts.wait(error):
-                raise
+                raise attempts.last or error from None

@@ -6,8 +6,10 @@ import threading
 import time
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from appstream_frames.aws.deadlines import Cancelled, Deadline, call_within, get_current_deadline
+from appstream_frames.aws.retries import call_until_answered
 
 
 def test_a_deadline_is_in_force_for_its_block_only() -> None:
@@ -76,3 +78,17 @@ def test_what_a_call_raises_is_raised() -> None:
     """In the thread that waits for it."""
     with pytest.raises(KeyError):
         call_within(5, lambda: {}["nothing"])
+
+
+def test_time_that_ends_amid_an_attempt_hides_no_failure() -> None:
+    """The error of the attempt before it says what to mend; that the time is up does not."""
+    errors = iter([EndpointConnectionError(endpoint_url="https://aws.invalid"), TimeoutError("no answer")])
+
+    def fail() -> None:
+        error = next(errors)
+        if isinstance(error, TimeoutError):
+            deadline.ends = 0.0
+        raise error
+
+    with Deadline(5) as deadline, pytest.raises(EndpointConnectionError):
+        call_until_answered(fail)
