@@ -101,7 +101,9 @@ class Estate:
     def _verdict(self, fate: Fate, pages: int) -> tuple[str, frozenset[str]]:
         if not fate.fails(pages):
             return KINDS["good"][1:]
-        return KINDS[fate.kind][1:]
+        _, status, codes = KINDS[fate.kind]
+        # a region that has answered is enabled, so it is the keys that are refused
+        return "bad_credentials" if fate.kind == "disabled" and fate.after else status, codes
 
     def _expected(self, fate: Fate, name: str) -> pd.DataFrame:
         """Return the rows of a target: all, or those of the pages before it failed."""
