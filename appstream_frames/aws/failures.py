@@ -30,7 +30,7 @@ _THROTTLES: Final = (
     "RequestLimitExceeded RequestLimitExceededException SlowDown BandwidthLimitExceeded PriorRequestNotComplete "
     "LimitExceededException EC2ThrottledException ProvisionedThroughputExceededException TransactionInProgressException"
 )
-_PASSING: Final = "RequestTimeout RequestTimeoutException IDPCommunicationError"
+_TRANSIENT: Final = "RequestTimeout RequestTimeoutException IDPCommunicationError"
 _NO_CREDENTIALS: Final = (
     "NoCredentialsError PartialCredentialsError CredentialRetrievalError TokenRetrievalError SSOError NoAuthTokenError "
     "ProfileNotFound InvalidConfigError UnknownCredentialError LoginError "
@@ -127,7 +127,7 @@ def is_transient(error: BaseException) -> bool:
     """Return whether a failure is transient: AWS is busy, or the network or this machine is."""
     code, status = get_code(error), _get_http_status(error)
     busy = status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    if busy or code in _PASSING.split() or _is_throttle(error) or is_out_of_files(error):
+    if busy or code in _TRANSIENT.split() or _is_throttle(error) or is_out_of_files(error):
         return True
     network = HTTPClientError | exceptions.ConnectionError | exceptions.IncompleteReadError
     return isinstance(error, network) and not _is_untrusted(error)

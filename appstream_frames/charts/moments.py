@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from appstream_frames.charts import layout, rows
 from appstream_frames.charts.layout import GAP
+from appstream_frames.insights.rows import find_foreign
 from appstream_frames.text import encodable, format_count, format_share
 
 _TREND, _TIMELINE = "what asf.trend(root, by=…) gives", "what asf.timeline(root) gives"
@@ -200,10 +201,8 @@ def _keep_distinct(lifetimes: pd.DataFrame) -> pd.DataFrame:
     if not {"account", "arn"} <= set(lifetimes.columns):
         return lifetimes
     arn, account = (rows.read_texts(lifetimes[name]) for name in ("arn", "account"))
-    foreign = [f":{owner}:" not in str(name) for name, owner in zip(arn, account, strict=True)]
-    order = pd.DataFrame(
-        {"arn": arn, "foreign": foreign, "since": -rows.read_moments(lifetimes, "last_seen", _TIMELINE)}
-    )
+    since = -rows.read_moments(lifetimes, "last_seen", _TIMELINE)
+    order = pd.DataFrame({"arn": arn, "foreign": find_foreign(account, arn), "since": since})
     known = order.dropna(subset="arn").sort_values(["foreign", "since"], kind="stable")
     return lifetimes[~order.index.isin(known.index[known.duplicated("arn")])]
 

@@ -27,7 +27,7 @@ from appstream_frames.history.identity import (
     to_values,
 )
 from appstream_frames.insights import base_names
-from appstream_frames.insights.rows import get_table
+from appstream_frames.insights.rows import find_foreign, get_table
 from appstream_frames.tables.conversion import to_arrow, to_pandas
 from appstream_frames.tables.frames import Frames, check_frames
 from appstream_frames.tables.schema import Table
@@ -281,7 +281,6 @@ def merge_changes(changes: pd.DataFrame) -> pd.DataFrame:
     merged = changes.assign(change=kind.mask(added & removed & ~changed, "rebuilt"))
     merged = merged.assign(before=merged["before"].where(changed), after=merged["after"].where(changed))
     arn = next((merged[name] for name in ARNS if name in merged), pd.Series(None, merged.index, dtype=object))
-    foreign = [f":{account}:" not in str(name) for account, name in zip(merged["account"], arn, strict=True)]
-    ordered = merged.iloc[np.argsort(foreign, kind="stable")]  # the owner's rows first
+    ordered = merged.iloc[np.argsort(find_foreign(merged["account"], arn), kind="stable")]  # the owner's rows first
     repeated = ordered.duplicated() | (ordered.drop(columns="account").duplicated() & arn.notna()[ordered.index])
     return merged[~repeated[merged.index]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -53,6 +53,11 @@ def to_typed(columns: Mapping[str, Any], names: Sequence[str]) -> pd.DataFrame:
     return to_pandas(pa.table(arrays))
 
 
+def find_foreign(accounts: Iterable[object], arns: Iterable[object]) -> list[bool]:
+    """Return for each account that sees an ARN whether it is another one than the account in the ARN."""
+    return [f":{account}:" not in str(arn) for account, arn in zip(accounts, arns, strict=True)]
+
+
 def keep_distinct_images(images: pd.DataFrame) -> pd.DataFrame:
     """Return each image once, without the rows of further accounts that see it.
 
@@ -71,7 +76,7 @@ def keep_distinct_images(images: pd.DataFrame) -> pd.DataFrame:
         return images
     account, arn = images["account"].astype(object), images["arn"].astype(object)
     seen = pd.DataFrame({"arn": arn, "account": account, "snapshot": images.get("snapshot")}).reset_index(drop=True)
-    seen["foreign"] = [f":{owner}:" not in str(name) for owner, name in zip(account, arn, strict=True)]
+    seen["foreign"] = find_foreign(account, arn)
     ordered = seen.sort_values(["foreign", "account"], kind="stable", key=lambda column: column.astype(str))
     first = ordered.groupby(["snapshot", "arn"], dropna=False)["account"].transform("first").reindex(seen.index)
     kept = seen["arn"].isna() | (seen["account"] == first) | (seen["account"].isna() & first.isna())
