@@ -109,7 +109,9 @@ def test_a_signal_leaves_nothing_half_written(box: asf.sandbox, root: Path, sent
     """A scheduler that stops the job, or a terminal that is closed, leaves the archive as it was."""
     box.latency(5.0)
     command = [sys.executable, "-m", "appstream_frames", "snapshot", str(root)]
+    inherited = signal.signal(sent, signal.SIG_DFL)  # under `nohup` the command would ignore SIGHUP, as it should
     with subprocess.Popen(command, env=bare(box.environment()), stderr=subprocess.PIPE) as process:
+        signal.signal(sent, inherited)
         deadline = time.monotonic() + 60
         while box.calls == 0 and not list(root.rglob("*.tmp")) and time.monotonic() < deadline:
             time.sleep(0.05)
